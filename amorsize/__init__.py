@@ -1,0 +1,29 @@
+"""amorsize: run a function over data as fast as this machine can; the user chooses nothing.
+
+>>> import amorsize
+>>> amorsize.execute(abs, [-1, 2, -3])
+[1, 2, 3]
+"""
+
+from __future__ import annotations
+
+from amorsize.errors import AmorsizeError, AmorsizeWarning, ItemError, WorkerDied
+from amorsize.tuner import Plan, Settings, Tuner, execute, optimize, stream
+from amorsize.workload import star
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AmorsizeError",
+    "AmorsizeWarning",
+    "ItemError",
+    "Plan",
+    "Settings",
+    "Tuner",
+    "WorkerDied",
+    "__version__",
+    "execute",
+    "optimize",
+    "star",
+    "stream",
+]

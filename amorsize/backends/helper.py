@@ -1,0 +1,259 @@
+"""What runs in a worker process: take work, run it, send results; never returns.
+
+::
+
+    caller                         worker (forked: has function and data; spawned: is sent them)
+    tickets --pipe (16 bytes)----> take -> run_items -> send --socket--> results
+    or frames --socket-----------> take
+
+A forked worker on indexed data takes *tickets* (spans of positions) from a pipe that all
+workers share: a read takes whole tickets at once, there is no lock that a dying worker could keep, and
+whoever is free takes next. All others are sent their items in frames. End of file ends the worker.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+import termios
+import time
+from _thread import allocate_lock, start_new_thread
+from array import array
+
+from amorsize.backends import wire
+from amorsize.backends.items import ItemFailed, format_traceback, run_items
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, MutableSequence, Sequence
+    from typing import Any
+
+clock = time.perf_counter
+
+RESULT, FAILURE, UNSENDABLE, READY = 1, 2, 3, 4
+"""Frames of a worker: (start, values, seconds), (index, exception, traceback), the same for a result
+that cannot be pickled, None when a spawned worker has been set up."""
+WORK, SETUP, END = 1, 2, 3
+"""Frames to a worker: (start, items), the run's settings, None at the end of a run."""
+
+TICKET = 16
+"""Bytes of a ticket: first position and one past the last, signed 64-bit integers."""
+CHUNK_SECONDS = 0.005
+"""Aim of one take: 20 to 50 times what taking and sending costs (0.1-0.25 ms)."""
+FLUSH_SECONDS = 0.0025
+"""Results are sent at least so often: what a dying worker can lose beside the item it is in."""
+TICKET_SECONDS = 0.0001
+"""Work behind one ticket when items are shorter: reading one costs about 0.001 ms."""
+
+in_worker = False
+"""True in a process that amorsize started: a nested call stays serial there."""
+
+
+class Worker:
+    """One worker process, with one thread or several taking work side by side."""
+
+    def __init__(
+        self,
+        func: Callable[[Any], Any],
+        sock: socket.socket,
+        on_error: str,
+        workers: int,
+        item_seconds: float,
+        *,
+        data: Sequence[Any] | None = None,
+        tickets: int | None = None,
+        marks: MutableSequence[int] | None = None,
+        slot: int = 0,
+        receiver: wire.Receiver | None = None,
+        pickled: Callable[..., bytes] = wire.dumps,
+    ) -> None:
+        self.func, self.sock, self.on_error = func, sock, on_error
+        self.workers, self.item_seconds = workers, item_seconds
+        self.data, self.tickets = data, tickets
+        self.marks, self.slot = marks, slot
+        self.receiver = wire.Receiver(sock) if receiver is None else receiver
+        self.pickled = pickled
+        self.ended = False
+        self.failed = False
+        self._queue: list[tuple[int, Sequence[Any]]] = []
+        self._taking = allocate_lock()
+        self._sending = allocate_lock()
+
+    def run(self, threads: int) -> None:
+        """Work until the end of the run; the calling thread is the first of ``threads``."""
+        gone = []
+        for number in range(1, threads):
+            lock = allocate_lock()
+            lock.acquire()
+            start_new_thread(self._body, (number, lock))
+            gone.append(lock)
+        self._body(0, None)
+        for lock in gone:
+            lock.acquire()
+
+    def _body(self, number: int, gone: Any) -> None:
+        try:
+            take = self._take_tickets if self.data is not None else self._take_frame
+            per = self.item_seconds
+            while not self.ended:
+                run = take(per)
+                if run is None:
+                    return
+                for start, items in run:
+                    per = self._run(start, items, per, self.slot + number)
+        finally:
+            if gone is not None:
+                gone.release()
+
+    def _run(self, start: int, items: Sequence[Any], per: float, slot: int) -> float:
+        """Run one stretch in pieces; returns the seconds of an item as seen now."""
+        lo, count = 0, len(items)
+        while lo < count and not self.ended:
+            piece = max(1, int(FLUSH_SECONDS / per)) if per > 0 else 1
+            part = items if not lo and piece >= count else items[lo : lo + piece]
+            began = clock()
+            try:
+                values = run_items(self.func, start + lo, part, self.on_error, self.marks, slot)
+            except ItemFailed as failed:
+                if failed.done:
+                    self._send_results(start + lo, failed.done, clock() - began)
+                self._send_failure(failed.index, failed.exception)
+                self.ended = self.failed = True
+                return per
+            seconds = clock() - began
+            per = 0.5 * (per + seconds / len(values)) if per > 0 else seconds / len(values)
+            self._send_results(start + lo, values, seconds)
+            lo += len(values)
+        return per
+
+    # -- taking ---------------------------------------------------------------------------------
+
+    def _take_tickets(self, per: float) -> list[tuple[int, Sequence[Any]]] | None:
+        assert self.tickets is not None and self.data is not None
+        spans = take_tickets(self.tickets, per, self.workers)
+        return [(lo, self.data[lo:hi]) for lo, hi in spans] if spans else None
+
+    def _take_frame(self, per: float) -> list[tuple[int, Sequence[Any]]] | None:
+        with self._taking:
+            while not self._queue:
+                if self.ended:
+                    return None
+                try:
+                    frames = self.receiver.receive()
+                except (wire.Closed, OSError):
+                    self.ended = True
+                    return None
+                self.accept(frames)
+            return [self._queue.pop(0)]
+
+    def accept(self, frames: list[tuple[int, Any]]) -> None:
+        """Frames from the caller: work, or the end of the run."""
+        for kind, value in frames:
+            if kind == WORK:
+                self._queue.append(value)
+            else:
+                self.ended = True
+
+    # -- sending --------------------------------------------------------------------------------
+
+    def _send_results(self, start: int, values: list[Any], seconds: float) -> None:
+        try:
+            parts = wire.encode(RESULT, (start, values, seconds), self.pickled)
+        except Exception as error:
+            if len(values) > 1:  # send what can be sent
+                for offset, value in enumerate(values):
+                    self._send_results(start + offset, [value], seconds / len(values))
+                return
+            parts = wire.encode(UNSENDABLE, (start, *portable(error)))
+        self._send(parts)
+
+    def _send_failure(self, index: int | None, error: BaseException) -> None:
+        self._send(wire.encode(FAILURE, (index, *portable(error))))
+
+    def _send(self, parts: list[Any]) -> None:
+        flush_output()
+        with self._sending:
+            try:
+                wire.send(self.sock, parts)
+            except OSError:  # nobody is there to read it
+                self.ended = True
+
+
+def take_tickets(pipe: int, per: float, workers: int) -> list[tuple[int, int]]:
+    """Take tickets from the pipe: about 5 ms of work, less when little is left; [] at its end."""
+    fair = tickets_in(pipe) // (2 * workers)
+    quick = int(CHUNK_SECONDS / max(per, TICKET_SECONDS)) if per > 0 else 1
+    return parse_tickets(os.read(pipe, TICKET * max(1, min(fair, quick))))
+
+
+def tickets_in(pipe: int) -> int:
+    """Tickets that wait in the pipe."""
+    left = array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, left)
+    return left[0] // TICKET
+
+
+def new_tickets() -> array[int]:
+    """An empty list of tickets: first position, one past the last, and so on."""
+    return array("q")
+
+
+def parse_tickets(body: bytes) -> list[tuple[int, int]]:
+    numbers = new_tickets()
+    numbers.frombytes(body)
+    return list(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def portable(error: BaseException) -> tuple[BaseException, str]:
+    """The exception in a form that survives the way to the caller, and its traceback as text."""
+    import pickle
+
+    text = format_traceback(error)
+    try:
+        body = wire.dumps(error, None)
+        if type(pickle.loads(body)) is type(error):
+            return error, text
+    except Exception:  # cannot be carried: its name, text and traceback are
+        pass
+    from amorsize.errors import UnportableError
+
+    try:
+        message = str(error)
+    except Exception:
+        message = "(its message cannot be printed)"
+    return UnportableError(type(error).__qualname__, message), text
+
+
+def flush_output() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # closed or odd streams are the user's affair
+            pass
+
+
+def settle(inner_threads: int) -> None:
+    """Make this process a worker: signals, seeds, inner threads. Called once at its start."""
+    global in_worker
+    in_worker = True
+    import signal
+
+    # A function, not SIG_IGN: a program that the user's function starts must not inherit it.
+    signal.signal(signal.SIGINT, _ignore)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        signal.set_wakeup_fd(-1)
+    except ValueError:
+        pass
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:  # the standard library's random reseeds itself after a fork
+        numpy_random.seed()
+    from amorsize.system import limit_inner_threads
+
+    limit_inner_threads(inner_threads)
+
+
+def _ignore(signum: int, frame: object) -> None:
+    """Ctrl-C is the caller's to answer."""

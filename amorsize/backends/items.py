@@ -1,0 +1,102 @@
+"""Running items one after the other, and carrying what they raise to the caller."""
+
+from __future__ import annotations
+
+from amorsize.errors import ItemError
+from amorsize.sinks import SKIPPED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, MutableSequence
+    from typing import Any
+
+
+class RemoteTraceback(Exception):
+    """Cause of an exception that was raised in a worker: the worker's traceback as text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.text}"""'
+
+
+class ItemFailed(Exception):
+    """An item raised and the run is to end: what was done before it, and what it raised."""
+
+    def __init__(self, done: list[Any], index: int, exception: BaseException) -> None:
+        super().__init__(index)
+        self.done, self.index, self.exception = done, index, exception
+
+
+def run_items(
+    func: Callable[[Any], Any],
+    start: int,
+    items: Iterable[Any],
+    on_error: str,
+    marks: MutableSequence[int] | None = None,
+    slot: int = 0,
+) -> list[Any]:
+    """Results of the items from position ``start`` on.
+
+    ``marks[slot]`` holds the position of the item in progress, -1 afterwards: who looks at it from
+    outside knows in which item a worker died. Raises :class:`ItemFailed` where the run must end."""
+    out: list[Any] = []
+    append = out.append
+    rest = iter(items)
+    try:
+        while True:
+            try:
+                if marks is None:
+                    for item in rest:
+                        append(func(item))
+                else:
+                    for item in rest:
+                        marks[slot] = start + len(out)
+                        append(func(item))
+                return out
+            except BaseException as error:
+                index = start + len(out)
+                if on_error == "raise" or not isinstance(error, Exception):
+                    raise ItemFailed(out, index, error) from None
+                text = format_traceback(error)
+                append(SKIPPED if on_error == "skip" else ItemError(index, error, text))
+    finally:
+        if marks is not None:
+            marks[slot] = -1
+
+
+def format_traceback(error: BaseException) -> str:
+    """The traceback as printed, without the frames of this package at its top."""
+    import traceback
+
+    try:
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None and _is_ours(trace.tb_frame):
+            trace = trace.tb_next
+        return "".join(traceback.format_exception(type(error), error, trace))
+    except Exception:  # an exception that cannot be printed
+        return f"{type(error).__name__} (its traceback cannot be printed)\n"
+
+
+def _is_ours(frame: Any) -> bool:
+    return str(frame.f_globals.get("__name__", "")).startswith("amorsize.")
+
+
+def with_origin(
+    error: BaseException, index: int | None, remote: str = "", *, at_least: bool = False
+) -> BaseException:
+    """The user's exception with the item's index as a note and a worker's traceback as its cause."""
+    if index is not None:
+        where = f"an item after the first {index}" if at_least else f"item {index}"
+        try:
+            error.add_note(f"amorsize: raised by {where} of the data")
+        except Exception:  # frozen or odd exceptions keep their own shape
+            pass
+    if remote and error.__cause__ is None:
+        try:
+            error.__cause__ = RemoteTraceback(remote)
+        except Exception:
+            pass
+    return error

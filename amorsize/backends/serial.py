@@ -1,0 +1,53 @@
+"""The caller alone, on what other workers left: the way back from a choice that was wrong."""
+
+from __future__ import annotations
+
+import time
+
+from amorsize.backends.helper import CHUNK_SECONDS
+from amorsize.backends.items import ItemFailed, run_items
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from amorsize.sinks import Sink
+    from amorsize.workload import Supply
+
+
+class Serial:
+    """Takes 5 ms of work from the supply at each :meth:`step`."""
+
+    def __init__(
+        self, func: Callable[[Any], Any], supply: Supply, sink: Sink, item_seconds: float
+    ) -> None:
+        self.func, self.supply, self.sink, self.item_seconds = func, supply, sink, item_seconds
+
+    def start(self) -> None:
+        """Nothing to start."""
+
+    def step(self, patience: float = 0.0) -> None:
+        """Run one chunk."""
+        count = max(1, int(CHUNK_SECONDS / self.item_seconds)) if self.item_seconds > 0 else 1
+        if not self.supply.indexed and self.supply.pull_here:
+            self.supply.pull(count)
+        run = self.supply.take(count)
+        if run is None:
+            return
+        start, items = run
+        began = time.perf_counter()
+        try:
+            values = run_items(self.func, start, items, self.sink.on_error)
+        except ItemFailed as failed:
+            self.sink.place(start, failed.done)
+            self.sink.fail(failed.index, failed.exception)
+            return
+        self.item_seconds = (time.perf_counter() - began) / len(values)
+        self.sink.place(start, values)
+
+    def nudge(self) -> None:
+        """Nothing sleeps here."""
+
+    def close(self, *, abort: bool = False) -> None:
+        """Nothing to end."""

@@ -1,0 +1,169 @@
+"""Starting workers in fresh interpreters, where a fork is unsafe or dear; they stay warm.
+
+Function and items are sent (cloudpickle, so lambdas and functions of ``__main__`` go by value). A
+worker that has served a run waits for the next one, for ``spawned.IDLE_SECONDS`` at most, and
+leaves when this process does.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import subprocess
+import sys
+
+from amorsize.backends import helper, wire
+from amorsize.backends.processes import Peer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from amorsize.backends.processes import Processes
+
+MAX_SLOTS = 512
+"""Threads in one worker that can mark their item: one page of shared memory."""
+
+
+class _Warm:
+    """A spawned worker between runs."""
+
+    def __init__(self, process: subprocess.Popen[bytes], sock: wire.socket.socket, marks: Any):
+        self.process, self.sock, self.marks = process, sock, marks
+
+
+_idle: list[_Warm] = []
+_idle_owner = 0
+_by_pid: dict[int, _Warm] = {}
+
+
+def idle_workers() -> int:
+    """Warm workers of this process that wait for a run."""
+    return len(_idle) if _idle_owner == os.getpid() else 0
+
+
+class SpawnLauncher:
+    """Starts or reuses spawned workers; they are always sent their items."""
+
+    inherits = False
+
+    def __init__(self) -> None:
+        self._function: bytes | None = None
+
+    @staticmethod
+    def pickled(value: object, buffers: list[Any] | None) -> bytes:
+        import cloudpickle
+
+        callback = None if buffers is None else buffers.append
+        return cloudpickle.dumps(value, 5, buffer_callback=callback)  # type: ignore[no-any-return]
+
+    def launch(self, run: Processes) -> Peer:
+        if self._function is None:
+            self._function = self.pickled((run.func, run.initializer, run.initargs), None)
+        setup = {
+            "path": list(sys.path),
+            "directory": os.getcwd(),
+            "function": self._function,
+            "on_error": run.sink.on_error,
+            "workers": run.config.workers,
+            "threads": run.config.threads_per_job,
+            "item_seconds": run.item_seconds,
+            "inner_threads": run.inner_threads,
+        }
+        parts = wire.encode(helper.SETUP, setup)
+        while True:
+            warm = _take_idle()
+            fresh = warm is None
+            if warm is None:
+                warm = _start()
+            try:
+                wire.send(warm.sock, parts)
+                break
+            except OSError:
+                _end(warm)
+                if fresh:
+                    raise
+        _by_pid[warm.process.pid] = warm
+        return Peer(warm.process.pid, warm.sock, warm.marks, ready=False)
+
+    def release(self, peer: Peer, *, abort: bool) -> None:
+        """Give the worker back to the warm ones, or end it if it is in the middle of work."""
+        warm = _by_pid.pop(peer.pid)
+        if abort or not peer.ready or peer.outbox:
+            _end(warm)
+            return
+        try:
+            wire.send(warm.sock, wire.encode(helper.END, None))
+            receiver = peer.receiver
+            warm.sock.settimeout(1.0)
+            while True:
+                if any(kind == helper.READY for kind, _ in receiver.receive()):
+                    break
+            warm.sock.settimeout(None)
+        except (wire.Closed, OSError):
+            _end(warm)
+            return
+        _idle.append(warm)
+
+    def reap(self, peer: Peer) -> int | None:
+        """Exit code of a worker whose socket has closed."""
+        warm = _by_pid.pop(peer.pid)
+        return _end(warm)
+
+
+def _take_idle() -> _Warm | None:
+    global _idle_owner
+    if _idle_owner != os.getpid():  # the warm workers of a forking parent are not ours
+        _idle.clear()
+        _idle_owner = os.getpid()
+    while _idle:
+        warm = _idle.pop()
+        if warm.process.poll() is None:
+            return warm
+        _end(warm)
+    return None
+
+
+def _start() -> _Warm:
+    near, far = wire.pair()
+    descriptor, marks = _shared_page()
+    code = (
+        "import sys; sys.path[:0] = {path!r}; from amorsize.backends.spawned import main; "
+        "main({fd}, {page})"
+    ).format(path=[os.path.dirname(os.path.dirname(os.path.dirname(__file__)))], fd=far.fileno(),
+             page=descriptor)
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    try:
+        process = subprocess.Popen(
+            [sys.executable, *flags, "-c", code],
+            pass_fds=(far.fileno(), descriptor),
+            stdin=subprocess.DEVNULL,
+        )
+    finally:
+        far.close()
+        os.close(descriptor)
+    return _Warm(process, near, marks)
+
+
+def _shared_page() -> tuple[int, Any]:
+    """A page of memory shared with the worker, as (descriptor to hand on, view of 64-bit marks)."""
+    size = 8 * MAX_SLOTS
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("amorsize")
+    else:
+        import tempfile
+
+        descriptor, path = tempfile.mkstemp(prefix="amorsize")
+        os.unlink(path)
+    os.ftruncate(descriptor, size)
+    marks = memoryview(mmap.mmap(descriptor, size)).cast("q")
+    for slot in range(MAX_SLOTS):
+        marks[slot] = -1
+    return descriptor, marks
+
+
+def _end(warm: _Warm) -> int | None:
+    warm.sock.close()
+    if warm.process.poll() is None:
+        warm.process.kill()
+    return warm.process.wait()

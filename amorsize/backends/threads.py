@@ -1,0 +1,208 @@
+"""Threads of this process: for work that waits, and for code that leaves the GIL alone.
+
+The caller supervises; the threads take from the supply. For work that waits their number grows while
+throughput grows, far beyond the number of cores; a server that answers more slowly the more it is
+asked ends the growth.
+"""
+
+from __future__ import annotations
+
+import time
+from _thread import allocate_lock, get_native_id, start_new_thread
+
+from amorsize.backends.helper import CHUNK_SECONDS
+from amorsize.backends.items import ItemFailed, format_traceback, run_items
+from amorsize.measurement import our_threads
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from amorsize.records import Config
+    from amorsize.sinks import Sink
+    from amorsize.workload import Supply
+
+clock = time.perf_counter
+
+MAX_THREADS = 512
+"""Most threads of one run: each has 8 MB of address space and 0.07 ms of start."""
+GROW_FACTOR = 2
+"""Growth of one step."""
+GROW_GAIN = 1.15
+"""Doubling the threads must give at least this throughput, or it is the last growth."""
+WINDOW_ITEMS = 2
+"""A window for measuring throughput lasts until each thread has had so many items on average."""
+WINDOW_SECONDS = 0.02
+"""...and at least so long."""
+GROW_LOOK_SECONDS = 0.002
+"""Pause between two looks at the throughput while the number of threads may grow."""
+PATIENCE_SECONDS = 0.05
+"""Longest sleep of the supervising caller."""
+
+
+class Threads:
+    """Runs what is in ``supply`` on threads; :meth:`start`, :meth:`step` ..., :meth:`close`."""
+
+    def __init__(
+        self,
+        func: Callable[[Any], Any],
+        supply: Supply,
+        sink: Sink,
+        config: Config,
+        item_seconds: float,
+        *,
+        waits: bool,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+        most: int | None = None,
+        launch: Callable[..., Any] = start_new_thread,
+    ) -> None:
+        self.func, self.supply, self.sink, self.config = func, supply, sink, config
+        self.item_seconds = item_seconds
+        self.waits = waits
+        self.initializer, self.initargs = initializer, initargs
+        self.most = max(most or MAX_THREADS, config.n_jobs)
+        self.stopping = False
+        self.idle = 0
+        self.count = 0
+        self._launch = launch
+        self._gone: list[Any] = []
+        self._lock = allocate_lock()
+        self._more = allocate_lock()
+        self._more.acquire()
+        self._growing = waits
+        self._window_began = 0.0
+        self._window_done = 0
+        self._rate = 0.0
+
+    def start(self) -> None:
+        self._grow(self.config.n_jobs)
+        self._open_window()
+
+    def step(self, patience: float = PATIENCE_SECONDS) -> None:
+        """Look after the threads for a moment, at most ``patience`` seconds."""
+        if not self.supply.indexed and self.supply.pull_here:
+            self._pull()
+        if self.sink.failure is not None:
+            return
+        self.sink.wait(min(patience, GROW_LOOK_SECONDS) if self._growing else patience)
+        if self._growing:
+            self._consider_growth()
+
+    def close(self, *, abort: bool = False) -> None:
+        """Let every thread finish the item it is in, and wait until all are gone."""
+        self.stopping = True
+        for _ in range(self.count):
+            self._wake_one()
+        for lock in self._gone:
+            while not lock.acquire(timeout=0.01):
+                self._wake_one()
+        self._gone.clear()
+
+    def nudge(self) -> None:
+        """There is something new to take."""
+        self._wake_one()
+
+    def dismiss(self) -> None:
+        """Stop taking new items; what nobody has begun stays in the supply."""
+        self.close()
+
+    # -- threads --------------------------------------------------------------------------------
+
+    def _grow(self, count: int) -> None:
+        for _ in range(count):
+            lock = allocate_lock()
+            lock.acquire()
+            try:
+                self._launch(self._body, (lock,))
+            except RuntimeError:  # the limit on threads: go on with those there are
+                self.most = max(1, self.count)
+                self._growing = False
+                if not self.count:
+                    raise
+                return
+            self._gone.append(lock)
+            self.count += 1
+
+    def _body(self, gone: Any) -> None:
+        our_threads.append(get_native_id())
+        try:
+            if self.initializer is not None:
+                self.initializer(*self.initargs)
+            self._work()
+        except BaseException as error:
+            self.sink.fail(None, error, format_traceback(error))
+        finally:
+            gone.release()
+
+    def _work(self) -> None:
+        supply, sink = self.supply, self.sink
+        per = self.item_seconds
+        while not self.stopping and sink.failure is None:
+            run = supply.take(self._chunk(per))
+            if run is None:
+                if supply.finished:
+                    return
+                self.idle += 1
+                self._more.acquire(timeout=PATIENCE_SECONDS)
+                self.idle -= 1
+                continue
+            start, items = run
+            began = clock()
+            try:
+                values = run_items(self.func, start, items, sink.on_error)
+            except ItemFailed as failed:
+                sink.place(start, failed.done)
+                sink.fail(failed.index, failed.exception)
+                return
+            per = 0.5 * (per + (clock() - began) / len(values))
+            sink.place(start, values)
+
+    def _chunk(self, per: float) -> int:
+        if self.config.chunksize is not None:
+            return self.config.chunksize
+        quick = int(CHUNK_SECONDS / per) if per > 0 else 1
+        if quick <= 1:
+            return 1
+        left = self.supply.left()
+        return max(1, quick if left is None else min(quick, left // (2 * self.count)))
+
+    def _wake_one(self) -> None:
+        try:
+            self._more.release()
+        except RuntimeError:
+            pass
+
+    def _pull(self) -> None:
+        """Read the source (in the caller's thread) so that each thread finds an item."""
+        supply = self.supply
+        chunk = self._chunk(self.item_seconds)
+        while not supply.exhausted and supply.waiting < self.count * (chunk + 1):
+            if not supply.pull(1 if self.waits else chunk):
+                break
+            if self.idle:
+                self._wake_one()
+
+    # -- growth ---------------------------------------------------------------------------------
+
+    def _open_window(self) -> None:
+        self._window_began, self._window_done = clock(), self.sink.done
+
+    def _consider_growth(self) -> None:
+        seconds = clock() - self._window_began
+        done = self.sink.done - self._window_done
+        if seconds < WINDOW_SECONDS or done < WINDOW_ITEMS * self.count:
+            return
+        rate = done / seconds
+        left = self.supply.left()
+        if (
+            self.count >= self.most
+            or (left is not None and left < 2 * self.count)
+            or rate < GROW_GAIN * self._rate
+        ):
+            self._growing = False
+            return
+        self._rate = rate
+        self._grow(min(self.most - self.count, self.count * (GROW_FACTOR - 1)))
+        self._open_window()

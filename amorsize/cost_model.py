@@ -1,0 +1,110 @@
+"""Analytic seconds of a configuration for the items that are left.
+
+With n items of ``item`` seconds each, of which a share ``cpu`` is computed and a share ``free`` of that
+leaves the GIL alone, on C cores:
+
+* serial:            n * item
+* threads (T):       start*T + max(n*item/T rounded up to whole rounds, n*cpu*item*(1-free),
+                     n*cpu*item/min(T, C))
+* processes (P x T): start*P + max(n*item/(P*T) in whole rounds, n*cpu*item/min(P, C)) * (1 + loss)
+                     + n*(transfer of a result and, where items are sent, of an item)/P
+                     + n*(what the caller spends on receiving)
+
+Whole rounds because ``n`` items on ``T`` threads take ceil(n/T) items' time when they wait.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+from amorsize.backends import TRAITS
+from amorsize.records import Config, Machine, Prediction, Profile
+
+RECEIVE_SECONDS = 2e-5
+"""What receiving one frame costs the caller; a frame holds 2.5 ms of work or one item, whichever is
+longer (benchmarks/costs.py)."""
+PARALLEL_LOSS = 0.05
+"""Share lost when all cores compute at once: caches, memory, the system's own work
+(benchmarks/costs.py: 2-10 % on the development machine, measured again in every benchmark)."""
+
+
+FORK_SECONDS = 0.003
+"""Fork to first result of a small process (benchmarks/costs.py)."""
+FORK_SECONDS_PER_BYTE = 5.5e-11
+"""What each resident byte adds: 78 ms with 1.4 GB (benchmarks/costs.py)."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What starting a worker costs on this machine, now, in seconds."""
+
+    thread: float = 7e-5
+    fork: float = 0.003
+    spawn: float = 0.15
+    spawn_warm: float = 0.002
+    warm_workers: int = 0
+
+    def start(self, backend: str, count: int) -> float:
+        """Seconds until ``count`` workers of that backend are at work."""
+        if backend == "threads":
+            return self.thread * count
+        if backend == "fork":
+            return self.fork * count
+        if backend == "spawn":
+            cold = max(0, count - self.warm_workers)
+            return self.spawn * min(1, cold) + 0.2 * self.spawn * cold + self.spawn_warm * count
+        return 0.0
+
+
+def starting_costs(machine: Machine, warm_workers: int) -> Costs:
+    """Costs for a process of this size: a fork maps its resident memory again."""
+    return Costs(
+        fork=FORK_SECONDS + FORK_SECONDS_PER_BYTE * machine.resident_bytes, warm_workers=warm_workers
+    )
+
+
+def seconds(
+    config: Config,
+    profile: Profile,
+    machine: Machine,
+    left: int,
+    costs: Costs,
+    *,
+    items_sent: bool = False,
+    caller_computes: bool = False,
+) -> Prediction:
+    """Predict the seconds that ``left`` items take under ``config``; pure.
+
+    ``caller_computes``: the caller is one of the processes, so one fewer is started. Complexity O(1).
+    """
+    item, cpu = profile.item_seconds, profile.cpu_share
+    if config.backend == "serial":
+        return Prediction(config, left * item, terms={"work": left * item})
+    cores = max(1, machine.cores)
+    traits = TRAITS[config.backend]
+    computed = left * cpu * item
+    rounds = ceil(left / config.workers) if cpu < 0.5 else left / config.workers
+    if not traits.processes:
+        free = 1.0 if not machine.gil else (profile.gil_free_share or 0.0)
+        start = costs.start("threads", config.n_jobs)
+        work = max(
+            rounds * item,
+            computed * (1 - free),
+            computed / max(1.0, min(config.n_jobs, cores) / profile.inner_threads),
+        )
+        return Prediction(config, start + work, terms={"start": start, "work": work})
+    helpers = config.n_jobs - (1 if caller_computes else 0)
+    start = costs.start(config.backend, helpers)
+    work = max(rounds * item, computed / min(config.n_jobs, cores)) * (1 + PARALLEL_LOSS)
+    carried = profile.result_seconds
+    if items_sent or traits.sends_items:
+        carried += profile.argument_seconds
+    frames = left * min(1.0, item / 0.0025)
+    # One half of a transfer is paid in the workers side by side, the other half in the caller alone;
+    # what the caller computes itself need not be carried.
+    share = (config.n_jobs - 1) / config.n_jobs if caller_computes else 1.0
+    transfer = share * (left * carried * (0.5 + 0.5 / config.n_jobs) + frames * RECEIVE_SECONDS)
+    # A caller that computes receives between its items; one that does not receives meanwhile.
+    total = start + (work + transfer if caller_computes else max(work, transfer))
+    return Prediction(config, total, terms={"start": start, "work": work, "transfer": transfer})

@@ -1,0 +1,77 @@
+"""Every exception and warning of amorsize, each with the user's next step in its text."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class AmorsizeError(Exception):
+    """Family of the errors that amorsize itself raises."""
+
+
+class AmorsizeWarning(UserWarning):
+    """Something that costs speed or information, but not the run."""
+
+
+class OptionError(AmorsizeError, ValueError):
+    """An argument has a value that its rule excludes."""
+
+    def __init__(self, name: str, value: object, rule: str, way_out: str) -> None:
+        super().__init__(f"{name}={value!r}: {rule}; {way_out}")
+        self.name, self.value, self.rule, self.way_out = name, value, rule, way_out
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.name, self.value, self.rule, self.way_out)
+
+
+class OptionTypeError(OptionError, TypeError):
+    """An argument has a type that its rule excludes."""
+
+
+class WorkerDied(AmorsizeError, RuntimeError):
+    """A worker process ended while it ran an item, again after that item was given another try.
+
+    Attributes: ``index`` (position of the item in the data), ``exitcode`` (as in
+    :class:`multiprocessing.Process`: negative is the number of a signal).
+    """
+
+    def __init__(self, index: int, exitcode: int | None, hint: str = "") -> None:
+        how = "ended"
+        if exitcode is not None:
+            how = f"was killed by signal {-exitcode}" if exitcode < 0 else f"left with exit code {exitcode}"
+        super().__init__(f"a worker process {how} while it ran item {index}" + (f"; {hint}" if hint else ""))
+        self.index, self.exitcode, self.hint = index, exitcode, hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.index, self.exitcode, self.hint)
+
+
+class ItemError(AmorsizeError):
+    """Stands in an item's place with ``on_error="collect"``.
+
+    Attributes: ``index``, ``exception`` (the function's own), ``traceback`` (text, as printed where
+    the item ran).
+    """
+
+    def __init__(self, index: int, exception: BaseException, traceback: str = "") -> None:
+        super().__init__(f"item {index}: {type(exception).__name__}: {exception}")
+        self.index, self.exception, self.traceback = index, exception, traceback
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.index, self.exception, self.traceback)
+
+
+class UnportableError(AmorsizeError):
+    """Stands for an exception of a worker that could not be pickled: its type's name and text.
+
+    Its cause holds the worker's traceback. ``backend="threads"`` or ``"serial"`` deliver the
+    exception itself."""
+
+    def __init__(self, type_name: str, message: str) -> None:
+        super().__init__(f"{type_name}: {message} (the exception itself cannot be pickled)")
+        self.type_name, self.message = type_name, message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.type_name, self.message)

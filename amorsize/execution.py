@@ -1,0 +1,885 @@
+"""The run loop: work alone in growing slices, hand over when it pays, look after the workers.
+
+::
+
+    begin -> [slice, measure, consider] ... -> hand over -> [step, review] ... -> end
+                  |  nothing to gain               ^            |  prediction was wrong
+                  +------------ stays here         +------------+
+
+``Engine.execute`` and ``Engine.stream`` are the two ways through it; ``Engine.measure`` walks it until
+a choice has been made and stops there, with all results kept.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from _thread import allocate_lock, get_ident, start_new_thread
+from dataclasses import replace
+from itertools import islice
+
+from amorsize import planning
+from amorsize.backends import helper, processes
+from amorsize.backends.items import format_traceback, with_origin
+from amorsize.backends.serial import Serial
+from amorsize.backends.threads import Threads
+from amorsize.cost_model import Costs, starting_costs
+from amorsize.errors import ItemError, OptionError
+from amorsize.measurement import Meter, Observer, clock, vanish
+from amorsize.records import Config, Machine, Prediction, Run, Safety
+from amorsize.sinks import SKIPPED, ListSink, WindowSink
+from amorsize.system import detect_machine, fork_refusal
+from amorsize.workload import ATOMIC_ITEMS, Supply
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+    from amorsize.options import Options
+    from amorsize.planning import Choice
+
+SLICE_SECONDS = 0.0005
+"""Slices grow until they last so long: the 3 µs that bracket one are then below 1 %."""
+LONG_SLICE_SECONDS = 0.01
+"""...and shrink when they last longer."""
+UNSEEN_SLICE = 256
+"""Items in a slice that nothing can interrupt (the data are an iterator)."""
+LATE_SECONDS = 0.0025
+"""A slice younger than this is left alone by the observer."""
+TRIVIAL_ITEM_SECONDS = 2.5e-7
+"""Items below this are not worth carrying anywhere (pickling a result costs as much), and dear to
+count: bracketing them in slices costs 5 ns each (benchmarks/special.py, 10,000,000 items)."""
+TRIVIAL_EVIDENCE_SECONDS = 0.005
+"""An iterator whose items have been trivial for so long is run to its end in one go."""
+RECONSIDER_FACTOR = 1.3
+"""A choice to stay is looked at again when the run is so many times as old."""
+LARGEST_SLICE = 1 << 16
+"""Items in any slice: at 30 ns an item 2 ms, the pace of progress reports."""
+FIRST_DECISION_SECONDS = 0.0015
+"""Nothing is considered before: what is done by then is not worth a worker."""
+LEAST_GAIN_SECONDS = 0.0015
+"""Nor when less than this is left."""
+GIL_ANSWER_SECONDS = 0.008
+"""Computing work waits so long for the observer's first look at the GIL (it comes after 5 ms)."""
+INNER_WINDOW_SECONDS = 0.01
+"""A second look at inner threads, in a fresh window: OpenBLAS is busy just after its import."""
+TRUSTED_FIRST_SECONDS = 0.1
+"""A first item that took longer decides alone (unless it imported something): a second one in the
+caller would cost up to half of it, a worker started in vain costs 0.003."""
+REVIEW_SECONDS = 0.015
+"""After so long with threads their gain is judged."""
+THREADS_MUST_GAIN = 1.15
+"""Throughput of threads over that of the caller alone, below which computing work leaves them."""
+GIL_FULL_SHARE = 0.85
+"""CPU seconds a second of the process at which threads that wait are held up by the GIL."""
+MEASURE_SECONDS = 0.05
+"""``optimize`` stops looking after so long where nothing beats the loop."""
+KERNEL_BYTE_SECONDS = 2e-10
+"""Seconds a byte of a result takes through a socket (10 MB in 2 ms; benchmarks/costs.py)."""
+STREAM_SLICE = 1024
+"""Items between two timed ones of a stream that works alone: 1 µs of timing on 50 ns items."""
+THREAD_BOUND_SOURCES = frozenset({"sqlite3"})
+"""Modules whose iterators may be read only by the thread that made them."""
+FEEDER_FAREWELL_SECONDS = 0.05
+"""How long an abandoned stream waits for a source that does not answer."""
+STREAM_WINDOW_SECONDS = 0.5
+"""Work that a stream keeps between its source and its consumer when no ``buffersize`` is given."""
+STREAM_WINDOW_ITEMS = 4096
+"""...and the most items of it."""
+
+
+_FUNCTION = type(lambda: None)
+
+
+class Engine:
+    """One run of a function over its data."""
+
+    def __init__(
+        self, func: Callable[[Any], Any], data: Iterable[Any], options: Options, machine: Machine | None
+    ) -> None:
+        self.func, self.data, self.options = func, data, options
+        self.meter = Meter()
+        self.supply = Supply(data)
+        self.results: list[Any] = []
+        """What the caller computed while it worked alone."""
+        self.sink: ListSink | WindowSink | None = None
+        """Where everything after that goes."""
+        self.backend: Any = None
+        self.choice: Choice | None = None
+        self.corrections = 0
+        self.finished = False
+        self.run: Run | None = None
+        self.observer = Observer(self.meter, self._look)
+        self.deaths = 0
+        self._machine = machine
+        self._safety: Safety | None = None
+        self._costs: Costs | None = None
+        self._late = False
+        """The observer has made the caller's slice end."""
+        self._interrupted_at: int | None = None
+        self._index_is_least = False
+        """Items too short to be counted one by one: an error's index is only a lower bound."""
+        self._seen = (0, 0.0)
+        """Position and time of the observer's last look."""
+        self._looked_inside = False
+        self._not_before = FIRST_DECISION_SECONDS
+        self._threads_failed = False
+        self._measuring = False
+        self._done_alone = 0
+        """Items done by the caller alone, also where a stream has given the results away."""
+        self._spent = 0.0
+        self._spent_cpu = 0.0
+        self._stream_window: tuple[bool, int | None] | None = None
+        """Of a stream: ordered, and the user's buffersize."""
+        self._window = 0
+        self._owner = get_ident()
+        self._entered = False
+        self.nested = helper.in_worker or self._owner in processes.RUNS_IN_PROGRESS
+        self._progress = options.make_progress(self.supply.total)
+
+    # -- the three ways through -----------------------------------------------------------------
+
+    def execute(self) -> list[Any]:
+        """Everything, in order."""
+        try:
+            if not self.finished:
+                self._begin()
+                if not self._resume() and self._work_alone():
+                    self.finished = True
+                while not self.finished:
+                    self._supervise()
+        except BaseException:
+            self._end("failed")
+            raise
+        self._end("done")
+        results = self.results
+        if self.sink is not None:
+            assert isinstance(self.sink, ListSink)
+            results += self.sink.results
+        if self.options.on_error == "skip":
+            return [result for result in results if result is not SKIPPED]
+        return results
+
+    def measure(self) -> None:
+        """Work alone until it is clear how to go on; :meth:`execute` goes on from there."""
+        self._measuring = True
+        try:
+            self._begin()
+            if self.options.forced is None:
+                self.finished = self._work_alone()
+        except BaseException:
+            self._end("failed")
+            raise
+        self._measuring = False
+        self._pause()
+        if self.finished:
+            self._end("done")
+
+    def stream(self, *, ordered: bool, buffersize: int | None) -> Iterator[Any]:
+        """The results one after the other; closing the iterator ends the run."""
+        skip = self.options.on_error == "skip"
+        outcome = "abandoned"
+        feeder: Feeder | None = None
+        try:
+            self._begin()
+            self.supply.outside_in = False
+            self._stream_window = (ordered, buffersize)
+            if not self._resume():
+                yield from self._stream_alone(buffersize)
+            if not self.finished:
+                sink, supply = self._sink, self.supply
+                assert isinstance(sink, WindowSink)
+                if not supply.pull_here:
+                    feeder = Feeder(supply, sink, self.backend.nudge)
+                while True:
+                    values = sink.pop()
+                    if values is not None:
+                        yield from _without_skipped(values) if skip else values
+                        supply.limit = sink.next + self._window
+                        if feeder is not None:
+                            feeder.wake()
+                        self.backend.step(0.0)
+                        continue
+                    if sink.failure is not None:
+                        self._raise_failure()
+                    if self._is_complete():
+                        break
+                    self.backend.step()
+                    if self._progress.active:
+                        self._progress.update(sink.done)
+            outcome = "done"
+        except GeneratorExit:
+            raise
+        except BaseException:
+            outcome = "failed"
+            raise
+        finally:
+            if feeder is not None:
+                feeder.stop()
+            self._end(outcome)
+
+    # -- begin and end --------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        self._started = clock() - self._spent
+        self._cpu0 = time.process_time() - self._spent_cpu
+        if not self.nested and self._owner not in processes.RUNS_IN_PROGRESS:
+            self._entered = True
+            processes.RUNS_IN_PROGRESS.add(self._owner)
+        if not self.nested and self.supply.total != 1 and self.options.forced is None:
+            self.observer.start()
+
+    def _resume(self, *, ordered: bool = True) -> bool:
+        """Go on after :meth:`measure`, or begin with the backend that the user named. True when
+        workers are at work."""
+        if self.choice is None and self.options.forced not in (None, "serial") and not self.nested:
+            self.choice = self._forced_choice()
+        if self.choice is None or self.choice.config.backend == "serial":
+            return False
+        self._to_workers()
+        return True
+
+    def _pause(self) -> None:
+        self.observer.stop()
+        self._spent = clock() - self._started
+        self._spent_cpu = time.process_time() - self._cpu0
+        if self._entered:
+            self._entered = False
+            processes.RUNS_IN_PROGRESS.discard(self._owner)
+
+    def _end(self, outcome: str) -> None:
+        if self.run is not None:
+            return
+        try:
+            self.observer.stop()
+            if self.backend is not None:
+                backend, self.backend = self.backend, None
+                backend.close(abort=outcome != "done")
+                self.deaths += getattr(backend, "deaths", 0)
+        finally:
+            self._pause()
+            done = self._done_alone if self.sink is None else self.sink.done
+            self._progress.update(done)
+            self._progress.close()
+            if outcome != "done":
+                self.supply.close()
+            self.run = Run(
+                self.choice.config if self.choice is not None else Config("serial"),
+                done,
+                self._spent,
+                self._spent_cpu,
+                outcome,
+                self.corrections,
+                self.deaths,
+            )
+
+    # -- alone ----------------------------------------------------------------------------------
+
+    def _work_alone(self) -> bool:
+        """Compute in the caller. True when everything is done, False when workers take over (while
+        measuring: when it is clear how to go on)."""
+        results, supply, observer = self.results, self.supply, self.observer
+        free = supply.interruptible and self.options.on_error == "raise"
+        iterator = supply.iterator
+        size = 0 if free else 1
+        while True:
+            before = len(results)
+            began = observer.begin_slice()
+            try:
+                ended = self._slice(iterator, size)
+            except BaseException as error:
+                results.append(self._stood_in(error, self._index_alone(iterator, size)))
+                ended = False
+            seconds = clock() - began
+            observer.end_slice()
+            results = self.results
+            done = self._done_alone = len(results)
+            self.meter.add(done - before, seconds)
+            if self.backend is not None:  # the observer started threads behind a long item
+                return False
+            if ended or self._late:
+                if self._is_end(done - before):
+                    return True
+                if supply.interruptible:
+                    iterator = supply.rewind(done)
+                    self._late = False
+            if self._progress.active:
+                self._progress.update(done)
+            if self._is_decided(before, seconds):
+                return False
+            size = self._next_size(size, seconds, free)
+
+    def _slice(self, iterator: Iterator[Any], size: int) -> bool:
+        """Run one slice of ``size`` items, 0 for all that come until the observer interrupts. True
+        when the items ended (or were made to end) before the slice was full.
+
+        The two forms are the two fastest of Python: a comprehension inlines calls of Python
+        functions, map is quicker for all others. A slice without size costs what a loop costs."""
+        results, func = self.results, self.func
+        if size:
+            before = len(results)
+            results += map(func, islice(iterator, size))
+            return len(results) - before < size
+        if type(func) is not _FUNCTION:
+            results += map(func, iterator)
+        elif results:
+            part = [func(item) for item in iterator]
+            if len(part) > len(results):
+                part[:0] = results
+                self.results = part
+            else:
+                results += part
+        else:
+            self.results = [func(item) for item in iterator]
+        return True
+
+    def _next_size(self, size: int, seconds: float, free: bool) -> int:
+        """How many items the next slice is to have."""
+        per = self.meter.item_seconds
+        if self.choice is not None and self.choice.config.backend == "serial" and free:
+            return 0
+        if free and not self.observer.running:
+            return 0
+        if not size:
+            return max(1, int(0.5 * SLICE_SECONDS / per)) if per > 0 else 1
+        if seconds < SLICE_SECONDS:
+            size = min(2 * size, LARGEST_SLICE if self.supply.interruptible else UNSEEN_SLICE)
+        elif seconds > LONG_SLICE_SECONDS:
+            size = max(1, size // 2)
+        trivial = per < TRIVIAL_ITEM_SECONDS and self.meter.seconds > TRIVIAL_EVIDENCE_SECONDS
+        if trivial and not self.supply.interruptible and self.options.on_error == "raise":
+            return 0
+        return size
+
+    def _index_alone(self, iterator: Iterator[Any], size: int) -> int:
+        """Position of the item that has just raised in a slice."""
+        if size or type(self.func) is not _FUNCTION:
+            return len(self.results)  # the results before it were kept
+        if self._late and self._interrupted_at is not None:
+            return self._interrupted_at - 1
+        if self.supply.interruptible:
+            return self.supply.taken() - 1
+        self._index_is_least = True
+        return len(self.results)
+
+    def _is_decided(self, before: int, seconds: float) -> bool:
+        """After a slice: have workers been started (or, measuring, is the choice clear)?"""
+        observer, meter = self.observer, self.meter
+        if before == 0 and SLICE_SECONDS < seconds < TRUSTED_FIRST_SECONDS:
+            # It may have paid for imports and caches: the shares begin with the next item.
+            meter.open_window()
+            return False
+        elapsed = clock() - self._started
+        if elapsed < self._not_before or not observer.running:
+            return False
+        choice = self._consider(elapsed)
+        if choice is None:
+            return False
+        self._not_before = elapsed * RECONSIDER_FACTOR
+        self._choose(choice)
+        if choice.config.backend == "serial":
+            if not observer.running:
+                self._observe_again()
+            return self._measuring and elapsed > MEASURE_SECONDS
+        if not self._measuring:
+            self._to_workers()
+        return True
+
+    def _stream_alone(self, buffersize: int | None) -> Iterator[Any]:
+        """As :meth:`_work_alone`, giving each result out at once.
+
+        The first item of a slice is timed by itself; the consumer's time is nobody's measurement."""
+        func, meter, supply, observer = self.func, self.meter, self.supply, self.observer
+        collect = self.options.on_error != "raise"
+        iterator = supply.iterator
+        size = 1
+        while True:
+            if self._late:
+                iterator = supply.rewind(self._done_alone)
+                self._late = False
+                size = 1
+            try:
+                item = next(iterator)
+            except StopIteration:
+                if self._late and self._done_alone < (supply.total or 0):
+                    continue
+                supply.exhausted = self.finished = True
+                return
+            began = observer.begin_slice()
+            try:
+                value = func(item)
+            except BaseException as error:
+                value = self._stood_in(error, self._done_alone)
+            seconds = clock() - began
+            observer.end_slice()
+            self._done_alone += 1
+            meter.add(1, seconds)
+            if value is not SKIPPED:
+                yield value
+            if self.backend is not None:
+                return
+            size = min(2 * size, STREAM_SLICE) if seconds * size < SLICE_SECONDS / 2 else size // 2
+            if self._progress.active:
+                self._progress.update(self._done_alone)
+            if self._is_decided(self._done_alone - 1, seconds):
+                return
+            if size < 2 or collect:
+                continue
+            rest = islice(iterator, size - 1)
+            observer.begin_slice()
+            try:
+                for item in rest:
+                    yield func(item)
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                if self._from_source(error):
+                    raise
+                raise with_origin(error, self._done_alone + consumed(rest) - 1) from None
+            observer.end_slice()
+            self._done_alone += consumed(rest)
+
+    def _is_end(self, got: int) -> bool:
+        """A slice came out short: is that the end of the data?"""
+        supply, done = self.supply, len(self.results)
+        if supply.data is None:
+            frame = getattr(supply.iterator, "gi_frame", None)
+            if frame is not None:  # a generator that is still alive did not end
+                raise with_origin(StopIteration(), done)
+            supply.exhausted = True
+            return True
+        if done >= len(supply.data):
+            return True
+        if got or self._late:
+            return False
+        # Nothing came although items are left and nobody interrupted: the function raised
+        # StopIteration, which ``map`` takes for an end and the plain loop would let through.
+        raise with_origin(StopIteration(), done)
+
+    def _from_source(self, error: BaseException) -> bool:
+        """Whether the error is not an item's: the source raised, or the user interrupted."""
+        source = self.supply.iterator
+        dead = hasattr(source, "gi_frame") and source.gi_frame is None
+        return dead or not isinstance(error, Exception)
+
+    def _raised_alone(self, error: BaseException) -> None:
+        """An item of a slice raised; the results before it are kept."""
+        self.results.append(self._stood_in(error, len(self.results)))
+
+    def _stood_in(self, error: BaseException, index: int) -> Any:
+        """What stands in the place of an item that raised; raises where the run is to end."""
+        if self._from_source(error):
+            raise error
+        if self.options.on_error == "raise":
+            raise with_origin(error, index, at_least=self._index_is_least)
+        if self.options.on_error == "skip":
+            return SKIPPED
+        assert isinstance(error, Exception)
+        return ItemError(index, error, format_traceback(error))
+
+    # -- what the observer asks for -------------------------------------------------------------
+
+    def _observe_again(self) -> None:
+        self.observer = Observer(self.meter, self._look)
+        self.observer.start()
+
+    def _look(self, cpu_share: float) -> None:
+        """Called beside the caller's slice, under the observer's claim: is it to end?"""
+        supply = self.supply
+        if not supply.interruptible or self.backend is not None or self._late:
+            return
+        now = clock()
+        position, age = supply.taken(), now - self.observer.slice_began
+        last_position, last_time = self._seen
+        self._seen = (position, now)
+        if age < LATE_SECONDS:
+            return
+        if last_time < self.observer.slice_began:
+            last_position, last_time = self._done_alone, self.observer.slice_began
+        if position <= last_position + 1 and self._start_behind(position, cpu_share):
+            return
+        per = (now - last_time) / max(1, position - last_position)
+        assert supply.total is not None
+        if per < TRIVIAL_ITEM_SECONDS or (supply.total - position) * per < LEAST_GAIN_SECONDS:
+            return
+        if now - self._started >= self._not_before:
+            self._interrupted_at = supply.interrupt()
+            self._late = True
+
+    def _start_behind(self, position: int, cpu_share: float) -> bool:
+        """The caller is in one long item: start threads on the items after it if they can help."""
+        supply, options = self.supply, self.options
+        assert supply.total is not None
+        left = supply.total - position
+        waits = cpu_share < 0.5
+        free = (self.meter.gil_free_share() or 0.0) >= planning.GIL_FREE_SHARE
+        most = planning.FIRST_THREADS if waits else self.machine.cores - 1
+        count = min(left, options.max_jobs or left, most)
+        if self._measuring or self._threads_failed or "threads" not in options.backends:
+            return False
+        if count < 1 or left > ATOMIC_ITEMS or not (waits or free):
+            return False
+        if self.safety.caller_only or self.safety.no_threads:
+            return False
+        position = self._interrupted_at = supply.interrupt()
+        self._late = True
+        elapsed = clock() - self.observer.slice_began
+        why = "waits" if waits else "leaves the GIL alone"
+        config = Config("threads", count, 1, options.chunksize)
+        reason = f"an item has taken {planning.format_seconds(elapsed)} so far and {why}"
+        self._choose(_choice_unseen(config, elapsed, left, reason))
+        self._open_sink(position)
+        self._start_threads(config, waits, elapsed)
+        return True
+
+    # -- considering ----------------------------------------------------------------------------
+
+    def _left(self) -> int:
+        """Items that are left; for a source of unknown length as many again as were done."""
+        total = self.supply.total
+        return self._done_alone if total is None else total - self._done_alone
+
+    def _consider(self, elapsed: float) -> Choice | None:
+        """A choice if it is time for one, None to go on for now. Cheap checks first."""
+        meter = self.meter
+        left = self._left()
+        serial_seconds = left * meter.item_seconds
+        if serial_seconds < LEAST_GAIN_SECONDS:
+            return None
+        wall, cpu, inner = meter.shares()
+        if cpu >= planning.WAITING_CPU_SHARE:
+            if inner > planning.INNER_THREADS and not self._looked_inside:
+                if wall > INNER_WINDOW_SECONDS:
+                    self._looked_inside = True
+                    meter.open_window()
+                return None
+            if meter.gil_free_share() is None and elapsed < GIL_ANSWER_SECONDS:
+                return None
+            gain = serial_seconds * (1 - 1 / self.machine.cores)
+            free = (meter.gil_free_share() or 0.0) >= planning.GIL_FREE_SHARE
+            start = self.costs.thread if free else min(self.costs.fork, self.costs.spawn)
+            if gain < planning.START_FACTOR * start:
+                return None
+        if meter.result_bytes is None and meter.picklable:
+            self._measure_transfer()
+        choice = self._plan(left, None)
+        if choice.config.backend != "fork":
+            return choice
+        self.observer.stop()  # a fork needs this process to have one thread
+        vanish()
+        refusal = fork_refusal()
+        return choice if refusal is None else self._plan(left, refusal)
+
+    def _plan(self, left: int, refusal: str | None) -> Choice:
+        profile = self.meter.profile()
+        if self._threads_failed:
+            profile = replace(profile, gil_free_share=0.0)
+        return planning.choose(
+            profile,
+            self.machine,
+            left,
+            self.options.limits(self.nested),
+            self.safety,
+            self.costs,
+            fork_refused=refusal,
+            indexed=self.supply.indexed or self.supply.snapshot,
+        )
+
+    def _measure_transfer(self) -> None:
+        """What carrying a result costs, on the last one; measured once."""
+        from amorsize.backends import wire
+
+        meter = self.meter
+        if not self.results:
+            return
+        began = clock()
+        try:
+            parts = wire.encode(helper.RESULT, self.results[-1])
+            meter.result_bytes = sum(memoryview(part).nbytes for part in parts)
+            # Reading takes about as long as writing, and each byte crosses the kernel twice.
+            meter.result_seconds = 2 * (clock() - began) + meter.result_bytes * KERNEL_BYTE_SECONDS
+        except Exception:
+            meter.picklable = False
+
+    def _choose(self, choice: Choice) -> None:
+        known = self.choice
+        if known is not None and known.config.backend not in ("serial", choice.config.backend):
+            self.corrections += 1
+        self.choice = choice
+
+    def _forced_choice(self) -> Choice:
+        """The user named one backend: every item goes there."""
+        options, name = self.options, self.options.forced
+        assert name is not None
+        if name in ("processes", "fork"):
+            vanish()
+            refusal = fork_refusal() if self.machine.can_fork else "this system cannot fork"
+            if name == "fork" and refusal is not None:
+                raise OptionError(
+                    "backend", name, f"the process must not be forked now: {refusal}",
+                    "use backend='processes', which then starts fresh interpreters",
+                )
+            name = "spawn" if refusal is not None else "fork"
+        jobs = options.max_jobs
+        if jobs is None:
+            jobs = self.machine.cores + (4 if name == "threads" else 0)
+        total = self.supply.total
+        if total is not None:
+            jobs = min(jobs, total)
+        config = Config(name, max(1, jobs), 1, options.chunksize)
+        reason = f"asked for by backend={options.forced!r}"
+        return _choice_unseen(config, 0.0, total or 0, reason)
+
+    # -- handing over ---------------------------------------------------------------------------
+
+    def _to_workers(self) -> None:
+        """Hand the rest to the backend that was chosen (a stream opens its window first)."""
+        self.observer.stop()
+        self._open_sink(self._done_alone)
+        self._start_backend()
+
+    def _open_sink(self, position: int) -> None:
+        """From ``position`` on, items come from the supply and results go to the sink."""
+        self.supply.hand_over(position)
+        if self._stream_window is None:
+            self.sink = ListSink(position, self.options.on_error)
+            return
+        ordered, buffersize = self._stream_window
+        self._window = buffersize or self._default_window()
+        self.sink = WindowSink(position, self.options.on_error, ordered=ordered)
+        self.supply.limit = position + self._window
+        kind = type(self.supply.iterator)
+        self.supply.pull_here = self.supply.indexed or kind.__module__ in THREAD_BOUND_SOURCES
+
+    def _default_window(self) -> int:
+        per = self.meter.item_seconds
+        workers = self.choice.config.workers if self.choice is not None else 1
+        wanted = int(STREAM_WINDOW_SECONDS * workers / per) if per > 0 else STREAM_WINDOW_ITEMS
+        return max(4 * workers, min(STREAM_WINDOW_ITEMS, wanted))
+
+    def _start_backend(self) -> None:
+        assert self.choice is not None
+        config = self.choice.config
+        item_seconds = self.meter.item_seconds
+        if config.backend == "threads":
+            share = self.meter.profile().cpu_share
+            waits = self.options.forced is not None or share < planning.WAITING_CPU_SHARE
+            self._start_threads(config, waits, item_seconds)
+        elif config.backend == "serial":
+            self.backend = Serial(self.func, self.supply, self._sink, item_seconds)
+        else:
+            self._start_processes(config, self.choice.caller_computes, item_seconds)
+
+    @property
+    def _sink(self) -> ListSink | WindowSink:
+        assert self.sink is not None
+        return self.sink
+
+    def _start_threads(self, config: Config, waits: bool, item_seconds: float) -> None:
+        self.backend = backend = Threads(
+            self.func,
+            self.supply,
+            self._sink,
+            config,
+            item_seconds,
+            waits=waits,
+            initializer=self.options.initializer,
+            initargs=self.options.initargs,
+            most=self.options.max_jobs,
+        )
+        self._open_review()
+        backend.start()
+
+    def _start_processes(
+        self, config: Config, caller_computes: bool, item_seconds: float
+    ) -> None:
+        launcher: Any
+        if config.backend == "fork":
+            from amorsize.backends.fork import ForkLauncher
+
+            launcher = ForkLauncher()
+        else:
+            from amorsize.backends.spawn import SpawnLauncher
+
+            launcher = SpawnLauncher()
+        self.backend = processes.Processes(
+            launcher,
+            self.func,
+            self.supply,
+            self._sink,
+            config,
+            item_seconds,
+            caller_computes=caller_computes and self._stream_window is None,
+            initializer=self.options.initializer,
+            initargs=self.options.initargs,
+            inner_threads=max(1, self.machine.cores // config.n_jobs),
+        )
+        self.backend.start()
+
+    # -- supervising ----------------------------------------------------------------------------
+
+    def _supervise(self) -> None:
+        """Look after the workers until everything is done."""
+        sink = self._sink
+        assert isinstance(sink, ListSink)
+        while not self._is_complete():
+            self.backend.step()
+            if sink.failure is not None:
+                self._raise_failure()
+            if self._progress.active:
+                self._progress.update(sink.done)
+            self._review()
+        self.finished = True
+
+    def _is_complete(self) -> bool:
+        """Everything is done."""
+        supply, sink = self.supply, self._sink
+        if not supply.exhausted:
+            return False
+        total = supply.total if supply.indexed else supply.position
+        assert total is not None
+        if isinstance(sink, ListSink):
+            sink.awaited = total
+        return sink.done >= total
+
+    def _open_review(self) -> None:
+        self._reviewed_at, self._reviewed_done = clock(), self._sink.done
+        self._reviewed_cpu = time.process_time()
+
+    def _review(self) -> None:
+        """Judge threads by what they reach; where that is too little, choose again."""
+        backend = self.backend
+        if not isinstance(backend, Threads) or self.options.forced is not None:
+            return
+        seconds = clock() - self._reviewed_at
+        done = self._sink.done - self._reviewed_done
+        if seconds < REVIEW_SECONDS or done < 2 * backend.count:
+            return
+        computed = (time.process_time() - self._reviewed_cpu) / done
+        rate = done / seconds
+        self._open_review()
+        left = self.supply.left() or 0
+        if backend.waits:
+            saves = left * computed * (1 - 1 / self.machine.cores)
+            start = planning.START_FACTOR * self.costs.fork * self.machine.cores
+            wrong = computed * rate > GIL_FULL_SHARE and saves > 2 * start
+        else:
+            wrong = self.meter.items > 1 and rate * self.meter.item_seconds < THREADS_MUST_GAIN
+        if not wrong or left <= backend.count:
+            return
+        self._leave_threads(backend, computed)
+
+    def _leave_threads(self, backend: Threads, computed: float) -> None:
+        """Threads do not help: join them and choose among the rest."""
+        backend.close()
+        self.backend = None
+        self._threads_failed = True
+        vanish()
+        left = self.supply.left() or 0
+        if not left:
+            return
+        choice = self._plan(left, fork_refusal())
+        if choice.config.backend == "threads":  # still the best there is
+            self._reviewed_at = float("inf")
+        self._choose(choice)
+        self._start_backend()
+
+    def _raise_failure(self) -> None:
+        failure = self._sink.failure
+        assert failure is not None
+        raise with_origin(failure.exception, failure.index, failure.traceback)
+
+    # -- values looked up when first needed -----------------------------------------------------
+
+    @property
+    def machine(self) -> Machine:
+        if self._machine is None:
+            self._machine = detect_machine()
+        return self._machine
+
+    @property
+    def safety(self) -> Safety:
+        if self._safety is None:
+            from amorsize.safety import inspect_function
+
+            data = self.supply.data
+            self._safety = inspect_function(self.func, () if data is None else data[:3])
+        return self._safety
+
+    @property
+    def costs(self) -> Costs:
+        if self._costs is None:
+            spawn = sys.modules.get("amorsize.backends.spawn")
+            warm = spawn.idle_workers() if spawn is not None else 0
+            self._costs = starting_costs(self.machine, warm)
+        return self._costs
+
+
+class Feeder:
+    """The thread that reads the source of a stream while its consumer waits for results."""
+
+    def __init__(self, supply: Supply, sink: WindowSink, nudge: Callable[[], None]) -> None:
+        self.supply, self.sink, self.nudge = supply, sink, nudge
+        self._stopped = False
+        self._room = allocate_lock()
+        self._room.acquire()
+        self._gone = allocate_lock()
+        self._gone.acquire()
+        start_new_thread(self._feed, ())
+
+    def wake(self) -> None:
+        """There is room in the window again."""
+        try:
+            self._room.release()
+        except RuntimeError:
+            pass
+
+    def stop(self) -> None:
+        """End the thread. One that is stuck in a silent source closes it when it comes back."""
+        self._stopped = True
+        self.wake()
+        if self._gone.acquire(timeout=FEEDER_FAREWELL_SECONDS):
+            return
+        self.supply.exhausted = True
+
+    def _feed(self) -> None:
+        supply = self.supply
+        try:
+            while not self._stopped and not supply.exhausted:
+                if supply.pull(1):
+                    self.nudge()
+                elif not supply.exhausted:
+                    self._room.acquire(timeout=1.0)
+            self.nudge()
+            self.sink.notify()
+            if self._stopped:
+                close = getattr(supply.iterator, "close", None)
+                if close is not None:
+                    close()
+        except BaseException as error:
+            self.sink.fail(None, error, "")
+            self.nudge()
+        finally:
+            self._gone.release()
+
+
+def _choice_unseen(config: Config, item_seconds: float, left: int, reason: str) -> Choice:
+    """A choice that was made without comparing."""
+    rounds = -(-left // config.workers)
+    return planning.Choice(
+        Prediction(config, item_seconds * rounds),
+        (),
+        (f"{planning.describe(config)}: {reason}",),
+        False,
+        item_seconds * left,
+    )
+
+
+def _without_skipped(values: Any) -> Iterator[Any]:
+    return (value for value in values if value is not SKIPPED)
+
+
+def consumed(taken: Any) -> int:
+    """How many items have been taken through an ``islice`` (Python 3.11 tells; see the caller)."""
+    return int(taken.__reduce__()[2])

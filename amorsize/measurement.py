@@ -1,0 +1,255 @@
+"""Measuring by working: what the first items tell while they run in the caller.
+
+Nothing runs for the sake of measurement. The caller computes items in slices timed as a whole;
+beside it one *observer* thread sleeps and looks. What a look can tell without touching the work:
+
+* how long the caller has been in its present slice, and how much of that its thread was on a CPU
+  (``pthread_getcpuclockid``): a long item that waits is seen while it still waits;
+* how late the observer got the GIL after its own sleep: at once when the work leaves the GIL alone,
+  after a whole switch interval (5 ms) when the work holds it. Threads are worth trying only then.
+
+The observer starts with the run and is joined before any fork and before the run ends.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from _thread import allocate_lock, get_ident, get_native_id, start_new_thread
+
+from amorsize.records import Profile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+clock = time.perf_counter
+thread_clock = time.thread_time
+process_clock = time.process_time
+
+FIRST_LOOK_SECONDS = 0.003
+"""When the observer first looks: beyond the items for which nothing is worth doing (thread start
+0.07 ms), soon enough that a wait of 20 ms is used for 17 (benchmarks/workloads.py, kind "waiting")."""
+LOOK_SECONDS = 0.005
+"""Least pause between later looks: a forced switch of the GIL costs 10-50 µs, 1 % of this at most."""
+LOOK_SHARE = 0.03
+"""Pause as a share of the time since the start: bounds what is noticed late to 3 % of the run."""
+GIL_PROBE_SECONDS = 0.0004
+"""Sleep of one GIL sample; the wake-up latency of the system is about 0.06 ms."""
+GIL_PROMPT_SECONDS = 0.0015
+"""A sample later than this found the GIL held (a held one comes after 5 ms)."""
+GIL_SAMPLES = 4
+"""Samples at one look when the first is prompt: all within 2 ms; one that is held ends the look."""
+
+
+GIL_ENOUGH = 30
+"""After so many samples the answer is known."""
+
+
+class Meter:
+    """Sums over slices; makes the :class:`Profile`. All times in seconds."""
+
+    def __init__(self) -> None:
+        self.items = 0
+        self.seconds = 0.0
+        self.recent = 0.0
+        """Item seconds, averaged over slices with weights falling by half: follows a change."""
+        self.first_item_seconds = 0.0
+        self._slices = 0
+        self._mean = 0.0
+        self._square = 0.0
+        self.gil_prompt = 0
+        self.gil_held = 0
+        self.result_bytes: int | None = None
+        self.result_seconds = 0.0
+        self.argument_bytes: int | None = None
+        self.argument_seconds = 0.0
+        self.picklable = True
+        self.open_window()
+
+    def open_window(self) -> None:
+        """Begin a fresh window for the shares of CPU time (the first item may be unlike the rest)."""
+        self._wall0, self._thread0, self._process0 = clock(), thread_clock(), process_clock()
+
+    def add(self, items: int, seconds: float) -> None:
+        """One slice of ``items`` took ``seconds``."""
+        if not items:
+            return
+        per = seconds / items
+        if not self.items:
+            self.first_item_seconds = per
+        self.items += items
+        self.seconds += seconds
+        self._slices += 1
+        # The first slice (imports, caches) is forgotten as soon as there is another one.
+        self.recent = per if self._slices <= 2 else 0.5 * (self.recent + per)
+        delta = per - self._mean
+        self._mean += delta / self._slices
+        self._square += delta * (per - self._mean)
+
+    @property
+    def item_seconds(self) -> float:
+        """What one of the next items is expected to take: recent slices, held down by the average
+        so that one heavy item is not taken for a change of kind."""
+        rest = self.items - 1
+        if rest <= 0:
+            return self.recent
+        average = (self.seconds - self.first_item_seconds) / rest
+        return min(self.recent, 4 * average)
+
+    def shares(self) -> tuple[float, float, float]:
+        """Since the window was opened: wall seconds, share of it on a CPU, inner threads."""
+        wall = clock() - self._wall0
+        thread = thread_clock() - self._thread0
+        process = process_clock() - self._process0
+        if wall <= 0:
+            return 0.0, 1.0, 1.0
+        # Below 1 ms of CPU time the clocks' own noise would look like parallel work.
+        inner = process / thread if thread > 0 and process - thread > 0.001 else 1.0
+        return wall, min(1.0, thread / wall), inner
+
+    def gil_free_share(self) -> float | None:
+        samples = self.gil_prompt + self.gil_held
+        return self.gil_prompt / samples if samples else None
+
+    def profile(self) -> Profile:
+        _, cpu, inner = self.shares()
+        spread = (self._square / (self._slices - 1)) ** 0.5 if self._slices > 1 else 0.0
+        return Profile(
+            items=self.items,
+            item_seconds=self.item_seconds,
+            item_spread=spread,
+            cpu_share=cpu,
+            inner_threads=inner,
+            gil_free_share=self.gil_free_share(),
+            result_bytes=self.result_bytes,
+            result_seconds=self.result_seconds,
+            argument_bytes=self.argument_bytes,
+            argument_seconds=self.argument_seconds,
+            picklable=self.picklable,
+        )
+
+
+our_threads: list[int] = []
+"""System ids of threads that amorsize has started and that may still be among the tasks."""
+
+
+def vanish(seconds: float = 0.02) -> None:
+    """Wait until threads of ours that have ended are gone for the system too.
+
+    A thread is still among the tasks of the process for some microseconds after its last
+    instruction; a fork asks who is there."""
+    deadline = clock() + seconds
+    while our_threads and clock() < deadline:
+        if os.path.exists(f"/proc/self/task/{our_threads[-1]}"):
+            time.sleep(0.00005)
+        else:
+            our_threads.pop()
+    our_threads.clear()
+
+
+class Observer:
+    """The thread that looks while the caller works; see the module.
+
+    ``on_look(cpu_share)`` is called in the observer's thread while the caller is inside a slice;
+    ``cpu_share`` is that of the caller's thread during the look. It runs under ``claim``, so the end of
+    the slice waits for it.
+    """
+
+    def __init__(self, meter: Meter, on_look: Callable[[float], None]) -> None:
+        self.meter = meter
+        self.on_look = on_look
+        self.claim = allocate_lock()
+        self.slice = 0
+        """Number of the caller's slice; even while it is between slices."""
+        self.slice_began = 0.0
+        self._caller = get_ident()
+        self._gate = allocate_lock()
+        self._gone = allocate_lock()
+        self._stopped = False
+        self.running = False
+
+    def start(self) -> None:
+        self._gate.acquire()
+        self._gone.acquire()
+        self._began = clock()
+        try:
+            self._cpu_clock: int | None = time.pthread_getcpuclockid(self._caller)
+        except (AttributeError, OSError):
+            self._cpu_clock = None
+        try:
+            start_new_thread(self._watch, ())
+            self.running = True
+        except RuntimeError:  # no more threads to be had: go on unobserved
+            self._gone.release()
+
+    def stop(self) -> None:
+        """End the thread and wait for it."""
+        if not self.running:
+            return
+        self.running = False
+        self._stopped = True
+        self._gate.release()
+        self._gone.acquire()
+
+    # The caller brackets each slice by these two.
+
+    def begin_slice(self) -> float:
+        self.slice_began = began = clock()
+        self.slice += 1
+        return began
+
+    def end_slice(self) -> None:
+        with self.claim:
+            self.slice += 1
+
+    # -- the thread -----------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        our_threads.append(get_native_id())
+        try:
+            # The wait for the GIL at the thread's own start is the first sample.
+            late = clock() - self._began
+            if late > GIL_PROMPT_SECONDS:
+                self.meter.gil_held += 1
+            if late < FIRST_LOOK_SECONDS and not self._sleep(FIRST_LOOK_SECONDS - late):
+                return
+            while self._look():
+                if not self._sleep(max(LOOK_SECONDS, LOOK_SHARE * (clock() - self._began))):
+                    return
+        finally:
+            self._gone.release()
+
+    def _sleep(self, seconds: float) -> bool:
+        """False when the run asked the observer to end."""
+        return not (self._gate.acquire(timeout=seconds) or self._stopped)
+
+    def _look(self) -> bool:
+        current = self.slice
+        began, cpu = clock(), self._caller_cpu()
+        if self.meter.gil_prompt + self.meter.gil_held < GIL_ENOUGH and not self._sample_gil():
+            return False
+        if current % 2:
+            seconds = clock() - began
+            share = 1.0
+            if self._cpu_clock is not None and seconds > 0:
+                share = min(1.0, (self._caller_cpu() - cpu) / seconds)
+            with self.claim:
+                if self.slice == current and not self._stopped:
+                    self.on_look(share)
+        return True
+
+    def _caller_cpu(self) -> float:
+        return 0.0 if self._cpu_clock is None else time.clock_gettime(self._cpu_clock)
+
+    def _sample_gil(self) -> bool:
+        """A few sleeps of known length: how late does each end? False when asked to stop."""
+        for _ in range(GIL_SAMPLES):
+            due = clock() + GIL_PROBE_SECONDS
+            if not self._sleep(GIL_PROBE_SECONDS):
+                return False
+            if clock() - due > GIL_PROMPT_SECONDS:
+                self.meter.gil_held += 1
+                break
+            self.meter.gil_prompt += 1
+        return True

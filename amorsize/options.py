@@ -1,0 +1,176 @@
+"""The options of a call, checked once, at the door."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from amorsize.backends import PUBLIC_NAMES, TRAITS
+from amorsize.errors import OptionError, OptionTypeError
+from amorsize.planning import Limits, known_backends
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from amorsize.progress import Progress
+
+ON_ERROR = ("raise", "collect", "skip")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for, in the form the run loop reads."""
+
+    max_jobs: int | None = None
+    """Most workers, None for free choice."""
+    backends: frozenset[str] = frozenset(TRAITS)
+    forced: str | None = None
+    """The one backend named by the user."""
+    chunksize: int | None = None
+    on_error: str = "raise"
+    progress: Any = False
+    initializer: Callable[..., object] | None = None
+    initargs: tuple[Any, ...] = ()
+
+    def limits(self, nested: bool) -> Limits:
+        """What planning needs to know."""
+        return Limits(
+            max_jobs=self.max_jobs,
+            backends=self.backends,
+            forced=self.forced,
+            chunksize=self.chunksize,
+            serial_only="it is called from inside another run" if nested else None,
+        )
+
+    def make_progress(self, total: int | None) -> Progress | _NoProgress:
+        """The progress display, a null object by default."""
+        if self.progress is False or self.progress is None:
+            return _NO_PROGRESS
+        from amorsize.progress import make_progress
+
+        return make_progress(self.progress, total)
+
+
+class _NoProgress:
+    active = False
+
+    def update(self, done: int) -> None:
+        """Nothing to show."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+_NO_PROGRESS = _NoProgress()
+DEFAULTS = Options()
+
+
+def make_options(
+    *,
+    n_jobs: int | str | None = "auto",
+    backend: str | tuple[str, ...] | list[str] = "auto",
+    chunksize: int | str | None = "auto",
+    progress: Any = False,
+    on_error: str = "raise",
+    initializer: Callable[..., object] | None = None,
+    initargs: tuple[Any, ...] = (),
+    max_workers: int | None = None,
+) -> Options:
+    """Check every option; raise :class:`OptionError` naming the value, the rule and the way out."""
+    if (
+        n_jobs == "auto"
+        and backend == "auto"
+        and chunksize == "auto"
+        and on_error == "raise"
+        and progress is False
+        and initializer is None
+        and initargs == ()
+        and max_workers is None
+    ):
+        return DEFAULTS
+    if max_workers is not None:
+        if n_jobs not in ("auto", None):
+            raise OptionError(
+                "max_workers", max_workers, f"n_jobs={n_jobs!r} is given too", "they are one option: give one"
+            )
+        n_jobs = max_workers
+    jobs = _check_jobs(n_jobs)
+    allowed, forced = _check_backend(backend)
+    if on_error not in ON_ERROR:
+        raise OptionError(
+            "on_error", on_error, "must be one of " + ", ".join(map(repr, ON_ERROR)), "choose one of them"
+        )
+    if initializer is not None and not callable(initializer):
+        raise OptionTypeError("initializer", initializer, "must be callable", "pass a function or None")
+    if progress is not True and progress is not False and progress is not None and not callable(progress):
+        raise OptionTypeError(
+            "progress", progress, "must be True, False or a function of (done, total)", "pass one of these"
+        )
+    if not isinstance(initargs, (tuple, list)):
+        raise OptionTypeError("initargs", initargs, "must be a tuple of arguments", "write (value,)")
+    return Options(
+        max_jobs=jobs,
+        backends=allowed,
+        forced=forced,
+        chunksize=_check_chunksize(chunksize),
+        on_error=on_error,
+        progress=progress,
+        initializer=initializer,
+        initargs=tuple(initargs),
+    )
+
+
+def _check_jobs(n_jobs: Any) -> int | None:
+    if n_jobs in ("auto", None):
+        return None
+    if isinstance(n_jobs, bool) or not hasattr(n_jobs, "__index__"):
+        raise OptionTypeError(
+            "n_jobs", n_jobs, "must be 'auto' or a whole number", "leave it out to let amorsize choose"
+        )
+    jobs = n_jobs.__index__()
+    if jobs == 0:
+        raise OptionError(
+            "n_jobs",
+            n_jobs,
+            "must be a positive number of workers, or negative to count from all cores (-1: all)",
+            "use 1 for a plain loop or leave it out to let amorsize choose",
+        )
+    if jobs < 0:
+        from amorsize.system import usable_cores
+
+        return max(1, usable_cores() + 1 + jobs)
+    return jobs
+
+
+def _check_chunksize(chunksize: Any) -> int | None:
+    if chunksize in ("auto", None):
+        return None
+    if isinstance(chunksize, bool) or not hasattr(chunksize, "__index__"):
+        raise OptionTypeError(
+            "chunksize", chunksize, "must be 'auto' or a whole number of items", "leave it out"
+        )
+    size = chunksize.__index__()
+    if size < 1:
+        raise OptionError("chunksize", chunksize, "must be at least 1 item", "leave it out to have it chosen")
+    return size
+
+
+def _check_backend(backend: Any) -> tuple[frozenset[str], str | None]:
+    if backend in ("auto", None):
+        return frozenset(TRAITS), None
+    names = (backend,) if isinstance(backend, str) else backend
+    if not isinstance(names, (tuple, list, set, frozenset)) or not names:
+        raise OptionTypeError(
+            "backend", backend, "must be a name or a tuple of names", f"known: {known_backends()}"
+        )
+    allowed: set[str] = set()
+    for name in names:
+        if name == "auto":
+            allowed.update(TRAITS)
+        elif name not in PUBLIC_NAMES:
+            raise OptionError("backend", name, "is not a known backend", f"known: {known_backends()}")
+        else:
+            allowed.update(t.name for t in TRAITS.values() if name in (t.name, t.public))
+    forced = names[0] if isinstance(backend, str) or len(names) == 1 else None
+    return frozenset(allowed), forced

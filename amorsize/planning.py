@@ -1,0 +1,261 @@
+"""The one place that decides: candidates, limits, choice. Pure functions on values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from amorsize import cost_model
+from amorsize.backends import PUBLIC_NAMES, TRAITS
+from amorsize.backends.processes import CALLER_ITEM_SECONDS
+from amorsize.cost_model import Costs
+from amorsize.records import Config, Machine, Prediction, Profile, Safety
+
+START_FACTOR = 2.5
+"""Parallel work must save this many times its start cost. What is left is an estimate; ski rental
+(benchmarks/, kind "light then heavy" and "costly first call") says 2 to 3."""
+FIRST_THREADS = 128
+"""Most threads to begin with for work that waits; evidence may raise it later (backends/threads.py).
+As many as the common listen backlog of a server."""
+WAITING_CPU_SHARE = 0.9
+"""Below this share of CPU time an item waits enough for more workers than cores to be worth a look."""
+GIL_FREE_SHARE = 0.5
+"""Threads are tried for computing work when at least this share of the looks found the GIL free."""
+INNER_THREADS = 1.3
+"""CPU seconds of the process for one of the calling thread above which the function is taken to be
+parallel inside (2 threads of BLAS on 2 cores give 1.6 to 2; noise stays below 1.1)."""
+SAME_SHARE = 0.05
+"""Candidates within this share of the best count as equal; the one with fewer workers is taken."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the user allows."""
+
+    max_jobs: int | None = None
+    """Most workers, None when the choice is free."""
+    backends: frozenset[str] = frozenset(TRAITS)
+    """Names out of ``TRAITS``."""
+    forced: str | None = None
+    """The one backend to be used whatever its cost."""
+    chunksize: int | None = None
+    serial_only: str | None = None
+    """Why the run must stay in the caller (a nested call), None when it need not."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen, out of what, and why."""
+
+    prediction: Prediction
+    candidates: tuple[Prediction, ...]
+    reasons: tuple[str, ...] = ()
+    caller_computes: bool = False
+    serial_seconds: float = 0.0
+
+    @property
+    def config(self) -> Config:
+        return self.prediction.config
+
+
+@dataclass
+class _Field:
+    """Candidates and reasons while they are collected."""
+
+    reasons: list[str] = field(default_factory=list)
+    found: list[tuple[Prediction, float, bool]] = field(default_factory=list)
+    """Prediction, start cost, whether the caller computes."""
+
+
+def choose(
+    profile: Profile,
+    machine: Machine,
+    left: int,
+    limits: Limits,
+    safety: Safety,
+    costs: Costs,
+    *,
+    fork_refused: str | None = None,
+    indexed: bool = True,
+) -> Choice:
+    """Choose the configuration for ``left`` more items like those of ``profile``.
+
+    Pure: equal arguments give equal choices. ``fork_refused`` says why the process must not fork now.
+    Complexity O(log of the most workers)."""
+    serial = cost_model.seconds(Config("serial"), profile, machine, left, costs)
+    at_hand = _Field()
+    reason = limits.serial_only or safety.caller_only
+    if reason:
+        at_hand.reasons.append(f"stays in the caller: {reason}")
+    else:
+        jobs = limits.max_jobs
+        _add_threads(at_hand, profile, machine, left, limits, safety, costs, jobs)
+        _add_processes(
+            at_hand, profile, machine, left, limits, safety, costs, jobs, fork_refused, indexed
+        )
+    best, caller = serial, False
+    for prediction, start, caller_computes in at_hand.found:
+        saving = serial.seconds - (prediction.seconds - start)
+        if saving <= START_FACTOR * start:
+            continue
+        if prediction.seconds < (1 - SAME_SHARE) * best.seconds:
+            best, caller = prediction, caller_computes
+    if best is serial and not reason:
+        at_hand.reasons.append(_why_serial(serial, at_hand))
+    elif best is not serial:
+        at_hand.reasons.append(_why(best, serial, profile))
+    others = tuple(prediction for prediction, _, _ in at_hand.found)
+    return Choice(best, (serial, *others), tuple(at_hand.reasons), caller, serial.seconds)
+
+
+def _add_threads(
+    at_hand: _Field,
+    profile: Profile,
+    machine: Machine,
+    left: int,
+    limits: Limits,
+    safety: Safety,
+    costs: Costs,
+    jobs: int | None,
+) -> None:
+    if "threads" not in limits.backends:
+        return
+    waits = profile.cpu_share < WAITING_CPU_SHARE
+    free = not machine.gil or (profile.gil_free_share or 0.0) >= GIL_FREE_SHARE
+    if not waits and not (free and machine.cores > 1):
+        return
+    if safety.no_threads:
+        at_hand.reasons.append(f"no threads: {safety.no_threads}")
+        return
+    most = min(left, FIRST_THREADS if waits else machine.cores, jobs or left)
+    for count in _counts(most):
+        config = Config("threads", count, 1, limits.chunksize)
+        prediction = cost_model.seconds(config, profile, machine, left, costs)
+        at_hand.found.append((prediction, costs.start("threads", count), False))
+
+
+def _add_processes(
+    at_hand: _Field,
+    profile: Profile,
+    machine: Machine,
+    left: int,
+    limits: Limits,
+    safety: Safety,
+    costs: Costs,
+    jobs: int | None,
+    fork_refused: str | None,
+    indexed: bool,
+) -> None:
+    allowed = limits.backends & {"fork", "spawn"}
+    if not allowed or machine.cores < 2:
+        return
+    if safety.no_processes:
+        at_hand.reasons.append(f"no processes: {safety.no_processes}")
+        return
+    if not profile.picklable:
+        at_hand.reasons.append("no processes: the results cannot be pickled")
+        return
+    if profile.inner_threads > INNER_THREADS:
+        at_hand.reasons.append(
+            f"no processes: the function uses {profile.inner_threads:.1f} threads inside already"
+        )
+        return
+    backend = "fork"
+    if "fork" not in allowed or fork_refused is not None or not machine.can_fork:
+        if fork_refused is not None:
+            at_hand.reasons.append(f"no fork: {fork_refused}")
+        backend = "spawn"
+    if backend not in allowed:
+        return
+    caller = profile.item_seconds < CALLER_ITEM_SECONDS
+    sent = backend == "spawn" or not indexed
+    for count in _counts(min(machine.cores, left, jobs or machine.cores)):
+        for threads in _threads_inside(profile, safety, left, count, jobs):
+            config = Config(backend, count, threads, limits.chunksize)
+            computes = caller and threads == 1
+            prediction = cost_model.seconds(
+                config,
+                profile,
+                machine,
+                left,
+                costs,
+                items_sent=sent,
+                caller_computes=computes,
+            )
+            start = costs.start(backend, count - (1 if computes else 0))
+            at_hand.found.append((prediction, start, computes))
+
+
+def _threads_inside(
+    profile: Profile, safety: Safety, left: int, processes: int, jobs: int | None
+) -> tuple[int, ...]:
+    """Threads for each process: more than one where items wait between computing."""
+    if profile.cpu_share >= WAITING_CPU_SHARE or safety.no_threads:
+        return (1,)
+    # Enough that somebody computes while the others wait, and half as many again for the spread.
+    wanted = int(1.5 / max(profile.cpu_share, 0.01)) + 1
+    most = max(1, (jobs or left) // processes)
+    return (1, max(1, min(wanted, most, FIRST_THREADS // processes)))
+
+
+def _counts(most: int) -> list[int]:
+    """2, 4, 8 ... and ``most`` itself."""
+    counts = []
+    count = 2
+    while count < most:
+        counts.append(count)
+        count *= 2
+    if most >= 2:
+        counts.append(most)
+    return counts
+
+
+def _why(best: Prediction, serial: Prediction, profile: Profile) -> str:
+    config = best.config
+    each = format_seconds(profile.item_seconds)
+    if config.backend == "threads" and profile.cpu_share < WAITING_CPU_SHARE:
+        work = f"an item takes {each} and waits for {1 - profile.cpu_share:.0%} of it"
+    elif config.backend == "threads":
+        work = f"an item takes {each} and leaves the GIL alone"
+    elif config.threads_per_job > 1:
+        work = f"an item takes {each}, computes for {profile.cpu_share:.0%} of it and waits otherwise"
+    else:
+        work = f"an item takes {each} and computes"
+    return (
+        f"{describe(config)}: {work}; about {format_seconds(best.seconds)} instead of "
+        f"{format_seconds(serial.seconds)} for the rest"
+    )
+
+
+def _why_serial(serial: Prediction, at_hand: _Field) -> str:
+    left = format_seconds(serial.seconds)
+    if not at_hand.found:
+        return f"serial: nothing else is open to this work ({left} left)"
+    best = min(prediction.seconds for prediction, _, _ in at_hand.found)
+    return (
+        f"serial: about {left} left; the best alternative ({format_seconds(best)}) does not save "
+        f"{START_FACTOR} times its start"
+    )
+
+
+def describe(config: Config) -> str:
+    """A configuration in words."""
+    name = TRAITS[config.backend].public if config.backend in TRAITS else config.backend
+    if config.backend == "serial":
+        return "serial"
+    if config.threads_per_job > 1:
+        return f"{config.n_jobs} {name} with {config.threads_per_job} threads each ({config.backend})"
+    kind = f" ({config.backend})" if name != config.backend else ""
+    return f"{config.n_jobs} {name}{kind}"
+
+
+def format_seconds(seconds: float) -> str:
+    """Three digits with the unit that fits."""
+    for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if seconds >= factor:
+            return f"{seconds / factor:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"
+
+
+def known_backends() -> str:
+    """The names for error messages."""
+    return ", ".join(("auto", *PUBLIC_NAMES))

@@ -1,0 +1,288 @@
+"""The calls that users make, wired on one page: check the options, run the engine, show the plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from amorsize import planning
+from amorsize.errors import OptionError, OptionTypeError
+from amorsize.execution import Engine
+from amorsize.options import Options, make_options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+    from amorsize.records import Machine, Prediction, Run
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for all calls of a :class:`Tuner`: defaults of the options of a call."""
+
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Plan:
+    """What was decided for a function and its data, and why; :meth:`execute` finishes the job.
+
+    The items that were run to find out are not run again: their results are kept.
+    """
+
+    backend: str
+    """"serial", "threads", "processes" or the name of another backend."""
+    n_jobs: int
+    """Threads, or processes, that work side by side."""
+    threads_per_job: int
+    chunksize: int | None
+    """Items handed over at once; None when chunks are sized by time as the run goes."""
+    estimated_seconds: float
+    """For the items that are left."""
+    estimated_speedup: float
+    """Over the plain loop on the items that are left."""
+    confidence: float
+    """0 to 1: how much was seen of the work before the choice."""
+    source: str
+    """"model": from the cost model alone."""
+    reasons: tuple[str, ...]
+    warnings: tuple[str, ...]
+    items_done: int
+    items_left: int | None
+    """None when the data do not know their length."""
+    candidates: tuple[Prediction, ...] = ()
+    run: Run | None = None
+    """What happened, after :meth:`execute`."""
+    _engine: Engine | None = field(default=None, repr=False)
+
+    def execute(self) -> list[Any]:
+        """Run what is left and return all results, in order. A plan can be executed once."""
+        if self._engine is None:
+            raise RuntimeError(
+                "this plan has been executed already; call amorsize.optimize() again for another run"
+            )
+        engine, self._engine = self._engine, None
+        try:
+            return engine.execute()
+        finally:
+            self.run = engine.run
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as plain values (for JSON)."""
+        return {
+            "backend": self.backend,
+            "n_jobs": self.n_jobs,
+            "threads_per_job": self.threads_per_job,
+            "chunksize": self.chunksize,
+            "estimated_seconds": self.estimated_seconds,
+            "estimated_speedup": self.estimated_speedup,
+            "confidence": self.confidence,
+            "source": self.source,
+            "reasons": list(self.reasons),
+            "warnings": list(self.warnings),
+            "items_done": self.items_done,
+            "items_left": self.items_left,
+            "candidates": [
+                {"config": planning.describe(p.config), "seconds": p.seconds}
+                for p in self.candidates
+            ],
+        }
+
+    def __str__(self) -> str:
+        from amorsize.reporting import plan_text
+
+        return plan_text(self)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>{escape(str(self))}</pre>"
+
+
+class Tuner:
+    """Runs functions over data with settings of its own.
+
+    ``settings``: defaults for the options; ``machine``: plan for this machine instead of the one
+    detected (a value; see :class:`amorsize.records.Machine`).
+    """
+
+    def __init__(self, settings: Settings | None = None, *, machine: Machine | None = None) -> None:
+        self.settings = settings or Settings()
+        self._machine = machine
+
+    def execute(self, func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> list[Any]:
+        """As :func:`amorsize.execute`."""
+        return self._engine(func, data, options).execute()
+
+    def stream(
+        self,
+        func: Callable[[Any], Any],
+        data: Iterable[Any],
+        *,
+        ordered: bool = True,
+        buffersize: int | None = None,
+        **options: Any,
+    ) -> Iterator[Any]:
+        """As :func:`amorsize.stream`."""
+        _check_buffersize(buffersize)
+        return self._engine(func, data, options).stream(ordered=ordered, buffersize=buffersize)
+
+    def optimize(self, func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> Plan:
+        """As :func:`amorsize.optimize`."""
+        engine = self._engine(func, data, options)
+        engine.measure()
+        return _plan(engine)
+
+    def _engine(
+        self, func: Callable[[Any], Any], data: Iterable[Any], options: dict[str, Any]
+    ) -> Engine:
+        if self.settings.options:
+            options = {**self.settings.options, **options}
+        checked = make_options(**options)
+        _check_call(func, data)
+        return Engine(func, data, checked, self._machine)
+
+
+def _check_call(func: object, data: object) -> None:
+    if not callable(func):
+        raise OptionTypeError("func", func, "must be callable", "pass the function itself, not its result")
+    if not hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
+        raise OptionTypeError("data", data, "must be iterable", "pass a list, a generator, an array ...")
+
+
+def _check_buffersize(buffersize: Any) -> None:
+    if buffersize is None:
+        return
+    if isinstance(buffersize, bool) or not isinstance(buffersize, int):
+        raise OptionTypeError("buffersize", buffersize, "must be None or a whole number", "leave it out")
+    if buffersize < 1:
+        raise OptionError("buffersize", buffersize, "must be at least 1 item", "leave it out to have it chosen")
+
+
+def _plan(engine: Engine) -> Plan:
+    choice, supply = engine.choice, engine.supply
+    done = len(engine.results)
+    left = 0 if engine.finished else (None if supply.total is None else supply.total - done)
+    reasons: tuple[str, ...]
+    if engine.finished:
+        config, seconds, speedup = planning.Config("serial"), 0.0, 1.0
+        reasons = (f"serial: all {done} items were done while the work was being measured",)
+    elif choice is None:
+        config, seconds, speedup = planning.Config("serial"), 0.0, 1.0
+        reasons = ("serial: nothing else pays for what is left",)
+    else:
+        config = choice.config
+        seconds = choice.prediction.seconds
+        speedup = choice.serial_seconds / seconds if seconds > 0 else 1.0
+        reasons = choice.reasons
+    traits = planning.TRAITS[config.backend]
+    return Plan(
+        backend=traits.public,
+        n_jobs=config.n_jobs,
+        threads_per_job=config.threads_per_job,
+        chunksize=config.chunksize,
+        estimated_seconds=seconds,
+        estimated_speedup=speedup,
+        confidence=_confidence(engine, left),
+        source=choice.prediction.source if choice is not None else "model",
+        reasons=reasons,
+        warnings=_warnings(engine),
+        items_done=done,
+        items_left=left,
+        candidates=choice.candidates if choice is not None else (),
+        run=engine.run,
+        _engine=engine,
+    )
+
+
+def _confidence(engine: Engine, left: int | None) -> float:
+    """How much was seen: the share of the items that are done, and how alike they were.
+
+    The relative standard error of the mean item seconds, turned into 0 to 1; 1 when all is done."""
+    if engine.finished:
+        return 1.0
+    profile = engine.meter.profile()
+    if not profile.items or profile.item_seconds <= 0:
+        return 0.0
+    error = profile.item_spread / profile.item_seconds / profile.items**0.5
+    seen = 1.0 if left is not None else 0.5
+    return seen * profile.items / (profile.items + 1) / (1 + error)
+
+
+def _warnings(engine: Engine) -> tuple[str, ...]:
+    found = []
+    if engine.nested:
+        found.append("called from inside another run: stays serial so that cores are not oversubscribed")
+    if engine.supply.total is None and not engine.finished:
+        found.append("the data do not know their length: the time that is left is a guess")
+    return tuple(found)
+
+
+_DEFAULT = Tuner()
+
+
+def execute(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> list[Any]:
+    """Return ``[func(item) for item in data]``, computed as fast as this machine can.
+
+    The first items run in the caller, and count; then the rest goes to threads or processes if
+    that pays, in the numbers and chunks that pay most.
+
+    Parameters
+    ----------
+    func : callable of one argument (see :func:`amorsize.star` for more)
+    data : any iterable
+    n_jobs : "auto" or int, default "auto"
+        Most workers; -1 all cores, -2 all but one; 1 a plain loop. ``max_workers`` is an alias.
+    backend : "auto", a name or a tuple of allowed names, default "auto"
+        "serial", "threads", "processes" ("fork" where safe, else "spawn"). One name is an order:
+        every item goes there. A tuple is a limit on the choice.
+    chunksize : "auto" or int, default "auto"
+        Items handed over at once; sized by time as the run goes when left alone.
+    progress : bool or callable, default False
+        One bar that counts items, or a function of (done, total or None).
+    on_error : "raise", "collect" or "skip", default "raise"
+        The function's own exception with the item's index as a note and a worker's traceback as its
+        cause; an :class:`amorsize.ItemError` in the item's place; or leave the item out.
+    initializer, initargs
+        Called once in each worker before its first item; not in the caller.
+
+    Returns
+    -------
+    list of the results, in the order of the data
+
+    Raises
+    ------
+    The function's own exceptions; :class:`amorsize.WorkerDied`; ``OptionError`` (a ValueError) for
+    an option out of its range, naming the value, the rule and the way out.
+    """
+    return _DEFAULT.execute(func, data, **options)
+
+
+def stream(
+    func: Callable[[Any], Any],
+    data: Iterable[Any],
+    *,
+    ordered: bool = True,
+    buffersize: int | None = None,
+    **options: Any,
+) -> Iterator[Any]:
+    """Yield ``func(item) for item in data`` with bounded memory, for huge or endless data.
+
+    A result is given out as soon as it and (if ``ordered``) its predecessors are there. At most
+    ``buffersize`` items are ahead of the consumer (default: half a second of work, at most 4,096).
+    Closing the iterator ends the workers and closes the source. Options as in :func:`execute`.
+    """
+    return _DEFAULT.stream(func, data, ordered=ordered, buffersize=buffersize, **options)
+
+
+def optimize(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> Plan:
+    """Decide how to run ``func`` over ``data`` and say why; ``plan.execute()`` finishes the job.
+
+    The items run while deciding (a few, for some milliseconds) are real and kept. Options as in
+    :func:`execute`.
+    """
+    return _DEFAULT.optimize(func, data, **options)
+
+
+__all__ = ["Options", "Plan", "Settings", "Tuner", "execute", "optimize", "stream"]

@@ -1,0 +1,300 @@
+"""A function and its data: nothing is consumed twice, and positions are never lost.
+
+``Supply`` is the one place that knows which items are still to be done. The caller takes from its
+front while it works alone; afterwards whoever works takes runs of positions from it, and gives back
+what could not be done.
+"""
+
+from __future__ import annotations
+
+import sys
+from _thread import allocate_lock
+from collections import deque
+from itertools import islice
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any
+
+INDEXED_TYPES: tuple[type, ...] = (list, tuple, range, str, bytes, bytearray)
+"""Sequences whose items cost nothing to reach by position, in any process that inherited them."""
+
+ATOMIC_ITEMS = 1_000_000
+"""Up to so many items an interruption takes them all at once (8 ms), and so knows how many there were."""
+
+SNAPSHOT_TYPES: tuple[type, ...] = (
+    set,
+    frozenset,
+    dict,
+    deque,
+    type({}.keys()),
+    type({}.values()),
+    type({}.items()),
+)
+"""Containers whose items exist already: the rest is listed once when work is handed over."""
+
+
+def _yes() -> bool:
+    """Before Python 3.13 there is always a GIL."""
+    return True
+
+
+def is_indexed(data: object) -> bool:
+    """Whether ``data[i]`` for i in range(len(data)) gives exactly what iterating gives, at once."""
+    kind = type(data)
+    if kind in INDEXED_TYPES:
+        return True
+    module, name = kind.__module__, kind.__qualname__
+    if module == "numpy" and name == "ndarray":
+        return bool(data.ndim)  # type: ignore[attr-defined]
+    return module == "array" and name == "array"
+
+
+def is_snapshot(data: object) -> bool:
+    """Whether listing the items costs no more than copying references."""
+    kind = type(data)
+    return kind in SNAPSHOT_TYPES or (
+        kind.__module__.startswith("pandas.") and kind.__qualname__ in {"Series", "Index", "RangeIndex"}
+    )
+
+
+def length_of(data: object) -> int | None:
+    """Number of items if the data know it, else None. A hint (`__length_hint__`) is no knowledge."""
+    if not hasattr(data, "__len__"):
+        return None
+    try:
+        return len(data)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
+class Supply:
+    """The items that nobody has begun, as runs of positions; thread-safe.
+
+    Three kinds of data: *indexed* (positions are enough: a forked helper reads the item itself),
+    *snapshots* (listed at hand-over, indexed from then on) and *fed* (an iterator that only one
+    thread at a time may advance; items wait in a buffer of at most ``limit - position`` items).
+    """
+
+    def __init__(self, data: Iterable[Any], *, outside_in: bool = True) -> None:
+        self.total = length_of(data)
+        self.data: Sequence[Any] | None = data if is_indexed(data) else None  # type: ignore[assignment]
+        self.snapshot = self.data is None and is_snapshot(data)
+        self.iterator: Iterator[Any] = iter(data)
+        self.interruptible = (
+            self.data is not None
+            and hasattr(self.iterator, "__setstate__")
+            and hasattr(self.iterator, "__length_hint__")
+            and getattr(sys, "_is_gil_enabled", _yes)()
+        )
+        self.position = 0
+        """First position that has not left the supply (fed: not read from the source)."""
+        self.exhausted = False
+        self.limit: int | None = None
+        """Positions at and beyond this one may not be taken yet (a stream's window)."""
+        self.outside_in = outside_in
+        self.pull_here = True
+        """Whether the caller's own thread reads the source (else a feeder does)."""
+        self._lock = allocate_lock()
+        self._runs: deque[tuple[int, int]] = deque()
+        self._buffer: deque[Any] = deque()
+        self._buffer_start = 0
+        self._returned: deque[tuple[int, Sequence[Any]]] = deque()
+        self._from_back = False
+
+    # -- while the caller works alone -----------------------------------------------------------
+
+    def rewind(self, position: int) -> Iterator[Any]:
+        """Iterator over indexed data that goes on at ``position``, after an interrupted slice."""
+        assert self.data is not None
+        self.iterator = iter(self.data)
+        self.iterator.__setstate__(position)  # type: ignore[attr-defined]
+        return self.iterator
+
+    def taken(self) -> int:
+        """Position of the first item of indexed data that the caller's iterator has not taken."""
+        assert self.total is not None
+        return self.total - self.iterator.__length_hint__()  # type: ignore[attr-defined, no-any-return]
+
+    def interrupt(self) -> int:
+        """Make the caller's slice over indexed data end after the item it is in (another thread).
+
+        Returns the position after that item. Taking position and items is one step under the GIL
+        where few items are left; otherwise the position may, in principle, be one too low."""
+        if self.iterator.__length_hint__() <= ATOMIC_ITEMS:  # type: ignore[attr-defined]
+            assert self.total is not None
+            return self.total - len(list(self.iterator))
+        position = self.taken()
+        self.iterator.__setstate__(self.total)  # type: ignore[attr-defined]
+        return position
+
+    # -- hand-over ------------------------------------------------------------------------------
+
+    def hand_over(self, position: int) -> None:
+        """From now on the rest, beginning at ``position``, is taken by :meth:`take`."""
+        self.position = position
+        if self.snapshot:
+            rest = list(self.iterator)
+            self.data = _Shifted(rest, position) if position else rest
+            self.total = position + len(rest)
+            self.snapshot = False
+        if self.data is not None:
+            assert self.total is not None
+            self._runs.append((position, self.total))
+            self.position = self.total
+            self.exhausted = True
+
+    @property
+    def indexed(self) -> bool:
+        return self.data is not None
+
+    @property
+    def waiting(self) -> int:
+        """Items that can be taken now or later without reading the source."""
+        with self._lock:
+            runs = sum(hi - lo for lo, hi in self._runs)
+            return runs + sum(len(items) for _, items in self._returned) + len(self._buffer)
+
+    @property
+    def finished(self) -> bool:
+        """Nothing is left and nothing will come (unless something is given back)."""
+        return self.exhausted and not (self._runs or self._returned or self._buffer)
+
+    def left(self) -> int | None:
+        """Items not yet taken, None when nobody knows."""
+        if self.exhausted:
+            return self.waiting
+        return None if self.total is None else max(0, self.total - self.position) + self.waiting
+
+    def pull(self, count: int) -> int:
+        """Read up to ``count`` items from the source into the buffer; only one thread may call it.
+
+        Returns how many were read. Errors of the source pass through."""
+        if self.exhausted:
+            return 0
+        if self.limit is not None:
+            count = min(count, self.limit - self.position)
+        if count <= 0:
+            return 0
+        before = self.position
+        buffer = self._buffer
+        try:
+            for item in islice(self.iterator, count):
+                if not buffer:
+                    self._buffer_start = self.position
+                buffer.append(item)
+                self.position += 1
+        except BaseException:
+            self.exhausted = True
+            raise
+        if self.position - before < count:
+            self.exhausted = True
+        return self.position - before
+
+    def take(self, count: int) -> tuple[int, Sequence[Any]] | None:
+        """Up to ``count`` items of one run as (first position, items), None when there is none now."""
+        with self._lock:
+            if self._runs:
+                run = self._take_run(count)
+                if run is not None:
+                    assert self.data is not None
+                    return run[0], self.data[run[0] : run[1]]
+            if self._returned:
+                start, items = self._returned.popleft()
+                if len(items) > count:
+                    self._returned.appendleft((start + count, items[count:]))
+                return start, items[:count]
+            buffer = self._buffer
+            if not buffer:
+                return None
+            start = self._buffer_start
+            taken = [buffer.popleft() for _ in range(min(count, len(buffer)))]
+            self._buffer_start += len(taken)
+            return start, taken
+
+    def take_run(self, count: int) -> tuple[int, int] | None:
+        """As :meth:`take` for indexed data, as positions (first, one past the last)."""
+        with self._lock:
+            return self._take_run(count)
+
+    def _take_run(self, count: int) -> tuple[int, int] | None:
+        if not self._runs:
+            return None
+        if self.outside_in and self._from_back:
+            self._from_back = False
+            lo, hi = self._runs.pop()
+            cut = max(lo, hi - count)
+            if cut > lo:
+                self._runs.append((lo, cut))
+            return cut, hi
+        self._from_back = True
+        lo, hi = self._runs[0]
+        stop = hi if self.limit is None else min(hi, self.limit)
+        cut = min(stop, lo + count)
+        if cut <= lo:
+            return None
+        self._runs.popleft()
+        if cut < hi:
+            self._runs.appendleft((cut, hi))
+        return lo, cut
+
+    def give_back(self, start: int, items: Sequence[Any] | int) -> None:
+        """Put a run back in front: its items (fed) or the number of its positions (indexed)."""
+        with self._lock:
+            if isinstance(items, int):
+                self._runs.appendleft((start, start + items))
+            else:
+                self._returned.appendleft((start, items))
+
+    def close(self) -> None:
+        """Close the source if it can be closed (a generator that was abandoned)."""
+        if self.data is None and not self.exhausted:
+            close = getattr(self.iterator, "close", None)
+            if close is not None:
+                close()
+
+
+class _Shifted:
+    """A list whose first element has position ``offset``."""
+
+    def __init__(self, items: list[Any], offset: int) -> None:
+        self.items, self.offset = items, offset
+
+    def __len__(self) -> int:
+        return len(self.items) + self.offset
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, slice):
+            return self.items[key.start - self.offset : key.stop - self.offset]
+        return self.items[key - self.offset]
+
+
+class Star:
+    """Calls ``func(*item)`` for sequences and ``func(**item)`` for mappings."""
+
+    __slots__ = ("func",)
+
+    def __init__(self, func: Callable[..., Any]) -> None:
+        self.func = func
+
+    def __call__(self, item: Any) -> Any:
+        if isinstance(item, dict) or (hasattr(item, "keys") and hasattr(item, "__getitem__")):
+            return self.func(**item)
+        return self.func(*item)
+
+    def __repr__(self) -> str:
+        return f"star({self.func!r})"
+
+
+def star(func: Callable[..., Any]) -> Star:
+    """Make a one-argument function of ``func`` for data whose items are its arguments.
+
+    A tuple (or any other iterable) becomes ``func(*item)``, a mapping ``func(**item)``:
+
+    >>> list(map(star(pow), [(2, 3), (3, 2)]))
+    [8, 9]
+    """
+    if not callable(func):
+        raise TypeError(f"star() needs a function, got {func!r}; pass the function itself, not its result")
+    return Star(func)

@@ -1,0 +1,66 @@
+"""Functions and helpers shared by the tests. Importable, so that every backend can run them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from pathlib import Path
+
+
+def square(x: int) -> int:
+    return x * x
+
+
+def burn(seconds: float) -> float:
+    """Compute, holding the GIL, for so long."""
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        sum(range(200))
+    return seconds
+
+
+def steps(count: int) -> int:
+    """A fixed amount of pure Python work: about 0.05 µs a step."""
+    total = 0
+    for i in range(count):
+        total += i * i
+    return total
+
+
+class Recorder:
+    """A function that appends its item to a file at each call: proof of who ran what, how often."""
+
+    def __init__(self, path: Path | str, seconds: float = 0.0, *, sleep: bool = False) -> None:
+        self.path, self.seconds, self.sleep = str(path), seconds, sleep
+
+    def __call__(self, item: int) -> int:
+        fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        try:
+            os.write(fd, f"{item} {os.getpid()}\n".encode())
+        finally:
+            os.close(fd)
+        if self.seconds:
+            time.sleep(self.seconds) if self.sleep else burn(self.seconds)
+        return item * item
+
+    def calls(self) -> Counter[int]:
+        """How often each item ran."""
+        text = Path(self.path).read_text() if os.path.exists(self.path) else ""
+        return Counter(int(line.split()[0]) for line in text.splitlines())
+
+    def pids(self) -> set[int]:
+        text = Path(self.path).read_text() if os.path.exists(self.path) else ""
+        return {int(line.split()[1]) for line in text.splitlines()}
+
+
+def children() -> list[int]:
+    """Process ids of the living children of this process (zombies too)."""
+    found: list[int] = []
+    for task in os.listdir("/proc/self/task"):
+        try:
+            text = Path(f"/proc/self/task/{task}/children").read_text()
+        except OSError:
+            continue
+        found += [int(pid) for pid in text.split()]
+    return found
