@@ -15,11 +15,11 @@ Whole rounds because ``n`` items on ``T`` threads take ceil(n/T) items' time whe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil
 
 from amorsize.backends import TRAITS
 from amorsize.records import Config, Machine, Prediction, Profile
+from amorsize.values import dataclass
 
 RECEIVE_SECONDS = 2e-5
 """What receiving one frame costs the caller; a frame holds 2.5 ms of work or one item, whichever is

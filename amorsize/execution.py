@@ -12,23 +12,25 @@ a choice has been made and stops there, with all results kept.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from _thread import allocate_lock, get_ident, start_new_thread
-from dataclasses import replace
 from itertools import islice
 
-from amorsize import planning
+from amorsize import measurement, planning
 from amorsize.backends import helper, processes
 from amorsize.backends.items import format_traceback, with_origin
 from amorsize.backends.serial import Serial
 from amorsize.backends.threads import Threads
-from amorsize.cost_model import Costs, starting_costs
+from amorsize.cost_model import FORK_SECONDS, Costs, starting_costs
 from amorsize.errors import ItemError, OptionError
 from amorsize.measurement import Meter, Observer, clock, vanish
+from amorsize.purity import only_computes
 from amorsize.records import Config, Machine, Prediction, Run, Safety
 from amorsize.sinks import SKIPPED, ListSink, WindowSink
 from amorsize.system import detect_machine, fork_refusal
+from amorsize.values import replace
 from amorsize.workload import ATOMIC_ITEMS, Supply
 
 TYPE_CHECKING = False
@@ -41,21 +43,29 @@ if TYPE_CHECKING:
 
 SLICE_SECONDS = 0.0005
 """Slices grow until they last so long: the 3 µs that bracket one are then below 1 %."""
-LONG_SLICE_SECONDS = 0.01
-"""...and shrink when they last longer."""
-UNSEEN_SLICE = 256
-"""Items in a slice that nothing can interrupt (the data are an iterator)."""
-LATE_SECONDS = 0.0025
-"""A slice younger than this is left alone by the observer."""
+SLICE_SHARE = 0.15
+"""...later this share of the time since the start, so that considering (10-100 µs) stays below 1 %."""
+LONGEST_SLICE_SECONDS = 0.05
+"""...and not more, for progress to be seen."""
+PIECE_SECONDS = 0.00005
+"""Items between two looks at the clock last so long; a look costs 0.35 µs."""
+PIECE_SHARE = 0.03
+"""...and are not more than this share of those left."""
+UNSEEN_PIECE = 1024
+"""...nor more than this."""
+LEAST_START_SECONDS = 0.0014
+"""No way to use a second core for computing work starts in less (two threads and a fork, measured on
+several machines at 1.5 to 3 ms); below, nothing is looked up."""
 TRIVIAL_ITEM_SECONDS = 2.5e-7
 """Items below this are not worth carrying anywhere (pickling a result costs as much), and dear to
 count: bracketing them in slices costs 5 ns each (benchmarks/special.py, 10,000,000 items)."""
-TRIVIAL_EVIDENCE_SECONDS = 0.005
-"""An iterator whose items have been trivial for so long is run to its end in one go."""
+TRIVIAL_ITEMS = 255
+"""So many trivial items are evidence enough where the observer can end what follows (slices of 1, 2,
+4 ... 128 items)..."""
+TRIVIAL_UNSEEN_ITEMS = 4096
+"""...and so many where nothing can: the data are an iterator."""
 RECONSIDER_FACTOR = 1.3
 """A choice to stay is looked at again when the run is so many times as old."""
-LARGEST_SLICE = 1 << 16
-"""Items in any slice: at 30 ns an item 2 ms, the pace of progress reports."""
 FIRST_DECISION_SECONDS = 0.0015
 """Nothing is considered before: what is done by then is not worth a worker."""
 LEAST_GAIN_SECONDS = 0.0015
@@ -89,7 +99,8 @@ STREAM_WINDOW_ITEMS = 4096
 """...and the most items of it."""
 
 
-_FUNCTION = type(lambda: None)
+_INLINED = (type(lambda: None), type)
+"""Functions that a comprehension calls faster than map does."""
 
 
 class Engine:
@@ -118,6 +129,9 @@ class Engine:
         self._late = False
         """The observer has made the caller's slice end."""
         self._interrupted_at: int | None = None
+        self.unattended = True
+        """Nothing is to be decided: one item, one backend, or a nested call."""
+        self._only_computes = False
         self._index_is_least = False
         """Items too short to be counted one by one: an error's index is only a lower bound."""
         self._seen = (0, 0.0)
@@ -227,7 +241,9 @@ class Engine:
         if not self.nested and self._owner not in processes.RUNS_IN_PROGRESS:
             self._entered = True
             processes.RUNS_IN_PROGRESS.add(self._owner)
-        if not self.nested and self.supply.total != 1 and self.options.forced is None:
+        self.unattended = self.nested or self.supply.total == 1 or self.options.forced is not None
+        self._only_computes = self.supply.indexed and self._cannot_wait()
+        if not self.unattended and not self._only_computes:
             self.observer.start()
 
     def _resume(self, *, ordered: bool = True) -> bool:
@@ -280,81 +296,103 @@ class Engine:
         """Compute in the caller. True when everything is done, False when workers take over (while
         measuring: when it is clear how to go on)."""
         results, supply, observer = self.results, self.supply, self.observer
-        free = supply.interruptible and self.options.on_error == "raise"
         iterator = supply.iterator
-        size = 0 if free else 1
+        piece, seconds = 1, 0.0
         while True:
             before = len(results)
             began = observer.begin_slice()
             try:
-                ended = self._slice(iterator, size)
+                ended = self._slice(iterator, piece, seconds)
             except BaseException as error:
-                results.append(self._stood_in(error, self._index_alone(iterator, size)))
+                results.append(self._stood_in(error, self._index_alone(piece)))
                 ended = False
-            seconds = clock() - began
+            took = clock() - began
             observer.end_slice()
             results = self.results
             done = self._done_alone = len(results)
-            self.meter.add(done - before, seconds)
+            self.meter.add(done - before, took)
             if self.backend is not None:  # the observer started threads behind a long item
                 return False
-            if ended or self._late:
+            if ended:
                 if self._is_end(done - before):
                     return True
-                if supply.interruptible:
-                    iterator = supply.rewind(done)
-                    self._late = False
+            if self._late:
+                iterator = supply.rewind(done)
+                self._late = False
             if self._progress.active:
                 self._progress.update(done)
-            if self._is_decided(before, seconds):
+            if self._is_decided(before, took):
                 return False
-            size = self._next_size(size, seconds, free)
-
-    def _slice(self, iterator: Iterator[Any], size: int) -> bool:
-        """Run one slice of ``size`` items, 0 for all that come until the observer interrupts. True
-        when the items ended (or were made to end) before the slice was full.
-
-        The two forms are the two fastest of Python: a comprehension inlines calls of Python
-        functions, map is quicker for all others. A slice without size costs what a loop costs."""
-        results, func = self.results, self.func
-        if size:
-            before = len(results)
-            results += map(func, islice(iterator, size))
-            return len(results) - before < size
-        if type(func) is not _FUNCTION:
-            results += map(func, iterator)
-        elif results:
-            part = [func(item) for item in iterator]
-            if len(part) > len(results):
-                part[:0] = results
-                self.results = part
+            if ended or not piece:
+                piece, seconds = 1, 0.0
+            elif not seconds and took < 0.5 * PIECE_SECONDS:
+                piece *= 2  # a slice of one piece, so short that its time says little
             else:
-                results += part
+                seconds = max(SLICE_SECONDS, min(SLICE_SHARE * self._elapsed(), LONGEST_SLICE_SECONDS))
+                piece = self._piece()
+            if self._is_trivial():
+                piece = 0
+
+    def _slice(self, iterator: Iterator[Any], piece: int, seconds: float) -> bool:
+        """Run pieces of ``piece`` items until ``seconds`` are over, at least one. True when the items
+        came to an end. A ``piece`` of 0 runs everything that is left and costs what a loop costs.
+
+        The two forms of the latter are the two fastest of Python: a comprehension inlines calls of
+        Python functions and of types, map is quicker for all others."""
+        results, func = self.results, self.func
+        if piece:
+            end = clock() + seconds
+            while True:
+                before = len(results)
+                results += map(func, islice(iterator, piece))
+                if len(results) - before < piece:
+                    return True
+                if clock() >= end:
+                    return False
+        if type(func) not in _INLINED:
+            results += map(func, iterator)
+            return True
+        part = [func(item) for item in iterator]
+        if len(part) > len(results):
+            part[:0] = results
+            self.results = part
         else:
-            self.results = [func(item) for item in iterator]
+            results += part
         return True
 
-    def _next_size(self, size: int, seconds: float, free: bool) -> int:
-        """How many items the next slice is to have."""
-        per = self.meter.item_seconds
-        if self.choice is not None and self.choice.config.backend == "serial" and free:
-            return 0
-        if free and not self.observer.running:
-            return 0
-        if not size:
-            return max(1, int(0.5 * SLICE_SECONDS / per)) if per > 0 else 1
-        if seconds < SLICE_SECONDS:
-            size = min(2 * size, LARGEST_SLICE if self.supply.interruptible else UNSEEN_SLICE)
-        elif seconds > LONG_SLICE_SECONDS:
-            size = max(1, size // 2)
-        trivial = per < TRIVIAL_ITEM_SECONDS and self.meter.seconds > TRIVIAL_EVIDENCE_SECONDS
-        if trivial and not self.supply.interruptible and self.options.on_error == "raise":
-            return 0
-        return size
+    def _piece(self) -> int:
+        """Items to run without a look at the clock.
 
-    def _index_alone(self, iterator: Iterator[Any], size: int) -> int:
+        Nothing can end a piece, so where items suddenly become heavy a whole one of them is paid in
+        the caller: at most 50 µs of items as they are now, and 3 % of those that are left."""
+        per, total = self.meter.item_seconds, self.supply.total
+        most = self._done_alone if total is None else total - self._done_alone
+        wanted = int(PIECE_SECONDS / per) if per > 0 else UNSEEN_PIECE
+        return max(1, min(wanted, int(PIECE_SHARE * most), UNSEEN_PIECE))
+
+    def _is_trivial(self) -> bool:
+        """Items so short that a look at the clock is too dear: all that is left goes in one piece.
+
+        Where the data are indexed an observer ends it should the items become heavy."""
+        meter = self.meter
+        if meter.item_seconds > TRIVIAL_ITEM_SECONDS or self.options.on_error != "raise":
+            return False
+        if self.unattended:
+            return meter.items > TRIVIAL_ITEMS
+        if not self.supply.interruptible:
+            return meter.items > TRIVIAL_UNSEEN_ITEMS
+        if meter.items <= TRIVIAL_ITEMS:
+            return False
+        if not self.observer.running:
+            self.observer.start()
+        return True
+
+    def _elapsed(self) -> float:
+        return clock() - self._started
+
+    def _index_alone(self, piece: int) -> int:
         """Position of the item that has just raised in a slice."""
-        if size or type(self.func) is not _FUNCTION:
+        if piece or type(self.func) not in _INLINED:
             return len(self.results)  # the results before it were kept
         if self._late and self._interrupted_at is not None:
             return self._interrupted_at - 1
@@ -371,7 +409,7 @@ class Engine:
             meter.open_window()
             return False
         elapsed = clock() - self._started
-        if elapsed < self._not_before or not observer.running:
+        if elapsed < self._not_before or self.unattended:
             return False
         choice = self._consider(elapsed)
         if choice is None:
@@ -379,8 +417,8 @@ class Engine:
         self._not_before = elapsed * RECONSIDER_FACTOR
         self._choose(choice)
         if choice.config.backend == "serial":
-            if not observer.running:
-                self._observe_again()
+            if not observer.running and not self._only_computes:
+                self.observer.start()
             return self._measuring and elapsed > MEASURE_SECONDS
         if not self._measuring:
             self._to_workers()
@@ -480,9 +518,10 @@ class Engine:
 
     # -- what the observer asks for -------------------------------------------------------------
 
-    def _observe_again(self) -> None:
-        self.observer = Observer(self.meter, self._look)
-        self.observer.start()
+    def _cannot_wait(self) -> bool:
+        """The function's names tell that it holds the GIL and never waits: nobody need watch."""
+        data = self.supply.data
+        return bool(data) if data is None or not len(data) else only_computes(self.func, data[0])
 
     def _look(self, cpu_share: float) -> None:
         """Called beside the caller's slice, under the observer's claim: is it to end?"""
@@ -493,7 +532,7 @@ class Engine:
         position, age = supply.taken(), now - self.observer.slice_began
         last_position, last_time = self._seen
         self._seen = (position, now)
-        if age < LATE_SECONDS:
+        if age < measurement.LATE_SECONDS:
             return
         if last_time < self.observer.slice_began:
             last_position, last_time = self._done_alone, self.observer.slice_began
@@ -554,7 +593,14 @@ class Engine:
                     self._looked_inside = True
                     meter.open_window()
                 return None
-            if meter.gil_free_share() is None and elapsed < GIL_ANSWER_SECONDS:
+            if (
+                not self._only_computes
+                and meter.gil_free_share() is None
+                and elapsed < GIL_ANSWER_SECONDS
+            ):
+                return None
+            least = FORK_SECONDS if self._only_computes else LEAST_START_SECONDS
+            if serial_seconds * (1 - 1 / most_cores()) < planning.START_FACTOR * least:
                 return None
             gain = serial_seconds * (1 - 1 / self.machine.cores)
             free = (meter.gil_free_share() or 0.0) >= planning.GIL_FREE_SHARE
@@ -874,6 +920,14 @@ def _choice_unseen(config: Config, item_seconds: float, left: int, reason: str) 
         False,
         item_seconds * left,
     )
+
+
+def most_cores() -> int:
+    """Cores that this process could use at the most, without asking for any quota."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
 
 
 def _without_skipped(values: Any) -> Iterator[Any]:

@@ -15,6 +15,13 @@ from __future__ import annotations
 
 import os
 import time
+
+try:
+    import resource
+
+    _RUSAGE_THREAD: int | None = getattr(resource, "RUSAGE_THREAD", None)
+except ImportError:  # not on Windows
+    _RUSAGE_THREAD = None
 from _thread import allocate_lock, get_ident, get_native_id, start_new_thread
 
 from amorsize.records import Profile
@@ -30,20 +37,26 @@ process_clock = time.process_time
 FIRST_LOOK_SECONDS = 0.003
 """When the observer first looks: beyond the items for which nothing is worth doing (thread start
 0.07 ms), soon enough that a wait of 20 ms is used for 17 (benchmarks/workloads.py, kind "waiting")."""
-LOOK_SECONDS = 0.005
-"""Least pause between later looks: a forced switch of the GIL costs 10-50 µs, 1 % of this at most."""
+LOOK_SECONDS = 0.002
+"""Least pause between later looks..."""
+HELD_LOOK_SECONDS = 0.01
+"""...where the work holds the GIL: each look waits 5 ms more for it and costs the caller a forced
+switch and what the look itself takes (0.05 ms, 0.3 the first time)."""
 LOOK_SHARE = 0.03
 """Pause as a share of the time since the start: bounds what is noticed late to 3 % of the run."""
 GIL_PROBE_SECONDS = 0.0004
 """Sleep of one GIL sample; the wake-up latency of the system is about 0.06 ms."""
-GIL_PROMPT_SECONDS = 0.0015
-"""A sample later than this found the GIL held (a held one comes after 5 ms)."""
+GIL_PROMPT_SECONDS = 0.0003
+"""A sample later than this found the GIL held: one that is held for good comes after 5 ms, one that is
+let go between items of a millisecond after half of that."""
 GIL_SAMPLES = 4
 """Samples at one look when the first is prompt: all within 2 ms; one that is held ends the look."""
 
 
-GIL_ENOUGH = 30
-"""After so many samples the answer is known."""
+GIL_ENOUGH = 8
+"""After so many samples, one that found the GIL held counting eight times, the answer is known."""
+LATE_SECONDS = 0.0025
+"""A slice younger than this is left alone: slices of counted items end by themselves."""
 
 
 class Meter:
@@ -52,9 +65,10 @@ class Meter:
     def __init__(self) -> None:
         self.items = 0
         self.seconds = 0.0
-        self.recent = 0.0
-        """Item seconds, averaged over slices with weights falling by half: follows a change."""
-        self.first_item_seconds = 0.0
+        self._last: tuple[float, ...] = ()
+        """Item seconds of the last three slices, the very first left out as soon as possible."""
+        self._later_items = 0
+        self._later_seconds = 0.0
         self._slices = 0
         self._mean = 0.0
         self._square = 0.0
@@ -70,35 +84,44 @@ class Meter:
     def open_window(self) -> None:
         """Begin a fresh window for the shares of CPU time (the first item may be unlike the rest)."""
         self._wall0, self._thread0, self._process0 = clock(), thread_clock(), process_clock()
+        self._items0 = self.items
+        self._switches0 = _voluntary_switches()
 
     def add(self, items: int, seconds: float) -> None:
         """One slice of ``items`` took ``seconds``."""
         if not items:
             return
         per = seconds / items
-        if not self.items:
-            self.first_item_seconds = per
+        if self.items:
+            self._last = (*self._last[-2:], per) if self._later_items else (per,)
+            self._later_items += items
+            self._later_seconds += seconds
+        else:
+            self._last = (per,)
         self.items += items
         self.seconds += seconds
         self._slices += 1
-        # The first slice (imports, caches) is forgotten as soon as there is another one.
-        self.recent = per if self._slices <= 2 else 0.5 * (self.recent + per)
         delta = per - self._mean
         self._mean += delta / self._slices
         self._square += delta * (per - self._mean)
 
     @property
     def item_seconds(self) -> float:
-        """What one of the next items is expected to take: recent slices, held down by the average
-        so that one heavy item is not taken for a change of kind."""
-        rest = self.items - 1
-        if rest <= 0:
-            return self.recent
-        average = (self.seconds - self.first_item_seconds) / rest
-        return min(self.recent, 4 * average)
+        """What one of the next items is expected to take.
+
+        The average, moved into the range of the last three slices: a lasting change is followed at
+        the third slice, a single heavy item is not taken for one. The first slice (imports, caches)
+        counts only while there is no other."""
+        if not self._later_items:
+            return self._last[0] if self._last else 0.0
+        average = self._later_seconds / self._later_items
+        return min(max(average, min(self._last)), max(self._last))
 
     def shares(self) -> tuple[float, float, float]:
-        """Since the window was opened: wall seconds, share of it on a CPU, inner threads."""
+        """Since the window was opened: wall seconds, share of it computed, inner threads.
+
+        On a busy machine a thread that computes is off its core as well; but who waits gives the core
+        up of its own accord, about once an item."""
         wall = clock() - self._wall0
         thread = thread_clock() - self._thread0
         process = process_clock() - self._process0
@@ -106,11 +129,18 @@ class Meter:
             return 0.0, 1.0, 1.0
         # Below 1 ms of CPU time the clocks' own noise would look like parallel work.
         inner = process / thread if thread > 0 and process - thread > 0.001 else 1.0
-        return wall, min(1.0, thread / wall), inner
+        share = min(1.0, thread / wall)
+        if share < 0.9:
+            items = self.items - self._items0
+            if _voluntary_switches() - self._switches0 < 0.5 * items:
+                share = 1.0
+        return wall, share, inner
 
     def gil_free_share(self) -> float | None:
+        """Share of the looks that found the GIL free, one look against it added: a single prompt
+        one proves nothing. None before the first look."""
         samples = self.gil_prompt + self.gil_held
-        return self.gil_prompt / samples if samples else None
+        return self.gil_prompt / (samples + 1) if samples else None
 
     def profile(self) -> Profile:
         _, cpu, inner = self.shares()
@@ -128,6 +158,20 @@ class Meter:
             argument_seconds=self.argument_seconds,
             picklable=self.picklable,
         )
+
+
+def _voluntary_switches() -> int:
+    """How often the calling thread has given up its core to wait for something."""
+    return 0 if _RUSAGE_THREAD is None else resource.getrusage(_RUSAGE_THREAD).ru_nvcsw
+
+
+def _is_asleep(thread: int) -> bool:
+    """Whether a thread of this process waits for something (not for a core)."""
+    try:
+        with open(f"/proc/self/task/{thread}/stat", "rb", 0) as file:
+            return file.read(500).rpartition(b")")[2].split()[0] in (b"S", b"D")
+    except (OSError, IndexError):
+        return True
 
 
 our_threads: list[int] = []
@@ -163,13 +207,13 @@ class Observer:
         self.slice = 0
         """Number of the caller's slice; even while it is between slices."""
         self.slice_began = 0.0
-        self._caller = get_ident()
-        self._gate = allocate_lock()
-        self._gone = allocate_lock()
-        self._stopped = False
+        self._caller, self._caller_id = get_ident(), get_native_id()
         self.running = False
 
     def start(self) -> None:
+        """Start the thread; after :meth:`stop` it may be started again."""
+        self._stopped = False
+        self._gate, self._gone = allocate_lock(), allocate_lock()
         self._gate.acquire()
         self._gone.acquire()
         self._began = clock()
@@ -212,11 +256,11 @@ class Observer:
             late = clock() - self._began
             if late > GIL_PROMPT_SECONDS:
                 self.meter.gil_held += 1
-            if late < FIRST_LOOK_SECONDS and not self._sleep(FIRST_LOOK_SECONDS - late):
-                return
-            while self._look():
-                if not self._sleep(max(LOOK_SECONDS, LOOK_SHARE * (clock() - self._began))):
-                    return
+            pause = FIRST_LOOK_SECONDS - late if late < FIRST_LOOK_SECONDS else HELD_LOOK_SECONDS
+            while self._sleep(pause) and self._look():
+                held = self.meter.gil_held > self.meter.gil_prompt
+                pause = HELD_LOOK_SECONDS if held else LOOK_SECONDS
+                pause = max(pause, LOOK_SHARE * (clock() - self._began))
         finally:
             self._gone.release()
 
@@ -227,13 +271,18 @@ class Observer:
     def _look(self) -> bool:
         current = self.slice
         began, cpu = clock(), self._caller_cpu()
-        if self.meter.gil_prompt + self.meter.gil_held < GIL_ENOUGH and not self._sample_gil():
+        if self.meter.gil_held and began - self.slice_began < LATE_SECONDS:
+            return True  # nothing to see, and another turn of the GIL would be the caller's loss
+        samples = self.meter.gil_prompt + 8 * self.meter.gil_held
+        if not (self._sample_gil() if samples < GIL_ENOUGH else self._sleep(GIL_PROBE_SECONDS)):
             return False
         if current % 2:
             seconds = clock() - began
             share = 1.0
             if self._cpu_clock is not None and seconds > 0:
                 share = min(1.0, (self._caller_cpu() - cpu) / seconds)
+            if share < 0.5 and not _is_asleep(self._caller_id):
+                share = 1.0  # it has lost its core to somebody else
             with self.claim:
                 if self.slice == current and not self._stopped:
                     self.on_look(share)

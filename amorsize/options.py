@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 
 from amorsize.backends import PUBLIC_NAMES, TRAITS
 from amorsize.errors import OptionError, OptionTypeError
 from amorsize.planning import Limits, known_backends
+from amorsize.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

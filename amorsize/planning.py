@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 
 from amorsize import cost_model
 from amorsize.backends import PUBLIC_NAMES, TRAITS
 from amorsize.backends.processes import CALLER_ITEM_SECONDS
 from amorsize.cost_model import Costs
 from amorsize.records import Config, Machine, Prediction, Profile, Safety
+from amorsize.values import dataclass
 
 START_FACTOR = 2.5
 """Parallel work must save this many times its start cost. What is left is an estimate; ski rental
@@ -57,13 +57,13 @@ class Choice:
         return self.prediction.config
 
 
-@dataclass
 class _Field:
     """Candidates and reasons while they are collected."""
 
-    reasons: list[str] = field(default_factory=list)
-    found: list[tuple[Prediction, float, bool]] = field(default_factory=list)
-    """Prediction, start cost, whether the caller computes."""
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+        self.found: list[tuple[Prediction, float, bool]] = []
+        """Prediction, start cost, whether the caller computes."""
 
 
 def choose(

@@ -10,7 +10,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from amorsize.values import dataclass
+
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+
+from types import MappingProxyType
 
 from amorsize import planning
 from amorsize.errors import OptionError, OptionTypeError
 from amorsize.execution import Engine
 from amorsize.options import Options, make_options
+from amorsize.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
     from amorsize.records import Machine, Prediction, Run
@@ -21,10 +23,10 @@ if TYPE_CHECKING:
 class Settings:
     """What holds for all calls of a :class:`Tuner`: defaults of the options of a call."""
 
-    options: dict[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass
+@dataclass(frozen=False)
 class Plan:
     """What was decided for a function and its data, and why; :meth:`execute` finishes the job.
 
@@ -54,7 +56,7 @@ class Plan:
     candidates: tuple[Prediction, ...] = ()
     run: Run | None = None
     """What happened, after :meth:`execute`."""
-    _engine: Engine | None = field(default=None, repr=False)
+    _engine: Engine | None = None
 
     def execute(self) -> list[Any]:
         """Run what is left and return all results, in order. A plan can be executed once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -55,12 +56,14 @@ class Recorder:
 
 
 def children() -> list[int]:
-    """Process ids of the living children of this process (zombies too)."""
+    """Process ids of the living children of this process (zombies too), but for warm workers."""
     found: list[int] = []
+    spawn = sys.modules.get("amorsize.backends.spawn")
+    warm = {worker.process.pid for worker in spawn._idle} if spawn is not None else set()
     for task in os.listdir("/proc/self/task"):
         try:
             text = Path(f"/proc/self/task/{task}/children").read_text()
         except OSError:
             continue
-        found += [int(pid) for pid in text.split()]
+        found += [int(pid) for pid in text.split() if int(pid) not in warm]
     return found

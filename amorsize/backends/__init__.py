@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from amorsize.values import dataclass
+
 
 
 @dataclass(frozen=True)

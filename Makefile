@@ -1,0 +1,86 @@
+# Two commands do everything from a bare clone with Python 3.11 or newer, pip and make:
+#   make demo    the main job on real input
+#   make test    all checks and tests
+
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := requirements-dev.lock
+CHECKED := $(wildcard amorsize tests examples benchmarks)
+TYPED := amorsize $(wildcard examples benchmarks)
+
+# Only what is installed here counts: no user site, no foreign paths.
+export PYTHONNOUSERSITE := 1
+unexport PYTHONPATH
+unexport PYTHONHOME
+
+.PHONY: help demo test lint bench lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make demo    run the main job on real input (about a minute)'
+	@echo 'make test    ruff, mypy and all tests'
+	@echo 'make lint    ruff and mypy only'
+	@echo 'make bench   benchmarks against peers, long; QUICK=1 for under 5 minutes'
+	@echo 'make lock    make $(LOCK) anew'
+	@echo 'make clean   remove what was built'
+	@echo 'PYTHON=/path/to/python chooses the interpreter (3.11 or newer)'
+
+demo: $(VENV)/.installed
+	$(BIN)/python examples/demo.py
+
+test: lint
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check $(CHECKED)
+	$(BIN)/ruff format --check $(CHECKED)
+	$(BIN)/mypy $(TYPED)
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(BENCH_ARGS)
+
+# In an environment of its own; no index, host or path gets into the file.
+lock:
+	rm -rf .lock-venv
+	$(find_python); "$$python" -m venv .lock-venv
+	.lock-venv/bin/python -m pip install --quiet pip-tools
+	.lock-venv/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --upgrade \
+	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
+	    --no-header --no-annotate --output-file $(LOCK) pyproject.toml requirements-dev.in
+	sed -i '1i # Made by `make lock` for Linux and Python 3.11 or newer; do not edit.' $(LOCK)
+	rm -rf .lock-venv
+
+clean:
+	rm -rf $(VENV) .lock-venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# -- the environment: each stamp is newer than what it was made from ----------------------------------
+
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+
+define find_python
+python=; for name in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \
+	if "$$name" -c '$(NEW_ENOUGH)' 2>/dev/null; then python=$$name; break; fi; \
+done; \
+if [ -z "$$python" ]; then \
+	echo 'amorsize needs Python 3.11 or newer, and none was found: make PYTHON=/path/to/python3' >&2; \
+	exit 1; \
+fi
+endef
+
+# Where the system splits ensurepip off (Debian without python3-venv), pip fills the environment.
+$(VENV)/.made:
+	@$(find_python); echo "environment: $(VENV) with $$("$$python" --version)"; \
+	if "$$python" -c 'import ensurepip' 2>/dev/null; then "$$python" -m venv --clear $(VENV); \
+	else "$$python" -m venv --clear --without-pip $(VENV) \
+	    && "$$python" -m pip --python $(BIN)/python install --quiet pip; fi
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.made pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made pyproject.toml $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@ $(VENV)/.installed

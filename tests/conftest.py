@@ -1,0 +1,124 @@
+"""What holds for the whole session: no test is skipped in secret, no process is left over."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
+FAREWELL_SECONDS = 5.0
+"""How long children may take to end after the last test."""
+
+_skipped: list[tuple[str, str]] = []
+"""Node id and reason of each skipped test."""
+
+
+def allowed_skips(text: str) -> list[tuple[str, str]]:
+    """The patterns of a list of allowed skips: (node id, reason)."""
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    pairs = (line.partition("|") for line in lines if line)
+    return [(node.strip(), reason.strip()) for node, _, reason in pairs]
+
+
+def forbidden_skips(
+    skipped: list[tuple[str, str]], allowed: list[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Those of the skipped tests that no pattern allows."""
+    return [
+        (node, reason)
+        for node, reason in skipped
+        if not any(
+            fnmatch.fnmatchcase(node, node_pattern) and fnmatch.fnmatchcase(reason, reason_pattern)
+            for node_pattern, reason_pattern in allowed
+        )
+    ]
+
+
+def living_children() -> dict[int, str]:
+    """Children of this process, zombies too: process id and command line. Linux only."""
+    found: dict[int, str] = {}
+    try:
+        tasks = os.listdir("/proc/self/task")
+    except OSError:
+        return found
+    for task in tasks:
+        try:
+            pids = Path(f"/proc/self/task/{task}/children").read_text().split()
+        except OSError:
+            continue
+        for pid in pids:
+            try:
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            found[int(pid)] = b" ".join(words).decode(errors="replace").strip() or "(ended)"
+    return found
+
+
+def _is_expected(command: str) -> bool:
+    """The standard library's own helper, one for each process, which ends with it."""
+    return "multiprocessing.resource_tracker" in command
+
+
+def leftover_children(seconds: float = FAREWELL_SECONDS) -> dict[int, str]:
+    """Children that are still there after ``seconds``."""
+    _stop_warm_workers()
+    end = time.monotonic() + seconds
+    while True:
+        left = {pid: text for pid, text in living_children().items() if not _is_expected(text)}
+        if not left or time.monotonic() >= end:
+            return left
+        time.sleep(0.05)
+
+
+def _stop_warm_workers() -> None:
+    """Workers that stay warm by design: ours until their idle limit, and those of loky."""
+    spawn = sys.modules.get("amorsize.backends.spawn")
+    while spawn is not None and (warm := spawn._take_idle()) is not None:
+        spawn._end(warm)
+    loky = sys.modules.get("loky.reusable_executor")
+    executor = getattr(loky, "_executor", None)
+    if executor is not None:
+        executor.shutdown(wait=True)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        _skipped.append((report.nodeid, reason.removeprefix("Skipped: ")))
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    if report.skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        _skipped.append((report.nodeid, reason.removeprefix("Skipped: ")))
+
+
+_problems: list[str] = []
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a session that skipped what it must not, or left processes behind."""
+    if os.environ.get("CI") == "true":
+        allowed = allowed_skips(ALLOWED_SKIPS.read_text())
+        for node, reason in forbidden_skips(_skipped, allowed):
+            _problems.append(
+                f"skipped, and {ALLOWED_SKIPS.name} does not allow it: {node}: {reason}"
+            )
+    for pid, command in leftover_children().items():
+        _problems.append(f"a process was left over: {pid} {command}")
+    if _problems and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _problems:
+        terminalreporter.section("problems of the whole session", red=True)
+        for problem in _problems:
+            terminalreporter.write_line(problem)
