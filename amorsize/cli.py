@@ -937,9 +937,8 @@ def _bash(commands: dict[str, argparse.ArgumentParser]) -> str:
 
 def _zsh(commands: dict[str, argparse.ArgumentParser]) -> str:
     """The function for bash, through zsh's own bridge."""
-    return "\n".join(
-        ["autoload -Uz compinit bashcompinit", "compinit -u", "bashcompinit", _bash(commands)]
-    )
+    start = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -u -D }"
+    return "\n".join([start, "autoload -Uz bashcompinit && bashcompinit", _bash(commands)])
 
 
 def _fish(commands: dict[str, argparse.ArgumentParser]) -> str:

@@ -60,7 +60,8 @@ class Costs:
 def starting_costs(machine: Machine, warm_workers: int) -> Costs:
     """Costs for a process of this size: a fork maps its resident memory again."""
     return Costs(
-        fork=FORK_SECONDS + FORK_SECONDS_PER_BYTE * machine.resident_bytes, warm_workers=warm_workers
+        fork=FORK_SECONDS + FORK_SECONDS_PER_BYTE * machine.resident_bytes,
+        warm_workers=warm_workers,
     )
 
 

@@ -40,8 +40,14 @@ class WorkerDied(AmorsizeError, RuntimeError):
     def __init__(self, index: int, exitcode: int | None, hint: str = "") -> None:
         how = "ended"
         if exitcode is not None:
-            how = f"was killed by signal {-exitcode}" if exitcode < 0 else f"left with exit code {exitcode}"
-        super().__init__(f"a worker process {how} while it ran item {index}" + (f"; {hint}" if hint else ""))
+            how = (
+                f"was killed by signal {-exitcode}"
+                if exitcode < 0
+                else f"left with exit code {exitcode}"
+            )
+        super().__init__(
+            f"a worker process {how} while it ran item {index}" + (f"; {hint}" if hint else "")
+        )
         self.index, self.exitcode, self.hint = index, exitcode, hint
 
     def __reduce__(self) -> tuple[Any, ...]:

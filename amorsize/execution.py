@@ -87,8 +87,12 @@ MEASURE_SECONDS = 0.05
 """``optimize`` stops looking after so long where nothing beats the loop."""
 KERNEL_BYTE_SECONDS = 2e-10
 """Seconds a byte of a result takes through a socket (10 MB in 2 ms; benchmarks/costs.py)."""
-STREAM_SLICE = 1024
-"""Items between two timed ones of a stream that works alone: 1 µs of timing on 50 ns items."""
+STREAM_RUN = 2048
+"""Items from one timed one to the next of a stream that works alone: 5 µs of timing on 50 ns each."""
+STREAM_RUN_SECONDS = 0.00025
+"""...and seconds: timing stays near 2 %."""
+ISLICE_TELLS = sys.version_info < (3, 12)
+"""Whether an islice can be asked how many items it has given (later Pythons: count, 10 ns an item)."""
 THREAD_BOUND_SOURCES = frozenset({"sqlite3"})
 """Modules whose iterators may be read only by the thread that made them."""
 FEEDER_FAREWELL_SECONDS = 0.05
@@ -107,7 +111,11 @@ class Engine:
     """One run of a function over its data."""
 
     def __init__(
-        self, func: Callable[[Any], Any], data: Iterable[Any], options: Options, machine: Machine | None
+        self,
+        func: Callable[[Any], Any],
+        data: Iterable[Any],
+        options: Options,
+        machine: Machine | None,
     ) -> None:
         self.func, self.data, self.options = func, data, options
         self.meter = Meter()
@@ -121,7 +129,7 @@ class Engine:
         self.corrections = 0
         self.finished = False
         self.run: Run | None = None
-        self.observer = Observer(self.meter, self._look)
+        self.observer = Observer(self.meter, self._glance, self._look)
         self.deaths = 0
         self._machine = machine
         self._safety: Safety | None = None
@@ -135,7 +143,7 @@ class Engine:
         self._index_is_least = False
         """Items too short to be counted one by one: an error's index is only a lower bound."""
         self._seen = (0, 0.0)
-        """Position and time of the observer's last look."""
+        """Position and time at which the observer's present look began."""
         self._looked_inside = False
         self._not_before = FIRST_DECISION_SECONDS
         self._threads_failed = False
@@ -200,17 +208,19 @@ class Engine:
             self.supply.outside_in = False
             self._stream_window = (ordered, buffersize)
             if not self._resume():
-                yield from self._stream_alone(buffersize)
+                yield from self._stream_alone()
             if not self.finished:
                 sink, supply = self._sink, self.supply
                 assert isinstance(sink, WindowSink)
                 if not supply.pull_here:
                     feeder = Feeder(supply, sink, self.backend.nudge)
+                given = sink.start
                 while True:
                     values = sink.pop()
                     if values is not None:
                         yield from _without_skipped(values) if skip else values
-                        supply.limit = sink.next + self._window
+                        given += len(values)
+                        supply.limit = given + self._window
                         if feeder is not None:
                             feeder.wake()
                         self.backend.step(0.0)
@@ -313,12 +323,12 @@ class Engine:
             self.meter.add(done - before, took)
             if self.backend is not None:  # the observer started threads behind a long item
                 return False
-            if ended:
-                if self._is_end(done - before):
-                    return True
+            if ended and self._is_end(done - before):
+                return True
             if self._late:
                 iterator = supply.rewind(done)
                 self._late = False
+                self.meter.forget()
             if self._progress.active:
                 self._progress.update(done)
             if self._is_decided(before, took):
@@ -328,9 +338,11 @@ class Engine:
             elif not seconds and took < 0.5 * PIECE_SECONDS:
                 piece *= 2  # a slice of one piece, so short that its time says little
             else:
-                seconds = max(SLICE_SECONDS, min(SLICE_SHARE * self._elapsed(), LONGEST_SLICE_SECONDS))
+                seconds = max(
+                    SLICE_SECONDS, min(SLICE_SHARE * self._elapsed(), LONGEST_SLICE_SECONDS)
+                )
                 piece = self._piece()
-            if self._is_trivial():
+            if self.meter.item_seconds and self._is_trivial():
                 piece = 0
 
     def _slice(self, iterator: Iterator[Any], piece: int, seconds: float) -> bool:
@@ -388,7 +400,10 @@ class Engine:
         return True
 
     def _elapsed(self) -> float:
-        return clock() - self._started
+        """Seconds since the start; of a stream, those that went into items."""
+        if self._stream_window is None:
+            return clock() - self._started
+        return self._done_alone * self.meter.item_seconds
 
     def _index_alone(self, piece: int) -> int:
         """Position of the item that has just raised in a slice."""
@@ -408,7 +423,7 @@ class Engine:
             # It may have paid for imports and caches: the shares begin with the next item.
             meter.open_window()
             return False
-        elapsed = clock() - self._started
+        elapsed = self._elapsed()
         if elapsed < self._not_before or self.unattended:
             return False
         choice = self._consider(elapsed)
@@ -424,24 +439,19 @@ class Engine:
             self._to_workers()
         return True
 
-    def _stream_alone(self, buffersize: int | None) -> Iterator[Any]:
+    def _stream_alone(self) -> Iterator[Any]:
         """As :meth:`_work_alone`, giving each result out at once.
 
-        The first item of a slice is timed by itself; the consumer's time is nobody's measurement."""
+        The first item of a slice is timed by itself. What the consumer does between two results is
+        nobody's measurement: the meter pauses, the observer looks away."""
         func, meter, supply, observer = self.func, self.meter, self.supply, self.observer
-        collect = self.options.on_error != "raise"
+        counted = self.options.on_error != "raise" or self._progress.active
         iterator = supply.iterator
         size = 1
         while True:
-            if self._late:
-                iterator = supply.rewind(self._done_alone)
-                self._late = False
-                size = 1
             try:
                 item = next(iterator)
             except StopIteration:
-                if self._late and self._done_alone < (supply.total or 0):
-                    continue
                 supply.exhausted = self.finished = True
                 return
             began = observer.begin_slice()
@@ -453,30 +463,51 @@ class Engine:
             observer.end_slice()
             self._done_alone += 1
             meter.add(1, seconds)
+            meter.pause()
             if value is not SKIPPED:
                 yield value
+            meter.resume()
             if self.backend is not None:
                 return
-            size = min(2 * size, STREAM_SLICE) if seconds * size < SLICE_SECONDS / 2 else size // 2
+            if self._late:
+                iterator = supply.rewind(self._done_alone)
+                self._late = False
+                meter.forget()
             if self._progress.active:
                 self._progress.update(self._done_alone)
             if self._is_decided(self._done_alone - 1, seconds):
                 return
-            if size < 2 or collect:
+            size = 1 if counted else self._next_run(size, seconds)
+            if size < 2:
                 continue
             rest = islice(iterator, size - 1)
-            observer.begin_slice()
+            meter.pause()
             try:
-                for item in rest:
-                    yield func(item)
+                if ISLICE_TELLS:
+                    for item in rest:
+                        yield func(item)
+                    self._done_alone += size - 1
+                else:
+                    for item in rest:
+                        yield func(item)
+                        self._done_alone += 1
             except GeneratorExit:
                 raise
             except BaseException as error:
                 if self._from_source(error):
                     raise
-                raise with_origin(error, self._done_alone + consumed(rest) - 1) from None
-            observer.end_slice()
-            self._done_alone += consumed(rest)
+                index = self._done_alone
+                if ISLICE_TELLS:
+                    index += rest.__reduce__()[2] - 1  # type: ignore[operator, index]
+                raise with_origin(error, index) from None
+            meter.resume()
+
+    def _next_run(self, size: int, seconds: float) -> int:
+        """Items of a stream from one that is timed to the next."""
+        total = self.supply.total
+        left = self._done_alone if total is None else total - self._done_alone
+        quick = int(STREAM_RUN_SECONDS / seconds) if seconds > 0 else STREAM_RUN
+        return min(2 * size, quick, STREAM_RUN, 1 + int(2 * PIECE_SHARE * left))
 
     def _is_end(self, got: int) -> bool:
         """A slice came out short: is that the end of the data?"""
@@ -523,6 +554,11 @@ class Engine:
         data = self.supply.data
         return bool(data) if data is None or not len(data) else only_computes(self.func, data[0])
 
+    def _glance(self) -> None:
+        """Called when a look begins: where is the caller now?"""
+        if self.supply.interruptible:
+            self._seen = (self.supply.taken(), clock())
+
     def _look(self, cpu_share: float) -> None:
         """Called beside the caller's slice, under the observer's claim: is it to end?"""
         supply = self.supply
@@ -530,10 +566,9 @@ class Engine:
             return
         now = clock()
         position, age = supply.taken(), now - self.observer.slice_began
-        last_position, last_time = self._seen
-        self._seen = (position, now)
         if age < measurement.LATE_SECONDS:
             return
+        last_position, last_time = self._seen
         if last_time < self.observer.slice_began:
             last_position, last_time = self._done_alone, self.observer.slice_began
         if position <= last_position + 1 and self._start_behind(position, cpu_share):
@@ -663,7 +698,9 @@ class Engine:
             refusal = fork_refusal() if self.machine.can_fork else "this system cannot fork"
             if name == "fork" and refusal is not None:
                 raise OptionError(
-                    "backend", name, f"the process must not be forked now: {refusal}",
+                    "backend",
+                    name,
+                    f"the process must not be forked now: {refusal}",
                     "use backend='processes', which then starts fresh interpreters",
                 )
             name = "spawn" if refusal is not None else "fork"
@@ -737,9 +774,7 @@ class Engine:
         self._open_review()
         backend.start()
 
-    def _start_processes(
-        self, config: Config, caller_computes: bool, item_seconds: float
-    ) -> None:
+    def _start_processes(self, config: Config, caller_computes: bool, item_seconds: float) -> None:
         launcher: Any
         if config.backend == "fork":
             from amorsize.backends.fork import ForkLauncher
@@ -932,8 +967,3 @@ def most_cores() -> int:
 
 def _without_skipped(values: Any) -> Iterator[Any]:
     return (value for value in values if value is not SKIPPED)
-
-
-def consumed(taken: Any) -> int:
-    """How many items have been taken through an ``islice`` (Python 3.11 tells; see the caller)."""
-    return int(taken.__reduce__()[2])

@@ -87,12 +87,24 @@ class Meter:
         self._items0 = self.items
         self._switches0 = _voluntary_switches()
 
+    def pause(self) -> None:
+        """What follows is not the function's time."""
+        self._paused = (clock(), thread_clock(), process_clock(), _voluntary_switches())
+
+    def resume(self) -> None:
+        """The function's time again."""
+        wall, thread, process, switches = self._paused
+        self._wall0 += clock() - wall
+        self._thread0 += thread_clock() - thread
+        self._process0 += process_clock() - process
+        self._switches0 += _voluntary_switches() - switches
+
     def add(self, items: int, seconds: float) -> None:
         """One slice of ``items`` took ``seconds``."""
         if not items:
             return
         per = seconds / items
-        if self.items:
+        if self.items and self._last:
             self._last = (*self._last[-2:], per) if self._later_items else (per,)
             self._later_items += items
             self._later_seconds += seconds
@@ -116,6 +128,11 @@ class Meter:
             return self._last[0] if self._last else 0.0
         average = self._later_seconds / self._later_items
         return min(max(average, min(self._last)), max(self._last))
+
+    def forget(self) -> None:
+        """The items have changed their kind: the next slice is the first that counts."""
+        self._last = ()
+        self._later_items, self._later_seconds = 0, 0.0
 
     def shares(self) -> tuple[float, float, float]:
         """Since the window was opened: wall seconds, share of it computed, inner threads.
@@ -195,13 +212,17 @@ def vanish(seconds: float = 0.02) -> None:
 class Observer:
     """The thread that looks while the caller works; see the module.
 
-    ``on_look(cpu_share)`` is called in the observer's thread while the caller is inside a slice;
-    ``cpu_share`` is that of the caller's thread during the look. It runs under ``claim``, so the end of
-    the slice waits for it.
+    ``on_glance()`` is called when a look begins, ``on_look(cpu_share)`` when it ends, some milliseconds
+    later, in the observer's thread while the caller is inside one slice; ``cpu_share`` is that of the
+    caller's thread meanwhile. The latter runs under ``claim``, so the end of the slice
+    waits for it.
     """
 
-    def __init__(self, meter: Meter, on_look: Callable[[float], None]) -> None:
+    def __init__(
+        self, meter: Meter, on_glance: Callable[[], None], on_look: Callable[[float], None]
+    ) -> None:
         self.meter = meter
+        self.on_glance = on_glance
         self.on_look = on_look
         self.claim = allocate_lock()
         self.slice = 0
@@ -273,6 +294,7 @@ class Observer:
         began, cpu = clock(), self._caller_cpu()
         if self.meter.gil_held and began - self.slice_began < LATE_SECONDS:
             return True  # nothing to see, and another turn of the GIL would be the caller's loss
+        self.on_glance()
         samples = self.meter.gil_prompt + 8 * self.meter.gil_held
         if not (self._sample_gil() if samples < GIL_ENOUGH else self._sleep(GIL_PROBE_SECONDS)):
             return False

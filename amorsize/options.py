@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from amorsize.backends import PUBLIC_NAMES, TRAITS
 from amorsize.errors import OptionError, OptionTypeError
 from amorsize.planning import Limits, known_backends
@@ -92,23 +91,41 @@ def make_options(
     if max_workers is not None:
         if n_jobs not in ("auto", None):
             raise OptionError(
-                "max_workers", max_workers, f"n_jobs={n_jobs!r} is given too", "they are one option: give one"
+                "max_workers",
+                max_workers,
+                f"n_jobs={n_jobs!r} is given too",
+                "they are one option: give one",
             )
         n_jobs = max_workers
     jobs = _check_jobs(n_jobs)
     allowed, forced = _check_backend(backend)
     if on_error not in ON_ERROR:
         raise OptionError(
-            "on_error", on_error, "must be one of " + ", ".join(map(repr, ON_ERROR)), "choose one of them"
+            "on_error",
+            on_error,
+            "must be one of " + ", ".join(map(repr, ON_ERROR)),
+            "choose one of them",
         )
     if initializer is not None and not callable(initializer):
-        raise OptionTypeError("initializer", initializer, "must be callable", "pass a function or None")
-    if progress is not True and progress is not False and progress is not None and not callable(progress):
         raise OptionTypeError(
-            "progress", progress, "must be True, False or a function of (done, total)", "pass one of these"
+            "initializer", initializer, "must be callable", "pass a function or None"
+        )
+    if (
+        progress is not True
+        and progress is not False
+        and progress is not None
+        and not callable(progress)
+    ):
+        raise OptionTypeError(
+            "progress",
+            progress,
+            "must be True, False or a function of (done, total)",
+            "pass one of these",
         )
     if not isinstance(initargs, (tuple, list)):
-        raise OptionTypeError("initargs", initargs, "must be a tuple of arguments", "write (value,)")
+        raise OptionTypeError(
+            "initargs", initargs, "must be a tuple of arguments", "write (value,)"
+        )
     return Options(
         max_jobs=jobs,
         backends=allowed,
@@ -126,9 +143,12 @@ def _check_jobs(n_jobs: Any) -> int | None:
         return None
     if isinstance(n_jobs, bool) or not hasattr(n_jobs, "__index__"):
         raise OptionTypeError(
-            "n_jobs", n_jobs, "must be 'auto' or a whole number", "leave it out to let amorsize choose"
+            "n_jobs",
+            n_jobs,
+            "must be 'auto' or a whole number",
+            "leave it out to let amorsize choose",
         )
-    jobs = n_jobs.__index__()
+    jobs = int(n_jobs.__index__())
     if jobs == 0:
         raise OptionError(
             "n_jobs",
@@ -139,7 +159,8 @@ def _check_jobs(n_jobs: Any) -> int | None:
     if jobs < 0:
         from amorsize.system import usable_cores
 
-        return max(1, usable_cores() + 1 + jobs)
+        cores: int = usable_cores()
+        return max(1, cores + 1 + jobs)
     return jobs
 
 
@@ -150,9 +171,11 @@ def _check_chunksize(chunksize: Any) -> int | None:
         raise OptionTypeError(
             "chunksize", chunksize, "must be 'auto' or a whole number of items", "leave it out"
         )
-    size = chunksize.__index__()
+    size = int(chunksize.__index__())
     if size < 1:
-        raise OptionError("chunksize", chunksize, "must be at least 1 item", "leave it out to have it chosen")
+        raise OptionError(
+            "chunksize", chunksize, "must be at least 1 item", "leave it out to have it chosen"
+        )
     return size
 
 
@@ -169,8 +192,10 @@ def _check_backend(backend: Any) -> tuple[frozenset[str], str | None]:
         if name == "auto":
             allowed.update(TRAITS)
         elif name not in PUBLIC_NAMES:
-            raise OptionError("backend", name, "is not a known backend", f"known: {known_backends()}")
+            raise OptionError(
+                "backend", name, "is not a known backend", f"known: {known_backends()}"
+            )
         else:
             allowed.update(t.name for t in TRAITS.values() if name in (t.name, t.public))
-    forced = names[0] if isinstance(backend, str) or len(names) == 1 else None
+    forced = next(iter(names)) if len(names) == 1 else None
     return frozenset(allowed), forced

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from amorsize import cost_model
 from amorsize.backends import PUBLIC_NAMES, TRAITS
 from amorsize.backends.processes import CALLER_ITEM_SECONDS
@@ -217,7 +216,9 @@ def _why(best: Prediction, serial: Prediction, profile: Profile) -> str:
     elif config.backend == "threads":
         work = f"an item takes {each} and leaves the GIL alone"
     elif config.threads_per_job > 1:
-        work = f"an item takes {each}, computes for {profile.cpu_share:.0%} of it and waits otherwise"
+        work = (
+            f"an item takes {each}, computes for {profile.cpu_share:.0%} of it and waits otherwise"
+        )
     else:
         work = f"an item takes {each} and computes"
     return (
@@ -243,7 +244,9 @@ def describe(config: Config) -> str:
     if config.backend == "serial":
         return "serial"
     if config.threads_per_job > 1:
-        return f"{config.n_jobs} {name} with {config.threads_per_job} threads each ({config.backend})"
+        return (
+            f"{config.n_jobs} {name} with {config.threads_per_job} threads each ({config.backend})"
+        )
     kind = f" ({config.backend})" if name != config.backend else ""
     return f"{config.n_jobs} {name}{kind}"
 

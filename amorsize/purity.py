@@ -60,7 +60,9 @@ def _is_plain(item: object) -> bool:
 def _is_pure(func: Any, depth: int) -> bool:
     kind = type(func)
     if kind is _FUNCTION:
-        if func.__closure__ and not all(_is_pure_value(c.cell_contents, depth) for c in func.__closure__):
+        if func.__closure__ and not all(
+            _is_pure_value(c.cell_contents, depth) for c in func.__closure__
+        ):
             return False
         return _is_pure_code(func.__code__, func.__globals__, depth)
     if kind is type:
@@ -109,7 +111,7 @@ _MODULE_NAMES = frozenset(
      "comb", "factorial", "hypot", "atan2", "atan", "asin", "acos", "prod", "fsum", "pow", "isqrt",
      "add", "mul", "sub", "itemgetter", "attrgetter", "reduce", "partial", "Counter", "defaultdict",
      "deque", "chain", "product", "combinations", "permutations", "islice", "accumulate", "parse",
-     "walk", "match", "search", "sub", "findall", "compile", "group", "groups", "finditer", "random",
+     "walk", "match", "search", "findall", "compile", "group", "groups", "finditer", "random",
      "randint", "Random", "choice", "shuffle", "uniform", "gauss", "most_common", "appendleft",
      "popleft", "fullmatch", "mean", "median", "stdev"}
 )  # fmt: skip

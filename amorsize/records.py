@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from amorsize.values import dataclass
 
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping

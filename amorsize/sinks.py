@@ -106,8 +106,9 @@ class WindowSink(Sink):
     def __init__(self, position: int, on_error: str, *, ordered: bool) -> None:
         super().__init__(on_error)
         self.ordered = ordered
+        self.start = position
         self.next = position
-        """Position of the next result to give out, counted also when unordered."""
+        """Position of the next result to come out in order."""
         self.done = position
         self._early: dict[int, Sequence[Any]] = {}
         self._ready: deque[Sequence[Any]] = deque()
@@ -129,10 +130,4 @@ class WindowSink(Sink):
 
     def pop(self) -> Sequence[Any] | None:
         """The next run of results, None when there is none now."""
-        try:
-            run = self._ready.popleft()
-        except IndexError:
-            return None
-        if not self.ordered:
-            self.next += len(run)
-        return run
+        return self._ready.popleft() if self._ready else None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-
+import math
 from types import MappingProxyType
 
 from amorsize import planning
+from amorsize.backends import TRAITS
 from amorsize.errors import OptionError, OptionTypeError
 from amorsize.execution import Engine
 from amorsize.options import Options, make_options
+from amorsize.records import Config
 from amorsize.values import dataclass
 
 TYPE_CHECKING = False
@@ -148,18 +150,26 @@ class Tuner:
 
 def _check_call(func: object, data: object) -> None:
     if not callable(func):
-        raise OptionTypeError("func", func, "must be callable", "pass the function itself, not its result")
+        raise OptionTypeError(
+            "func", func, "must be callable", "pass the function itself, not its result"
+        )
     if not hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
-        raise OptionTypeError("data", data, "must be iterable", "pass a list, a generator, an array ...")
+        raise OptionTypeError(
+            "data", data, "must be iterable", "pass a list, a generator, an array ..."
+        )
 
 
 def _check_buffersize(buffersize: Any) -> None:
     if buffersize is None:
         return
     if isinstance(buffersize, bool) or not isinstance(buffersize, int):
-        raise OptionTypeError("buffersize", buffersize, "must be None or a whole number", "leave it out")
+        raise OptionTypeError(
+            "buffersize", buffersize, "must be None or a whole number", "leave it out"
+        )
     if buffersize < 1:
-        raise OptionError("buffersize", buffersize, "must be at least 1 item", "leave it out to have it chosen")
+        raise OptionError(
+            "buffersize", buffersize, "must be at least 1 item", "leave it out to have it chosen"
+        )
 
 
 def _plan(engine: Engine) -> Plan:
@@ -168,17 +178,17 @@ def _plan(engine: Engine) -> Plan:
     left = 0 if engine.finished else (None if supply.total is None else supply.total - done)
     reasons: tuple[str, ...]
     if engine.finished:
-        config, seconds, speedup = planning.Config("serial"), 0.0, 1.0
+        config, seconds, speedup = Config("serial"), 0.0, 1.0
         reasons = (f"serial: all {done} items were done while the work was being measured",)
     elif choice is None:
-        config, seconds, speedup = planning.Config("serial"), 0.0, 1.0
+        config, seconds, speedup = Config("serial"), 0.0, 1.0
         reasons = ("serial: nothing else pays for what is left",)
     else:
         config = choice.config
         seconds = choice.prediction.seconds
         speedup = choice.serial_seconds / seconds if seconds > 0 else 1.0
         reasons = choice.reasons
-    traits = planning.TRAITS[config.backend]
+    traits = TRAITS[config.backend]
     return Plan(
         backend=traits.public,
         n_jobs=config.n_jobs,
@@ -207,7 +217,7 @@ def _confidence(engine: Engine, left: int | None) -> float:
     profile = engine.meter.profile()
     if not profile.items or profile.item_seconds <= 0:
         return 0.0
-    error = profile.item_spread / profile.item_seconds / profile.items**0.5
+    error = profile.item_spread / profile.item_seconds / math.sqrt(profile.items)
     seen = 1.0 if left is not None else 0.5
     return seen * profile.items / (profile.items + 1) / (1 + error)
 
@@ -215,7 +225,9 @@ def _confidence(engine: Engine, left: int | None) -> float:
 def _warnings(engine: Engine) -> tuple[str, ...]:
     found = []
     if engine.nested:
-        found.append("called from inside another run: stays serial so that cores are not oversubscribed")
+        found.append(
+            "called from inside another run: stays serial so that cores are not oversubscribed"
+        )
     if engine.supply.total is None and not engine.finished:
         found.append("the data do not know their length: the time that is left is a guess")
     return tuple(found)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from dataclasses import dataclass as dataclass
+    from dataclasses import replace as replace
     from typing import Any
 
 
@@ -25,11 +27,11 @@ class _Fields:
         return dataclasses.dataclass(type(owner.__name__, (), body)).__dataclass_fields__  # type: ignore[attr-defined]
 
 
-def dataclass(*, frozen: bool) -> Any:
+def _dataclass(*, frozen: bool) -> Any:
     """Make a class of its annotated attributes; plain defaults only (no ``field``)."""
 
     def decorate(cls: Any) -> Any:
-        cls._fields = cls.__match_args__ = tuple(cls.__annotations__)
+        cls._fields = tuple(cls.__annotations__)
         cls._defaults = {name: cls.__dict__[name] for name in cls._fields if name in cls.__dict__}
         cls.__dataclass_fields__ = _Fields()
         cls.__init__, cls.__repr__, cls.__eq__ = _init, _repr, _eq
@@ -43,7 +45,7 @@ def dataclass(*, frozen: bool) -> Any:
     return decorate
 
 
-def replace(value: Any, **changes: Any) -> Any:
+def _replace(value: Any, **changes: Any) -> Any:
     """A copy with other values for some fields."""
     return type(value)(**{**value.__dict__, **changes})
 
@@ -54,7 +56,11 @@ def _init(self: Any, *args: Any, **named: Any) -> None:
     values.update(zip(names, args, strict=False))
     if named:
         values.update(named)
-    if len(args) > len(names) or len(values) != len(names) or not named.keys().isdisjoint(names[: len(args)]):
+    if (
+        len(args) > len(names)
+        or len(values) != len(names)
+        or not named.keys().isdisjoint(names[: len(args)])
+    ):
         unknown = [name for name in named if name not in names]
         missing = [name for name in names if name not in values]
         raise TypeError(
@@ -80,3 +86,7 @@ def _hash(self: Any) -> int:
 
 def _refuse(self: Any, name: str, value: object = None) -> None:
     raise AttributeError(f"{type(self).__name__} is frozen: make a copy with another {name}")
+
+
+if not TYPE_CHECKING:
+    dataclass, replace = _dataclass, _replace

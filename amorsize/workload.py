@@ -55,7 +55,8 @@ def is_snapshot(data: object) -> bool:
     """Whether listing the items costs no more than copying references."""
     kind = type(data)
     return kind in SNAPSHOT_TYPES or (
-        kind.__module__.startswith("pandas.") and kind.__qualname__ in {"Series", "Index", "RangeIndex"}
+        kind.__module__.startswith("pandas.")
+        and kind.__qualname__ in {"Series", "Index", "RangeIndex"}
     )
 
 
@@ -64,7 +65,7 @@ def length_of(data: object) -> int | None:
     if not hasattr(data, "__len__"):
         return None
     try:
-        return len(data)  # type: ignore[arg-type]
+        return len(data)
     except TypeError:
         return None
 
@@ -136,7 +137,7 @@ class Supply:
         self.position = position
         if self.snapshot:
             rest = list(self.iterator)
-            self.data = _Shifted(rest, position) if position else rest
+            self.data = _Shifted(rest, position) if position else rest  # type: ignore[assignment]
             self.total = position + len(rest)
             self.snapshot = False
         if self.data is not None:
@@ -296,5 +297,7 @@ def star(func: Callable[..., Any]) -> Star:
     [8, 9]
     """
     if not callable(func):
-        raise TypeError(f"star() needs a function, got {func!r}; pass the function itself, not its result")
+        raise TypeError(
+            f"star() needs a function, got {func!r}; pass the function itself, not its result"
+        )
     return Star(func)

@@ -597,6 +597,22 @@ def test_completion_script_is_accepted_and_completes_in_fish(
     assert {line.split("\t")[0] for line in done.stdout.splitlines()} == expected, done.stderr
 
 
+def test_completion_script_is_accepted_and_registered_by_zsh(place: Path) -> None:
+    if shutil.which("zsh") is None:
+        pytest.skip("zsh is not installed")
+    script = call(place, "completion", "zsh").stdout
+    asked = "print -r -- $_comps[amorsize]; print -r -- $+functions[_amorsize]"
+    done = subprocess.run(
+        ["zsh", "-f", "-c", f"{script}\n{asked}"],
+        env={**os.environ, "HOME": str(place)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert (done.stdout, done.stderr) == ("_bash_complete -o default -F _amorsize\n1\n", "")
+    assert not list(place.glob(".zcompdump*"))
+
+
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys, amorsize.cli\n"

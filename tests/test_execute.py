@@ -13,21 +13,24 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import amorsize
 import pytest
-from amorsize.execution import Engine
-from amorsize.options import make_options
-from amorsize.records import Machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from work import Recorder, burn, children, square, steps
+
+import amorsize
+from amorsize.execution import Engine
+from amorsize.options import make_options
+from amorsize.records import Machine
 
 pytestmark = pytest.mark.timeout(60)
 
 BACKENDS = ["serial", "threads", "fork", "spawn", "processes"]
 
 
-def run(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> tuple[list[Any], Engine]:
+def run(
+    func: Callable[[Any], Any], data: Iterable[Any], **options: Any
+) -> tuple[list[Any], Engine]:
     engine = Engine(func, data, make_options(**options), None)
     return engine.execute(), engine
 
@@ -71,9 +74,7 @@ def test_a_stream_runs_every_item_once(
 ) -> None:
     recorder = Recorder(tmp_path / "calls", 0.0005)
     expected = [square(i) for i in DATA_KINDS[kind](300)]
-    found = list(
-        amorsize.stream(recorder, DATA_KINDS[kind](300), ordered=ordered, backend=backend)
-    )
+    found = list(amorsize.stream(recorder, DATA_KINDS[kind](300), ordered=ordered, backend=backend))
     assert (found if ordered else sorted(found)) == expected
     assert recorder.calls() == collections.Counter(range(300))
 
@@ -162,7 +163,9 @@ def test_star_calls_with_several_arguments() -> None:
     pairs = [(2, 3), (3, 2)] * 20
     assert amorsize.execute(amorsize.star(pow), pairs) == [8, 9] * 20
     words = [{"object": i} for i in range(30)]
-    assert amorsize.execute(amorsize.star(str), words, backend="fork") == [str(i) for i in range(30)]
+    assert amorsize.execute(amorsize.star(str), words, backend="fork") == [
+        str(i) for i in range(30)
+    ]
     with pytest.raises(TypeError, match="needs a function"):
         amorsize.star(3)  # type: ignore[arg-type]
 
@@ -333,11 +336,11 @@ def test_stop_iteration_is_not_swallowed(data: Iterable[int]) -> None:
     ],
 )
 def test_bad_options_name_value_rule_and_way_out(options: dict[str, Any], words: list[str]) -> None:
-    with pytest.raises(ValueError) as caught:  # noqa: PT011
+    with pytest.raises(ValueError) as caught:
         amorsize.execute(square, [1], **options)
     for word in words:
         assert word in str(caught.value)
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError):
         amorsize.optimize(square, [1], **options)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from amorsize.values import dataclass
 
 
-
 @dataclass(frozen=True)
 class Traits:
     """What a backend can and cannot do."""

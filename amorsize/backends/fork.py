@@ -18,6 +18,8 @@ from amorsize.backends.processes import Peer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
+
     from amorsize.backends.processes import Processes
 
 F_SETSIG = 10
@@ -92,7 +94,7 @@ class ForkLauncher:
         return None if status is None else os.waitstatus_to_exitcode(status)
 
 
-def _work(run: Processes, sock: wire.socket.socket, marks: memoryview) -> int:
+def _work(run: Processes, sock: socket.socket, marks: memoryview) -> int:
     if run.initializer is not None:
         run.initializer(*run.initargs)
     worker = helper.Worker(
@@ -109,7 +111,7 @@ def _work(run: Processes, sock: wire.socket.socket, marks: memoryview) -> int:
     return 0
 
 
-def _report(sock: wire.socket.socket, error: BaseException) -> None:
+def _report(sock: socket.socket, error: BaseException) -> None:
     """An error outside of any item (an initializer's)."""
     try:
         wire.send(sock, wire.encode(helper.FAILURE, (None, *helper.portable(error))))

@@ -27,7 +27,7 @@ from amorsize.backends.items import ItemFailed, format_traceback, run_items
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, MutableSequence, Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 clock = time.perf_counter
@@ -64,7 +64,7 @@ class Worker:
         *,
         data: Sequence[Any] | None = None,
         tickets: int | None = None,
-        marks: MutableSequence[int] | None = None,
+        marks: memoryview[int] | None = None,
         slot: int = 0,
         receiver: wire.Receiver | None = None,
         pickled: Callable[..., bytes] = wire.dumps,

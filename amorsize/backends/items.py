@@ -7,7 +7,7 @@ from amorsize.sinks import SKIPPED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, MutableSequence
+    from collections.abc import Callable, Iterable
     from typing import Any
 
 
@@ -35,7 +35,7 @@ def run_items(
     start: int,
     items: Iterable[Any],
     on_error: str,
-    marks: MutableSequence[int] | None = None,
+    marks: memoryview[int] | None = None,
     slot: int = 0,
 ) -> list[Any]:
     """Results of the items from position ``start`` on.

@@ -26,7 +26,7 @@ from amorsize.errors import AmorsizeWarning, WorkerDied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableSequence, Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from amorsize.records import Config
@@ -59,7 +59,7 @@ class Peer:
         self,
         pid: int,
         sock: socket.socket,
-        marks: MutableSequence[int],
+        marks: memoryview[int],
         lifeline: int = -1,
         *,
         ready: bool = True,
@@ -380,7 +380,11 @@ class Processes:
             if self.sink.failure is not None:
                 return
             events = self._poll.poll(0)
-            if events and not self.shared and any(p.ready and not p.held for p in self.peers.values()):
+            if (
+                events
+                and not self.shared
+                and any(p.ready and not p.held for p in self.peers.values())
+            ):
                 return  # somebody is idle: deal first
 
     def _receive(self, peer: Peer) -> None:
@@ -443,8 +447,15 @@ class Processes:
         self._exitcode = exitcode
         if self.barren_deaths >= MAX_DEATHS_WITHOUT_RESULT and self.sink.failure is None:
             position = running[0] if running else None
-            self.sink.fail(None, WorkerDied(-1 if position is None else position, exitcode,
-                "workers keep dying before they send anything; try backend='serial' to see why"), "")
+            self.sink.fail(
+                None,
+                WorkerDied(
+                    -1 if position is None else position,
+                    exitcode,
+                    "workers keep dying before they send anything; try backend='serial' to see why",
+                ),
+                "",
+            )
 
     def _reclaim_tickets(self) -> None:
         """Take back what nobody has taken from the pipe."""
@@ -475,7 +486,9 @@ class Processes:
         if not todo:
             return
         left = self.supply.left()
-        count = self.config.n_jobs if left is None else min(self.config.n_jobs, left + len(self.alone))
+        count = (
+            self.config.n_jobs if left is None else min(self.config.n_jobs, left + len(self.alone))
+        )
         self._open_crew(max(1, count))
 
     _exitcode: int | None = None
@@ -486,7 +499,9 @@ class Processes:
         """Positions lo..hi-1 have no result and nobody works on them: suspects go alone."""
         free = lo
         for position in sorted(p for p in self.suspects if lo <= p < hi):
-            part: Sequence[Any] | int = 1 if items is None else items[position - lo : position - lo + 1]
+            part: Sequence[Any] | int = (
+                1 if items is None else items[position - lo : position - lo + 1]
+            )
             if self.suspects[position] >= 2:
                 self.sink.fail(position, WorkerDied(position, exitcode, _hint(exitcode)), "")
             else:

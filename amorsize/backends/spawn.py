@@ -17,6 +17,7 @@ from amorsize.backends.processes import Peer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from typing import Any
 
     from amorsize.backends.processes import Processes
@@ -28,7 +29,7 @@ MAX_SLOTS = 512
 class _Warm:
     """A spawned worker between runs."""
 
-    def __init__(self, process: subprocess.Popen[bytes], sock: wire.socket.socket, marks: Any):
+    def __init__(self, process: subprocess.Popen[bytes], sock: socket.socket, marks: Any):
         self.process, self.sock, self.marks = process, sock, marks
 
 
@@ -127,11 +128,11 @@ def _take_idle() -> _Warm | None:
 def _start() -> _Warm:
     near, far = wire.pair()
     descriptor, marks = _shared_page()
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     code = (
-        "import sys; sys.path[:0] = {path!r}; from amorsize.backends.spawned import main; "
-        "main({fd}, {page})"
-    ).format(path=[os.path.dirname(os.path.dirname(os.path.dirname(__file__)))], fd=far.fileno(),
-             page=descriptor)
+        f"import sys; sys.path.insert(0, {root!r}); "
+        f"from amorsize.backends.spawned import main; main({far.fileno()}, {descriptor})"
+    )
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     try:
         process = subprocess.Popen(

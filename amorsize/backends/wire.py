@@ -27,8 +27,6 @@ READ_BYTES = 1 << 18
 MAX_PARTS = 512
 """Buffers in one system call; the kernel takes at most 1,024 (IOV_MAX)."""
 
-Dumps = "Callable[[Any, list[Any]], bytes]"
-
 
 def pair() -> tuple[socket.socket, socket.socket]:
     """Two connected sockets with room for a megabyte."""
@@ -91,8 +89,6 @@ class Receiver:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self._small = bytearray()
-        self._pending: tuple[int, int, list[Any]] | None = None  # kind, pickle length, targets
-        self._target: memoryview | None = None
         self._targets: list[memoryview] = []
         self._frame: tuple[int, list[bytearray]] | None = None
 

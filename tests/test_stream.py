@@ -1,0 +1,172 @@
+"""Streams: bounded memory, prompt results, a source that is read by one thread and closed."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import resource
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import amorsize
+import pytest
+from work import burn, children, square, steps
+
+pytestmark = pytest.mark.timeout(60)
+
+
+class Source:
+    """Counts from 0, for ever; remembers how far it was read, by whom, and whether it was closed."""
+
+    def __init__(self, silent_at: int | None = None) -> None:
+        self.read = 0
+        self.threads: set[int] = set()
+        self.closed = threading.Event()
+        self.go_on = threading.Event()
+        self.silent_at = silent_at
+
+    def __iter__(self) -> Iterator[int]:
+        try:
+            for i in itertools.count():
+                if i == self.silent_at:
+                    self.go_on.wait(20)
+                self.threads.add(threading.get_ident())
+                self.read = i + 1
+                yield i
+        finally:
+            self.closed.set()
+
+
+def short(x: int) -> int:
+    burn(0.001)
+    return x
+
+
+def nap(x: int) -> int:
+    time.sleep(0.002)
+    return x
+
+
+@pytest.mark.parametrize("backend", ["auto", "serial", "threads", "fork", "spawn"])
+@pytest.mark.parametrize("func", [square, short, nap])
+def test_an_endless_source_is_pulled_at_most_buffersize_ahead(backend: str, func: Any) -> None:
+    source = Source()
+    stream = amorsize.stream(func, iter(source), buffersize=16, backend=backend)
+    for given, value in enumerate(itertools.islice(stream, 400), 1):
+        assert value == (square(given - 1) if func is square else given - 1)
+        assert source.read <= given + 16
+    stream.close()  # type: ignore[attr-defined]
+    assert source.closed.wait(2)
+    assert (
+        len(source.threads) <= 2
+    )  # the caller's until workers take over, the feeder's from then on
+    assert children() == []
+
+
+@pytest.mark.parametrize("backend", ["auto", "threads", "fork"])
+def test_results_come_while_the_source_is_silent(backend: str) -> None:
+    source = Source(silent_at=100)
+    stream = amorsize.stream(short, iter(source), backend=backend)
+    got = list(itertools.islice(stream, 100))
+    assert got == list(range(100))
+    assert not source.go_on.is_set()
+    assert source.read == 100
+    source.go_on.set()
+    assert next(stream) == 100
+    stream.close()  # type: ignore[attr-defined]
+    assert source.closed.wait(2)
+
+
+def test_a_stream_abandoned_while_its_source_is_silent_returns_at_once() -> None:
+    source = Source(silent_at=100)
+    stream = amorsize.stream(short, iter(source), backend="fork")
+    assert list(itertools.islice(stream, 100)) == list(range(100))
+    began = time.perf_counter()
+    stream.close()  # type: ignore[attr-defined]
+    assert time.perf_counter() - began < 5  # and not the 20 s that the source would take
+    assert children() == []
+    source.go_on.set()
+    assert source.closed.wait(5)  # by the thread that was reading it
+
+
+@pytest.mark.parametrize("backend", ["auto", "threads", "fork", "spawn"])
+def test_a_stream_that_is_dropped_leaves_nothing(backend: str) -> None:
+    stream = amorsize.stream(short, itertools.count(), backend=backend)
+    assert list(itertools.islice(stream, 50)) == list(range(50))
+    del stream
+    assert children() == []
+    deadline = time.monotonic() + 2
+    while threading.active_count() > 1 or len(os.listdir("/proc/self/task")) > 1:
+        assert time.monotonic() < deadline
+
+
+def test_unordered_results_do_not_wait_for_a_slow_one() -> None:
+    def first_is_slow(x: int) -> int:
+        time.sleep(0.5 if x == 0 else 0.001)
+        return x
+
+    found = list(
+        amorsize.stream(first_is_slow, range(60), ordered=False, backend="threads", n_jobs=4)
+    )
+    assert sorted(found) == list(range(60))
+    assert found.index(0) > 30
+
+
+def test_memory_of_a_long_stream_is_bounded() -> None:
+    def blob(i: int) -> bytes:
+        burn(0.0002)
+        return bytes(100_000)
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    total = sum(len(b) for b in amorsize.stream(blob, range(3000), buffersize=64))
+    assert total == 3000 * 100_000  # 300 MB went through
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
+
+
+def test_a_consumer_that_raises_ends_the_workers() -> None:
+    with pytest.raises(KeyError):
+        for value in amorsize.stream(short, itertools.count(), backend="fork"):
+            if value == 20:
+                raise KeyError
+    import gc
+
+    gc.collect()
+    assert children() == []
+
+
+def test_a_cursor_is_read_by_the_thread_that_made_it() -> None:
+    connection = sqlite3.connect(":memory:")
+    cursor = connection.execute(
+        "with recursive n(i) as (select 0 union all select i + 1 from n where i < 499) select i from n"
+    )
+    found = list(amorsize.stream(lambda row: steps(4000) + row[0], cursor))
+    assert found == [steps(4000) + i for i in range(500)]
+    connection.close()
+
+
+def test_light_then_heavy_items_of_a_generator() -> None:
+    data = (5 if i < 3000 else 50_000 for i in range(3060))
+    assert list(amorsize.stream(steps, data)) == [steps(5)] * 3000 + [steps(50_000)] * 60
+
+
+def test_the_index_of_an_error_in_the_middle_of_a_quick_stream() -> None:
+    def fails(x: int) -> int:
+        if x == 12_345:
+            raise ValueError(x)
+        return x
+
+    for data in (range(20_000), iter(range(20_000)), (i for i in range(20_000))):
+        with pytest.raises(ValueError) as caught:
+            list(amorsize.stream(fails, data))
+        assert any("item 12345 " in note for note in caught.value.__notes__)
+
+
+def test_a_stream_does_nothing_before_it_is_asked() -> None:
+    ran: list[int] = []
+    stream = amorsize.stream(ran.append, range(10))
+    assert ran == []
+    next(stream)
+    assert ran[0] == 0
