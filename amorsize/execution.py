@@ -83,8 +83,14 @@ THREADS_MUST_GAIN = 1.15
 """Throughput of threads over that of the caller alone, below which computing work leaves them."""
 GIL_FULL_SHARE = 0.85
 """CPU seconds a second of the process at which threads that wait are held up by the GIL."""
+GIL_SURE_SHARE = 0.75
+"""Behind a single long item threads need this share of free looks: three out of three at least."""
 MEASURE_SECONDS = 0.05
 """``optimize`` stops looking after so long where nothing beats the loop."""
+TRANSFER_SAMPLE = 16
+"""Results pickled together to see what carrying one costs (a single small one costs 50 times more)."""
+SMALL_RESULT_BYTES = 4096
+"""Above, one result says enough, and pickling many would take time."""
 KERNEL_BYTE_SECONDS = 2e-10
 """Seconds a byte of a result takes through a socket (10 MB in 2 ms; benchmarks/costs.py)."""
 STREAM_RUN = 2048
@@ -554,10 +560,13 @@ class Engine:
         data = self.supply.data
         return bool(data) if data is None or not len(data) else only_computes(self.func, data[0])
 
-    def _glance(self) -> None:
-        """Called when a look begins: where is the caller now?"""
+    def _glance(self) -> bool:
+        """Called when a look begins: where is the caller now? False when there is nothing to see."""
+        if _is_importing(self._owner):
+            return False
         if self.supply.interruptible:
             self._seen = (self.supply.taken(), clock())
+        return True
 
     def _look(self, cpu_share: float) -> None:
         """Called beside the caller's slice, under the observer's claim: is it to end?"""
@@ -587,12 +596,14 @@ class Engine:
         assert supply.total is not None
         left = supply.total - position
         waits = cpu_share < 0.5
-        free = (self.meter.gil_free_share() or 0.0) >= planning.GIL_FREE_SHARE
-        most = planning.FIRST_THREADS if waits else self.machine.cores - 1
-        count = min(left, options.max_jobs or left, most)
+        free = (self.meter.gil_free_share() or 0.0) >= GIL_SURE_SHARE
         if self._measuring or self._threads_failed or "threads" not in options.backends:
             return False
-        if count < 1 or left > ATOMIC_ITEMS or not (waits or free):
+        if left < 1 or left > ATOMIC_ITEMS or not (waits or free):
+            return False
+        most = planning.FIRST_THREADS if waits else self.machine.cores - 1
+        count = min(left, options.max_jobs or left, most)
+        if count < 1:
             return False
         if self.safety.caller_only or self.safety.no_threads:
             return False
@@ -668,18 +679,23 @@ class Engine:
         )
 
     def _measure_transfer(self) -> None:
-        """What carrying a result costs, on the last one; measured once."""
+        """What carrying a result costs, on the last ones together, as they would travel; once."""
         from amorsize.backends import wire
 
         meter = self.meter
         if not self.results:
             return
-        began = clock()
         try:
             parts = wire.encode(helper.RESULT, self.results[-1])
-            meter.result_bytes = sum(memoryview(part).nbytes for part in parts)
+            small = sum(memoryview(part).nbytes for part in parts) < SMALL_RESULT_BYTES
+            sample = self.results[-TRANSFER_SAMPLE if small else -1 :]
+            began = clock()
+            parts = wire.encode(helper.RESULT, sample)
+            size = sum(memoryview(part).nbytes for part in parts)
+            meter.result_bytes = size // len(sample)
             # Reading takes about as long as writing, and each byte crosses the kernel twice.
-            meter.result_seconds = 2 * (clock() - began) + meter.result_bytes * KERNEL_BYTE_SECONDS
+            seconds = 2 * (clock() - began) + size * KERNEL_BYTE_SECONDS
+            meter.result_seconds = seconds / len(sample)
         except Exception:
             meter.picklable = False
 
@@ -955,6 +971,17 @@ def _choice_unseen(config: Config, item_seconds: float, left: int, reason: str) 
         False,
         item_seconds * left,
     )
+
+
+def _is_importing(thread: int) -> bool:
+    """Whether a thread is in the middle of an import: what it does is not what its items do, and
+    others would wait for its half-made modules."""
+    frame = sys._current_frames().get(thread)
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def most_cores() -> int:

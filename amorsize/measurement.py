@@ -37,7 +37,7 @@ process_clock = time.process_time
 FIRST_LOOK_SECONDS = 0.003
 """When the observer first looks: beyond the items for which nothing is worth doing (thread start
 0.07 ms), soon enough that a wait of 20 ms is used for 17 (benchmarks/workloads.py, kind "waiting")."""
-LOOK_SECONDS = 0.002
+LOOK_SECONDS = 0.005
 """Least pause between later looks..."""
 HELD_LOOK_SECONDS = 0.01
 """...where the work holds the GIL: each look waits 5 ms more for it and costs the caller a forced
@@ -49,12 +49,12 @@ GIL_PROBE_SECONDS = 0.0004
 GIL_PROMPT_SECONDS = 0.0003
 """A sample later than this found the GIL held: one that is held for good comes after 5 ms, one that is
 let go between items of a millisecond after half of that."""
-GIL_SAMPLES = 4
-"""Samples at one look when the first is prompt: all within 2 ms; one that is held ends the look."""
+GIL_SAMPLES = 2
+"""Samples at one look when the first is prompt: all within 1 ms; one that is held ends the look."""
 
 
-GIL_ENOUGH = 8
-"""After so many samples, one that found the GIL held counting eight times, the answer is known."""
+GIL_ENOUGH = 4
+"""After so many samples, one that found the GIL held counting four times, the answer is known."""
 LATE_SECONDS = 0.0025
 """A slice younger than this is left alone: slices of counted items end by themselves."""
 
@@ -219,7 +219,7 @@ class Observer:
     """
 
     def __init__(
-        self, meter: Meter, on_glance: Callable[[], None], on_look: Callable[[float], None]
+        self, meter: Meter, on_glance: Callable[[], bool], on_look: Callable[[float], None]
     ) -> None:
         self.meter = meter
         self.on_glance = on_glance
@@ -294,8 +294,9 @@ class Observer:
         began, cpu = clock(), self._caller_cpu()
         if self.meter.gil_held and began - self.slice_began < LATE_SECONDS:
             return True  # nothing to see, and another turn of the GIL would be the caller's loss
-        self.on_glance()
-        samples = self.meter.gil_prompt + 8 * self.meter.gil_held
+        if not self.on_glance():
+            return True
+        samples = self.meter.gil_prompt + 4 * self.meter.gil_held
         if not (self._sample_gil() if samples < GIL_ENOUGH else self._sleep(GIL_PROBE_SECONDS)):
             return False
         if current % 2:
