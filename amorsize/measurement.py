@@ -228,8 +228,9 @@ class Observer:
         self.slice = 0
         """Number of the caller's slice; even while it is between slices."""
         self.slice_began = 0.0
-        self._caller, self._caller_id = get_ident(), get_native_id()
+        self.caller, self._caller_id = get_ident(), get_native_id()
         self.running = False
+        self._saw = True
 
     def start(self) -> None:
         """Start the thread; after :meth:`stop` it may be started again."""
@@ -239,7 +240,7 @@ class Observer:
         self._gone.acquire()
         self._began = clock()
         try:
-            self._cpu_clock: int | None = time.pthread_getcpuclockid(self._caller)
+            self._cpu_clock: int | None = time.pthread_getcpuclockid(self.caller)
         except (AttributeError, OSError):
             self._cpu_clock = None
         try:
@@ -280,7 +281,7 @@ class Observer:
             pause = FIRST_LOOK_SECONDS - late if late < FIRST_LOOK_SECONDS else HELD_LOOK_SECONDS
             while self._sleep(pause) and self._look():
                 held = self.meter.gil_held > self.meter.gil_prompt
-                pause = HELD_LOOK_SECONDS if held else LOOK_SECONDS
+                pause = HELD_LOOK_SECONDS if held or not self._saw else LOOK_SECONDS
                 pause = max(pause, LOOK_SHARE * (clock() - self._began))
         finally:
             self._gone.release()
@@ -294,7 +295,8 @@ class Observer:
         began, cpu = clock(), self._caller_cpu()
         if self.meter.gil_held and began - self.slice_began < LATE_SECONDS:
             return True  # nothing to see, and another turn of the GIL would be the caller's loss
-        if not self.on_glance():
+        self._saw = self.on_glance()
+        if not self._saw:
             return True
         samples = self.meter.gil_prompt + 4 * self.meter.gil_held
         if not (self._sample_gil() if samples < GIL_ENOUGH else self._sleep(GIL_PROBE_SECONDS)):

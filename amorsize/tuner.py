@@ -174,7 +174,7 @@ def _check_buffersize(buffersize: Any) -> None:
 
 def _plan(engine: Engine) -> Plan:
     choice, supply = engine.choice, engine.supply
-    done = len(engine.results)
+    done = len(engine.alone.results)
     left = 0 if engine.finished else (None if supply.total is None else supply.total - done)
     reasons: tuple[str, ...]
     if engine.finished:

@@ -47,6 +47,8 @@ FLUSH_SECONDS = 0.0025
 TICKET_SECONDS = 0.0001
 """Work behind one ticket when items are shorter: reading one costs about 0.001 ms."""
 
+busy_threads: set[int] = set()
+"""Threads of this process that are inside a run, or at work for one: a nested call stays serial."""
 in_worker = False
 """True in a process that amorsize started: a nested call stays serial there."""
 

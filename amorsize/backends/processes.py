@@ -48,8 +48,6 @@ PATIENCE_SECONDS = 0.05
 """Longest wait for a result before the caller looks around."""
 MAX_DEATHS_WITHOUT_RESULT = 6
 """So many workers may die one after the other with no result between them; then the run gives up."""
-RUNS_IN_PROGRESS: set[int] = set()
-"""Threads of this process that are inside a run with workers: a nested call stays serial."""
 
 
 class Peer:
@@ -115,6 +113,7 @@ class Processes:
         """Items in which a worker died once: each is given to a worker by itself."""
         self.deaths = 0
         self.barren_deaths = 0
+        self._exitcode: int | None = None
         self.read_fd = self.write_fd = -1
         self._poll: Any = None
         self._nudge: tuple[socket.socket, socket.socket] | None = None
@@ -490,8 +489,6 @@ class Processes:
             self.config.n_jobs if left is None else min(self.config.n_jobs, left + len(self.alone))
         )
         self._open_crew(max(1, count))
-
-    _exitcode: int | None = None
 
     def _put_back(
         self, lo: int, hi: int, items: Sequence[Any] | None, exitcode: int | None

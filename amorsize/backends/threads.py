@@ -8,9 +8,9 @@ asked ends the growth.
 from __future__ import annotations
 
 import time
-from _thread import allocate_lock, get_native_id, start_new_thread
+from _thread import allocate_lock, get_ident, get_native_id, start_new_thread
 
-from amorsize.backends.helper import CHUNK_SECONDS
+from amorsize.backends.helper import CHUNK_SECONDS, busy_threads
 from amorsize.backends.items import ItemFailed, format_traceback, run_items
 from amorsize.measurement import our_threads
 
@@ -127,6 +127,7 @@ class Threads:
 
     def _body(self, gone: Any) -> None:
         our_threads.append(get_native_id())
+        busy_threads.add(get_ident())
         try:
             if self.initializer is not None:
                 self.initializer(*self.initargs)
@@ -134,6 +135,7 @@ class Threads:
         except BaseException as error:
             self.sink.fail(None, error, format_traceback(error))
         finally:
+            busy_threads.discard(get_ident())
             gone.release()
 
     def _work(self) -> None:

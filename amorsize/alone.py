@@ -1,0 +1,370 @@
+"""Working alone: the caller's own loop, in slices that are measured, until somebody takes over.
+
+::
+
+    one item, 1, 2, 4 ... items, then slices of pieces --trivial?--> everything left in one piece
+        after each slice: is it decided?                                 ended by the observer
+"""
+
+from __future__ import annotations
+
+import sys
+from itertools import islice
+
+from amorsize import measurement
+from amorsize.backends.items import format_traceback, with_origin
+from amorsize.errors import ItemError
+from amorsize.measurement import Meter, Observer, clock
+from amorsize.sinks import SKIPPED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from amorsize.options import Options
+    from amorsize.workload import Supply
+
+SLICE_SECONDS = 0.0005
+"""Slices grow until they last so long: the 3 µs that bracket one are then below 1 %."""
+SLICE_SHARE = 0.15
+"""...later this share of the time since the start, so that considering (10-100 µs) stays below 1 %."""
+LONGEST_SLICE_SECONDS = 0.05
+"""...and not more, for progress to be seen."""
+PIECE_SECONDS = 0.00005
+"""Items between two looks at the clock last so long; a look costs 0.35 µs."""
+PIECE_SHARE = 0.03
+"""...and are not more than this share of those left."""
+UNSEEN_PIECE = 1024
+"""...nor more than this."""
+TRIVIAL_ITEM_SECONDS = 2.5e-7
+"""Items below this are not worth carrying anywhere (pickling a result costs as much), and dear to
+count: bracketing them in slices costs 5 ns each (benchmarks/special.py, 10,000,000 items)."""
+TRIVIAL_ITEMS = 255
+"""So many trivial items are evidence enough where the observer can end what follows (slices of 1, 2,
+4 ... 128 items)..."""
+TRIVIAL_UNSEEN_ITEMS = 4096
+"""...and so many where nothing can: the data are an iterator."""
+STREAM_RUN = 2048
+"""Items from one timed one to the next of a stream that works alone: 5 µs of timing on 50 ns each."""
+STREAM_RUN_SECONDS = 0.00025
+"""...and seconds: timing stays near 2 %."""
+ISLICE_TELLS = sys.version_info < (3, 12)
+"""Whether an islice can be asked how many items it has given (later Pythons: count, 10 ns an item)."""
+WORTH_SECONDS = 0.0015
+"""The observer ends a slice only when more than this is left."""
+
+_INLINED = (type(lambda: None), type)
+"""Functions that a comprehension calls faster than map does."""
+
+
+class Alone:
+    """The caller's loop of one run.
+
+    ``is_decided(first, seconds)`` is asked after each slice whether the loop is to stop (its choice is
+    made; workers may have been started); ``start_behind(position, cpu_share)`` is asked, in the
+    observer's thread, to start workers on the items from ``position`` on while the caller is in a long
+    item; ``taken_over()`` tells whether workers are at work.
+    """
+
+    def __init__(
+        self,
+        func: Callable[[Any], Any],
+        supply: Supply,
+        meter: Meter,
+        options: Options,
+        progress: Any,
+        is_decided: Callable[[bool, float], bool],
+        start_behind: Callable[[int, float], bool],
+        taken_over: Callable[[], bool],
+    ) -> None:
+        self.func, self.supply, self.meter, self.options = func, supply, meter, options
+        self.progress = progress
+        self.is_decided, self.start_behind = is_decided, start_behind
+        self.taken_over = taken_over
+        self.observer = Observer(meter, self._glance, self._look)
+        self.results: list[Any] = []
+        self.done = 0
+        """Items done, also where a stream has given the results away."""
+        self.sample: list[Any] = []
+        """Some result, where they are not kept."""
+        self.unattended = True
+        """Nothing is to be decided: one item, one backend, or a nested call."""
+        self.not_before = 0.0
+        """Seconds from the start before which the observer lets a slice go on."""
+        self.started = 0.0
+        self.streaming = False
+        self.interrupted_at: int | None = None
+        self._late = False
+        """The observer has made the slice end."""
+        self._index_is_least = False
+        """Items too short to be counted one by one: an error's index is only a lower bound."""
+        self._seen = (0, 0.0)
+        """Position and time at which the observer's present look began."""
+
+    def elapsed(self) -> float:
+        """Seconds since the start; of a stream, those that went into items."""
+        if self.streaming:
+            return self.done * self.meter.item_seconds
+        return clock() - self.started
+
+    def run(self) -> bool:
+        """Compute in the caller. True when everything is done, False when workers take over (while
+        measuring: when it is clear how to go on)."""
+        results, supply, observer = self.results, self.supply, self.observer
+        iterator = supply.iterator
+        piece, seconds = 1, 0.0
+        while True:
+            before = len(results)
+            began = observer.begin_slice()
+            try:
+                ended = self._slice(iterator, piece, seconds)
+            except BaseException as error:
+                results.append(self._stood_in(error, self._index_alone(piece)))
+                ended = False
+            took = clock() - began
+            observer.end_slice()
+            results = self.results
+            done = self.done = len(results)
+            self.meter.add(done - before, took)
+            if self.taken_over():  # the observer started threads behind a long item
+                return False
+            if ended and self._is_end(done - before):
+                return True
+            if self._late:
+                iterator = supply.rewind(done)
+                self._late = False
+                self.meter.forget()
+            if self.progress.active:
+                self.progress.update(done)
+            if self.is_decided(before == 0, took):
+                return False
+            if ended or not piece or not before:
+                piece, seconds = 1, 0.0  # the first item may be unlike all others
+            elif not seconds and took < 0.5 * PIECE_SECONDS:
+                piece *= 2  # a slice of one piece, so short that its time says little
+            else:
+                seconds = max(
+                    SLICE_SECONDS, min(SLICE_SHARE * self.elapsed(), LONGEST_SLICE_SECONDS)
+                )
+                piece = self._piece()
+            if self.meter.item_seconds and self._is_trivial():
+                piece = 0
+
+    def _slice(self, iterator: Iterator[Any], piece: int, seconds: float) -> bool:
+        """Run pieces of ``piece`` items until ``seconds`` are over, at least one. True when the items
+        came to an end. A ``piece`` of 0 runs everything that is left and costs what a loop costs.
+
+        The two forms of the latter are the two fastest of Python: a comprehension inlines calls of
+        Python functions and of types, map is quicker for all others."""
+        results, func = self.results, self.func
+        if piece:
+            end = clock() + seconds
+            while True:
+                before = len(results)
+                results += map(func, islice(iterator, piece))
+                if len(results) - before < piece:
+                    return True
+                if clock() >= end:
+                    return False
+        if type(func) not in _INLINED:
+            results += map(func, iterator)
+            return True
+        part = [func(item) for item in iterator]
+        if len(part) > len(results):
+            part[:0] = results
+            self.results = part
+        else:
+            results += part
+        return True
+
+    def _piece(self) -> int:
+        """Items to run without a look at the clock.
+
+        Nothing can end a piece, so where items suddenly become heavy a whole one of them is paid in
+        the caller: at most 50 µs of items as they are now, and 3 % of those that are left."""
+        per, total = self.meter.item_seconds, self.supply.total
+        most = self.done if total is None else total - self.done
+        wanted = int(PIECE_SECONDS / per) if per > 0 else UNSEEN_PIECE
+        return max(1, min(wanted, int(PIECE_SHARE * most), UNSEEN_PIECE))
+
+    def _is_trivial(self) -> bool:
+        """Items so short that a look at the clock is too dear: all that is left goes in one piece.
+
+        Where the data are indexed an observer ends it should the items become heavy."""
+        meter = self.meter
+        if meter.item_seconds > TRIVIAL_ITEM_SECONDS or self.options.on_error != "raise":
+            return False
+        if self.unattended:
+            return meter.items > TRIVIAL_ITEMS
+        if not self.supply.interruptible:
+            return meter.items > TRIVIAL_UNSEEN_ITEMS
+        if meter.items <= TRIVIAL_ITEMS:
+            return False
+        if not self.observer.running:
+            self.observer.start()
+        return True
+
+    def _index_alone(self, piece: int) -> int:
+        """Position of the item that has just raised in a slice."""
+        if piece or type(self.func) not in _INLINED:
+            return len(self.results)  # the results before it were kept
+        if self._late and self.interrupted_at is not None:
+            return self.interrupted_at - 1
+        if self.supply.interruptible:
+            return self.supply.taken() - 1
+        self._index_is_least = True
+        return len(self.results)
+
+    def stream(self) -> Iterator[Any]:
+        """As :meth:`run`, giving each result out at once.
+
+        The first item of a slice is timed by itself. What the consumer does between two results is
+        nobody's measurement: the meter pauses, the observer looks away."""
+        func, meter, supply, observer = self.func, self.meter, self.supply, self.observer
+        counted = self.options.on_error != "raise" or self.progress.active
+        iterator = supply.iterator
+        size = 1
+        while True:
+            try:
+                item = next(iterator)
+            except StopIteration:
+                supply.exhausted = True
+                return
+            began = observer.begin_slice()
+            try:
+                value = func(item)
+            except BaseException as error:
+                value = self._stood_in(error, self.done)
+            seconds = clock() - began
+            observer.end_slice()
+            self.done += 1
+            self.sample = [value]
+            meter.add(1, seconds)
+            meter.pause()
+            if value is not SKIPPED:
+                yield value
+            meter.resume()
+            if self.taken_over():
+                return
+            if self._late:
+                iterator = supply.rewind(self.done)
+                self._late = False
+                meter.forget()
+            if self.progress.active:
+                self.progress.update(self.done)
+            if self.is_decided(self.done == 1, seconds):
+                return
+            size = 1 if counted else self._next_run(size, seconds)
+            if size < 2:
+                continue
+            rest = islice(iterator, size - 1)
+            meter.pause()
+            try:
+                if ISLICE_TELLS:
+                    for item in rest:
+                        yield func(item)
+                    self.done += size - 1
+                else:
+                    for item in rest:
+                        yield func(item)
+                        self.done += 1
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                if self._from_source(error):
+                    raise
+                index = self.done
+                if ISLICE_TELLS:
+                    index += rest.__reduce__()[2] - 1
+                raise with_origin(error, index) from None
+            meter.resume()
+
+    def _next_run(self, size: int, seconds: float) -> int:
+        """Items of a stream from one that is timed to the next."""
+        total = self.supply.total
+        left = self.done if total is None else total - self.done
+        quick = int(STREAM_RUN_SECONDS / seconds) if seconds > 0 else STREAM_RUN
+        return min(2 * size, quick, STREAM_RUN, 1 + int(2 * PIECE_SHARE * left))
+
+    def _is_end(self, got: int) -> bool:
+        """A slice came out short: is that the end of the data?"""
+        supply, done = self.supply, len(self.results)
+        if supply.data is None:
+            frame = getattr(supply.iterator, "gi_frame", None)
+            if frame is not None:  # a generator that is still alive did not end
+                raise with_origin(StopIteration(), done)
+            supply.exhausted = True
+            return True
+        if done >= len(supply.data):
+            return True
+        if got or self._late:
+            return False
+        # Nothing came although items are left and nobody interrupted: the function raised
+        # StopIteration, which ``map`` takes for an end and the plain loop would let through.
+        raise with_origin(StopIteration(), done)
+
+    def _from_source(self, error: BaseException) -> bool:
+        """Whether the error is not an item's: the source raised, or the user interrupted."""
+        source = self.supply.iterator
+        dead = hasattr(source, "gi_frame") and source.gi_frame is None
+        return dead or not isinstance(error, Exception)
+
+    def _raised_alone(self, error: BaseException) -> None:
+        """An item of a slice raised; the results before it are kept."""
+        self.results.append(self._stood_in(error, len(self.results)))
+
+    def _stood_in(self, error: BaseException, index: int) -> Any:
+        """What stands in the place of an item that raised; raises where the run is to end."""
+        if self._from_source(error):
+            raise error
+        if self.options.on_error == "raise":
+            raise with_origin(error, index, at_least=self._index_is_least)
+        if self.options.on_error == "skip":
+            return SKIPPED
+        assert isinstance(error, Exception)
+        return ItemError(index, error, format_traceback(error))
+
+    # -- beside a slice, in the observer's thread ------------------------------------------------
+
+    def _glance(self) -> bool:
+        """Called when a look begins: where is the caller now? False when there is nothing to see."""
+        if _is_importing(self.observer.caller):
+            return False
+        if self.supply.interruptible:
+            self._seen = (self.supply.taken(), clock())
+        return True
+
+    def _look(self, cpu_share: float) -> None:
+        """Called beside the caller's slice, under the observer's claim: is it to end?"""
+        supply = self.supply
+        if not supply.interruptible or self.taken_over() or self._late:
+            return
+        now = clock()
+        position, age = supply.taken(), now - self.observer.slice_began
+        if age < measurement.LATE_SECONDS:
+            return
+        last_position, last_time = self._seen
+        if last_time < self.observer.slice_began:
+            last_position, last_time = self.done, self.observer.slice_began
+        if position <= last_position + 1 and self.start_behind(position, cpu_share):
+            self._late = True
+            return
+        per = (now - last_time) / max(1, position - last_position)
+        assert supply.total is not None
+        if per < TRIVIAL_ITEM_SECONDS or (supply.total - position) * per < WORTH_SECONDS:
+            return
+        if now - self.started >= self.not_before:
+            self.interrupted_at = supply.interrupt()
+            self._late = True
+
+
+def _is_importing(thread: int) -> bool:
+    """Whether a thread is in the middle of an import: what it does is not what its items do, and
+    others would wait for its half-made modules."""
+    frame = sys._current_frames().get(thread)
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False

@@ -1,0 +1,219 @@
+"""When to decide, and with which values: the meter's profile, the machine, the function's safety.
+
+The decision itself is ``planning.choose``; here is what it needs looked up, late and at most once,
+and the cheap checks that keep a run with nothing to gain from paying for the look.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from amorsize import planning
+from amorsize.backends import helper
+from amorsize.cost_model import FORK_SECONDS, Costs, starting_costs
+from amorsize.errors import OptionError
+from amorsize.measurement import Meter, Observer, clock, vanish
+from amorsize.planning import Choice
+from amorsize.purity import only_computes
+from amorsize.records import Config, Machine, Prediction, Safety
+from amorsize.system import detect_machine, fork_refusal
+from amorsize.values import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from amorsize.options import Options
+    from amorsize.workload import Supply
+
+LEAST_GAIN_SECONDS = 0.0015
+"""Nothing is considered when less than this is left."""
+LEAST_START_SECONDS = 0.0014
+"""No way to use a second core for computing work starts in less (two threads and a fork, measured on
+several machines at 1.5 to 3 ms); below, nothing is looked up."""
+GIL_ANSWER_SECONDS = 0.008
+"""Computing work waits so long for the observer's first look at the GIL (it comes after 5 ms)."""
+INNER_WINDOW_SECONDS = 0.01
+"""A second look at inner threads, in a fresh window: OpenBLAS is busy just after its import."""
+TRANSFER_SAMPLE = 16
+"""Results pickled together to see what carrying one costs (a single small one costs 50 times more)."""
+SMALL_RESULT_BYTES = 4096
+"""Above, one result says enough, and pickling many would take time."""
+KERNEL_BYTE_SECONDS = 2e-10
+"""Seconds a byte of a result takes through a socket (10 MB in 2 ms; benchmarks/costs.py)."""
+
+
+class Decider:
+    """What one run knows when it decides."""
+
+    def __init__(
+        self,
+        func: Callable[[Any], Any],
+        supply: Supply,
+        meter: Meter,
+        options: Options,
+        machine: Machine | None,
+        *,
+        nested: bool,
+    ) -> None:
+        self.func, self.supply, self.meter, self.options = func, supply, meter, options
+        self.nested = nested
+        self.threads_failed = False
+        """Threads were tried and did not help."""
+        data = supply.data
+        self.only_computes = data is not None and len(data) > 0 and only_computes(func, data[0])
+        """The function's names tell that it holds the GIL and never waits: nobody need watch."""
+        self._machine = machine
+        self._safety: Safety | None = None
+        self._costs: Costs | None = None
+        self._looked_inside = False
+
+    def consider(
+        self, done: int, elapsed: float, samples: Sequence[Any], observer: Observer
+    ) -> Choice | None:
+        """A choice if it is time for one, None to go on for now. Cheap checks first.
+
+        Of a source of unknown length as many items again as were ``done`` are taken to be left.
+        ``samples`` are the last results."""
+        meter, total = self.meter, self.supply.total
+        left = done if total is None else total - done
+        serial_seconds = left * meter.item_seconds
+        if serial_seconds < LEAST_GAIN_SECONDS:
+            return None
+        wall, cpu, inner = meter.shares()
+        if cpu >= planning.WAITING_CPU_SHARE:
+            if inner > planning.INNER_THREADS and not self._looked_inside:
+                if wall > INNER_WINDOW_SECONDS:
+                    self._looked_inside = True
+                    meter.open_window()
+                return None
+            if (
+                not self.only_computes
+                and meter.gil_free_share() is None
+                and elapsed < GIL_ANSWER_SECONDS
+            ):
+                return None
+            least = FORK_SECONDS if self.only_computes else LEAST_START_SECONDS
+            if serial_seconds * (1 - 1 / most_cores()) < planning.START_FACTOR * least:
+                return None
+            gain = serial_seconds * (1 - 1 / self.machine.cores)
+            free = (meter.gil_free_share() or 0.0) >= planning.GIL_FREE_SHARE
+            start = self.costs.thread if free else min(self.costs.fork, self.costs.spawn)
+            if gain < planning.START_FACTOR * start:
+                return None
+        if meter.result_bytes is None and meter.picklable:
+            self._measure_transfer(samples)
+        choice = self.plan(left, None)
+        if choice.config.backend != "fork":
+            return choice
+        observer.stop()  # a fork needs this process to have one thread
+        vanish()
+        refusal = fork_refusal()
+        return choice if refusal is None else self.plan(left, refusal)
+
+    def plan(self, left: int, refusal: str | None) -> Choice:
+        """Choose for ``left`` items; ``refusal`` says why the process must not fork now."""
+        profile = self.meter.profile()
+        if self.threads_failed:
+            profile = replace(profile, gil_free_share=0.0)
+        return planning.choose(
+            profile,
+            self.machine,
+            left,
+            self.options.limits(self.nested),
+            self.safety,
+            self.costs,
+            fork_refused=refusal,
+            indexed=self.supply.indexed or self.supply.snapshot,
+        )
+
+    def _measure_transfer(self, samples: Sequence[Any]) -> None:
+        """What carrying a result costs, on the last ones together, as they would travel; once."""
+        from amorsize.backends import wire
+
+        meter = self.meter
+        if not samples:
+            return
+        try:
+            parts = wire.encode(helper.RESULT, samples[-1])
+            small = sum(memoryview(part).nbytes for part in parts) < SMALL_RESULT_BYTES
+            sample = samples[-TRANSFER_SAMPLE if small else -1 :]
+            began = clock()
+            parts = wire.encode(helper.RESULT, sample)
+            size = sum(memoryview(part).nbytes for part in parts)
+            meter.result_bytes = size // len(sample)
+            # Reading takes about as long as writing, and each byte crosses the kernel twice.
+            seconds = 2 * (clock() - began) + size * KERNEL_BYTE_SECONDS
+            meter.result_seconds = seconds / len(sample)
+        except Exception:
+            meter.picklable = False
+
+    def forced(self) -> Choice:
+        """The user named one backend: every item goes there."""
+        options, name = self.options, self.options.forced
+        assert name is not None
+        if name in ("processes", "fork"):
+            vanish()
+            refusal = fork_refusal() if self.machine.can_fork else "this system cannot fork"
+            if name == "fork" and refusal is not None:
+                raise OptionError(
+                    "backend",
+                    name,
+                    f"the process must not be forked now: {refusal}",
+                    "use backend='processes', which then starts fresh interpreters",
+                )
+            name = "spawn" if refusal is not None else "fork"
+        jobs = options.max_jobs
+        if jobs is None:
+            jobs = self.machine.cores + (4 if name == "threads" else 0)
+        total = self.supply.total
+        if total is not None:
+            jobs = min(jobs, total)
+        config = Config(name, max(1, jobs), 1, options.chunksize)
+        reason = f"asked for by backend={options.forced!r}"
+        return choice_unseen(config, 0.0, total or 0, reason)
+
+    @property
+    def machine(self) -> Machine:
+        if self._machine is None:
+            self._machine = detect_machine()
+        return self._machine
+
+    @property
+    def safety(self) -> Safety:
+        if self._safety is None:
+            from amorsize.safety import inspect_function
+
+            data = self.supply.data
+            self._safety = inspect_function(self.func, () if data is None else data[:3])
+        return self._safety
+
+    @property
+    def costs(self) -> Costs:
+        if self._costs is None:
+            spawn = sys.modules.get("amorsize.backends.spawn")
+            warm = spawn.idle_workers() if spawn is not None else 0
+            self._costs = starting_costs(self.machine, warm)
+        return self._costs
+
+
+def choice_unseen(config: Config, item_seconds: float, left: int, reason: str) -> Choice:
+    """A choice that was made without comparing."""
+    rounds = -(-left // config.workers)
+    return Choice(
+        Prediction(config, item_seconds * rounds),
+        (),
+        (f"{planning.describe(config)}: {reason}",),
+        False,
+        item_seconds * left,
+    )
+
+
+def most_cores() -> int:
+    """Cores that this process could use at the most, without asking for any quota."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
