@@ -439,8 +439,8 @@ def test_many_workers_killed_from_outside_at_random_moments(tmp_path: Path) -> N
 def test_call_after_call_forks_and_leaves_nothing() -> None:
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(12):
-        found, engine = run(steps, [20_000] * 60)
-        assert found == [steps(20_000)] * 60
+        found, engine = run(steps, [20_000] * 150)
+        assert found == [steps(20_000)] * 150
         assert engine.choice is not None
         assert engine.choice.config.backend == "fork"
         assert children() == []
