@@ -97,6 +97,8 @@ class Alone:
         self.interrupted_at: int | None = None
         self._late = False
         """The observer has made the slice end."""
+        self._open_ended = False
+        """The slice has no end of its own but that of the data."""
         self._index_is_least = False
         """Items too short to be counted one by one: an error's index is only a lower bound."""
         self._seen = (0, 0.0)
@@ -116,6 +118,7 @@ class Alone:
         piece, seconds = 1, 0.0
         while True:
             before = len(results)
+            self._open_ended = not piece
             began = observer.begin_slice()
             try:
                 ended = self._slice(iterator, piece, seconds)
@@ -276,7 +279,7 @@ class Alone:
                     raise
                 index = self.done
                 if ISLICE_TELLS:
-                    index += rest.__reduce__()[2] - 1
+                    index += int(rest.__reduce__()[2]) - 1
                 raise with_origin(error, index) from None
             meter.resume()
 
@@ -350,6 +353,8 @@ class Alone:
         if position <= last_position + 1 and self.start_behind(position, cpu_share):
             self._late = True
             return
+        if not self._open_ended:
+            return  # a slice of counted items ends by itself
         per = (now - last_time) / max(1, position - last_position)
         assert supply.total is not None
         if per < TRIVIAL_ITEM_SECONDS or (supply.total - position) * per < WORTH_SECONDS:

@@ -82,7 +82,7 @@ class Decider:
         serial_seconds = left * meter.item_seconds
         if serial_seconds < LEAST_GAIN_SECONDS:
             return None
-        wall, cpu, inner = meter.shares()
+        wall, cpu, inner = shares = meter.shares()
         if cpu >= planning.WAITING_CPU_SHARE:
             if inner > planning.INNER_THREADS and not self._looked_inside:
                 if wall > INNER_WINDOW_SECONDS:
@@ -105,17 +105,19 @@ class Decider:
                 return None
         if meter.result_bytes is None and meter.picklable:
             self._measure_transfer(samples)
-        choice = self.plan(left, None)
+        choice = self.plan(left, None, shares)
         if choice.config.backend != "fork":
             return choice
         observer.stop()  # a fork needs this process to have one thread
         vanish()
         refusal = fork_refusal()
-        return choice if refusal is None else self.plan(left, refusal)
+        return choice if refusal is None else self.plan(left, refusal, shares)
 
-    def plan(self, left: int, refusal: str | None) -> Choice:
+    def plan(
+        self, left: int, refusal: str | None, shares: tuple[float, float, float] | None = None
+    ) -> Choice:
         """Choose for ``left`` items; ``refusal`` says why the process must not fork now."""
-        profile = self.meter.profile()
+        profile = self.meter.profile(shares)
         if self.threads_failed:
             profile = replace(profile, gil_free_share=0.0)
         return planning.choose(

@@ -159,8 +159,9 @@ class Meter:
         samples = self.gil_prompt + self.gil_held
         return self.gil_prompt / (samples + 1) if samples else None
 
-    def profile(self) -> Profile:
-        _, cpu, inner = self.shares()
+    def profile(self, shares: tuple[float, float, float] | None = None) -> Profile:
+        """What was seen; ``shares`` as :meth:`shares` gave them when the last item had ended."""
+        _, cpu, inner = shares or self.shares()
         spread = (self._square / (self._slices - 1)) ** 0.5 if self._slices > 1 else 0.0
         return Profile(
             items=self.items,

@@ -11,9 +11,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import amorsize
 import pytest
 from work import burn, children, square, steps
+
+import amorsize
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -445,11 +445,11 @@ class Processes:
             self._close_pipe()
         self._exitcode = exitcode
         if self.barren_deaths >= MAX_DEATHS_WITHOUT_RESULT and self.sink.failure is None:
-            position = running[0] if running else None
+            index = running[0] if running else -1
             self.sink.fail(
                 None,
                 WorkerDied(
-                    -1 if position is None else position,
+                    index,
                     exitcode,
                     "workers keep dying before they send anything; try backend='serial' to see why",
                 ),
