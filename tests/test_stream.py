@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import resource
@@ -127,13 +128,15 @@ def test_memory_of_a_long_stream_is_bounded() -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
 
 
+def consume_until(limit: int) -> None:
+    for value in amorsize.stream(short, itertools.count(), backend="fork"):
+        if value == limit:
+            raise KeyError(value)
+
+
 def test_a_consumer_that_raises_ends_the_workers() -> None:
     with pytest.raises(KeyError):
-        for value in amorsize.stream(short, itertools.count(), backend="fork"):
-            if value == 20:
-                raise KeyError
-    import gc
-
+        consume_until(20)
     gc.collect()
     assert children() == []
 
