@@ -6,9 +6,9 @@ leaves the GIL alone, on C cores:
 * serial:            n * item
 * threads (T):       start*T + max(n*item/T rounded up to whole rounds, n*cpu*item*(1-free),
                      n*cpu*item/min(T, C))
-* processes (P x T): start*P + max(n*item/(P*T) in whole rounds, n*cpu*item/min(P, C)) * (1 + loss)
-                     + n*(transfer of a result and, where items are sent, of an item)/P
-                     + n*(what the caller spends on receiving)
+* processes (P x T): start*P + (1 + loss) * max(n*item/(P*T) in whole rounds,
+                     (n*cpu*item + transfer)/min(P, C)), where transfer is n times the CPU seconds, on
+                     both sides, of carrying a result and, where items are sent, an item
 
 Whole rounds because ``n`` items on ``T`` threads take ceil(n/T) items' time when they wait.
 """
@@ -21,9 +21,11 @@ from amorsize.backends import TRAITS
 from amorsize.records import Config, Machine, Prediction, Profile
 from amorsize.values import dataclass
 
-RECEIVE_SECONDS = 2e-5
+RECEIVE_SECONDS = 1e-5
 """What receiving one frame costs the caller; a frame holds 2.5 ms of work or one item, whichever is
-longer (benchmarks/costs.py)."""
+longer (benchmarks/costs.py: 5 µs on each side for a small one)."""
+FRAME_SECONDS = 0.0025
+"""Work whose results travel in one frame (``backends/helper.py``: FLUSH_SECONDS)."""
 PARALLEL_LOSS = 0.05
 """Share lost when all cores compute at once: caches, memory, the system's own work
 (benchmarks/costs.py: 2-10 % on the development machine, measured again in every benchmark)."""
@@ -97,15 +99,15 @@ def seconds(
         return Prediction(config, start + work, terms={"start": start, "work": work})
     helpers = config.n_jobs - (1 if caller_computes else 0)
     start = costs.start(config.backend, helpers)
-    work = max(rounds * item, computed / min(config.n_jobs, cores)) * (1 + PARALLEL_LOSS)
     carried = profile.result_seconds
     if items_sent or traits.sends_items:
         carried += profile.argument_seconds
-    frames = left * min(1.0, item / 0.0025)
-    # One half of a transfer is paid in the workers side by side, the other half in the caller alone;
-    # what the caller computes itself need not be carried.
+    # What the caller computes itself need not be carried.
     share = (config.n_jobs - 1) / config.n_jobs if caller_computes else 1.0
-    transfer = share * (left * carried * (0.5 + 0.5 / config.n_jobs) + frames * RECEIVE_SECONDS)
-    # A caller that computes receives between its items; one that does not receives meanwhile.
-    total = start + (work + transfer if caller_computes else max(work, transfer))
-    return Prediction(config, total, terms={"start": start, "work": work, "transfer": transfer})
+    frames = left * min(1.0, item / FRAME_SECONDS)
+    transfer = share * (left * carried + frames * RECEIVE_SECONDS)
+    # Carrying is computing, on both sides; it shares the cores with the work.
+    busy = (computed + transfer) / min(config.n_jobs, cores)
+    work = max(rounds * item, busy) * (1 + PARALLEL_LOSS)
+    terms = {"start": start, "work": work, "transfer": transfer}
+    return Prediction(config, start + work, terms=terms)

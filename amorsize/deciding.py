@@ -10,13 +10,14 @@ import os
 import sys
 
 from amorsize import planning
-from amorsize.backends import helper
+from amorsize.backends import helper, wire
 from amorsize.cost_model import FORK_SECONDS, Costs, starting_costs
 from amorsize.errors import OptionError
 from amorsize.measurement import Meter, Observer, clock, vanish
 from amorsize.planning import Choice
 from amorsize.purity import only_computes
 from amorsize.records import Config, Machine, Prediction, Safety
+from amorsize.safety import inspect_function
 from amorsize.system import detect_machine, fork_refusal
 from amorsize.values import replace
 
@@ -41,8 +42,9 @@ TRANSFER_SAMPLE = 16
 """Results pickled together to see what carrying one costs (a single small one costs 50 times more)."""
 SMALL_RESULT_BYTES = 4096
 """Above, one result says enough, and pickling many would take time."""
-KERNEL_BYTE_SECONDS = 2e-10
-"""Seconds a byte of a result takes through a socket (10 MB in 2 ms; benchmarks/costs.py)."""
+KERNEL_BYTE_SECONDS = 7e-10
+"""CPU seconds that a byte of a large result costs both sides together, its fresh pages included
+(benchmarks/costs.py: 0.7 to 1 ns)."""
 
 
 class Decider:
@@ -133,8 +135,6 @@ class Decider:
 
     def _measure_transfer(self, samples: Sequence[Any]) -> None:
         """What carrying a result costs, on the last ones together, as they would travel; once."""
-        from amorsize.backends import wire
-
         meter = self.meter
         if not samples:
             return
@@ -146,7 +146,7 @@ class Decider:
             parts = wire.encode(helper.RESULT, sample)
             size = sum(memoryview(part).nbytes for part in parts)
             meter.result_bytes = size // len(sample)
-            # Reading takes about as long as writing, and each byte crosses the kernel twice.
+            # Unpickling takes about as long as pickling.
             seconds = 2 * (clock() - began) + size * KERNEL_BYTE_SECONDS
             meter.result_seconds = seconds / len(sample)
         except Exception:
@@ -186,8 +186,6 @@ class Decider:
     @property
     def safety(self) -> Safety:
         if self._safety is None:
-            from amorsize.safety import inspect_function
-
             data = self.supply.data
             self._safety = inspect_function(self.func, () if data is None else data[:3])
         return self._safety

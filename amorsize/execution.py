@@ -18,6 +18,7 @@ from _thread import get_ident
 from amorsize import planning
 from amorsize.alone import SLICE_SECONDS, Alone
 from amorsize.backends import helper, processes
+from amorsize.backends.fork import ForkLauncher
 from amorsize.backends.items import with_origin
 from amorsize.backends.serial import Serial
 from amorsize.backends.threads import Threads
@@ -371,8 +372,6 @@ class Engine:
     def _start_processes(self, config: Config, caller_computes: bool, item_seconds: float) -> None:
         launcher: Any
         if config.backend == "fork":
-            from amorsize.backends.fork import ForkLauncher
-
             launcher = ForkLauncher()
         else:
             from amorsize.backends.spawn import SpawnLauncher

@@ -22,6 +22,8 @@ GIL_FREE_SHARE = 0.5
 INNER_THREADS = 1.3
 """CPU seconds of the process for one of the calling thread above which the function is taken to be
 parallel inside (2 threads of BLAS on 2 cores give 1.6 to 2; noise stays below 1.1)."""
+LARGE_RESULT_BYTES = 1 << 18
+"""A quarter of the room in a worker's socket (backends/wire.py)."""
 SAME_SHARE = 0.05
 """Candidates within this share of the best count as equal; the one with fewer workers is taken."""
 
@@ -165,7 +167,9 @@ def _add_processes(
         backend = "spawn"
     if backend not in allowed:
         return
-    caller = profile.item_seconds < CALLER_ITEM_SECONDS
+    # While the caller computes, a worker with a large result waits to be rid of it.
+    large = (profile.result_bytes or 0) > LARGE_RESULT_BYTES
+    caller = profile.item_seconds < CALLER_ITEM_SECONDS and not large
     sent = backend == "spawn" or not indexed
     for count in _counts(min(machine.cores, left, jobs or machine.cores)):
         for threads in _threads_inside(profile, safety, left, count, jobs):

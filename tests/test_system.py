@@ -522,7 +522,7 @@ def test_a_thread_of_python_forbids_a_fork_while_it_lives() -> None:
         assert sorted(other[0]) == ["MainThread", "feeder"], other
         end.set()
         thread.join()
-        for _ in range(200):
+        for _ in range(2000):  # some linger among the tasks after they were joined
             thread = threading.Thread(target=len, args=((),))
             thread.start()
             thread.join()
@@ -556,6 +556,8 @@ NUMPY_CASES = {
     "after a fork": "in_child(lambda: 1)",
     "after a fork and a product": "in_child(lambda: 1); a @ a",
     "limited in the parent": "from threadpoolctl import threadpool_limits; threadpool_limits(1)",
+    "with more threads than CPUs": "from threadpoolctl import threadpool_limits;"
+    " threadpool_limits(int(os.environ['OPENBLAS_NUM_THREADS'])); a @ a",
     "with SciPy": "import scipy.linalg; scipy.linalg.lu(a)",
     "after a thread has used it": "import threading;"
     " t = threading.Thread(target=lambda: a @ a); t.start(); t.join()",
@@ -584,8 +586,8 @@ def test_openblas_does_not_forbid_a_fork_and_its_child_computes(name: str, threa
     )
     lines = [line.split() for line in told.splitlines()]
     assert [line[1] for line in lines] == ["True"] * 3
-    if threads == "4" and name == "imported":
-        assert int(lines[0][0]) > 1, "OpenBLAS has started no thread: nothing was tested"
+    if threads == "4" and name == "with more threads than CPUs":
+        assert int(lines[0][0]) == 4, "OpenBLAS has not started its threads: nothing was tested"
 
 
 @linux
@@ -738,37 +740,42 @@ def test_inner_threads_are_limited_in_a_forked_child(had: int, limit: int, expec
         import numpy as np, scipy.linalg, threadpoolctl
         a = np.random.default_rng(0).random((300, 300))
         expected = np.einsum("ij,jk->ik", a, a)
+        threadpoolctl.threadpool_limits({had})  # the variables reach no further than the CPUs
+        assert fork_refusal() is None, fork_refusal()
         def child():
             limit_inner_threads({limit})
             right = [bool(np.allclose(a @ a, expected)) for _ in range(5)]
+            scipy.linalg.blas.dgemm(1.0, a, a)
             counts = {{pool["num_threads"] for pool in threadpoolctl.threadpool_info()}}
             return set(right), counts, tasks() - 1, os.environ["OMP_NUM_THREADS"]
         print(in_child(child))
         """,
-        OPENBLAS_NUM_THREADS=str(had),
         OMP_NUM_THREADS="",
     )
     right, counts, extra, variable = eval(told)
     assert right == {True} and counts == {expected}
-    assert extra == expected - 1
+    assert extra == 2 * (expected - 1)  # NumPy and SciPy each have a library
     assert variable == str(limit)
 
 
 @linux
-def test_a_limit_starts_no_thread_and_burns_no_time() -> None:
+@pytest.mark.parametrize("limit", [1, 2])
+def test_a_limit_starts_no_thread_and_burns_no_time(limit: int) -> None:
     """set_num_threads in a forked child would start all threads, which spin for 50 ms or longer."""
     pytest.importorskip("numpy")
     told = run_forking(
-        """
-        import numpy
+        f"""
+        import numpy, threadpoolctl
+        threadpoolctl.threadpool_limits(4)
+        assert tasks() == 4
+        assert fork_refusal() is None, fork_refusal()
         def child():
-            limit_inner_threads(1)
+            limit_inner_threads({limit})
             count, before = tasks(), time.process_time()
             time.sleep(0.05)
             return count, time.process_time() - before
         print(in_child(child))
         """,
-        OPENBLAS_NUM_THREADS="4",
     )
     count, burnt = eval(told)
     assert count == 1 and burnt < 0.02
@@ -805,6 +812,41 @@ def test_libraries_loaded_later_obey_and_smaller_limits_stay() -> None:
         OPENBLAS_NUM_THREADS="6",
     )
     assert told.split() == ["2", "1", "2"]
+
+
+@linux
+def test_openblas_loaded_later_obeys_without_a_variable_of_its_own() -> None:
+    pytest.importorskip("numpy")
+    told = run_forking(
+        """
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS"):
+            os.environ.pop(name, None)
+        limit_inner_threads(1)
+        import numpy
+        print(tasks(), numpy.ones((300, 300)).dot(numpy.ones((300, 300)))[0, 0], tasks())
+        """
+    )
+    assert told == "1 300.0 1"
+
+
+@linux
+def test_a_library_loaded_after_the_last_look_is_limited_too() -> None:
+    """The list of libraries that the parent saw is taken only if no module was imported since."""
+    pytest.importorskip("scipy")
+    told = run_forking(
+        """
+        import numpy
+        assert fork_refusal() is None
+        import scipy.linalg, threadpoolctl
+        in_child(lambda: 1)
+        def child():
+            limit_inner_threads(1)
+            return [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
+        print(in_child(child))
+        """,
+        OPENBLAS_NUM_THREADS="3",
+    )
+    assert told == "[1, 1]"
 
 
 # -- costs and advice ----------------------------------------------------------------------------
