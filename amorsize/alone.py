@@ -51,6 +51,8 @@ STREAM_RUN_SECONDS = 0.00025
 """...and seconds: timing stays near 2 %."""
 ISLICE_TELLS = sys.version_info < (3, 12)
 """Whether an islice can be asked how many items it has given (later Pythons: count, 10 ns an item)."""
+INNER_BUSY = 1.3
+"""CPU seconds a second of the process above which the item is taken to be parallel inside."""
 WORTH_SECONDS = 0.0015
 """The observer ends a slice only when more than this is left."""
 
@@ -338,7 +340,7 @@ class Alone:
             self._seen = (self.supply.taken(), clock())
         return True
 
-    def _look(self, cpu_share: float) -> None:
+    def _look(self, cpu_share: float, busy: float) -> None:
         """Called beside the caller's slice, under the observer's claim: is it to end?"""
         supply = self.supply
         if not supply.interruptible or self.taken_over() or self._late:
@@ -350,7 +352,8 @@ class Alone:
         last_position, last_time = self._seen
         if last_time < self.observer.slice_began:
             last_position, last_time = self.done, self.observer.slice_began
-        if position <= last_position + 1 and self.start_behind(position, cpu_share):
+        inside = busy > INNER_BUSY  # it has threads of its own at work already
+        if position <= last_position + 1 and not inside and self.start_behind(position, cpu_share):
             self._late = True
             return
         if not self._open_ended:

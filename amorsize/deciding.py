@@ -67,6 +67,8 @@ class Decider:
         data = supply.data
         self.only_computes = data is not None and len(data) > 0 and only_computes(func, data[0])
         """The function's names tell that it holds the GIL and never waits: nobody need watch."""
+        self.shares: tuple[float, float, float] | None = None
+        """What :meth:`Meter.shares` gave when the caller last worked alone."""
         self._machine = machine
         self._safety: Safety | None = None
         self._costs: Costs | None = None
@@ -84,7 +86,7 @@ class Decider:
         serial_seconds = left * meter.item_seconds
         if serial_seconds < LEAST_GAIN_SECONDS:
             return None
-        wall, cpu, inner = shares = meter.shares()
+        wall, cpu, inner = self.shares = meter.shares()
         if cpu >= planning.WAITING_CPU_SHARE:
             if inner > planning.INNER_THREADS and not self._looked_inside:
                 if wall > INNER_WINDOW_SECONDS:
@@ -107,19 +109,17 @@ class Decider:
                 return None
         if meter.result_bytes is None and meter.picklable:
             self._measure_transfer(samples)
-        choice = self.plan(left, None, shares)
+        choice = self.plan(left, None)
         if choice.config.backend != "fork":
             return choice
         observer.stop()  # a fork needs this process to have one thread
         vanish()
         refusal = fork_refusal()
-        return choice if refusal is None else self.plan(left, refusal, shares)
+        return choice if refusal is None else self.plan(left, refusal)
 
-    def plan(
-        self, left: int, refusal: str | None, shares: tuple[float, float, float] | None = None
-    ) -> Choice:
+    def plan(self, left: int, refusal: str | None) -> Choice:
         """Choose for ``left`` items; ``refusal`` says why the process must not fork now."""
-        profile = self.meter.profile(shares)
+        profile = self.meter.profile(self.shares)
         if self.threads_failed:
             profile = replace(profile, gil_free_share=0.0)
         return planning.choose(

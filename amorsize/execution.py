@@ -32,7 +32,7 @@ from amorsize.workload import ATOMIC_ITEMS, Supply
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from typing import Any
 
     from amorsize.options import Options
@@ -49,6 +49,8 @@ REVIEW_SECONDS = 0.015
 """After so long with threads their gain is judged."""
 THREADS_MUST_GAIN = 1.15
 """Throughput of threads over that of the caller alone, below which computing work leaves them."""
+CORES_BUSY = 1.3
+"""CPU seconds a second of the process above which threads did run side by side."""
 GIL_FULL_SHARE = 0.85
 """CPU seconds a second of the process at which threads that wait are held up by the GIL."""
 GIL_SURE_SHARE = 0.75
@@ -115,6 +117,7 @@ class Engine:
                 self._begin()
                 if not self._resume() and self.alone.run():
                     self.finished = True
+                self._free_the_caller()
                 while not self.finished:
                     self._supervise()
         except BaseException:
@@ -144,7 +147,7 @@ class Engine:
         if self.finished:
             self._end("done")
 
-    def stream(self, *, ordered: bool, buffersize: int | None) -> Iterator[Any]:
+    def stream(self, *, ordered: bool, buffersize: int | None) -> Generator[Any, None, None]:
         """The results one after the other; closing the iterator ends the run."""
         skip = self.options.on_error == "skip"
         outcome = "abandoned"
@@ -156,6 +159,7 @@ class Engine:
             self.alone.streaming = True
             if not self._resume():
                 yield from self.alone.stream()
+                self._free_the_caller()
             if self.backend is not None:
                 sink, supply = self._sink, self.supply
                 assert isinstance(sink, WindowSink)
@@ -299,9 +303,16 @@ class Engine:
         config = Config("threads", count, 1, options.chunksize)
         reason = f"an item has taken {planning.format_seconds(elapsed)} so far and {why}"
         self._choose(choice_unseen(config, elapsed, left, reason))
+        decider.shares = (elapsed, cpu_share, 1.0)
         self._open_sink(position)
         self._start_threads(config, waits, elapsed)
         return True
+
+    def _free_the_caller(self) -> None:
+        """The caller's own item is done: threads that compute beside it become one more."""
+        backend = self.backend
+        if isinstance(backend, Threads) and not backend.waits:
+            backend.grow_to(min(self.decider.machine.cores, self.options.max_jobs or 1 << 30))
 
     def _choose(self, choice: Choice) -> None:
         known = self.choice
@@ -430,8 +441,8 @@ class Engine:
         done = self._sink.done - self._reviewed_done
         if seconds < REVIEW_SECONDS or done < 2 * backend.count:
             return
-        computed = (time.process_time() - self._reviewed_cpu) / done
-        rate = done / seconds
+        cpu = time.process_time() - self._reviewed_cpu
+        computed, rate = cpu / done, done / seconds
         self._open_review()
         left = self.supply.left() or 0
         if backend.waits:
@@ -442,9 +453,11 @@ class Engine:
             wrong = self.meter.items > 1 and rate * self.meter.item_seconds < THREADS_MUST_GAIN
         if not wrong or left <= backend.count:
             return
-        self._leave_threads(backend, computed)
+        # Cores that were busy and yet no gain: the work is held up by memory or by its own threads,
+        # and processes would not change that.
+        self._leave_threads(backend, alone=not backend.waits and cpu > CORES_BUSY * seconds)
 
-    def _leave_threads(self, backend: Threads, computed: float) -> None:
+    def _leave_threads(self, backend: Threads, *, alone: bool) -> None:
         """Threads do not help: join them and choose among the rest."""
         backend.close()
         self.backend = None
@@ -453,7 +466,12 @@ class Engine:
         left = self.supply.left() or 0
         if not left:
             return
-        choice = self.decider.plan(left, fork_refusal())
+        if alone:
+            config = Config("serial")
+            reason = "threads kept the cores busy and were no faster than the caller alone"
+            choice = choice_unseen(config, self.meter.item_seconds, left, reason)
+        else:
+            choice = self.decider.plan(left, fork_refusal())
         if choice.config.backend == "threads":  # still the best there is
             self._reviewed_at = float("inf")
         self._choose(choice)

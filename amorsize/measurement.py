@@ -49,6 +49,8 @@ GIL_PROBE_SECONDS = 0.0004
 GIL_PROMPT_SECONDS = 0.0003
 """A sample later than this found the GIL held: one that is held for good comes after 5 ms, one that is
 let go between items of a millisecond after half of that."""
+GIL_HELD_SECONDS = 0.004
+"""The thread's own start is late by so much only if the GIL was held for a whole switch interval."""
 GIL_SAMPLES = 2
 """Samples at one look when the first is prompt: all within 1 ms; one that is held ends the look."""
 
@@ -72,6 +74,8 @@ class Meter:
         self._slices = 0
         self._mean = 0.0
         self._square = 0.0
+        self.looks = 0
+        """Times that the observer has asked for the GIL."""
         self.gil_prompt = 0
         self.gil_held = 0
         self.result_bytes: int | None = None
@@ -84,7 +88,7 @@ class Meter:
     def open_window(self) -> None:
         """Begin a fresh window for the shares of CPU time (the first item may be unlike the rest)."""
         self._wall0, self._thread0, self._process0 = clock(), thread_clock(), process_clock()
-        self._items0 = self.items
+        self._items0, self._looks0 = self.items, self.looks
         self._switches0 = _voluntary_switches()
 
     def pause(self) -> None:
@@ -149,7 +153,9 @@ class Meter:
         share = min(1.0, thread / wall)
         if share < 0.9:
             items = self.items - self._items0
-            if _voluntary_switches() - self._switches0 < 0.5 * items:
+            # Each look of the observer may have cost the caller a turn of the GIL.
+            turns = 2 * (self.looks - self._looks0)
+            if _voluntary_switches() - self._switches0 - turns < 0.5 * items:
                 share = 1.0
         return wall, share, inner
 
@@ -213,14 +219,14 @@ def vanish(seconds: float = 0.02) -> None:
 class Observer:
     """The thread that looks while the caller works; see the module.
 
-    ``on_glance()`` is called when a look begins, ``on_look(cpu_share)`` when it ends, some milliseconds
-    later, in the observer's thread while the caller is inside one slice; ``cpu_share`` is that of the
-    caller's thread meanwhile. The latter runs under ``claim``, so the end of the slice
-    waits for it.
+    ``on_glance()`` is called when a look begins, ``on_look(cpu_share, busy)`` when it ends, some
+    milliseconds later, in the observer's thread while the caller is inside one slice; ``cpu_share`` is
+    that of the caller's thread meanwhile, ``busy`` the CPU seconds a second of the process. The latter
+    runs under ``claim``, so the end of the slice waits for it.
     """
 
     def __init__(
-        self, meter: Meter, on_glance: Callable[[], bool], on_look: Callable[[float], None]
+        self, meter: Meter, on_glance: Callable[[], bool], on_look: Callable[[float, float], None]
     ) -> None:
         self.meter = meter
         self.on_glance = on_glance
@@ -277,7 +283,7 @@ class Observer:
         try:
             # The wait for the GIL at the thread's own start is the first sample.
             late = clock() - self._began
-            if late > GIL_PROMPT_SECONDS:
+            if late > GIL_HELD_SECONDS:
                 self.meter.gil_held += 1
             pause = FIRST_LOOK_SECONDS - late if late < FIRST_LOOK_SECONDS else HELD_LOOK_SECONDS
             while self._sleep(pause) and self._look():
@@ -289,11 +295,12 @@ class Observer:
 
     def _sleep(self, seconds: float) -> bool:
         """False when the run asked the observer to end."""
+        self.meter.looks += 1
         return not (self._gate.acquire(timeout=seconds) or self._stopped)
 
     def _look(self) -> bool:
         current = self.slice
-        began, cpu = clock(), self._caller_cpu()
+        began, cpu, process = clock(), self._caller_cpu(), process_clock()
         if self.meter.gil_held and began - self.slice_began < LATE_SECONDS:
             return True  # nothing to see, and another turn of the GIL would be the caller's loss
         self._saw = self.on_glance()
@@ -309,9 +316,10 @@ class Observer:
                 share = min(1.0, (self._caller_cpu() - cpu) / seconds)
             if share < 0.5 and not _is_asleep(self._caller_id):
                 share = 1.0  # it has lost its core to somebody else
+            busy = (process_clock() - process) / seconds if seconds > 0 else 1.0
             with self.claim:
                 if self.slice == current and not self._stopped:
-                    self.on_look(share)
+                    self.on_look(share, busy)
         return True
 
     def _caller_cpu(self) -> float:

@@ -15,7 +15,7 @@ from amorsize.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
     from typing import Any
 
     from amorsize.records import Machine, Prediction, Run
@@ -127,7 +127,7 @@ class Tuner:
         ordered: bool = True,
         buffersize: int | None = None,
         **options: Any,
-    ) -> Iterator[Any]:
+    ) -> Generator[Any, None, None]:
         """As :func:`amorsize.stream`."""
         _check_buffersize(buffersize)
         return self._engine(func, data, options).stream(ordered=ordered, buffersize=buffersize)
@@ -280,7 +280,7 @@ def stream(
     ordered: bool = True,
     buffersize: int | None = None,
     **options: Any,
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """Yield ``func(item) for item in data`` with bounded memory, for huge or endless data.
 
     A result is given out as soon as it and (if ``ordered``) its predecessors are there. At most

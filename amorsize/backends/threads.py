@@ -100,6 +100,10 @@ class Threads:
                 self._wake_one()
         self._gone.clear()
 
+    def grow_to(self, count: int) -> None:
+        """Have at least so many threads."""
+        self._grow(max(0, count - self.count))
+
     def nudge(self) -> None:
         """There is something new to take."""
         self._wake_one()
