@@ -66,7 +66,8 @@ class Alone:
     ``is_decided(first, seconds)`` is asked after each slice whether the loop is to stop (its choice is
     made; workers may have been started); ``start_behind(position, cpu_share)`` is asked, in the
     observer's thread, to start workers on the items from ``position`` on while the caller is in a long
-    item; ``taken_over()`` tells whether workers are at work.
+    item, ``grow_behind(late)`` then to start more of them; ``taken_over()``
+    tells whether workers are at work.
     """
 
     def __init__(
@@ -78,11 +79,13 @@ class Alone:
         progress: Any,
         is_decided: Callable[[bool, float], bool],
         start_behind: Callable[[int, float], bool],
+        grow_behind: Callable[[float], bool],
         taken_over: Callable[[], bool],
     ) -> None:
         self.func, self.supply, self.meter, self.options = func, supply, meter, options
         self.progress = progress
         self.is_decided, self.start_behind = is_decided, start_behind
+        self.grow_behind = grow_behind
         self.taken_over = taken_over
         self.observer = Observer(meter, self._glance, self._look)
         self.results: list[Any] = []
@@ -340,31 +343,38 @@ class Alone:
             self._seen = (self.supply.taken(), clock())
         return True
 
-    def _look(self, cpu_share: float, busy: float) -> None:
-        """Called beside the caller's slice, under the observer's claim: is it to end?"""
-        supply = self.supply
-        if not supply.interruptible or self.taken_over() or self._late:
-            return
-        now = clock()
+    def _look(self, cpu_share: float, busy: float, late: float) -> bool:
+        """Called beside the caller's slice, under the observer's claim: is it to end? True to look
+        again soon."""
+        if self.taken_over():
+            return self.grow_behind(1.0 if cpu_share > 0.5 else late)
+        if not self.supply.interruptible or self._late:
+            return False
+        return self._is_stuck(cpu_share, busy)
+
+    def _is_stuck(self, cpu_share: float, busy: float) -> bool:
+        """End the slice, and start threads behind it where they help. True if they were started."""
+        supply, now = self.supply, clock()
         position, age = supply.taken(), now - self.observer.slice_began
         if age < measurement.LATE_SECONDS:
-            return
+            return False
         last_position, last_time = self._seen
         if last_time < self.observer.slice_began:
             last_position, last_time = self.done, self.observer.slice_began
         inside = busy > INNER_BUSY  # it has threads of its own at work already
         if position <= last_position + 1 and not inside and self.start_behind(position, cpu_share):
             self._late = True
-            return
+            return True
         if not self._open_ended:
-            return  # a slice of counted items ends by itself
+            return False  # a slice of counted items ends by itself
         per = (now - last_time) / max(1, position - last_position)
         assert supply.total is not None
         if per < TRIVIAL_ITEM_SECONDS or (supply.total - position) * per < WORTH_SECONDS:
-            return
+            return False
         if now - self.started >= self.not_before:
             self.interrupted_at = supply.interrupt()
             self._late = True
+        return False
 
 
 def _is_importing(thread: int) -> bool:

@@ -22,9 +22,9 @@ from amorsize.backends.fork import ForkLauncher
 from amorsize.backends.items import with_origin
 from amorsize.backends.serial import Serial
 from amorsize.backends.threads import Threads
-from amorsize.deciding import Decider, choice_unseen
+from amorsize.deciding import Decider, choice_unseen, most_cores
 from amorsize.feeding import Feeder
-from amorsize.measurement import Meter, clock, vanish
+from amorsize.measurement import Meter, clock, foreign_threads_running, vanish
 from amorsize.records import Config, Machine, Run
 from amorsize.sinks import SKIPPED, ListSink, WindowSink
 from amorsize.system import fork_refusal
@@ -49,10 +49,34 @@ REVIEW_SECONDS = 0.015
 """After so long with threads their gain is judged."""
 THREADS_MUST_GAIN = 1.15
 """Throughput of threads over that of the caller alone, below which computing work leaves them."""
+EARLY_REVIEW_SECONDS, EARLY_REVIEW_ITEMS, EARLY_MUST_GAIN = 0.002, 30, 1.1
+"""Short items that let the GIL go for moments make threads up to three times slower than the caller
+(reading small files): so soon, with so many items a thread, it is seen that nothing is won."""
+PATIENCE_SECONDS = 0.05
+"""Longest sleep of the supervising caller."""
+REVIEW_LOOK_SECONDS = 0.001
+"""Longest sleep of the caller until then."""
+LONG_ITEM_SECONDS = 0.001
+"""Items for which threads that kept the cores busy in vain speak against processes too; with shorter
+ones it was the hand-over of the GIL that kept them busy."""
+CROWDED_SECONDS = 0.1
+"""What is left of a run that waits until others let go of the cores: as long as OpenBLAS spins."""
+CROWD_LOOK_SECONDS, CROWD_LOOK_SHARE = 0.01, 1.3
+"""Pause between looks at the other threads of the process; a look reads a file of 10 µs for each."""
+CROWD = 8
+"""Busy threads that are taken for a crowd, however many cores there are."""
+WAIT_SEEN_THREADS = 8
+"""Threads to begin with behind an item of which only a first wait was seen (they are ramped up)."""
+LIKE_BEFORE = 2.0
+"""An item that has taken less than so many times those before is taken to be like them."""
+ONLY_WAITS_CPU_SHARE = 0.1
+"""Below it an item that is done is taken to be nothing but a wait."""
 CORES_BUSY = 1.3
 """CPU seconds a second of the process above which threads did run side by side."""
 GIL_FULL_SHARE = 0.85
 """CPU seconds a second of the process at which threads that wait are held up by the GIL."""
+GIL_STALLED_SHARE = 0.6
+"""The same just after a ramp was stopped: the clock of the process lags by up to 4 ms."""
 GIL_SURE_SHARE = 0.75
 """Behind a single long item threads need this share of free looks: three out of three at least."""
 MEASURE_SECONDS = 0.05
@@ -98,9 +122,11 @@ class Engine:
             self._progress,
             self._is_decided,
             self._start_behind,
+            self._grow_behind,
             lambda: self.backend is not None,
         )
         self._measuring = False
+        self._crowded, self._crowd_look = False, 0.0
         self._spent = 0.0
         self._spent_cpu = 0.0
         self._stream_window: tuple[bool, int | None] | None = None
@@ -180,9 +206,10 @@ class Engine:
                         self._raise_failure()
                     if self._is_complete():
                         break
-                    self.backend.step()
+                    self.backend.step(self._patience())
                     if self._progress.active:
                         self._progress.update(sink.done)
+                    self._review()
             outcome = "done"
         except GeneratorExit:
             raise
@@ -262,7 +289,7 @@ class Engine:
             self.meter.open_window()
             return False
         elapsed = alone.elapsed()
-        if elapsed < alone.not_before or alone.unattended:
+        if elapsed < alone.not_before or alone.unattended or self._is_crowded(elapsed):
             return False
         samples = alone.results or alone.sample
         choice = decider.consider(alone.done, elapsed, samples, alone.observer)
@@ -278,6 +305,29 @@ class Engine:
             self._to_workers()
         return True
 
+    def _is_crowded(self, elapsed: float) -> bool:
+        """Do threads that are not ours keep the other cores busy, in a run too short to outlast them?
+
+        OpenBLAS leaves its threads spinning for 0.1 s after its import and after each product: until
+        then nothing can be won, and an observer would only take a core from them or from the caller."""
+        if elapsed < self._crowd_look:
+            return self._crowded
+        supply, meter, observer = self.supply, self.meter, self.alone.observer
+        left = (supply.total or 0) - self.alone.done
+        others = min(most_cores() - 1, CROWD)
+        self._crowded = (
+            0 < left * meter.item_seconds < CROWDED_SECONDS
+            and others > 0
+            and foreign_threads_running(others) >= others
+        )
+        self._crowd_look = max(elapsed + CROWD_LOOK_SECONDS, CROWD_LOOK_SHARE * elapsed)
+        if self._crowded:
+            observer.stop()
+        elif not observer.running and not self.decider.only_computes:
+            observer.start()
+            return True  # it needs a moment to look
+        return self._crowded
+
     # -- what the observer asks for -------------------------------------------------------------
 
     def _start_behind(self, position: int, cpu_share: float) -> bool:
@@ -291,12 +341,17 @@ class Engine:
             return False
         if left < 1 or left > ATOMIC_ITEMS or not (waits or free):
             return False
+        elapsed = clock() - self.alone.observer.slice_began
+        if waits and elapsed < LIKE_BEFORE * self.meter.item_seconds and self._has_computed():
+            return False  # an item like those before, which computed after their wait
         most = planning.FIRST_THREADS if waits else decider.machine.cores - 1
         count = min(left, options.max_jobs or left, most)
+        first = WAIT_SEEN_THREADS if waits else None  # it may compute yet
         if count < 1:
             return False
         if decider.safety.caller_only or decider.safety.no_threads:
             return False
+        _ = decider.costs  # looked up now: beside threads at work each step costs a turn of the GIL
         position = self.alone.interrupted_at = supply.interrupt()
         elapsed = clock() - self.alone.observer.slice_began
         why = "waits" if waits else "leaves the GIL alone"
@@ -305,14 +360,29 @@ class Engine:
         self._choose(choice_unseen(config, elapsed, left, reason))
         decider.shares = (elapsed, cpu_share, 1.0)
         self._open_sink(position)
-        self._start_threads(config, waits, elapsed)
+        self._start_threads(config, waits, elapsed, first)
         return True
 
-    def _free_the_caller(self) -> None:
-        """The caller's own item is done: threads that compute beside it become one more."""
+    def _has_computed(self) -> bool:
+        """Has the caller computed for a good part of the run? (Asked beside it.)"""
+        alone = self.alone
+        return alone.observer.caller_seconds() > ONLY_WAITS_CPU_SHARE * (clock() - alone.started)
+
+    def _grow_behind(self, late: float) -> bool:
+        """While the caller is in its long item: more threads beside it? True to be asked again soon."""
         backend = self.backend
-        if isinstance(backend, Threads) and not backend.waits:
+        return isinstance(backend, Threads) and backend.ramp(late)
+
+    def _free_the_caller(self) -> None:
+        """The caller's own item is done: threads that compute beside it become one more; if it did
+        nothing but wait, so will the others."""
+        backend = self.backend
+        if not isinstance(backend, Threads):
+            return
+        if not backend.waits:
             backend.grow_to(min(self.decider.machine.cores, self.options.max_jobs or 1 << 30))
+        elif backend.ramping and self.meter.shares()[1] < ONLY_WAITS_CPU_SHARE:
+            backend.grow_to(backend.config.n_jobs)
 
     def _choose(self, choice: Choice) -> None:
         known = self.choice
@@ -365,7 +435,9 @@ class Engine:
         assert self.sink is not None
         return self.sink
 
-    def _start_threads(self, config: Config, waits: bool, item_seconds: float) -> None:
+    def _start_threads(
+        self, config: Config, waits: bool, item_seconds: float, first: int | None = None
+    ) -> None:
         self.backend = backend = Threads(
             self.func,
             self.supply,
@@ -373,10 +445,12 @@ class Engine:
             config,
             item_seconds,
             waits=waits,
+            first=first,
             initializer=self.options.initializer,
             initargs=self.options.initargs,
             most=self.options.max_jobs,
         )
+        self._early_review = True
         self._open_review()
         backend.start()
 
@@ -409,7 +483,7 @@ class Engine:
         sink = self._sink
         assert isinstance(sink, ListSink)
         while not self._is_complete():
-            self.backend.step()
+            self.backend.step(self._patience())
             if sink.failure is not None:
                 self._raise_failure()
             if self._progress.active:
@@ -428,6 +502,16 @@ class Engine:
             sink.awaited = total
         return sink.done >= total
 
+    def _patience(self) -> float:
+        """How long the caller may sleep now."""
+        backend = self.backend
+        if not isinstance(backend, Threads) or self.options.forced is not None:
+            return PATIENCE_SECONDS
+        age = clock() - self._reviewed_at
+        if backend.waits or not self._early_review:
+            return max(REVIEW_LOOK_SECONDS, REVIEW_SECONDS - age)
+        return REVIEW_LOOK_SECONDS if age < REVIEW_SECONDS else PATIENCE_SECONDS
+
     def _open_review(self) -> None:
         self._reviewed_at, self._reviewed_done = clock(), self._sink.done
         self._reviewed_cpu = time.process_time()
@@ -439,23 +523,43 @@ class Engine:
             return
         seconds = clock() - self._reviewed_at
         done = self._sink.done - self._reviewed_done
-        if seconds < REVIEW_SECONDS or done < 2 * backend.count:
+        stalled = backend.stalled and done
+        early = seconds < REVIEW_SECONDS
+        if early and (
+            backend.waits
+            or not self._early_review
+            or seconds < EARLY_REVIEW_SECONDS
+            or done < EARLY_REVIEW_ITEMS * backend.count
+        ):
+            return
+        if done < 2 * backend.count and not stalled:
             return
         cpu = time.process_time() - self._reviewed_cpu
         computed, rate = cpu / done, done / seconds
-        self._open_review()
-        left = self.supply.left() or 0
+        if early:
+            self._early_review = backend.tentative = False
+        else:
+            backend.tentative = False
+            self._open_review()
+        known = self.supply.left()
+        left = self._sink.done if known is None else known
         if backend.waits:
             saves = left * computed * (1 - 1 / self.decider.machine.cores)
             start = planning.START_FACTOR * self.decider.costs.fork * self.decider.machine.cores
-            wrong = computed * rate > GIL_FULL_SHARE and saves > 2 * start
+            full = GIL_STALLED_SHARE if stalled else GIL_FULL_SHARE
+            wrong = computed * rate > full and saves > 2 * start
         else:
-            wrong = self.meter.items > 1 and rate * self.meter.item_seconds < THREADS_MUST_GAIN
+            least = EARLY_MUST_GAIN if early else THREADS_MUST_GAIN
+            wrong = self.meter.items > 1 and rate * self.meter.item_seconds < least
         if not wrong or left <= backend.count:
             return
+        if backend.waits:
+            share = min(1.0, computed / max(self.meter.item_seconds, 1e-9))
+            self.decider.shares = (seconds, share, 1.0)
         # Cores that were busy and yet no gain: the work is held up by memory or by its own threads,
         # and processes would not change that.
-        self._leave_threads(backend, alone=not backend.waits and cpu > CORES_BUSY * seconds)
+        long = not backend.waits and self.meter.item_seconds > LONG_ITEM_SECONDS
+        self._leave_threads(backend, alone=long and cpu > CORES_BUSY * seconds)
 
     def _leave_threads(self, backend: Threads, *, alone: bool) -> None:
         """Threads do not help: join them and choose among the rest."""
@@ -463,7 +567,8 @@ class Engine:
         self.backend = None
         self.decider.threads_failed = True
         vanish()
-        left = self.supply.left() or 0
+        known = self.supply.left()
+        left = self._sink.done if known is None else known
         if not left:
             return
         if alone:
@@ -471,7 +576,9 @@ class Engine:
             reason = "threads kept the cores busy and were no faster than the caller alone"
             choice = choice_unseen(config, self.meter.item_seconds, left, reason)
         else:
-            choice = self.decider.plan(left, fork_refusal())
+            choice = self.decider.plan(left, None)
+            if choice.config.backend == "fork" and (refusal := fork_refusal()) is not None:
+                choice = self.decider.plan(left, refusal)
         if choice.config.backend == "threads":  # still the best there is
             self._reviewed_at = float("inf")
         self._choose(choice)

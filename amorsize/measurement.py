@@ -42,6 +42,8 @@ LOOK_SECONDS = 0.005
 HELD_LOOK_SECONDS = 0.01
 """...where the work holds the GIL: each look waits 5 ms more for it and costs the caller a forced
 switch and what the look itself takes (0.05 ms, 0.3 the first time)."""
+SOON_SECONDS = 0.001
+"""Length of a look while threads are being added behind a long item."""
 LOOK_SHARE = 0.03
 """Pause as a share of the time since the start: bounds what is noticed late to 3 % of the run."""
 GIL_PROBE_SECONDS = 0.0004
@@ -51,6 +53,10 @@ GIL_PROMPT_SECONDS = 0.0003
 let go between items of a millisecond after half of that."""
 GIL_HELD_SECONDS = 0.004
 """The thread's own start is late by so much only if the GIL was held for a whole switch interval."""
+GIL_TURN_SWITCHES = 2
+"""Voluntary switches of a caller that is made to hand over the GIL: until it is taken, and back."""
+GIL_TURN_SECONDS = 0.001
+"""What such a turn costs the caller at most: 0.05 to 0.3 ms were seen."""
 GIL_SAMPLES = 2
 """Samples at one look when the first is prompt: all within 1 ms; one that is held ends the look."""
 
@@ -74,8 +80,8 @@ class Meter:
         self._slices = 0
         self._mean = 0.0
         self._square = 0.0
-        self.looks = 0
-        """Times that the observer has asked for the GIL."""
+        self.turns = 0
+        """Times that the observer has asked a caller at work for the GIL."""
         self.gil_prompt = 0
         self.gil_held = 0
         self.result_bytes: int | None = None
@@ -88,20 +94,22 @@ class Meter:
     def open_window(self) -> None:
         """Begin a fresh window for the shares of CPU time (the first item may be unlike the rest)."""
         self._wall0, self._thread0, self._process0 = clock(), thread_clock(), process_clock()
-        self._items0, self._looks0 = self.items, self.looks
-        self._switches0 = _voluntary_switches()
+        self._items0, self._turns0 = self.items, self.turns
+        self._given0, self._lost0 = _switches()
 
     def pause(self) -> None:
         """What follows is not the function's time."""
-        self._paused = (clock(), thread_clock(), process_clock(), _voluntary_switches())
+        self._paused = (clock(), thread_clock(), process_clock(), *_switches())
 
     def resume(self) -> None:
         """The function's time again."""
-        wall, thread, process, switches = self._paused
+        wall, thread, process, given, lost = self._paused
+        given_now, lost_now = _switches()
         self._wall0 += clock() - wall
         self._thread0 += thread_clock() - thread
         self._process0 += process_clock() - process
-        self._switches0 += _voluntary_switches() - switches
+        self._given0 += given_now - given
+        self._lost0 += lost_now - lost
 
     def add(self, items: int, seconds: float) -> None:
         """One slice of ``items`` took ``seconds``."""
@@ -151,13 +159,18 @@ class Meter:
         # Below 1 ms of CPU time the clocks' own noise would look like parallel work.
         inner = process / thread if thread > 0 and process - thread > 0.001 else 1.0
         share = min(1.0, thread / wall)
-        if share < 0.9:
-            items = self.items - self._items0
-            # Each look of the observer may have cost the caller a turn of the GIL.
-            turns = 2 * (self.looks - self._looks0)
-            if _voluntary_switches() - self._switches0 - turns < 0.5 * items:
-                share = 1.0
+        if share < 0.9 and not self._has_waited(wall - thread):
+            share = 1.0
         return wall, share, inner
+
+    def _has_waited(self, off_seconds: float) -> bool:
+        """Whether the items themselves were what kept the thread off its core for so long."""
+        given, lost = _switches()
+        turns = self.turns - self._turns0
+        if lost == self._lost0 and off_seconds > turns * GIL_TURN_SECONDS:
+            return True
+        given -= self._given0 + GIL_TURN_SWITCHES * turns
+        return given >= 0.5 * (self.items - self._items0)
 
     def gil_free_share(self) -> float | None:
         """Share of the looks that found the GIL free, one look against it added: a single prompt
@@ -184,9 +197,12 @@ class Meter:
         )
 
 
-def _voluntary_switches() -> int:
-    """How often the calling thread has given up its core to wait for something."""
-    return 0 if _RUSAGE_THREAD is None else resource.getrusage(_RUSAGE_THREAD).ru_nvcsw
+def _switches() -> tuple[int, int]:
+    """How often the calling thread has given up its core to wait for something, and lost it."""
+    if _RUSAGE_THREAD is None:
+        return 0, 0
+    usage = resource.getrusage(_RUSAGE_THREAD)
+    return usage.ru_nvcsw, usage.ru_nivcsw
 
 
 def _is_asleep(thread: int) -> bool:
@@ -196,6 +212,24 @@ def _is_asleep(thread: int) -> bool:
             return file.read(500).rpartition(b")")[2].split()[0] in (b"S", b"D")
     except (OSError, IndexError):
         return True
+
+
+def foreign_threads_running(most: int) -> int:
+    """How many threads of this process that are not ours are on a core or ready; counts to ``most``."""
+    found, own = 0, get_native_id()
+    try:
+        tasks = [int(name) for name in os.listdir("/proc/self/task")]
+    except OSError:  # another system
+        return 0
+    for task in tasks:
+        if task == own or task in our_threads or found >= most:
+            continue
+        try:
+            with open(f"/proc/self/task/{task}/stat", "rb", 0) as file:
+                found += file.read(500).rpartition(b")")[2].split()[0] == b"R"
+        except (OSError, IndexError):  # it has just ended
+            pass
+    return found
 
 
 our_threads: list[int] = []
@@ -219,14 +253,18 @@ def vanish(seconds: float = 0.02) -> None:
 class Observer:
     """The thread that looks while the caller works; see the module.
 
-    ``on_glance()`` is called when a look begins, ``on_look(cpu_share, busy)`` when it ends, some
+    ``on_glance()`` is called when a look begins, ``on_look(cpu_share, busy, late)`` when it ends, some
     milliseconds later, in the observer's thread while the caller is inside one slice; ``cpu_share`` is
-    that of the caller's thread meanwhile, ``busy`` the CPU seconds a second of the process. The latter
-    runs under ``claim``, so the end of the slice waits for it.
+    that of the caller's thread meanwhile, ``busy`` the CPU seconds a second of the process, ``late`` by
+    how much the look ended too late. It runs under ``claim``, so the end of the slice waits for it, and
+    returns True to look again soon.
     """
 
     def __init__(
-        self, meter: Meter, on_glance: Callable[[], bool], on_look: Callable[[float, float], None]
+        self,
+        meter: Meter,
+        on_glance: Callable[[], bool],
+        on_look: Callable[[float, float, float], bool],
     ) -> None:
         self.meter = meter
         self.on_glance = on_glance
@@ -238,6 +276,7 @@ class Observer:
         self.caller, self._caller_id = get_ident(), get_native_id()
         self.running = False
         self._saw = True
+        self._again = False
 
     def start(self) -> None:
         """Start the thread; after :meth:`stop` it may be started again."""
@@ -250,6 +289,7 @@ class Observer:
             self._cpu_clock: int | None = time.pthread_getcpuclockid(self.caller)
         except (AttributeError, OSError):
             self._cpu_clock = None
+        self._cpu0 = self._caller_cpu()
         try:
             start_new_thread(self._watch, ())
             self.running = True
@@ -264,6 +304,10 @@ class Observer:
         self._stopped = True
         self._gate.release()
         self._gone.acquire()
+
+    def caller_seconds(self) -> float:
+        """CPU seconds of the caller since the observer was started."""
+        return self._caller_cpu() - self._cpu0
 
     # The caller brackets each slice by these two.
 
@@ -290,16 +334,22 @@ class Observer:
                 held = self.meter.gil_held > self.meter.gil_prompt
                 pause = HELD_LOOK_SECONDS if held or not self._saw else LOOK_SECONDS
                 pause = max(pause, LOOK_SHARE * (clock() - self._began))
+                if self._again:
+                    pause = 0.0
         finally:
             self._gone.release()
 
     def _sleep(self, seconds: float) -> bool:
         """False when the run asked the observer to end."""
-        self.meter.looks += 1
-        return not (self._gate.acquire(timeout=seconds) or self._stopped)
+        began, cpu = clock(), self._caller_cpu()
+        ended = self._gate.acquire(timeout=seconds) or self._stopped
+        self._slept, self._computed = clock() - began, self._caller_cpu() - cpu
+        if self._computed > 0.5 * self._slept:
+            self.meter.turns += 1
+        return not ended
 
     def _look(self) -> bool:
-        current = self.slice
+        current, again, self._again = self.slice, self._again, False
         began, cpu, process = clock(), self._caller_cpu(), process_clock()
         if self.meter.gil_held and began - self.slice_began < LATE_SECONDS:
             return True  # nothing to see, and another turn of the GIL would be the caller's loss
@@ -307,7 +357,11 @@ class Observer:
         if not self._saw:
             return True
         samples = self.meter.gil_prompt + 4 * self.meter.gil_held
-        if not (self._sample_gil() if samples < GIL_ENOUGH else self._sleep(GIL_PROBE_SECONDS)):
+        if samples < GIL_ENOUGH and not again:
+            alive = self._sample_gil()
+        else:
+            alive = self._sleep(SOON_SECONDS if again else GIL_PROBE_SECONDS)
+        if not alive:
             return False
         if current % 2:
             seconds = clock() - began
@@ -319,7 +373,8 @@ class Observer:
             busy = (process_clock() - process) / seconds if seconds > 0 else 1.0
             with self.claim:
                 if self.slice == current and not self._stopped:
-                    self.on_look(share, busy)
+                    late = max(0.0, seconds - SOON_SECONDS)
+                    self._again = self.on_look(share, busy, late)
         return True
 
     def _caller_cpu(self) -> float:
@@ -328,11 +383,13 @@ class Observer:
     def _sample_gil(self) -> bool:
         """A few sleeps of known length: how late does each end? False when asked to stop."""
         for _ in range(GIL_SAMPLES):
-            due = clock() + GIL_PROBE_SECONDS
             if not self._sleep(GIL_PROBE_SECONDS):
                 return False
-            if clock() - due > GIL_PROMPT_SECONDS:
+            if self._slept - GIL_PROBE_SECONDS > GIL_PROMPT_SECONDS:
                 self.meter.gil_held += 1
                 break
-            self.meter.gil_prompt += 1
+            if self._cpu_clock is None or self._computed > 0.5 * self._slept:
+                self.meter.gil_prompt += (
+                    1  # who sleeps leaves the GIL alone, and that tells nothing
+                )
         return True

@@ -222,7 +222,7 @@ class Processes:
         else:
             if any(len(peer.held) < self._depth() for peer in self.peers.values() if peer.ready):
                 return False
-            run = self.supply.take(self._chunk())
+            run = self._next_run(self._chunk())
             runs = [run] if run is not None else []
         for start, items in runs:
             began = clock()
