@@ -53,6 +53,8 @@ ISLICE_TELLS = sys.version_info < (3, 12)
 """Whether an islice can be asked how many items it has given (later Pythons: count, 10 ns an item)."""
 INNER_BUSY = 1.3
 """CPU seconds a second of the process above which the item is taken to be parallel inside."""
+OBSERVED_SECONDS = 0.001
+"""Less than this is left to pieces: an observer's start and end cost 0.25 ms, pieces some 2 %."""
 WORTH_SECONDS = 0.0015
 """The observer ends a slice only when more than this is left."""
 
@@ -143,6 +145,7 @@ class Alone:
                 iterator = supply.rewind(done)
                 self._late = False
                 self.meter.forget()
+                observer.on_brief = None
             if self.progress.active:
                 self.progress.update(done)
             if self.is_decided(before == 0, took):
@@ -207,10 +210,14 @@ class Alone:
             return meter.items > TRIVIAL_ITEMS
         if not self.supply.interruptible:
             return meter.items > TRIVIAL_UNSEEN_ITEMS
-        if meter.items <= TRIVIAL_ITEMS:
+        supply = self.supply
+        assert supply.total is not None
+        left = (supply.total - self.done) * meter.item_seconds
+        if meter.items <= TRIVIAL_ITEMS or left < OBSERVED_SECONDS:
             return False
         if not self.observer.running:
-            self.observer.start()
+            self._seen = (self.done, clock())
+            self.observer.start(self._look_at_pace)
         return True
 
     def _index_alone(self, piece: int) -> int:
@@ -365,16 +372,29 @@ class Alone:
         if position <= last_position + 1 and not inside and self.start_behind(position, cpu_share):
             self._late = True
             return True
-        if not self._open_ended:
-            return False  # a slice of counted items ends by itself
-        per = (now - last_time) / max(1, position - last_position)
+        if self._open_ended:  # a slice of counted items ends by itself
+            self._end_heavy(position, (now - last_time) / max(1, position - last_position))
+        return False
+
+    def _look_at_pace(self) -> None:
+        """Called beside an open-ended slice: are the items still trivial?"""
+        last_position, last_time = self._seen
+        position, now = self.supply.taken(), clock()
+        self._seen = (position, now)
+        if position <= last_position + 1:
+            self.observer.on_brief = None  # one long item: see what it does
+        elif self._open_ended and not self._late:
+            self._end_heavy(position, (now - last_time) / max(1, position - last_position))
+
+    def _end_heavy(self, position: int, per: float) -> None:
+        """End the open-ended slice if its items now take so long that something is to be won."""
+        supply = self.supply
         assert supply.total is not None
         if per < TRIVIAL_ITEM_SECONDS or (supply.total - position) * per < WORTH_SECONDS:
-            return False
-        if now - self.started >= self.not_before:
+            return
+        if clock() - self.started >= self.not_before:
             self.interrupted_at = supply.interrupt()
             self._late = True
-        return False
 
 
 def _is_importing(thread: int) -> bool:

@@ -31,7 +31,7 @@ def _amorsize() -> Run:
     import amorsize
 
     def run(func: Func, data: Iterable[Any]) -> list[Any]:
-        return list(amorsize.execute(func, data))
+        return amorsize.execute(func, data)
 
     return run
 
