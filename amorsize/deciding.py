@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from amorsize import planning
+from amorsize import cost_model, planning
 from amorsize.backends import helper, wire
 from amorsize.cost_model import FORK_SECONDS, Costs, starting_costs
 from amorsize.errors import OptionError
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from amorsize.learning import Learner
+    from amorsize.observations import Observation
     from amorsize.options import Options
+    from amorsize.records import Profile
     from amorsize.workload import Supply
 
 LEAST_GAIN_SECONDS = 0.0015
@@ -34,6 +37,9 @@ LEAST_GAIN_SECONDS = 0.0015
 LEAST_START_SECONDS = 0.0014
 """No way to use a second core for computing work starts in less (two threads and a fork, measured on
 several machines at 1.5 to 3 ms); below, nothing is looked up."""
+ASK_GAIN_SECONDS = 0.02
+"""The history is asked when at least this could be gained: asking costs 2 ms in a new process, and
+0.3 ms later (benchmarks/learning.py)."""
 GIL_ANSWER_SECONDS = 0.008
 """Computing work waits so long for the observer's first look at the GIL (it comes after 5 ms)."""
 INNER_WINDOW_SECONDS = 0.01
@@ -69,6 +75,11 @@ class Decider:
         """The function's names tell that it holds the GIL and never waits: nobody need watch."""
         self.shares: tuple[float, float, float] | None = None
         """What :meth:`Meter.shares` gave when the caller last worked alone."""
+        self.seen: tuple[float, float, float] | None = None
+        """The same, with the first item where there was no other: what is left to the history."""
+        self.runs: list[Observation] = []
+        """The function's own earlier runs, newest first, once they were asked for."""
+        self._asked = False
         self._machine = machine
         self._safety: Safety | None = None
         self._costs: Costs | None = None
@@ -86,8 +97,13 @@ class Decider:
         serial_seconds = left * meter.item_seconds
         if serial_seconds < LEAST_GAIN_SECONDS:
             return None
-        wall, cpu, inner = self.shares = meter.shares()
-        if cpu >= planning.WAITING_CPU_SHARE:
+        self.shares = self.seen = meter.shares()
+        if meter.window_is_empty:  # there is but the first item
+            self.seen = meter.overall()
+        wall, cpu, inner = self.shares
+        gain = serial_seconds * (1 - 1 / most_cores()) if cpu > 0.5 else serial_seconds
+        self.ask(gain, serial_seconds)
+        if cpu >= planning.WAITING_CPU_SHARE and not self.runs:
             if inner > planning.INNER_THREADS and not self._looked_inside:
                 if wall > INNER_WINDOW_SECONDS:
                     self._looked_inside = True
@@ -117,11 +133,64 @@ class Decider:
         refusal = fork_refusal()
         return choice if refusal is None else self.plan(left, refusal)
 
-    def plan(self, left: int, refusal: str | None) -> Choice:
-        """Choose for ``left`` items; ``refusal`` says why the process must not fork now."""
-        profile = self.meter.profile(self.shares)
+    def ask(self, gain_seconds: float, seconds_ahead: float) -> bool:
+        """Ask the history for the function's own runs, once, if what could be gained is worth it.
+        True if there are any."""
+        if not self._asked and gain_seconds > ASK_GAIN_SECONDS:
+            self._asked = True
+            self.meter.pause()  # it is not the function's time
+            if self.learner is not None:
+                self.runs = self.learner.recall(self.func, seconds_ahead)
+            self.meter.resume()
+        return bool(self.runs)
+
+    def prepare(self, item_seconds: float) -> None:
+        """Look up what recording will need, while the caller has nothing else to do."""
+        left = self.supply.left() or 0
+        if left * item_seconds > ASK_GAIN_SECONDS and self.learner is not None:
+            self.learner.prepare(self.func)
+
+    @property
+    def learner(self) -> Learner | None:
+        """What remembers; None if there is no history. Imports it when first asked."""
+        if self.nested or self.options.history is None:
+            return None
+        from amorsize.learning import learner_for
+
+        return learner_for(self.options.history)
+
+    def profile(self) -> Profile:
+        """What is known of the work: what was seen now, and where that is too little, what its last
+        run showed."""
+        profile = self.meter.profile(self.shares if self.runs else self.seen or self.shares)
         if self.threads_failed:
             profile = replace(profile, gil_free_share=0.0)
+        if not self.runs:
+            return profile
+        before = self.runs[0].profile
+        changes: dict[str, Any] = {}
+        if profile.gil_free_share is None:
+            changes["gil_free_share"] = before.gil_free_share
+        if profile.result_bytes is None and before.result_bytes is not None:
+            changes["result_bytes"] = before.result_bytes
+            changes["result_seconds"] = before.result_seconds
+        if self.meter.window_is_empty:
+            changes["cpu_share"] = before.cpu_share
+            changes["inner_threads"] = before.inner_threads
+        return replace(profile, **changes)
+
+    def to_remember(self) -> Profile:
+        """The profile for the history: nothing of it is hearsay where it was seen in this run."""
+        profile = self.profile()
+        seen = self.meter.profile(self.seen or self.shares)
+        return replace(profile, cpu_share=seen.cpu_share, inner_threads=seen.inner_threads)
+
+    def plan(self, left: int, refusal: str | None) -> Choice:
+        """Choose for ``left`` items; ``refusal`` says why the process must not fork now."""
+        profile = self.profile()
+        residual = None
+        if left * profile.item_seconds > ASK_GAIN_SECONDS and self.learner is not None:
+            residual = self.learner.residual(self.runs, profile, self.machine, left)
         return planning.choose(
             profile,
             self.machine,
@@ -131,7 +200,15 @@ class Decider:
             self.costs,
             fork_refused=refusal,
             indexed=self.supply.indexed or self.supply.snapshot,
+            residual=residual,
         )
+
+    def model_seconds(self, config: Config, profile: Profile, items: int) -> float:
+        """What the cost model alone says of a configuration."""
+        sent = not (self.supply.indexed or self.supply.snapshot)
+        return cost_model.seconds(
+            config, profile, self.machine, items, self.costs, items_sent=sent
+        ).seconds
 
     def _measure_transfer(self, samples: Sequence[Any]) -> None:
         """What carrying a result costs, on the last ones together, as they would travel; once."""

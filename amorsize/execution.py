@@ -28,6 +28,7 @@ from amorsize.measurement import Meter, clock, foreign_threads_running, vanish
 from amorsize.records import Config, Machine, Run
 from amorsize.sinks import SKIPPED, ListSink, WindowSink
 from amorsize.system import fork_refusal
+from amorsize.values import replace
 from amorsize.workload import ATOMIC_ITEMS, Supply
 
 TYPE_CHECKING = False
@@ -45,6 +46,10 @@ FIRST_DECISION_SECONDS = 0.0015
 TRUSTED_FIRST_SECONDS = 0.1
 """A first item that took longer decides alone (unless it imported something): a second one in the
 caller would cost up to half of it, a worker started in vain costs 0.003."""
+RECORD_LEAST_SECONDS = 0.05
+"""Runs with less work teach nothing that would pay: a record costs up to 1 ms, 2 % of this."""
+CONSUMER_SHARE = 0.1
+"""Streams whose consumer took more than this share of the time say little about the work."""
 REVIEW_SECONDS = 0.015
 """After so long with threads their gain is judged."""
 THREADS_MUST_GAIN = 1.15
@@ -126,6 +131,8 @@ class Engine:
             lambda: self.backend is not None,
         )
         self._measuring = False
+        self._consumed = 0.0
+        """Seconds that the consumer of a stream has taken."""
         self._crowded, self._crowd_look = False, 0.0
         self._spent = 0.0
         self._spent_cpu = 0.0
@@ -195,7 +202,9 @@ class Engine:
                 while True:
                     values = sink.pop()
                     if values is not None:
+                        offered = clock()
                         yield from _without_skipped(values) if skip else values
+                        self._consumed += clock() - offered
                         given += len(values)
                         supply.limit = given + self._window
                         if feeder is not None:
@@ -226,6 +235,7 @@ class Engine:
     def _begin(self) -> None:
         alone, forced = self.alone, self.options.forced
         alone.started = clock() - self._spent
+        self._open_phase(0)
         self._cpu0 = time.process_time() - self._spent_cpu
         if not self.nested and self._owner not in helper.busy_threads:
             self._entered = True
@@ -234,6 +244,10 @@ class Engine:
         alone.not_before = max(alone.not_before, FIRST_DECISION_SECONDS)
         if not alone.unattended and not self.decider.only_computes:
             alone.observer.start()
+
+    def _open_phase(self, position: int) -> None:
+        """From ``position`` on, items run in the configuration that is chosen now."""
+        self._phase = clock(), position, time.process_time()
 
     def _resume(self) -> bool:
         """Go on after :meth:`measure`, or begin with the backend that the user named. True when
@@ -278,6 +292,35 @@ class Engine:
                 self.corrections,
                 self.deaths,
             )
+            work = max(self._spent, done * self.meter.item_seconds)
+            if work > RECORD_LEAST_SECONDS and outcome != "abandoned":
+                self._record(self.run)
+
+    def _record(self, run: Run) -> None:
+        """Leave to the history what the last configuration of this run really cost."""
+        decider, (began, position, cpu) = self.decider, self._phase
+        learner, items = decider.learner, run.items - position
+        seconds = clock() - began - self._consumed
+        if learner is None or items < 1 or self._consumed > CONSUMER_SHARE * seconds:
+            return
+        profile = decider.to_remember()
+        if profile.item_seconds <= 0:
+            return  # the user named the backend: nothing was seen of an item by itself
+        from amorsize.learning import observe
+
+        cpu = time.process_time() - cpu
+        if run.config.backend == "threads" and profile.cpu_share < 1.0:
+            # All of the work was in this process: it tells more than the first waits.
+            computed = min(1.0, cpu / items / profile.item_seconds)
+            profile = replace(profile, cpu_share=max(profile.cpu_share, computed))
+        model = decider.model_seconds(run.config, profile, items)
+        learner.record(
+            self.func,
+            lambda name, number: observe(
+                name, number, profile, decider.machine, run, items,
+                seconds, cpu, model,
+            ),
+        )  # fmt: skip
 
     # -- alone ----------------------------------------------------------------------------------
 
@@ -287,7 +330,9 @@ class Engine:
         if first and SLICE_SECONDS < seconds < TRUSTED_FIRST_SECONDS:
             # It may have paid for imports and caches: the shares begin with the next item.
             self.meter.open_window()
-            return False
+            ahead = ((self.supply.total or 0) - 1) * seconds
+            if not decider.ask(ahead * (1 - 1 / most_cores()), ahead):
+                return False
         elapsed = alone.elapsed()
         if elapsed < alone.not_before or alone.unattended or self._is_crowded(elapsed):
             return False
@@ -351,14 +396,18 @@ class Engine:
             return False
         if decider.safety.caller_only or decider.safety.no_threads:
             return False
+        observer = self.alone.observer
+        asked, computed = clock(), observer.caller_seconds()
         _ = decider.costs  # looked up now: beside threads at work each step costs a turn of the GIL
+        if waits and observer.caller_seconds() - computed > 0.5 * (clock() - asked):
+            return False  # meanwhile it has begun to compute
         position = self.alone.interrupted_at = supply.interrupt()
         elapsed = clock() - self.alone.observer.slice_began
         why = "waits" if waits else "leaves the GIL alone"
         config = Config("threads", count, 1, options.chunksize)
         reason = f"an item has taken {planning.format_seconds(elapsed)} so far and {why}"
         self._choose(choice_unseen(config, elapsed, left, reason))
-        decider.shares = (elapsed, cpu_share, 1.0)
+        decider.shares = decider.seen = (elapsed, cpu_share, 1.0)
         self._open_sink(position)
         self._start_threads(config, waits, elapsed, first)
         return True
@@ -400,6 +449,7 @@ class Engine:
 
     def _open_sink(self, position: int) -> None:
         """From ``position`` on, items come from the supply and results go to the sink."""
+        self._open_phase(position)
         self.supply.hand_over(position)
         if self._stream_window is None:
             self.sink = ListSink(position, self.options.on_error)
@@ -482,6 +532,8 @@ class Engine:
         """Look after the workers until everything is done."""
         sink = self._sink
         assert isinstance(sink, ListSink)
+        if isinstance(self.backend, Threads) and self.backend.waits:
+            self.decider.prepare(max(self.meter.item_seconds, clock() - self._phase[0]))
         while not self._is_complete():
             self.backend.step(self._patience())
             if sink.failure is not None:
@@ -555,7 +607,7 @@ class Engine:
             return
         if backend.waits:
             share = min(1.0, computed / max(self.meter.item_seconds, 1e-9))
-            self.decider.shares = (seconds, share, 1.0)
+            self.decider.shares = self.decider.seen = (seconds, share, 1.0)
         # Cores that were busy and yet no gain: the work is held up by memory or by its own threads,
         # and processes would not change that.
         long = not backend.waits and self.meter.item_seconds > LONG_ITEM_SECONDS
@@ -582,6 +634,7 @@ class Engine:
         if choice.config.backend == "threads":  # still the best there is
             self._reviewed_at = float("inf")
         self._choose(choice)
+        self._open_phase(self._sink.done)
         self._start_backend()
 
     def _raise_failure(self) -> None:

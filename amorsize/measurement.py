@@ -23,6 +23,7 @@ try:
 except ImportError:  # not on Windows
     _RUSAGE_THREAD = None
 from _thread import allocate_lock, get_ident, get_native_id, start_new_thread
+from operator import add
 
 from amorsize.records import Profile
 
@@ -90,6 +91,22 @@ class Meter:
         self.argument_seconds = 0.0
         self.picklable = True
         self.open_window()
+        self._origin: tuple[float, ...] = (self._wall0, self._thread0, self._process0)
+
+    def overall(self) -> tuple[float, float, float]:
+        """As :meth:`shares`, since the run began: the first item counts."""
+        wall0, thread0, process0 = self._origin
+        wall, thread = clock() - wall0, thread_clock() - thread0
+        process = process_clock() - process0
+        if wall <= 0:
+            return 0.0, 1.0, 1.0
+        inner = process / thread if thread > 0 and process - thread > 0.001 else 1.0
+        return wall, min(1.0, thread / wall), inner
+
+    @property
+    def window_is_empty(self) -> bool:
+        """No item has ended since the window was opened."""
+        return self.items == self._items0
 
     def open_window(self) -> None:
         """Begin a fresh window for the shares of CPU time (the first item may be unlike the rest)."""
@@ -105,9 +122,11 @@ class Meter:
         """The function's time again."""
         wall, thread, process, given, lost = self._paused
         given_now, lost_now = _switches()
-        self._wall0 += clock() - wall
-        self._thread0 += thread_clock() - thread
-        self._process0 += process_clock() - process
+        spent = clock() - wall, thread_clock() - thread, process_clock() - process
+        self._wall0 += spent[0]
+        self._thread0 += spent[1]
+        self._process0 += spent[2]
+        self._origin = tuple(map(add, self._origin, spent))
         self._given0 += given_now - given
         self._lost0 += lost_now - lost
 

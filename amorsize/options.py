@@ -31,6 +31,8 @@ class Options:
     progress: Any = False
     initializer: Callable[..., object] | None = None
     initargs: tuple[Any, ...] = ()
+    history: Any = "default"
+    """"default", a path or URL, a History, or None."""
 
     def limits(self, nested: bool) -> Limits:
         """What planning needs to know."""
@@ -75,6 +77,7 @@ def make_options(
     initializer: Callable[..., object] | None = None,
     initargs: tuple[Any, ...] = (),
     max_workers: int | None = None,
+    history: Any = "default",
 ) -> Options:
     """Check every option; raise :class:`OptionError` naming the value, the rule and the way out."""
     if (
@@ -86,6 +89,7 @@ def make_options(
         and initializer is None
         and initargs == ()
         and max_workers is None
+        and history == "default"
     ):
         return DEFAULTS
     if max_workers is not None:
@@ -135,6 +139,20 @@ def make_options(
         progress=progress,
         initializer=initializer,
         initargs=tuple(initargs),
+        history=_check_history(history),
+    )
+
+
+def _check_history(history: Any) -> Any:
+    if history is None or isinstance(history, str) or hasattr(history, "__fspath__"):
+        return history
+    if callable(getattr(history, "recent", None)) and callable(getattr(history, "add", None)):
+        return history
+    raise OptionTypeError(
+        "history",
+        history,
+        "must be 'default', a path, a URL, a History, or None for none",
+        "leave it out to use the default one",
     )
 
 

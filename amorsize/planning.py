@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from math import exp
+
 from amorsize import cost_model
-from amorsize.backends import PUBLIC_NAMES, TRAITS
-from amorsize.backends.processes import CALLER_ITEM_SECONDS
+from amorsize.backends import CALLER_ITEM_SECONDS, PUBLIC_NAMES, TRAITS
 from amorsize.cost_model import Costs
 from amorsize.records import Config, Machine, Prediction, Profile, Safety
-from amorsize.values import dataclass
+from amorsize.values import dataclass, replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Residual = Callable[[Config], tuple[float, float] | None]
 
 START_FACTOR = 2.5
 """Parallel work must save this many times its start cost. What is left is an estimate; ski rental
@@ -22,6 +29,8 @@ GIL_FREE_SHARE = 0.5
 INNER_THREADS = 1.3
 """CPU seconds of the process for one of the calling thread above which the function is taken to be
 parallel inside (2 threads of BLAS on 2 cores give 1.6 to 2; noise stays below 1.1)."""
+SURE_SPREAD = 0.25
+"""Spread of log seconds below which experience is trusted without the margin of START_FACTOR."""
 LARGE_RESULT_BYTES = 1 << 18
 """A quarter of the room in a worker's socket (backends/wire.py)."""
 SAME_SHARE = 0.05
@@ -77,12 +86,16 @@ def choose(
     *,
     fork_refused: str | None = None,
     indexed: bool = True,
+    residual: Residual | None = None,
 ) -> Choice:
     """Choose the configuration for ``left`` more items like those of ``profile``.
 
-    Pure: equal arguments give equal choices. ``fork_refused`` says why the process must not fork now.
-    Complexity O(log of the most workers)."""
-    serial = cost_model.seconds(Config("serial"), profile, machine, left, costs)
+    Pure: equal arguments give equal choices. ``fork_refused`` says why the process must not fork now;
+    ``residual`` gives, for a configuration, the logarithm of real over modelled seconds and its
+    spread, as far as experience goes. Complexity O(log of the most workers)."""
+    serial = _experienced(
+        cost_model.seconds(Config("serial"), profile, machine, left, costs), residual
+    )
     at_hand = _Field()
     reason = limits.serial_only or safety.caller_only
     if reason:
@@ -93,10 +106,16 @@ def choose(
         _add_processes(
             at_hand, profile, machine, left, limits, safety, costs, jobs, fork_refused, indexed
         )
+    if residual is not None:
+        at_hand.found = [
+            (_experienced(prediction, residual), start, caller_computes)
+            for prediction, start, caller_computes in at_hand.found
+        ]
     best, caller = serial, False
     for prediction, start, caller_computes in at_hand.found:
         saving = serial.seconds - (prediction.seconds - start)
-        if saving <= START_FACTOR * start:
+        seen = prediction.source == "history" and prediction.spread < SURE_SPREAD
+        if saving <= (1.0 if seen else START_FACTOR) * start:
             continue
         if prediction.seconds < (1 - SAME_SHARE) * best.seconds:
             best, caller = prediction, caller_computes
@@ -106,6 +125,15 @@ def choose(
         at_hand.reasons.append(_why(best, serial, profile))
     others = tuple(prediction for prediction, _, _ in at_hand.found)
     return Choice(best, (serial, *others), tuple(at_hand.reasons), caller, serial.seconds)
+
+
+def _experienced(prediction: Prediction, residual: Residual | None) -> Prediction:
+    """The prediction, corrected by what such runs really took."""
+    found = None if residual is None else residual(prediction.config)
+    if found is None:
+        return prediction
+    factor, spread = exp(found[0]), found[1]
+    return replace(prediction, seconds=prediction.seconds * factor, spread=spread, source="history")
 
 
 def _add_threads(

@@ -104,7 +104,7 @@ class Prediction:
     spread: float = 0.0
     """Standard deviation of log seconds: 0.1 says about 10 %."""
     source: str = "model"
-    """Where it comes from: "model" (the analytic cost model)."""
+    """Where it comes from: "model" (the analytic cost model alone) or "history" (corrected)."""
     terms: Mapping[str, float] | None = None
     """Seconds by cause: start, dispatch, transfer, work, tail."""
 

@@ -74,7 +74,9 @@ class Bench:
     def environment(self, workload: Workload) -> dict[str, str]:
         folder = os.path.join(self.scratch, workload.name.replace("/", "-"))
         os.makedirs(folder, exist_ok=True)
-        return {**os.environ, SCRATCH: folder, "BENCHMARK_SERVER": self.server_address}
+        # Installed packages come compiled, whatever this shell says of compiling.
+        outside = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        return {**outside, SCRATCH: folder, "BENCHMARK_SERVER": self.server_address}
 
     def run(
         self, workload: Workload, contender: str, limit_seconds: float = CHILD_LIMIT_SECONDS

@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+os.environ["AMORSIZE_HISTORY"] = (
+    "off"  # nobody's history learns from tests; those of it name their own
+)
+
 ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
 FAREWELL_SECONDS = 5.0
 """How long children may take to end after the last test."""

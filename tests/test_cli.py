@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import select
 import shutil
 import signal
@@ -17,8 +18,12 @@ from typing import Any
 
 import pytest
 
-from amorsize import cli
+import amorsize
 from amorsize.backends import PUBLIC_NAMES
+from amorsize.backends.items import with_origin
+from amorsize.cli.commands import COMMANDS
+from amorsize.cli.ending import BROKEN_PIPE
+from amorsize.cli.wording import index_of, origin
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -36,6 +41,13 @@ def not_a_number(x): return math.nan
 def keyed(x): return {"got": x}
 def die(x): os._exit(7)
 def work(x): return sum(range(20_000)) + x
+def unplugged(x): raise BrokenPipeError(32, "a socket was closed")
+def misused(x):
+    import amorsize
+    return amorsize.execute(abs, [x], n_jobs=0)
+def nested(x):
+    import amorsize
+    return amorsize.execute(inverse, [1, 2, 3, 4, 5, 0] if x == 2 else [1])
 def touch(x):
     with open("ran", "a") as file: file.write(f"{x}\\n")
     return x
@@ -186,7 +198,7 @@ def test_endless_input_is_not_read_far_ahead_of_a_reader_that_stalls(place: Path
     finally:
         process.stdout.close()
         process.stdin.close()
-        assert process.wait(20) == cli.BROKEN_PIPE
+        assert process.wait(20) == BROKEN_PIPE
 
 
 # -- results -------------------------------------------------------------------------------------
@@ -225,6 +237,46 @@ def test_raise_names_the_item_and_stops(place: Path) -> None:
     line = one_line(done, 1)
     assert "item 2 (0): ZeroDivisionError: division by zero" in line
     assert done.stdout in ("", "1.0\n", "1.0\n0.5\n")
+
+
+def test_the_outer_item_is_named_when_a_call_inside_failed(place: Path) -> None:
+    done = call(place, "run", "jobs:nested", "--range", "4", "--backend", "serial")
+    assert "item 2 (2): ZeroDivisionError" in one_line(done, 1)
+    line = one_line(call(place, "plan", "jobs:nested", "--range", "4"), 1)
+    assert "item 2: ZeroDivisionError" in line
+
+
+@pytest.mark.parametrize("command_name", ["run", "plan"])
+@pytest.mark.parametrize(
+    ("name", "part"), [("unplugged", "BrokenPipeError: [Errno 32]"), ("misused", "n_jobs=0")]
+)
+def test_what_the_function_raises_is_never_taken_for_our_own_trouble(
+    place: Path, command_name: str, name: str, part: str
+) -> None:
+    line = one_line(call(place, command_name, f"jobs:{name}", "--range", "3"), 1)
+    assert line.startswith("amorsize: item 0")
+    assert part in line
+
+
+@pytest.mark.parametrize("on_error", ["raise", "collect"])
+def test_index_of_agrees_with_the_engine(on_error: str) -> None:
+    data = [1.0] * 7 + [0.0]
+    if on_error == "collect":
+        error = amorsize.execute(lambda x: 1 / x, data, on_error="collect")[7]
+        assert isinstance(error, amorsize.ItemError)
+        assert (index_of(error), origin(error)) == (7, "")
+        return
+    with pytest.raises(ZeroDivisionError) as raised:
+        amorsize.execute(lambda x: 1 / x, data)
+    assert index_of(raised.value) == 7
+    assert origin(raised.value) == " (raised by item 7 of the data)"
+
+
+def test_an_index_that_is_not_exact_is_told_in_words() -> None:
+    error = with_origin(ValueError("no"), 2)
+    with_origin(error, 5, at_least=True)
+    assert index_of(error) is None
+    assert origin(error) == " (raised by an item after the first 5 of the data)"
 
 
 def test_skip_leaves_the_item_out(place: Path) -> None:
@@ -319,8 +371,7 @@ def test_plan_as_json_runs_a_few_items_only(place: Path) -> None:
     done = call(place, "plan", "jobs:wait", "--range", "1000", "--json")
     assert done.returncode == 0, done.stderr
     plan = json.loads(done.stdout)
-    assert plan["backend"] == "threads"
-    assert plan["n_jobs"] > 2
+    assert plan["n_jobs"] * plan["threads_per_job"] >= 16  # it only waits: far beyond the cores
     assert plan["reasons"]
     assert 0 < plan["items_done"] < 20
 
@@ -336,10 +387,36 @@ def test_doctor_tells_the_same_as_text_and_json(place: Path) -> None:
     assert told["machine"]["memory_bytes"] == os.sysconf("SC_PAGE_SIZE") * os.sysconf(
         "SC_PHYS_PAGES"
     )
+    assert 0 < told["costs"]["thread_seconds"] < told["costs"]["spawn_seconds"]
+    assert told["costs"]["fork_seconds"] < told["costs"]["spawn_seconds"]
     text = call(place, "doctor")
     assert text.returncode == 0, text.stderr
-    for word in ("machine", "cores", "memory", "costs", "advice"):
+    for word in ("machine", "cores", "memory", "costs", "spawn", "advice"):
         assert word in text.stdout
+    assert "None" not in text.stdout
+
+
+def test_doctor_says_what_it_did_not_measure_and_why(place: Path) -> None:
+    """Another thread forbids to fork, so that fork and round trip cannot be measured."""
+    code = (
+        "import sys, threading, amorsize.cli\n"
+        "stop = threading.Event()\n"
+        "other = threading.Thread(target=stop.wait)\n"
+        "other.start()\n"
+        "code = amorsize.cli.main(['doctor'])\n"
+        "stop.set()\n"
+        "sys.exit(code)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=place, capture_output=True, text=True, timeout=20
+    )
+    assert done.returncode == 0, done.stderr
+    figures = dict(
+        line.strip().split("  ", 1) for line in done.stdout.splitlines() if "  " in line.strip()
+    )
+    assert figures["fork"].strip() == figures["round trip"].strip() == "not measured"
+    assert figures["spawn"].strip() != "not measured"
+    assert "fresh interpreters instead of forked ones" in done.stdout.partition("advice")[2]
 
 
 # -- wrong usage ---------------------------------------------------------------------------------
@@ -402,7 +479,7 @@ def test_dotted_functions_are_found(place: Path) -> None:
     assert results(call(place, "run", "jobs:Math.triple", "ab")) == ["ababab"]
 
 
-@pytest.mark.parametrize("command_name", ["", "run", "plan", "doctor", "completion"])
+@pytest.mark.parametrize("command_name", ["", *COMMANDS])
 def test_help_documents_every_exit_code(place: Path, command_name: str) -> None:
     done = call(place, *([command_name] if command_name else []), "--help")
     assert done.returncode == 0
@@ -413,8 +490,6 @@ def test_help_documents_every_exit_code(place: Path, command_name: str) -> None:
 
 
 def test_version(place: Path) -> None:
-    import amorsize
-
     done = call(place, "--version")
     assert (done.returncode, done.stdout) == (0, f"amorsize {amorsize.__version__}\n")
 
@@ -533,8 +608,28 @@ def test_bar_for_input_of_unknown_length(place: Path) -> None:
 # -- the rest ------------------------------------------------------------------------------------
 
 
-def test_completion_knows_every_backend() -> None:
-    assert set(cli.BACKENDS) == {"auto", *PUBLIC_NAMES}
+@pytest.mark.parametrize("shell", ["bash", "fish"])
+def test_completion_has_every_word_of_every_help(place: Path, shell: str) -> None:
+    """The words are read off what --help prints, not off the parsers."""
+    script = call(place, "completion", shell).stdout
+    top = call(place, "--help").stdout
+    shown = re.findall(r"^    (\w+)$|^    (\w+) {2}", top.partition("COMMAND\n")[2], re.M)
+    names = [first or second for first, second in shown]
+    assert names == list(COMMANDS)
+    lines = script.splitlines()
+    for name in names:
+        about = [
+            line
+            for line in lines
+            if line.lstrip().startswith(f"{name})") or f"from {name}'" in line
+        ]
+        offered = set(re.findall(r"(?<![\w-])(?:--|-l )([a-z-]+)", "\n".join(about)))
+        helped = call(place, name, "--help").stdout.partition("options:")[2]
+        flags = set(re.findall(r"^  (?:-\w[^-]*, )?--([a-z-]+)", helped, re.M))
+        assert "help" in flags
+        assert flags == offered
+    for backend in ("auto", *PUBLIC_NAMES):
+        assert backend in script
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -623,6 +718,26 @@ def test_help_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_a_command_imports_no_other(place: Path, name: str) -> None:
+    words = {"run": ["len", "--help"], "plan": ["len", "--help"], "completion": ["fish", "--help"]}
+    code = (
+        "import sys, amorsize.cli\n"
+        f"try: amorsize.cli.main({[name, *words.get(name, [])]})\n"
+        "except SystemExit: pass\n"
+        "print(*(m.removeprefix('amorsize.cli.') for m in sys.modules if 'amorsize.cli' in m))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert loaded & set(COMMANDS) == {name}, done.stderr
 
 
 def test_skips_are_held_against_the_list() -> None:

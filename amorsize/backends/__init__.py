@@ -34,5 +34,8 @@ TRAITS: dict[str, Traits] = {
 }
 """All backends by name."""
 
+CALLER_ITEM_SECONDS = 0.05
+"""The caller computes only items expected to be shorter: it must answer deaths, errors and Ctrl-C."""
+
 PUBLIC_NAMES: tuple[str, ...] = ("serial", "threads", "processes", "fork", "spawn")
 """Names that ``backend=`` takes beside "auto"; "processes" is fork where it is safe, else spawn."""

@@ -20,7 +20,7 @@ import select
 import socket
 import time
 
-from amorsize.backends import helper, wire
+from amorsize.backends import CALLER_ITEM_SECONDS, helper, wire
 from amorsize.backends.items import ItemFailed, run_items
 from amorsize.errors import AmorsizeWarning, WorkerDied
 
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 clock = time.perf_counter
 _DONTWAIT = getattr(socket, "MSG_DONTWAIT", 0)
 
-CALLER_ITEM_SECONDS = 0.05
-"""The caller computes only items expected to be shorter: it must answer deaths, errors and Ctrl-C."""
 AHEAD_SECONDS = 0.2
 """Work kept in the ticket pipe for each worker: beyond the longest the caller is away (50 ms)."""
 PIPE_TICKETS = 4000

@@ -1,0 +1,18 @@
+"""The command line: the only place that prints and sets exit codes.
+
+::
+
+    words --program--> command --parse--> options --items--> items --stream--> results --> output
+                          |                  |                          ^
+                       commands              +-------target--> function +
+
+One module for each command, loaded when it is called: ``run``, ``plan``, ``doctor``, ``completion``.
+:mod:`~amorsize.cli.commands` has the table of them. Everything that can go wrong for a user is a
+:class:`~amorsize.cli.ending.Stop`: one line on standard error and an exit code.
+"""
+
+from __future__ import annotations
+
+from amorsize.cli.program import main
+
+__all__ = ["main"]

@@ -1,0 +1,38 @@
+"""How the program ends: exit codes, and the one line that says why."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+
+OK, ITEM_FAILED, USAGE, NO_FUNCTION = 0, 1, 2, 3
+INTERRUPTED = 130
+"""128 + SIGINT, as shells report it."""
+BROKEN_PIPE = 141
+"""128 + SIGPIPE: the reader of the results went away; nothing is said."""
+
+EXIT_CODES = """\
+exit codes:
+  0    everything was done
+  1    an item failed: its function raised, its worker died, or JSON cannot hold its result
+  2    wrong usage, or a file that cannot be read or written
+  3    the module or the function cannot be loaded
+  130  interrupted (Ctrl-C)
+  141  the reader of the output went away (as in `| head`)
+"""
+
+
+class Stop(Exception):
+    """The end of the program: one line for standard error and an exit code."""
+
+    def __init__(self, code: int, message: str = "") -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+
+
+def say(message: str, code: int) -> int:
+    """Write the line of an ending; its exit code again."""
+    if message and sys.stderr is not None:
+        with suppress(OSError):  # nobody is left to be told
+            print(f"amorsize: {message}", file=sys.stderr, flush=True)
+    return code

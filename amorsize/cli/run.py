@@ -1,0 +1,205 @@
+"""``amorsize run``: results as lines of JSON, in the order of the items."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+
+from amorsize.cli.ending import ITEM_FAILED, OK, USAGE, Stop
+from amorsize.cli.engine import add_engine, engine_options
+from amorsize.cli.items import add_items, read_items
+from amorsize.cli.output import as_json, open_log, open_output, put
+from amorsize.cli.remembering import Listed, Remembered
+from amorsize.cli.target import load
+from amorsize.cli.wording import describe, index_of, origin, short
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterable
+    from typing import Any, TextIO
+
+TEXT = """\
+Run a function over items, as fast as this machine can, and write each result as a line of JSON,
+in the order of the items. The directory that you are in can be imported from.
+
+Items given as text (ITEM, --input, --glob) stay text unless --json-items is given. A result that
+JSON cannot hold is a failure of that item, which names its type; --repr writes its repr() as a
+JSON text instead. As always in Python's JSON, tuples become arrays and keys that are numbers
+become text.
+"""
+
+EPILOG = """\
+on-error:
+  raise    stop at the first failure (default)
+  skip     leave out the line of an item that failed
+  collect  write {"error": {"index": 3, "type": "ValueError", "message": "..."}} in its place
+
+job log: tab separated, one line for each item that ended, in the order of the items:
+  Seq      position of the item, from 1
+  Start    seconds since 1970 when the function was called, by the clock of where it ran
+  Runtime  seconds that the call took
+  Exitval  0, or 1 when the item failed
+  Item     as JSON
+Start and Runtime are "-" where they are not known: the worker died, or the exception could not
+carry them. Items that were never begun, or not finished when the run stopped, have no line.
+
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the words that this command takes."""
+    add_items(parser)
+    add_engine(parser)
+    results = parser.add_argument_group("results")
+    results.add_argument(
+        "--output", metavar="FILE", help="write results there, not to standard output"
+    )
+    results.add_argument("--repr", action="store_true", help="write what JSON cannot hold as text")
+    results.add_argument("--progress", action="store_true", help="a bar on standard error")
+    results.add_argument("--joblog", metavar="FILE", help="one line for each item; see below")
+    results.add_argument("--traceback", action="store_true", help="show where the function raised")
+    results.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the items, and on standard error what can be said without running one",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """``amorsize run``."""
+    function = load(options.target)
+    items = read_items(options)
+    if options.dry_run:
+        from amorsize.cli.preview import preview
+
+        return preview(options, function, items)
+    keywords = engine_options(options)
+    # The places of skipped items must be seen, to count and log them.
+    keywords["on_error"] = "raise" if options.on_error == "raise" else "collect"
+    keywords["progress"] = options.progress
+    with open_output(options.output) as output, open_log(options.joblog) as log:
+        return _Run(options, output, log)(function, items, keywords)
+
+
+class _Run:
+    """One run of a function over items, its results written as they come."""
+
+    def __init__(self, options: argparse.Namespace, output: TextIO, log: TextIO | None) -> None:
+        from json import JSONEncoder
+
+        self.on_error: str = options.on_error
+        self.as_repr: bool = options.repr
+        self.traceback: bool = options.traceback
+        self.output, self.log = output, log
+        self.failed = 0
+        self._encode = JSONEncoder(allow_nan=False).encode
+
+    def __call__(
+        self, function: Callable[[Any], Any], items: Iterable[Any], keywords: dict[str, Any]
+    ) -> int:
+        from amorsize import stream
+        from amorsize.errors import ItemError, OptionError
+
+        known: Listed | Remembered
+        known = Listed(items) if isinstance(items, (list, range)) else Remembered(items)
+        data = known if isinstance(known, Remembered) else items
+        called = function if self.log is None else Timed(function)
+        index = -1
+        try:
+            results: Any = stream(called, data, **keywords)
+        except OptionError as error:
+            raise Stop(USAGE, str(error)) from None
+        try:
+            for index, result in enumerate(results):
+                item = known.pop()
+                if isinstance(result, ItemError):
+                    self._fail(index, item, result.exception, result.traceback)
+                    continue
+                times: tuple[float, float] | None = None
+                if self.log is not None:
+                    *times, result = result
+                self._write(index, item, result, times)
+        except (Stop, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            # What a function raises is its item's failure, be it of a type that means more here.
+            at = index_of(error)
+            if at is not None:
+                self._fail(at, known.get(at), error, _traceback_text(error))
+            elif isinstance(error, BrokenPipeError) and not origin(error):
+                raise
+            elif isinstance(error, OptionError) and not origin(error):
+                raise Stop(USAGE, str(error)) from None
+            else:
+                if self.traceback:
+                    sys.stderr.write(_traceback_text(error))
+                raise Stop(ITEM_FAILED, describe(error) + origin(error)) from None
+        finally:
+            results.close()
+        if self.failed:
+            done = "left out" if self.on_error == "skip" else "written as errors"
+            raise Stop(ITEM_FAILED, f"{self.failed} of {index + 1} items failed and were {done}")
+        return OK
+
+    def _write(self, index: int, item: Any, result: Any, times: Any) -> None:
+        try:
+            text = self._encode(result)
+        except (TypeError, ValueError, RecursionError) as error:
+            if not self.as_repr:
+                problem = f"JSON cannot hold its result of type {type(result).__qualname__}"
+                way_out = "--repr writes it as text"
+                self._fail(index, item, TypeError(f"{problem} ({error}); {way_out}"), "", times)
+                return
+            text = self._encode(repr(result))
+        put(self.output, text)
+        self._log(index, item, times, failed=False)
+
+    def _fail(
+        self, index: int, item: Any, error: BaseException, traceback: str, times: Any = None
+    ) -> None:
+        """An item failed: stop, or go on without it."""
+        self.failed += 1
+        self._log(index, item, times or getattr(error, TIMES, None), failed=True)
+        if self.traceback and traceback:
+            sys.stderr.write(traceback)
+        if self.on_error == "raise":
+            raise Stop(ITEM_FAILED, f"item {index} ({short(item)}): {describe(error)}")
+        if self.on_error == "collect":
+            what = {"index": index, "type": type(error).__qualname__, "message": str(error)}
+            put(self.output, self._encode({"error": what}))
+
+    def _log(self, index: int, item: Any, times: Any, *, failed: bool) -> None:
+        if self.log is None:
+            return
+        start, seconds = (f"{times[0]:.3f}", f"{times[1]:.6f}") if times else ("-", "-")
+        put(self.log, f"{index + 1}\t{start}\t{seconds}\t{int(failed)}\t{as_json(item)}")
+
+
+TIMES = "__amorsize_times__"
+"""Attribute that carries (start, seconds) of a call that raised."""
+
+
+class Timed:
+    """Calls a function and says when and how long: (start, seconds, result)."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.__wrapped__ = function
+
+    def __call__(self, item: Any) -> tuple[float, float, Any]:
+        from time import perf_counter, time
+
+        start, began = time(), perf_counter()
+        try:
+            result = self.__wrapped__(item)
+        except Exception as error:
+            with suppress(Exception):  # one without room for it: the log says "-"
+                setattr(error, TIMES, (start, perf_counter() - began))
+            raise
+        return start, perf_counter() - began, result
+
+
+def _traceback_text(error: BaseException) -> str:
+    from amorsize.backends.items import format_traceback
+
+    return format_traceback(error)
