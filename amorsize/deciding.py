@@ -80,6 +80,7 @@ class Decider:
         self.runs: list[Observation] = []
         """The function's own earlier runs, newest first, once they were asked for."""
         self._asked = False
+        self._asked_seconds = 0.0
         self._machine = machine
         self._safety: Safety | None = None
         self._costs: Costs | None = None
@@ -103,7 +104,7 @@ class Decider:
         wall, cpu, inner = self.shares
         gain = serial_seconds * (1 - 1 / most_cores()) if cpu > 0.5 else serial_seconds
         self.ask(gain, serial_seconds)
-        if cpu >= planning.WAITING_CPU_SHARE and not self.runs:
+        if cpu >= planning.WAITING_CPU_SHARE and not self._knows_the_gil():
             if inner > planning.INNER_THREADS and not self._looked_inside:
                 if wall > INNER_WINDOW_SECONDS:
                     self._looked_inside = True
@@ -112,7 +113,7 @@ class Decider:
             if (
                 not self.only_computes
                 and meter.gil_free_share() is None
-                and elapsed < GIL_ANSWER_SECONDS
+                and elapsed - self._asked_seconds < GIL_ANSWER_SECONDS
             ):
                 return None
             least = FORK_SECONDS if self.only_computes else LEAST_START_SECONDS
@@ -138,11 +139,19 @@ class Decider:
         True if there are any."""
         if not self._asked and gain_seconds > ASK_GAIN_SECONDS:
             self._asked = True
+            began = clock()
             self.meter.pause()  # it is not the function's time
             if self.learner is not None:
                 self.runs = self.learner.recall(self.func, seconds_ahead)
             self.meter.resume()
+            self._asked_seconds = clock() - began
         return bool(self.runs)
+
+    def _knows_the_gil(self) -> bool:
+        """Whether an earlier run tells if the function leaves the GIL alone."""
+        return bool(self.runs) and (
+            self.only_computes or self.runs[0].profile.gil_free_share is not None
+        )
 
     def prepare(self, item_seconds: float) -> None:
         """Look up what recording will need, while the caller has nothing else to do."""

@@ -15,13 +15,6 @@ from __future__ import annotations
 
 import os
 import time
-
-try:
-    import resource
-
-    _RUSAGE_THREAD: int | None = getattr(resource, "RUSAGE_THREAD", None)
-except ImportError:  # not on Windows
-    _RUSAGE_THREAD = None
 from _thread import allocate_lock, get_ident, get_native_id, start_new_thread
 from operator import add
 
@@ -54,10 +47,8 @@ GIL_PROMPT_SECONDS = 0.0003
 let go between items of a millisecond after half of that."""
 GIL_HELD_SECONDS = 0.004
 """The thread's own start is late by so much only if the GIL was held for a whole switch interval."""
-GIL_TURN_SWITCHES = 2
-"""Voluntary switches of a caller that is made to hand over the GIL: until it is taken, and back."""
-GIL_TURN_SECONDS = 0.001
-"""What such a turn costs the caller at most: 0.05 to 0.3 ms were seen."""
+GIL_TURN_SECONDS = 0.0003
+"""What it costs the caller to hand the GIL to the observer and get it back (0.05 to 0.3 ms)."""
 GIL_SAMPLES = 2
 """Samples at one look when the first is prompt: all within 1 ms; one that is held ends the look."""
 
@@ -92,6 +83,7 @@ class Meter:
         self.picklable = True
         self.open_window()
         self._origin: tuple[float, ...] = (self._wall0, self._thread0, self._process0)
+        self._queued_origin = self._queued0
 
     def overall(self) -> tuple[float, float, float]:
         """As :meth:`shares`, since the run began: the first item counts."""
@@ -101,7 +93,8 @@ class Meter:
         if wall <= 0:
             return 0.0, 1.0, 1.0
         inner = process / thread if thread > 0 and process - thread > 0.001 else 1.0
-        return wall, min(1.0, thread / wall), inner
+        queued = _queued_seconds() - self._queued_origin
+        return wall, min(1.0, thread / max(wall - queued, thread, 1e-9)), inner
 
     @property
     def window_is_empty(self) -> bool:
@@ -112,23 +105,20 @@ class Meter:
         """Begin a fresh window for the shares of CPU time (the first item may be unlike the rest)."""
         self._wall0, self._thread0, self._process0 = clock(), thread_clock(), process_clock()
         self._items0, self._turns0 = self.items, self.turns
-        self._given0, self._lost0 = _switches()
+        self._queued0 = _queued_seconds()
 
     def pause(self) -> None:
         """What follows is not the function's time."""
-        self._paused = (clock(), thread_clock(), process_clock(), *_switches())
+        self._paused = (clock(), thread_clock(), process_clock())
 
     def resume(self) -> None:
         """The function's time again."""
-        wall, thread, process, given, lost = self._paused
-        given_now, lost_now = _switches()
+        wall, thread, process = self._paused
         spent = clock() - wall, thread_clock() - thread, process_clock() - process
         self._wall0 += spent[0]
         self._thread0 += spent[1]
         self._process0 += spent[2]
         self._origin = tuple(map(add, self._origin, spent))
-        self._given0 += given_now - given
-        self._lost0 += lost_now - lost
 
     def add(self, items: int, seconds: float) -> None:
         """One slice of ``items`` took ``seconds``."""
@@ -168,8 +158,8 @@ class Meter:
     def shares(self) -> tuple[float, float, float]:
         """Since the window was opened: wall seconds, share of it computed, inner threads.
 
-        On a busy machine a thread that computes is off its core as well; but who waits gives the core
-        up of its own accord, about once an item."""
+        Time in which the thread was ready and had no core (a busy machine), or had to hand over the
+        GIL to the observer, is left out of the share: the items did not wait then."""
         wall = clock() - self._wall0
         thread = thread_clock() - self._thread0
         process = process_clock() - self._process0
@@ -178,18 +168,11 @@ class Meter:
         # Below 1 ms of CPU time the clocks' own noise would look like parallel work.
         inner = process / thread if thread > 0 and process - thread > 0.001 else 1.0
         share = min(1.0, thread / wall)
-        if share < 0.9 and not self._has_waited(wall - thread):
-            share = 1.0
+        if share < 0.9:
+            held_up = _queued_seconds() - self._queued0
+            held_up += GIL_TURN_SECONDS * (self.turns - self._turns0)
+            share = min(1.0, thread / max(wall - held_up, thread, 1e-9))
         return wall, share, inner
-
-    def _has_waited(self, off_seconds: float) -> bool:
-        """Whether the items themselves were what kept the thread off its core for so long."""
-        given, lost = _switches()
-        turns = self.turns - self._turns0
-        if lost == self._lost0 and off_seconds > turns * GIL_TURN_SECONDS:
-            return True
-        given -= self._given0 + GIL_TURN_SWITCHES * turns
-        return given >= 0.5 * (self.items - self._items0)
 
     def gil_free_share(self) -> float | None:
         """Share of the looks that found the GIL free, one look against it added: a single prompt
@@ -216,12 +199,13 @@ class Meter:
         )
 
 
-def _switches() -> tuple[int, int]:
-    """How often the calling thread has given up its core to wait for something, and lost it."""
-    if _RUSAGE_THREAD is None:
-        return 0, 0
-    usage = resource.getrusage(_RUSAGE_THREAD)
-    return usage.ru_nvcsw, usage.ru_nivcsw
+def _queued_seconds() -> float:
+    """How long the calling thread has been ready to run without a core; 0 where nobody counts."""
+    try:
+        with open("/proc/thread-self/schedstat", "rb", 0) as file:
+            return int(file.read(100).split()[1]) * 1e-9
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 def _is_asleep(thread: int) -> bool:

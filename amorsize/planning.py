@@ -24,8 +24,9 @@ FIRST_THREADS = 128
 As many as the common listen backlog of a server."""
 WAITING_CPU_SHARE = 0.9
 """Below this share of CPU time an item waits enough for more workers than cores to be worth a look."""
-GIL_FREE_SHARE = 0.5
-"""Threads are tried for computing work when at least this share of the looks found the GIL free."""
+GIL_FREE_SHARE = 0.6
+"""Threads are tried for computing work when at least this share of the looks found the GIL free: two
+of two (one is added against them)."""
 INNER_THREADS = 1.3
 """CPU seconds of the process for one of the calling thread above which the function is taken to be
 parallel inside (2 threads of BLAS on 2 cores give 1.6 to 2; noise stays below 1.1)."""
@@ -152,6 +153,8 @@ def _add_threads(
     free = not machine.gil or (profile.gil_free_share or 0.0) >= GIL_FREE_SHARE
     if not waits and not (free and machine.cores > 1):
         return
+    if not free:  # one look that found it free proves nothing
+        profile = replace(profile, gil_free_share=0.0)
     if safety.no_threads:
         at_hand.reasons.append(f"no threads: {safety.no_threads}")
         return

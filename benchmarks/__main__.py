@@ -3,6 +3,7 @@
 python -m benchmarks                   everything: rounds, pairs and the particular lines
 python -m benchmarks --quick           one workload of each kind, under 5 minutes
 python -m benchmarks --pairs 15        only the paired comparison with the loop
+python -m benchmarks --known           amorsize has run each workload before
 python -m benchmarks --special         only the particular lines
 python -m benchmarks --report          only write the report anew
 """
@@ -42,6 +43,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--pairs", type=int, metavar="N", help=f"only pairs; a full run has {PAIRS}"
     )
+    parser.add_argument(
+        "--known", action="store_true", help="amorsize has run each workload before"
+    )
     parser.add_argument("--special", action="store_true", help="only the particular lines")
     parser.add_argument("--report", action="store_true", help="only write the report anew")
     parser.add_argument("--no-peers", action="store_true", help="without the peers")
@@ -66,6 +70,7 @@ def measure_rounds(
     keep = QUICK_KEEP if options.quick else KEEP
     results.rounds = []
     results.mode = ("quick" if options.quick else "whole") + f", {count} rounds"
+    results.mode += ", known plans" if options.known else ""
     results.mode += ", held-out workloads included" if options.held_out else ""
     for number, workload in enumerate(workloads, 1):
         began = time.monotonic()
@@ -135,7 +140,7 @@ def main() -> None:
             raise SystemExit(f"no workload matches {options.only!r}")
         results.environment = stored.environment()
         began = time.monotonic()
-        with bench() as tools:
+        with bench(known=options.known) as tools:
             if not one_part:
                 measure_rounds(tools, workloads, options, results)
             if options.pairs is not None or not (one_part or options.quick):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +29,9 @@ PEER_LIMIT_FACTOR, PEER_LIMIT_SECONDS = 10.0, 3.0
 is generous to it, and is not run again."""
 CHILD_LIMIT_SECONDS = 120.0
 """No loop and no run of amorsize takes so long; whoever does hangs."""
+NOT_PASSED_ON = ("PYTHONDONTWRITEBYTECODE", "AMORSIZE_HISTORY")
+KNOWN_RUNS = 3
+"""Runs that amorsize has behind it of a workload that it knows."""
 MOST_ATTEMPTS = 4 / 3
 """Pairs are tried so many times their number, at most, to replace those during which the host
 changed."""
@@ -67,27 +71,47 @@ class Record:
 class Bench:
     """What the children need: the server's address, a scratch directory for each workload."""
 
-    def __init__(self, scratch: str, server_address: str, prober: Prober) -> None:
+    def __init__(
+        self, scratch: str, server_address: str, prober: Prober, *, known: bool = False
+    ) -> None:
         self.scratch, self.prober = scratch, prober
         self.server_address = server_address
+        self.known = known
+        """Whether amorsize has run each workload before (else each run finds no history at all)."""
+        self._prepared: set[str] = set()
+
+    def state(self, workload: Workload) -> str:
+        """The directory that amorsize's history lives in; the workload has run there if it should."""
+        state = os.path.join(self.scratch, "state", workload.name.replace("/", "-"))
+        if not self.known:
+            shutil.rmtree(state, ignore_errors=True)
+        elif workload.name not in self._prepared:
+            self._prepared.add(workload.name)
+            for _ in range(KNOWN_RUNS):
+                self.run(workload, "amorsize")
+        os.makedirs(state, exist_ok=True)
+        return state
 
     def environment(self, workload: Workload) -> dict[str, str]:
         folder = os.path.join(self.scratch, workload.name.replace("/", "-"))
         os.makedirs(folder, exist_ok=True)
         # Installed packages come compiled, whatever this shell says of compiling.
-        outside = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        outside = {k: v for k, v in os.environ.items() if k not in NOT_PASSED_ON}
         return {**outside, SCRATCH: folder, "BENCHMARK_SERVER": self.server_address}
 
     def run(
         self, workload: Workload, contender: str, limit_seconds: float = CHILD_LIMIT_SECONDS
     ) -> Sample:
         """One measurement in a fresh interpreter. Everything the child leaves behind is ended."""
-        began = time.perf_counter()
         command = [sys.executable, "-m", "benchmarks._child", "run", workload.name, contender]
+        environment = self.environment(workload)
+        if contender == "amorsize":
+            environment["XDG_STATE_HOME"] = self.state(workload)
+        began = time.perf_counter()
         with subprocess.Popen(
             command,
             cwd=ROOT,
-            env=self.environment(workload),
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -157,7 +181,7 @@ def _end_group(group: int) -> None:
 
 
 @contextlib.contextmanager
-def bench() -> Iterator[Bench]:
+def bench(*, known: bool = False) -> Iterator[Bench]:
     """Server, probers and scratch directory, for the time of a benchmark."""
     server = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.server"],
@@ -171,7 +195,7 @@ def bench() -> Iterator[Bench]:
     prober = Prober()
     try:
         with tempfile.TemporaryDirectory(prefix="benchmark-") as scratch:
-            yield Bench(scratch, address, prober)
+            yield Bench(scratch, address, prober, known=known)
     finally:
         prober.close()
         server.communicate()
