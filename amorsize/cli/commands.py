@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "run": "run a function over items",
     "plan": "decide, and say why",
+    "history": "what has been learned",
     "doctor": "what this machine offers",
     "completion": "for your shell",
 }

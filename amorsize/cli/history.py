@@ -1,0 +1,149 @@
+"""``amorsize history``: what has been learned, moved, checked, tuned and forgotten."""
+
+from __future__ import annotations
+
+import sys
+
+from amorsize.cli.ending import OK, USAGE, Stop
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any
+
+    from amorsize.history.contract import History
+
+TEXT = """\
+Look at the history that runs learn from, check it, move it to another machine, or clear it.
+"""
+EPILOG = """\
+actions:
+  stats            what it holds (this is what happens without an action)
+  check            whether everything in it is sound; exit code 2 if not
+  export [FILE]    write it as JSON lines, to standard output without a FILE
+  import FILE...   add what was exported, here or elsewhere; bad lines are named and left out
+  tune             choose the predictor's parameters by cross-validation (needs some hundred runs)
+  clear            forget everything
+
+"""
+ACTIONS = ("stats", "check", "export", "import", "tune", "clear")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the words that this command takes."""
+    parser.add_argument("action", nargs="?", choices=ACTIONS, default="stats", help="see below")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="for export (one) and import")
+    parser.add_argument(
+        "--history", default="default", metavar="PLACE", help="path or URL instead of the default"
+    )
+    parser.add_argument("--json", action="store_true", help="print stats and check as JSON")
+    parser.add_argument("--yes", action="store_true", help="clear without asking")
+
+
+def run(options: argparse.Namespace) -> int:
+    """``amorsize history``."""
+    from amorsize.history import HistoryError, open_history
+    from amorsize.learning import resolve
+
+    if options.files and options.action not in ("export", "import"):
+        raise Stop(USAGE, f"history {options.action} takes no FILE")
+    location = resolve(options.history)
+    if location is None:
+        raise Stop(USAGE, "AMORSIZE_HISTORY=off: there is no history; name one by --history")
+    try:
+        with open_history(location) as history:
+            code: int = globals()[f"_{options.action}"](history, options)
+            return code
+    except HistoryError as error:
+        raise Stop(USAGE, str(error)) from None
+
+
+def _stats(history: History, options: argparse.Namespace) -> int:
+    from dataclasses import asdict
+    from time import localtime, strftime
+
+    told: dict[str, Any] = asdict(history.stats())  # type: ignore[call-overload,unused-ignore]
+    if options.json:
+        from json import dumps
+
+        print(dumps(told, indent=2))
+        return OK
+    for name in ("oldest", "newest"):
+        if told[name] is not None:
+            told[name] = strftime("%Y-%m-%d %H:%M", localtime(told[name]))
+    told["size_bytes"] = f"{told['size_bytes'] / 2**20:.2f} MiB"
+    for name, value in told.items():
+        shown = "none" if value is None else value
+        print(f"{name.removesuffix('_bytes').replace('_', ' '):10} {shown}")
+    return OK
+
+
+def _check(history: History, options: argparse.Namespace) -> int:
+    problems = history.check()
+    if options.json:
+        from json import dumps
+
+        print(dumps({"location": history.location, "problems": problems}, indent=2))
+    else:
+        for problem in problems:
+            print(problem)
+        if not problems:
+            print(f"{history.location}: sound, {history.stats().rows} runs")
+    return USAGE if problems else OK
+
+
+def _export(history: History, options: argparse.Namespace) -> int:
+    if len(options.files) > 1:
+        raise Stop(USAGE, "history export takes one FILE")
+    if not options.files or options.files[0] == "-":
+        history.export_lines(sys.stdout)
+        return OK
+    try:
+        with open(options.files[0], "x", encoding="utf-8") as file:
+            count = history.export_lines(file)
+    except OSError as error:
+        raise Stop(USAGE, f"{options.files[0]}: {error.strerror}") from None
+    print(
+        f"{count} runs written to {options.files[0]}; it holds the history's key: keep it private"
+    )
+    return OK
+
+
+def _import(history: History, options: argparse.Namespace) -> int:
+    from amorsize.observations import MalformedObservation
+
+    if not options.files:
+        raise Stop(USAGE, "history import needs a FILE that `amorsize history export` wrote")
+    for name in options.files:
+        try:
+            with open(name, encoding="utf-8", errors="replace") as file:
+                result = history.import_lines(file)
+        except OSError as error:
+            raise Stop(USAGE, f"{name}: {error.strerror}") from None
+        except MalformedObservation as error:
+            raise Stop(USAGE, f"{name}: {error}") from None
+        print(f"{name}: {result.added} added, {result.known} known, {result.rejected} rejected")
+        for line, reason in result.reasons:
+            print(f"  line {line}: {reason}")
+    return OK
+
+
+def _tune(history: History, options: argparse.Namespace) -> int:
+    found = history.tune()
+    for backend, parameters in found.items():
+        print(f"{backend}: k = {parameters['n_neighbors']}, {parameters['weights']} weights")
+    if not found:
+        print("nothing to tune yet: each backend needs 20 runs of 3 functions")
+    return OK
+
+
+def _clear(history: History, options: argparse.Namespace) -> int:
+    rows = history.stats().rows
+    if not options.yes:
+        if not sys.stdin.isatty():
+            raise Stop(USAGE, "history clear asks first; say --yes where nobody can answer")
+        if input(f"forget {rows} runs in {history.location}? [y/N] ").lower() not in ("y", "yes"):
+            print("nothing was changed")
+            return OK
+    print(f"{history.clear()} runs forgotten")
+    return OK

@@ -1,0 +1,98 @@
+"""``amorsize history``, run as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from amorsize.history import open_history
+from amorsize.testing.history_contract import observation
+from amorsize.values import replace
+
+pytestmark = pytest.mark.timeout(60)
+
+
+def call(*words: str, history: Path | str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "amorsize", "history", *words],
+        env={**os.environ, "AMORSIZE_HISTORY": str(history)},
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    path = tmp_path / "h.sqlite"
+    with open_history(path) as history:
+        history.add([replace(observation(i), id=f"{i:032x}") for i in range(5)])
+    return path
+
+
+def test_stats_and_check(place: Path) -> None:
+    done = call(history=place)
+    assert done.returncode == 0
+    assert "rows       5" in done.stdout
+    told = json.loads(call("stats", "--json", history=place).stdout)
+    assert told["rows"] == 5
+    assert told["functions"] == 1
+    assert call("check", history=place).stdout.strip() == f"{place}: sound, 5 runs"
+    assert json.loads(call("check", "--json", history=place).stdout)["problems"] == []
+
+
+def test_check_finds_what_is_wrong(place: Path) -> None:
+    import sqlite3
+
+    with sqlite3.connect(place) as connection:
+        connection.execute("UPDATE observations SET numbers = x'00' WHERE seq = 2")
+    connection.close()
+    done = call("check", history=place)
+    assert done.returncode == 2
+    assert "1 bytes of numbers" in done.stdout
+
+
+def test_export_and_import(place: Path, tmp_path: Path) -> None:
+    lines = tmp_path / "runs.jsonl"
+    assert "5 runs written" in call("export", str(lines), history=place).stdout
+    again = call("export", str(lines), history=place)
+    assert again.returncode == 2, "an existing file is not overwritten"
+    assert call("export", history=place).stdout == lines.read_text()
+    lines.write_text(lines.read_text() + '{"broken": 1}\n')
+    other = tmp_path / "other.sqlite"
+    done = call("import", str(lines), history=other)
+    assert "5 added, 0 known, 1 rejected" in done.stdout
+    assert "line 7:" in done.stdout
+    assert "0 added, 5 known" in call("import", str(lines), history=other).stdout
+    with open_history(other) as there, open_history(place) as here:
+        assert list(there.read()) == list(here.read())
+        assert there.key == here.key
+
+
+def test_clear_asks(place: Path) -> None:
+    refused = call("clear", history=place, typed="y\n")
+    assert refused.returncode == 2
+    assert "--yes" in refused.stderr
+    assert "5 runs forgotten" in call("clear", "--yes", history=place).stdout
+    assert "rows       0" in call(history=place).stdout
+
+
+def test_wrong_words(place: Path, tmp_path: Path) -> None:
+    assert call("import", history=place).returncode == 2
+    assert call("stats", "x", history=place).returncode == 2
+    assert "AMORSIZE_HISTORY=off" in call(history="off").stderr
+    missing = call("import", str(tmp_path / "none"), history=place)
+    assert missing.returncode == 2
+    assert "No such file" in missing.stderr
+    (tmp_path / "garbage").write_text("hello\n")
+    assert "not JSON" in call("import", str(tmp_path / "garbage"), history=place).stderr
+    newer = tmp_path / "directory"
+    newer.mkdir()
+    assert call(history=newer).returncode == 2
