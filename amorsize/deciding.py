@@ -40,6 +40,8 @@ several machines at 1.5 to 3 ms); below, nothing is looked up."""
 ASK_GAIN_SECONDS = 0.02
 """The history is asked when at least this could be gained: asking costs 2 ms in a new process, and
 0.3 ms later (benchmarks/learning.py)."""
+EXPLORE_OF_256 = 32
+"""One run in eight of a known function may try something new; the last run's id draws the lot."""
 GIL_ANSWER_SECONDS = 0.008
 """Computing work waits so long for the observer's first look at the GIL (it comes after 5 ms)."""
 INNER_WINDOW_SECONDS = 0.01
@@ -200,7 +202,7 @@ class Decider:
         residual = None
         if left * profile.item_seconds > ASK_GAIN_SECONDS and self.learner is not None:
             residual = self.learner.residual(self.runs, profile, self.machine, left)
-        return planning.choose(
+        choice = planning.choose(
             profile,
             self.machine,
             left,
@@ -211,6 +213,9 @@ class Decider:
             indexed=self.supply.indexed or self.supply.snapshot,
             residual=residual,
         )
+        if self.runs and self.options.explore and int(self.runs[0].id[-2:], 16) < EXPLORE_OF_256:
+            choice = planning.explore(choice, [run.config for run in self.runs])
+        return choice
 
     def model_seconds(self, config: Config, profile: Profile, items: int) -> float:
         """What the cost model alone says of a configuration."""

@@ -299,8 +299,9 @@ class KNNRegressor:
     ) -> KNNRegressor:
         """Choose metric, k and kernel on left-out groups, keep them as parameters, and fit.
 
-        The metric starts at `scale`, or at one over each feature's standard deviation, and changes
-        only if a learned one predicts unseen groups better. Seconds on thousands of rows.
+        The metric starts at `scale`, or at one over each feature's standard deviation (0 where a
+        feature never varied: nothing is known of it), and changes only if a learned one predicts
+        unseen groups better. Seconds on thousands of rows.
 
         Returns
         -------
@@ -313,7 +314,8 @@ class KNNRegressor:
         if self.scale is None:
             share = self.mass_ / self.mass_.sum()
             deviation = np.sqrt(share @ (self.X_ - share @ self.X_) ** 2)
-            start = 1.0 / np.where(deviation > 0, deviation, 1.0)
+            varies = np.ptp(self.X_, axis=0) > 0  # rounding gives constants a deviation, too
+            start = np.where(varies, 1.0 / np.where(varies, deviation, 1.0), 0.0)
         factors, (error, self.n_neighbors, self.weights) = ml_tuning.choose(self._samples, start)
         self.scale = factors.tolist()
         self.fit(X, y, sample_weight, groups, y_spread)

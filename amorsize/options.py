@@ -34,6 +34,9 @@ class Options:
     history: Any = "default"
     """"default", a path or URL, a History, or None."""
 
+    explore: bool = True
+    """Whether a known function may try, now and then, what it never ran in (see Settings)."""
+
     def limits(self, nested: bool) -> Limits:
         """What planning needs to know."""
         return Limits(

@@ -12,7 +12,7 @@ from amorsize.values import dataclass, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     Residual = Callable[[Config], tuple[float, float] | None]
 
@@ -32,6 +32,8 @@ INNER_THREADS = 1.3
 parallel inside (2 threads of BLAS on 2 cores give 1.6 to 2; noise stays below 1.1)."""
 SURE_SPREAD = 0.25
 """Spread of log seconds below which experience is trusted without the margin of START_FACTOR."""
+EXPLORE_SHARE = 0.05
+"""What an untried configuration may be predicted to cost more than the best."""
 LARGE_RESULT_BYTES = 1 << 18
 """A quarter of the room in a worker's socket (backends/wire.py)."""
 SAME_SHARE = 0.05
@@ -126,6 +128,31 @@ def choose(
         at_hand.reasons.append(_why(best, serial, profile))
     others = tuple(prediction for prediction, _, _ in at_hand.found)
     return Choice(best, (serial, *others), tuple(at_hand.reasons), caller, serial.seconds)
+
+
+def explore(choice: Choice, tried: Collection[Config]) -> Choice:
+    """The best candidate that no run has tried, if it promises to cost hardly more; else the choice.
+
+    A model that is wrong about a configuration is never found out by runs that avoid it."""
+    most = (1 + EXPLORE_SHARE) * choice.prediction.seconds
+    known = {(one.backend, one.n_jobs, one.threads_per_job) for one in tried}
+    fresh = [
+        one
+        for one in choice.candidates
+        if one.seconds <= most
+        and one.config.backend != "serial"
+        and (one.config.backend, one.config.n_jobs, one.config.threads_per_job) not in known
+    ]
+    if not fresh:
+        return choice
+    best = min(fresh, key=lambda one: one.seconds)
+    reason = f"{describe(best.config)}: promises nearly as much and was never tried"
+    return replace(
+        choice,
+        prediction=best,
+        reasons=(*choice.reasons, reason),
+        caller_computes=choice.caller_computes and best.config.threads_per_job == 1,
+    )
 
 
 def _experienced(prediction: Prediction, residual: Residual | None) -> Prediction:

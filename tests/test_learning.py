@@ -473,6 +473,24 @@ def test_no_experience_changes_nothing() -> None:
     assert choose(lambda config: None) == choose(None)
 
 
+def test_an_untried_configuration_is_explored_only_where_it_promises_enough() -> None:
+    choice = choose(None)
+    known = [one.config for one in choice.candidates]
+    assert planning.explore(choice, known) is choice
+    best = choice.config
+    others = [one for one in known if one != best]
+    near = planning.explore(choice, [best])
+    assert near.prediction.seconds <= 1.05 * choice.prediction.seconds
+    assert planning.explore(choice, others).config == best
+
+
+def test_a_tuner_has_a_history_of_its_own() -> None:
+    history = MemoryHistory()
+    tuner = amorsize.Tuner(amorsize.Settings(explore=False), history=history)
+    tuner.execute(wait, [0.006] * 60)
+    assert tuner.optimize(wait, [0.006] * 60).source == "history"
+
+
 def synthetic(count: int = 200) -> MemoryHistory:
     """Threads are exp(0.7) slower than modelled for long items, right for short ones."""
     history = MemoryHistory()
