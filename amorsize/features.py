@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from math import log
 
-from amorsize.observations import NUMBERS, TEXTS
-from amorsize.predictors import LARGEST_RESIDUAL
+from amorsize.observations import LARGEST_RESIDUAL, NUMBERS, TEXTS
 from amorsize.values import dataclass
 
 TYPE_CHECKING = False

@@ -22,6 +22,8 @@ else:
 
 LINE_BYTES = 16_384
 """Longest line taken in, ten times what a record needs."""
+LARGEST_RESIDUAL = 3.0
+"""Residuals beyond this (20 times) are cut: one run of a machine that slept must not move much."""
 LARGEST = 2.0**53
 """Whole numbers up to here are exact as doubles; nothing that is counted here comes close."""
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from math import exp, log
 
+from amorsize.observations import LARGEST_RESIDUAL
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
 
     Residual = Callable[[Config], tuple[float, float] | None]
 
-LARGEST_RESIDUAL = 3.0
-"""Residuals beyond this (20 times) are cut: one run of a machine that slept must not move much."""
 HALVED_BY_RUNS = 4.0
 """Of a function's own runs each one further back counts so much less that the fourth counts half."""
 RUN_SPREAD = 0.1
