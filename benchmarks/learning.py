@@ -5,13 +5,14 @@ python -m benchmarks.learning judge       leave one workload out: errors, regret
 python -m benchmarks.learning moved       what a history of a simulated machine is worth on another
 python -m benchmarks.learning cost        what asking, predicting and recording cost
 
-``collect`` writes ``results/runs.jsonl``; the others read it. The workload that is judged is never
+``collect`` writes ``results/runs.jsonl.gz`` (one of them is committed); the others read it. The workload that is judged is never
 among those that the predictor has seen.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import hashlib
 import json
 import math
@@ -40,7 +41,7 @@ from benchmarks.workloads import BY_NAME, WORKLOADS
 if TYPE_CHECKING:
     from amorsize.predictors import Residual
 
-RUNS = ROOT / "benchmarks" / "results" / "runs.jsonl"
+RUNS = ROOT / "benchmarks" / "results" / "runs.jsonl.gz"
 THREADS = (2, 4, 8, 16, 32, 64)
 REPETITIONS = 3
 """Runs of a configuration; each is an observation."""
@@ -95,7 +96,7 @@ def time_one(name: str, backend: str, jobs: int) -> None:
 def collect() -> None:
     """Every workload in every configuration."""
     RUNS.parent.mkdir(exist_ok=True)
-    with bench() as tools, open(RUNS, "w", encoding="utf-8") as file:
+    with bench() as tools, gzip.open(RUNS, "wt", encoding="utf-8") as file:
         for number, workload in enumerate(WORKLOADS, 1):
             environment = tools.environment(workload)
             seen = _child(environment, "profile", workload.name)
@@ -199,7 +200,7 @@ def cases() -> list[Case]:
     if not RUNS.exists():
         raise SystemExit("nothing was collected yet: python -m benchmarks.learning collect")
     groups: dict[str, list[Observation]] = {}
-    for line in RUNS.read_text(encoding="utf-8").splitlines():
+    for line in gzip.decompress(RUNS.read_bytes()).decode().splitlines():
         one = from_line(line)
         groups.setdefault(one.fingerprint, []).append(one)
     return [Case(rows) for rows in groups.values()]
@@ -217,16 +218,28 @@ def judge() -> None:
     print(f"{len(everything)} workloads, {sum(len(case.rows) for case in everything)} runs")
     print("parameters tuned on each set of training workloads, without the one that is judged")
     error_model, error_learned, regret_model, regret_learned = [], [], [], []
+    by_kind: list[tuple[list[float], list[float], list[str]]] = []
     for case in everything:
         others = [other for other in everything if other is not case]
         table = history_of(others).table()
         predictor = Predictor(table, Predictor.tune(table))
         residual = predictor.residual(case.profile, case.machine, case.items)
         before, after = case.predictions(None), case.predictions(residual)
+        by_kind.append((case.errors(before), case.errors(after), [c.backend for c in case.seconds]))
         error_model += case.errors(before)
         error_learned += case.errors(after)
         regret_model.append(case.regret(before))
         regret_learned.append(case.regret(after))
+    for backend in ("serial", "threads", "fork"):
+        pairs = [
+            (before[i], after[i])
+            for before, after, kinds in by_kind
+            for i, kind in enumerate(kinds)
+            if kind == backend
+        ]
+        print(
+            f"  {backend}: {median(p[0] for p in pairs):.3f} -> {median(p[1] for p in pairs):.3f}"
+        )
     below = 1 - median(error_learned) / median(error_model)
     print(
         f"median |log error|: model {median(error_model):.3f}, learned {median(error_learned):.3f}"
