@@ -5,8 +5,8 @@ python -m benchmarks.learning judge       leave one workload out: errors, regret
 python -m benchmarks.learning moved       what a history of a simulated machine is worth on another
 python -m benchmarks.learning cost        what asking, predicting and recording cost
 
-``collect`` writes ``results/runs.jsonl.gz`` (one of them is committed); the others read it. The workload that is judged is never
-among those that the predictor has seen.
+``collect`` writes ``results/runs.jsonl.gz`` (one is committed); the others read it. The workload that is
+judged is never among those that the predictor has seen.
 """
 
 from __future__ import annotations
