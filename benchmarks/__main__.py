@@ -23,9 +23,9 @@ from benchmarks.measure import ROOT, Bench, bench
 from benchmarks.workloads import WORKLOADS, Workload
 
 PAIRS = 15
-REPETITIONS, KEEP = 6, 8
+REPETITIONS, KEEP = 5, 4
 """Rounds, and configurations of the grid that reach them."""
-QUICK_REPETITIONS, QUICK_KEEP = 3, 4
+QUICK_REPETITIONS = 3
 
 
 def arguments() -> argparse.Namespace:
@@ -48,7 +48,11 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--special", action="store_true", help="only the particular lines")
     parser.add_argument("--report", action="store_true", help="only write the report anew")
-    parser.add_argument("--no-peers", action="store_true", help="without the peers")
+    parser.add_argument(
+        "--no-peers",
+        action="store_true",
+        help="without the peers (they run one workload of each kind)",
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results", metavar="DIR")
     return parser.parse_args()
 
@@ -67,15 +71,14 @@ def measure_rounds(
     tools: Bench, workloads: list[Workload], options: argparse.Namespace, results: stored.Results
 ) -> None:
     count = options.reps or (QUICK_REPETITIONS if options.quick else REPETITIONS)
-    keep = QUICK_KEEP if options.quick else KEEP
     results.rounds = []
     results.mode = ("quick" if options.quick else "whole") + f", {count} rounds"
     results.mode += ", known plans" if options.known else ""
     results.mode += ", held-out workloads included" if options.held_out else ""
     for number, workload in enumerate(workloads, 1):
         began = time.monotonic()
-        finalists = promising(tools, workload, keep, thorough=not options.quick)
-        peers = [] if options.no_peers else list(PEERS)
+        finalists = promising(tools, workload, KEEP, thorough=not options.quick)
+        peers = list(PEERS) if workload.quick and not options.no_peers else []
         record = tools.rounds(workload, ["loop", "amorsize", *finalists, *peers], count)
         results.rounds.append(record)
         results.save(options.out)
