@@ -148,8 +148,10 @@ class Alone:
                 observer.on_brief = None
             if self.progress.active:
                 self.progress.update(done)
+            self.meter.pause()
             if self.is_decided(before == 0, took):
                 return False
+            self.meter.resume()
             if ended or not piece or not before:
                 piece, seconds = 1, 0.0  # the first item may be unlike all others
             elif not seconds and took < 0.5 * PIECE_SECONDS:
@@ -259,7 +261,6 @@ class Alone:
             meter.pause()
             if value is not SKIPPED:
                 yield value
-            meter.resume()
             if self.taken_over():
                 return
             if self._late:
@@ -270,6 +271,7 @@ class Alone:
                 self.progress.update(self.done)
             if self.is_decided(self.done == 1, seconds):
                 return
+            meter.resume()
             size = 1 if counted else self._next_run(size, seconds)
             if size < 2:
                 continue

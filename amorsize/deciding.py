@@ -55,6 +55,10 @@ KERNEL_BYTE_SECONDS = 7e-10
 (benchmarks/costs.py: 0.7 to 1 ns)."""
 
 
+UNSEEN_WAITS = planning.FIRST_THREADS
+"""Items of unknown number that wait: a thread for each."""
+
+
 class Decider:
     """What one run knows when it decides."""
 
@@ -93,7 +97,9 @@ class Decider:
     ) -> Choice | None:
         """A choice if it is time for one, None to go on for now. Cheap checks first.
 
-        Of a source of unknown length as many items again as were ``done`` are taken to be left.
+        Of a source of unknown length as many items again as were ``done`` are taken to be left; more
+        where they wait, for threads are started a few at a time then, as long as there is something to
+        take.
         ``samples`` are the last results."""
         meter, total = self.meter, self.supply.total
         left = done if total is None else total - done
@@ -104,6 +110,9 @@ class Decider:
         if meter.window_is_empty:  # there is but the first item
             self.seen = meter.overall()
         wall, cpu, inner = self.shares
+        if total is None and cpu < planning.WAITING_CPU_SHARE:
+            left = max(left, UNSEEN_WAITS)
+            serial_seconds = left * meter.item_seconds
         gain = serial_seconds * (1 - 1 / most_cores()) if cpu > 0.5 else serial_seconds
         self.ask(gain, serial_seconds)
         if cpu >= planning.WAITING_CPU_SHARE and not self._knows_the_gil():
@@ -142,10 +151,8 @@ class Decider:
         if not self._asked and gain_seconds > ASK_GAIN_SECONDS:
             self._asked = True
             began = clock()
-            self.meter.pause()  # it is not the function's time
             if self.learner is not None:
                 self.runs = self.learner.recall(self.func, seconds_ahead)
-            self.meter.resume()
             self._asked_seconds = clock() - began
         return bool(self.runs)
 

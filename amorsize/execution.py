@@ -12,6 +12,7 @@ a choice has been made and stops there, with all results kept.
 
 from __future__ import annotations
 
+import math
 import time
 from _thread import get_ident
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
     from typing import Any
 
+    from amorsize.maintenance import Upkeep
     from amorsize.options import Options
     from amorsize.planning import Choice
 
@@ -46,6 +48,8 @@ FIRST_DECISION_SECONDS = 0.0015
 TRUSTED_FIRST_SECONDS = 0.1
 """A first item that took longer decides alone (unless it imported something): a second one in the
 caller would cost up to half of it, a worker started in vain costs 0.003."""
+UPKEEP_SECONDS = 10.0
+"""Runs that have lasted so long may have the history looked after beside them (`maintenance`)."""
 RECORD_LEAST_SECONDS = 0.05
 """Runs with less work teach nothing that would pay: a record costs up to 1 ms, 2 % of this."""
 CONSUMER_SHARE = 0.1
@@ -66,12 +70,15 @@ LONG_ITEM_SECONDS = 0.001
 ones it was the hand-over of the GIL that kept them busy."""
 CROWDED_SECONDS = 0.1
 """What is left of a run that waits until others let go of the cores: as long as OpenBLAS spins."""
+CROWD_ENDS_SECONDS = 0.12
+"""Age of a run from which such threads are taken for the function's own."""
 CROWD_LOOK_SECONDS, CROWD_LOOK_SHARE = 0.01, 1.3
 """Pause between looks at the other threads of the process; a look reads a file of 10 µs for each."""
 CROWD = 8
 """Busy threads that are taken for a crowd, however many cores there are."""
 WAIT_SEEN_THREADS = 8
-"""Threads to begin with behind an item of which only a first wait was seen (they are ramped up)."""
+"""Threads to begin with behind an item of which only a first wait was seen, or where nobody knows how
+many items there are; they are ramped up."""
 LIKE_BEFORE = 2.0
 """An item that has taken less than so many times those before is taken to be like them."""
 ONLY_WAITS_CPU_SHARE = 0.1
@@ -140,6 +147,8 @@ class Engine:
         """Of a stream: ordered, and the user's buffersize."""
         self._window = 0
         self._entered = False
+        self._upkeep: Upkeep | None = None
+        self._upkeep_at = 0.0
 
     # -- the three ways through -----------------------------------------------------------------
 
@@ -236,6 +245,7 @@ class Engine:
         alone, forced = self.alone, self.options.forced
         alone.started = clock() - self._spent
         self._open_phase(0)
+        self._upkeep_at = clock() + UPKEEP_SECONDS
         self._cpu0 = time.process_time() - self._spent_cpu
         if not self.nested and self._owner not in helper.busy_threads:
             self._entered = True
@@ -278,6 +288,8 @@ class Engine:
                 self.deaths += getattr(backend, "deaths", 0)
         finally:
             self._pause()
+            if self._upkeep is not None:
+                self._upkeep.stop()
             done = self.alone.done if self.sink is None else self.sink.done
             self._progress.update(done)
             self._progress.close()
@@ -295,6 +307,19 @@ class Engine:
             work = max(self._spent, done * self.meter.item_seconds)
             if work > RECORD_LEAST_SECONDS and outcome != "abandoned":
                 self._record(self.run)
+
+    def _keep_up(self) -> None:
+        """In a long run: have the history looked after, once."""
+        if self._upkeep is not None or clock() < self._upkeep_at:
+            return
+        self._upkeep_at = math.inf
+        learner, strategy = self.decider.learner, self.options.pruning
+        if learner is None or learner.path is None or strategy is None or self.nested:
+            return
+        from amorsize.maintenance import Upkeep
+
+        self._upkeep = Upkeep(learner.path, strategy)
+        self._upkeep.start()
 
     def _record(self, run: Run) -> None:
         """Leave to the history what the last configuration of this run really cost."""
@@ -327,6 +352,7 @@ class Engine:
     def _is_decided(self, first: bool, seconds: float) -> bool:
         """After a slice: have workers been started (or, measuring, is the choice clear)?"""
         alone, decider = self.alone, self.decider
+        self._keep_up()
         if first and SLICE_SECONDS < seconds < TRUSTED_FIRST_SECONDS:
             # It may have paid for imports and caches: the shares begin with the next item.
             self.meter.open_window()
@@ -343,7 +369,9 @@ class Engine:
         alone.not_before = elapsed * RECONSIDER_FACTOR
         self._choose(choice)
         if choice.config.backend == "serial":
-            if not alone.observer.running and not decider.only_computes:
+            if decider.profile().inner_threads > planning.INNER_THREADS:
+                alone.observer.stop()  # its looks would take cores from the function's own threads
+            elif not alone.observer.running and not decider.only_computes:
                 alone.observer.start()
             return self._measuring and elapsed > MEASURE_SECONDS
         if not self._measuring:
@@ -351,7 +379,8 @@ class Engine:
         return True
 
     def _is_crowded(self, elapsed: float) -> bool:
-        """Do threads that are not ours keep the other cores busy, in a run too short to outlast them?
+        """Do threads that are not ours keep the other cores busy, in a run that is young or too short to
+        outlast them?
 
         OpenBLAS leaves its threads spinning for 0.1 s after its import and after each product: until
         then nothing can be won, and an observer would only take a core from them or from the caller."""
@@ -360,8 +389,9 @@ class Engine:
         supply, meter, observer = self.supply, self.meter, self.alone.observer
         left = (supply.total or 0) - self.alone.done
         others = min(most_cores() - 1, CROWD)
+        seconds = left * meter.item_seconds
         self._crowded = (
-            0 < left * meter.item_seconds < CROWDED_SECONDS
+            0 < seconds < max(CROWDED_SECONDS, (elapsed < CROWD_ENDS_SECONDS) * seconds + 1e-9)
             and others > 0
             and foreign_threads_running(others) >= others
         )
@@ -474,7 +504,8 @@ class Engine:
         if config.backend == "threads":
             share = self.meter.profile().cpu_share
             waits = self.options.forced is not None or share < planning.WAITING_CPU_SHARE
-            self._start_threads(config, waits, item_seconds)
+            first = WAIT_SEEN_THREADS if waits and self.supply.total is None else None
+            self._start_threads(config, waits, item_seconds, first)
         elif config.backend == "serial":
             self.backend = Serial(self.func, self.supply, self._sink, item_seconds)
         else:
@@ -571,6 +602,7 @@ class Engine:
     def _review(self) -> None:
         """Judge threads by what they reach; where that is too little, choose again."""
         backend = self.backend
+        self._keep_up()
         if not isinstance(backend, Threads) or self.options.forced is not None:
             return
         seconds = clock() - self._reviewed_at

@@ -44,6 +44,8 @@ TENTATIVE_SECONDS = 0.0005
 RAMP_SECONDS = 0.0008
 """Between two doublings of threads whose items are known by a first wait only: a wait of 20 ms is used
 for all but 4 ms of it by 64 threads, and an item that begins to compute stops the growth."""
+RAMP_LONGEST_SECONDS = 0.004
+"""Longest pause between two looks whether threads that compute have come to wait."""
 RAMP_LATE_SECONDS = 0.002
 """A wake-up later than this found the GIL held: somebody computes."""
 RAMP_BUSY_SHARE = 0.5
@@ -79,7 +81,8 @@ class Threads:
         self.tentative = not waits
         """Chunks stay short until it is known that threads help."""
         self.stalled = False
-        """The ramp has ended because items compute."""
+        """The ramp has been held up because items compute."""
+        self._pause = RAMP_SECONDS
         self.initializer, self.initargs = initializer, initargs
         self.most = max(most or MAX_THREADS, config.n_jobs)
         self.stopping = False
@@ -109,7 +112,7 @@ class Threads:
         if self.sink.failure is not None:
             return
         if self.ramping:
-            began, patience = clock(), min(patience, RAMP_SECONDS)
+            began, patience = clock(), min(patience, self._pause)
             self.sink.wait(patience)
             self.ramp(clock() - began - patience)
         else:
@@ -138,16 +141,22 @@ class Threads:
         if self.ramping and self._ramp_lock.acquire(blocking=False):
             try:
                 now, cpu = clock(), time.process_time()
-                if now - self._ramped < RAMP_SECONDS:
+                if now - self._ramped < self._pause:
                     return True
                 usual = RAMP_BUSY_SHARE * (now - self._ramped) + RAMP_START_SECONDS * self._added
-                busy = cpu - self._ramped_cpu > usual
-                if busy or late > RAMP_LATE_SECONDS or self.stopping:
-                    self.ramping, self.stalled = False, True
+                busy = cpu - self._ramped_cpu > usual or late > RAMP_LATE_SECONDS
+                self.stalled |= busy
+                if self.stopping or self.supply.exhausted:
+                    self.ramping = False
                     return False
-                self._added = min(self.count, self.config.n_jobs - self.count)
-                self._grow(self._added)
-                self.ramping = self.count < self.config.n_jobs
+                if busy:  # no more for now; they may only begin or end with a computation
+                    self._added = 0
+                    self._pause = min(2 * self._pause, RAMP_LONGEST_SECONDS)
+                else:
+                    self._added = min(self.count, self.config.n_jobs - self.count)
+                    self._pause = RAMP_SECONDS
+                    self._grow(self._added)
+                    self.ramping = self.count < self.config.n_jobs
                 self._ramped, self._ramped_cpu = clock(), time.process_time()
             finally:
                 self._ramp_lock.release()
