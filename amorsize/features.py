@@ -87,7 +87,8 @@ class Arrays:
     """A history as arrays: what the predictor is fitted on.
 
     ``X`` (rows, features); ``y`` (rows,): log of seconds over the model's seconds; ``weight``;
-    ``backend``: a list of names; ``group``: a list of the workloads' hashes."""
+    ``backend``: a list of names; ``group``: a list of the workloads' hashes; ``rows``: their places in
+    the table, for runs that did not end well teach no seconds."""
 
     def __init__(self, table: Table) -> None:
         import numpy as np
@@ -96,7 +97,7 @@ class Arrays:
         column = {name: numbers[:, place] for place, name in enumerate(NUMBERS)}
         done = np.array([outcome == "done" for outcome in table.texts["outcome"]], dtype=bool)
         wall, model = column["wall_seconds"], column["model_seconds"]
-        rows = np.flatnonzero(done & (wall > 0) & (model > 0))
+        self.rows = rows = np.flatnonzero(done & (wall > 0) & (model > 0))
         self.X = np.empty((len(rows), len(FEATURES)))
         for place, feature in enumerate(FEATURES):
             value = column[feature.name][rows]

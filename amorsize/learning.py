@@ -92,7 +92,8 @@ class Learner:
         self._fresh: dict[str, list[Observation]] = {}
         """What this process has recorded itself, newest first."""
         self._predictor: Predictor | None = None
-        path = _sqlite_path(location)
+        self.path = path = _sqlite_path(location)
+        """The file of a SQLite history."""
         if path is not None:
             from amorsize.history.quick import Quick
 

@@ -7,7 +7,6 @@ only if no other row can be as near, by a bound on the rounding. A k-d tree (Sci
 its import is worth thousands of queries.
 """
 
-# ruff: noqa: N803
 from __future__ import annotations
 
 import numpy as np

@@ -6,7 +6,6 @@ forty runs is worth forty runs. Needs NumPy only; scikit-learn may use the estim
 imports it unasked.
 """
 
-# ruff: noqa: N803  (X, as scikit-learn writes it)
 from __future__ import annotations
 
 import sys

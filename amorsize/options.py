@@ -33,9 +33,10 @@ class Options:
     initargs: tuple[Any, ...] = ()
     history: Any = "default"
     """"default", a path or URL, a History, or None."""
-
     explore: bool = True
     """Whether a known function may try, now and then, what it never ran in (see Settings)."""
+    pruning: str | None = "auto"
+    """Strategy of the history's upkeep beside long runs, None for none."""
 
     def limits(self, nested: bool) -> Limits:
         """What planning needs to know."""

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from amorsize.records import Machine, Prediction, Run
 
 
+PRUNING = ("conservative", "auto", "aggressive")
+
+
 @dataclass(frozen=True)
 class Settings:
     """What holds for all calls of a :class:`Tuner`: defaults of the options of a call."""
@@ -29,6 +32,9 @@ class Settings:
     explore: bool = True
     """Whether a function that is known may try, in one run of eight, a configuration it never ran in and
     that is predicted to cost at most 5 % more."""
+    pruning: str | None = "auto"
+    """Strategy by which the history is pruned beside runs of more than 10 s, when it has grown by half or
+    is nearly full: "conservative", "auto", "aggressive"; None never does."""
 
 
 @dataclass(frozen=False)
@@ -52,7 +58,7 @@ class Plan:
     confidence: float
     """0 to 1: how much was seen of the work before the choice."""
     source: str
-    """"model": from the cost model alone."""
+    """"model": from the cost model alone; "history": from earlier runs, too."""
     reasons: tuple[str, ...]
     warnings: tuple[str, ...]
     items_done: int
@@ -122,6 +128,13 @@ class Tuner:
         machine: Machine | None = None,
     ) -> None:
         self.settings = settings or Settings()
+        if self.settings.pruning not in (*PRUNING, None):
+            raise OptionError(
+                "pruning",
+                self.settings.pruning,
+                "must be one of " + ", ".join(map(repr, PRUNING)),
+                "choose one of them, or None for no pruning",
+            )
         if history is not None:
             self.settings = replace(
                 self.settings, options={**self.settings.options, "history": history}
@@ -157,8 +170,9 @@ class Tuner:
         if self.settings.options:
             options = {**self.settings.options, **options}
         checked = make_options(**options)
-        if not self.settings.explore:
-            checked = replace(checked, explore=False)
+        settings = self.settings
+        if (settings.explore, settings.pruning) != (checked.explore, checked.pruning):
+            checked = replace(checked, explore=settings.explore, pruning=settings.pruning)
         _check_call(func, data)
         return Engine(func, data, checked, self._machine)
 
@@ -204,6 +218,9 @@ def _plan(engine: Engine) -> Plan:
         speedup = choice.serial_seconds / seconds if seconds > 0 else 1.0
         reasons = choice.reasons
     traits = TRAITS[config.backend]
+    learned = choice is not None and choice.prediction.source == "history"
+    known = any(run.outcome == "done" for run in engine.decider.runs)
+    source = "history" if learned or known else "model"
     return Plan(
         backend=traits.public,
         n_jobs=config.n_jobs,
@@ -212,7 +229,7 @@ def _plan(engine: Engine) -> Plan:
         estimated_seconds=seconds,
         estimated_speedup=speedup,
         confidence=_confidence(engine, left),
-        source=choice.prediction.source if choice is not None else "model",
+        source=source,
         reasons=reasons,
         warnings=_warnings(engine),
         items_done=done,

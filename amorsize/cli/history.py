@@ -22,11 +22,12 @@ actions:
   check            whether everything in it is sound; exit code 2 if not
   export [FILE]    write it as JSON lines, to standard output without a FILE
   import FILE...   add what was exported, here or elsewhere; bad lines are named and left out
+  prune            keep few runs that predict as well, within a checked bound
   tune             choose the predictor's parameters by cross-validation (needs some hundred runs)
   clear            forget everything
 
 """
-ACTIONS = ("stats", "check", "export", "import", "tune", "clear")
+ACTIONS = ("stats", "check", "export", "import", "prune", "tune", "clear")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +37,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--history", default="default", metavar="PLACE", help="path or URL instead of the default"
     )
-    parser.add_argument("--json", action="store_true", help="print stats and check as JSON")
+    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+    prune = parser.add_argument_group("prune")
+    prune.add_argument(
+        "--strategy",
+        choices=("conservative", "auto", "aggressive"),
+        default="auto",
+        help="error at most 2, 5 or 10 %% higher (default: auto)",
+    )
+    prune.add_argument(
+        "--tolerance", type=float, metavar="SHARE", help="error at most this share higher: 0.03"
+    )
+    prune.add_argument("--dry-run", action="store_true", help="change nothing")
+    prune.add_argument(
+        "--archive", metavar="FILE", help="append the runs that go to FILE, as JSON lines"
+    )
     parser.add_argument("--yes", action="store_true", help="clear without asking")
 
 
@@ -75,6 +90,45 @@ def _stats(history: History, options: argparse.Namespace) -> int:
     for name, value in told.items():
         shown = "none" if value is None else value
         print(f"{name.removesuffix('_bytes').replace('_', ' '):10} {shown}")
+    return OK
+
+
+def _prune(history: History, options: argparse.Namespace) -> int:
+    from amorsize.ml_pruning import prune_training_data
+
+    bar = None
+    if sys.stderr.isatty() and not options.json:
+        from tqdm import tqdm
+
+        bar = tqdm(total=1, unit="part", leave=False, file=sys.stderr)
+
+    def tell(done: int, total: int, what: str) -> None:
+        if bar is not None:
+            bar.total, bar.n = total, done
+            bar.set_description(what)
+
+    try:
+        result = prune_training_data(
+            history,
+            options.strategy,
+            tolerance=options.tolerance,
+            dry_run=options.dry_run,
+            archive=options.archive,
+            progress=tell,
+        )
+    except (ValueError, RuntimeError) as error:
+        raise Stop(USAGE, str(error)) from None
+    except OSError as error:
+        raise Stop(USAGE, f"{options.archive}: {error.strerror}") from None
+    finally:
+        if bar is not None:
+            bar.close()
+    if options.json:
+        from json import dumps
+
+        print(dumps(result.to_dict(), indent=2))
+    else:
+        print(result)
     return OK
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "History",
+    "HistoryChanged",
     "HistoryCorrupt",
     "HistoryError",
     "HistoryNewer",
@@ -47,6 +48,10 @@ class HistoryError(AmorsizeError):
 
 class HistoryUnavailable(HistoryError):
     """The history cannot be used now: locked for long, read-only, disk full, no such folder."""
+
+
+class HistoryChanged(HistoryError):
+    """Somebody else has removed rows that were to be replaced; nothing was changed."""
 
 
 class HistoryCorrupt(HistoryError):

@@ -105,9 +105,16 @@ class History(ABC):
 
     @abstractmethod
     def replace(
-        self, remove: Iterable[str], observations: Iterable[Observation]
+        self,
+        remove: Iterable[str],
+        observations: Iterable[Observation],
+        *,
+        strict: bool = False,
     ) -> tuple[int, int]:
-        """Remove by id and add, in one transaction; how many went and came."""
+        """Remove by id and add, in one transaction; how many went and came.
+
+        An observation whose id is removed in the same call takes the place of the old one. With
+        ``strict`` nothing is changed and HistoryChanged is raised if one of the ids is not there."""
 
     @abstractmethod
     def clear(self, fingerprint: str | None = None) -> int:

@@ -6,6 +6,7 @@ import os
 from _thread import allocate_lock
 from itertools import islice
 
+from amorsize.history import HistoryChanged
 from amorsize.history.contract import KEY_BYTES, MAX_ROWS, History, Table, new_id
 from amorsize.observations import ROW_BYTES, TEXTS, MalformedObservation, pack, texts, validate
 from amorsize.values import replace
@@ -57,15 +58,26 @@ class MemoryHistory(History):
         return Table(b"".join([pack(row) for row in rows]), columns)
 
     def replace(
-        self, remove: Iterable[str], observations: Iterable[Observation]
+        self,
+        remove: Iterable[str],
+        observations: Iterable[Observation],
+        *,
+        strict: bool = False,
     ) -> tuple[int, int]:
         fresh = [validate(one if one.id else replace(one, id=new_id())) for one in observations]
+        ids = set(remove)
         with self._lock:
-            gone = sum([self._rows.pop(id, None) is not None for id in set(remove)])
+            gone = len(ids & self._rows.keys())
+            if strict and gone < len(ids):
+                raise HistoryChanged(f"{len(ids) - gone} of the rows to be removed are gone")
+            renewed = {one.id: one for one in fresh if one.id in ids and one.id in self._rows}
+            self._rows.update(renewed)  # in the place of the old ones
+            for id in ids - renewed.keys():
+                self._rows.pop(id, None)
             before = len(self._rows)
             for one in fresh:
                 self._rows.setdefault(one.id, one)
-            came = len(self._rows) - before
+            came = len(self._rows) - before + len(renewed)
             for id in list(islice(self._rows, max(0, len(self._rows) - self.max_rows))):
                 del self._rows[id]
         return gone, came

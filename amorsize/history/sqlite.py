@@ -19,6 +19,7 @@ from _thread import allocate_lock
 from contextlib import contextmanager
 
 from amorsize.history import (
+    HistoryChanged,
     HistoryCorrupt,
     HistoryError,
     HistoryNewer,
@@ -79,6 +80,10 @@ _SELECT = f"SELECT numbers, {_NAMES} FROM observations"
 _INSERT = (
     f"INSERT OR IGNORE INTO observations (numbers, time, {_NAMES}) "
     f"VALUES (?, ?, {', '.join('?' * len(TEXTS))})"
+)
+_UPDATE = (
+    "UPDATE OR IGNORE observations SET numbers = ?, time = ?, "
+    f"{', '.join(f'{name.replace(chr(46), chr(95))} = ?' for name in TEXTS)} WHERE id = ?"
 )
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _WAITING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -141,29 +146,49 @@ class SqliteHistory(History):
         return self.replace((), observations)[1]
 
     def replace(
-        self, remove: Iterable[str], observations: Iterable[Observation]
+        self,
+        remove: Iterable[str],
+        observations: Iterable[Observation],
+        *,
+        strict: bool = False,
     ) -> tuple[int, int]:
         fresh = [validate(one if one.id else replace(one, id=new_id())) for one in observations]
-        ids = list(remove)
+        ids = list(dict.fromkeys(remove))
         if not fresh and not ids:
             return 0, 0
-        changed = self._run(lambda connection: self._exchange(connection, ids, fresh))
-        if len(fresh) == 1:
+        changed = self._run(lambda connection: self._exchange(connection, ids, fresh, strict))
+        if len(fresh) == 1 and not ids:
             self._quick.remember(fresh[0])
         return changed
 
     def _exchange(
-        self, connection: sqlite3.Connection, remove: list[str], fresh: list[Observation]
+        self,
+        connection: sqlite3.Connection,
+        remove: list[str],
+        fresh: list[Observation],
+        strict: bool = False,
     ) -> tuple[int, int]:
         """Remove and add in one transaction, and keep the bound."""
+        ids = set(remove)
+        renewed = {one.id: one for one in fresh if one.id in ids}
         with self._transaction(connection):
             start = connection.total_changes
             connection.executemany(
-                "DELETE FROM observations WHERE id = ?", [(id,) for id in remove]
+                _UPDATE,
+                [(pack(one), one.time, *texts(one), one.id) for one in renewed.values()],
+            )
+            in_place = connection.total_changes - start
+            connection.executemany(
+                "DELETE FROM observations WHERE id = ?",
+                [(id,) for id in remove if id not in renewed],
             )
             gone = connection.total_changes - start
+            if strict and gone < len(ids):
+                raise HistoryChanged(
+                    f"{self.location}: {len(ids) - gone} of the rows to be removed are gone"
+                )
             connection.executemany(_INSERT, [(pack(one), one.time, *texts(one)) for one in fresh])
-            came = connection.total_changes - start - gone
+            came = connection.total_changes - start - gone + in_place
             held = _count(connection) + came - gone
             if held > self.max_rows:
                 oldest = "SELECT seq FROM observations ORDER BY seq LIMIT ?"
@@ -173,7 +198,7 @@ class SqliteHistory(History):
                 held = self.max_rows
             connection.execute("UPDATE meta SET value = ? WHERE name = 'rows'", (held,))
         if gone or held == self.max_rows:
-            _shrink(connection, VACUUM_STEP)
+            _shrink(connection, None if len(remove) > VACUUM_STEP else VACUUM_STEP)
         return gone, came
 
     def recent(self, fingerprint: str, limit: int = 32) -> list[Observation]:

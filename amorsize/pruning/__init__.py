@@ -1,0 +1,1 @@
+"""The parts behind `amorsize.ml_pruning`; arrays only, NumPy only."""

@@ -1,0 +1,333 @@
+"""The checked bound: how few prototypes predict rows that nobody has seen as well as all rows do.
+
+splits --> a reducer for each training part --> up a ladder of kept fractions, each judged by the
+deployed predictor on the rows left out, overall and in each region --> the least that holds, judged
+once more on rows that the ladder never saw
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from amorsize.pruning.samples import places
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from dataclasses import dataclass
+
+    from amorsize.ml_neighbors import Floats, Ints
+    from amorsize.pruning.reduction import Reducer
+    from amorsize.pruning.samples import Kernel, Prototypes
+
+    Predict = Callable[[Floats], Floats]
+else:
+    from amorsize.values import dataclass
+
+CONFIDENT = 1.645
+"""Standard errors to a one-sided 95 % limit."""
+CERTIFIABLE_ROWS = 500
+"""Fewer rows are judged by the point estimate, and the result is called not certified."""
+STEP = 2.0
+"""Each rung keeps so many times what the one below keeps; the last step is refined FINE_STEPS times."""
+FINE_STEPS = 2
+MOST_FRACTION = 0.9
+"""Keeping more than this is not worth a change."""
+HOPELESS = 3.0
+"""A rung whose error has grown by so many times the tolerance is not repaired region by region."""
+REGION_FACTOR = 2.0
+"""A region may lose so many times the tolerance."""
+SPARED_SHARE = 0.012
+"""Rows of small regions that stay whatever else goes: see `spared`."""
+SMALL_REGION = 40
+"""A region of so few rows that fails is kept whole: prototypes of two or three of its rows would average
+less noise than its rows do, and one was not enough."""
+VARIANCE_ROWS = 10.0
+"""Rows that the variance common to all regions counts as in each."""
+PROVEN = 3.0
+"""Standard errors by which a breach in one of many regions is proved."""
+BOOST, BOOSTS = 1.7, 3
+"""A region that fails gets so many times more prototypes, so often, before the rung has failed."""
+NEGLIGIBLE = 1e-6
+"""Errors below this share of the targets' deviation are none."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Errors at rows that neither predictor has seen, in units of each target's deviation."""
+
+    base: Floats
+    pruned: Floats
+    """Absolute errors, means over the outputs."""
+    base_squares: Floats
+    pruned_squares: Floats
+    mass: Floats
+    regions: Ints
+
+    def change(self) -> float:
+        """Of the mean absolute error: 0.01 is 1 % more."""
+        return _over(float(self.mass @ self.pruned), float(self.mass @ self.base))
+
+    def squared_change(self) -> float:
+        """Of the root mean squared error."""
+        before, after = self.mass @ self.base_squares, self.mass @ self.pruned_squares
+        return _over(float(after) ** 0.5, float(before) ** 0.5)
+
+    def interval(self) -> tuple[float, float]:
+        """95 % limits of `change`, by the standard error of the paired differences."""
+        whole = float(self.mass @ self.base)
+        if whole <= 0:
+            return self.change(), self.change()
+        ratio = 1.0 + self.change()
+        doubt = 1.96 * _error_of_mean(self.pruned - ratio * self.base, self.mass)
+        doubt *= float(self.mass.sum()) / whole
+        return self.change() - doubt, self.change() + doubt
+
+
+def _over(after: float, before: float) -> float:
+    return after / before - 1.0 if before > 0 else (0.0 if after <= 0 else np.inf)
+
+
+def _error_of_mean(values: Floats, mass: Floats) -> float:
+    share = mass / mass.sum()
+    mean = float(share @ values)
+    return float(np.sqrt((share**2) @ (values - mean) ** 2))
+
+
+def exceeds(judged: Judged, tolerance: float, doubt: float) -> bool:
+    """Whether the mean absolute error lies above ``1 + tolerance`` times the base's, or cannot be shown
+    to lie below it, ``doubt`` standard errors considered."""
+    mass = judged.mass
+    excess = judged.pruned - (1.0 + tolerance) * judged.base
+    mean = float(mass @ excess / mass.sum())
+    return mean + doubt * _error_of_mean(excess, mass) > NEGLIGIBLE
+
+
+def holds(judged: Judged, tolerance: float, *, certain: bool) -> bool:
+    """Whether the bound holds over all rows."""
+    if judged.squared_change() > tolerance and float(judged.pruned_squares.max()) > NEGLIGIBLE:
+        return False
+    return not exceeds(judged, tolerance, CONFIDENT if certain else 0.0)
+
+
+def region_changes(judged: Judged, regions: int) -> tuple[Floats, Floats]:
+    """Of each region: change of the mean absolute error, and its standard error; NaN without rows.
+
+    A region of few rows borrows its variance from the others, as if it had VARIANCE_ROWS more."""
+    where, mass = judged.regions, judged.mass
+    count = np.bincount(where, minlength=regions).astype(float)
+    before = np.bincount(where, mass * judged.base, regions)
+    after = np.bincount(where, mass * judged.pruned, regions)
+    weight = np.bincount(where, mass, regions)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        typical = np.maximum(before / weight, NEGLIGIBLE)
+        change = (after / weight + NEGLIGIBLE) / (typical + NEGLIGIBLE) - 1.0
+        excess = (judged.pruned - (1.0 + change[where]) * judged.base) / typical[where]
+        variance = np.bincount(where, mass * excess**2, regions) / weight
+        pooled = float(np.nansum(variance * count) / count.sum())
+        variance = (count * variance + VARIANCE_ROWS * pooled) / (count + VARIANCE_ROWS)
+        doubt = np.sqrt(variance / count)
+    return change, doubt
+
+
+def failing(judged: Judged, tolerance: float, regions: int) -> np.ndarray:
+    """Of each region: whether its bound probably fails.
+
+    Estimates of few rows are drawn to the mean of all regions, the more so the less the regions
+    differ beyond chance (random effects: DerSimonian and Laird, Controlled Clinical Trials 1986)."""
+    change, doubt = region_changes(judged, regions)
+    seen = np.isfinite(change) & (doubt > 0)
+    result = np.isfinite(change) & (doubt <= 0) & (change > REGION_FACTOR * tolerance)
+    if not seen.any():
+        return result
+    c, weight = change[seen], doubt[seen] ** -2.0
+    mean = float(weight @ c / weight.sum())
+    spare = weight.sum() - (weight**2).sum() / weight.sum()
+    between = 0.0
+    if spare > 0:
+        between = max(0.0, float((weight @ (c - mean) ** 2 - (len(c) - 1)) / spare))
+    own = between / (between + doubt[seen] ** 2)
+    mean = float(
+        (c / (between + doubt[seen] ** 2)).sum() / (1.0 / (between + doubt[seen] ** 2)).sum()
+    )
+    expected = mean + own * (c - mean)
+    result[seen] = expected > REGION_FACTOR * tolerance
+    return result
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split: a reducer over its training rows, and the rows left out with the base's guesses."""
+
+    reducer: Reducer
+    train: Ints
+    test: Ints
+    base: Floats
+    """What the predictor on all training rows says at the test rows: (rows, outputs)"""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many prototypes: a share of the rows, and what each region gets on top of its due."""
+
+    fraction: float
+    boost: Floats
+
+    def of(self, reducer: Reducer, spared: Ints) -> Ints:
+        """For each region of this reducer; ``spared``: what each keeps at least."""
+        rows = len(reducer.rows.mass)
+        due = reducer.sizes(round(self.fraction * rows))
+        due = np.ceil(np.minimum(np.maximum(due, 1) * self.boost, reducer.counts)).astype(np.intp)
+        return np.minimum(np.maximum(due, spared), reducer.counts)
+
+
+def spared(counts: Ints) -> Ints:
+    """What each region keeps at least: the smallest ones everything, if there are few such rows.
+
+    What a dozen rows predict is not known well enough to be checked: as many of them as make up
+    SPARED_SHARE of all rows stay whole."""
+    order = np.argsort(counts, kind="stable")
+    fits = (counts[order].cumsum() <= SPARED_SHARE * counts.sum()) & (counts[order] <= SMALL_REGION)
+    result = np.minimum(counts, 1)
+    result[order[fits]] = counts[order[fits]]
+    return result
+
+
+class Checker:
+    """Judges sizes on splits. ``fit(prototypes)`` gives a predictor: queries by position -> guesses."""
+
+    def __init__(
+        self,
+        parts: list[Part],
+        y: Floats,
+        mass: Floats,
+        regions: Ints,
+        kernel: Kernel,
+        fit: Callable[[Part, Prototypes, Ints | None], Predict],
+    ) -> None:
+        self.parts, self.y, self.mass, self.regions = parts, y, mass, regions
+        self.kernel, self.fit = kernel, fit
+        self.count = int(regions.max()) + 1
+        share = mass / mass.sum()
+        deviation = np.sqrt(share @ (y - share @ y) ** 2)
+        self.unit = np.where(deviation > 0, deviation, 1.0)
+
+    def judge(self, sizes: Sizes) -> Judged:
+        """Errors with so many prototypes, on every part."""
+        columns = []
+        for part in self.parts:
+            found, which = part.reducer.prototypes(
+                sizes.of(part.reducer, spared(part.reducer.counts)), self.kernel
+            )
+            columns.append(self._errors(part, self.fit(part, found, which)(part.test)))
+        return Judged(*[np.concatenate(column) for column in zip(*columns, strict=True)])
+
+    def _errors(self, part: Part, guess: Floats) -> tuple[Floats, ...]:
+        truth = self.y[part.test]
+        before, after = (part.base - truth) / self.unit, (guess - truth) / self.unit
+        return (
+            np.abs(before).mean(1),
+            np.abs(after).mean(1),
+            (before**2).mean(1),
+            (after**2).mean(1),
+            self.mass[part.test],
+            self.regions[part.test],
+        )
+
+    def try_rung(
+        self, fraction: float, boost: Floats, tolerance: float, certain: bool, most: float
+    ) -> tuple[Sizes, Judged] | None:
+        """Sizes near this fraction that hold, regions that fail strengthened; None if that takes more
+        than ``most`` of the rows."""
+        boost = boost.copy()
+        for _ in range(BOOSTS + 1):
+            sizes = Sizes(fraction, boost)
+            judged = self.judge(sizes)
+            weak = failing(judged, tolerance, self.count)
+            whole = holds(judged, tolerance, certain=certain)
+            if whole and not weak.any():
+                return sizes, judged
+            if not whole and (not weak.any() or judged.change() > HOPELESS * tolerance):
+                return None
+            given, rows = self._given(sizes)
+            can = weak & (given < rows)
+            if not can.any():
+                return (sizes, judged) if whole else None  # those regions are whole already
+            more = np.where(rows > len(self.parts) * SMALL_REGION, boost * BOOST, np.inf)
+            boost = np.where(can, more, boost)
+            if self._given(Sizes(fraction, boost))[0].sum() >= most * rows.sum():
+                return None
+        return None
+
+    def _given(self, sizes: Sizes) -> tuple[Ints, Ints]:
+        """Prototypes and rows of each region, over all parts."""
+        given = sum(sizes.of(part.reducer, spared(part.reducer.counts)) for part in self.parts)
+        rows = sum(part.reducer.counts for part in self.parts)
+        return np.asarray(given), np.asarray(rows)
+
+    def climb(self, tolerance: float, certain: bool, floor: float) -> list[tuple[Sizes, Judged]]:
+        """Sizes that hold, the least last; empty if none does.
+
+        From ``floor`` up, for the error does not fall with every row that is kept: prototypes of two
+        or three rows average less noise than either rows or prototypes of many do."""
+        held: list[tuple[Sizes, Judged]] = []
+        flat, most = np.ones(self.count), 1.0
+        fraction, failed = floor, 0.0
+        while fraction < MOST_FRACTION:
+            found = self.try_rung(fraction, flat, tolerance, certain, most)
+            if found is not None:
+                held.append(found)
+                break
+            failed, fraction = fraction, fraction * STEP
+        if not held or not failed:
+            return held
+        for _ in range(FINE_STEPS):
+            last = held[-1][0].fraction
+            fraction = (failed * last) ** 0.5
+            found = self.try_rung(fraction, flat, tolerance, certain, self._share(held[-1][0]))
+            if found is not None:
+                held.append(found)
+            else:
+                failed = fraction
+        return held
+
+    def wider(self, sizes: Sizes, tolerance: float, certain: bool) -> tuple[Sizes, Judged] | None:
+        """The next larger sizes that hold."""
+        fraction = sizes.fraction * STEP
+        while fraction < MOST_FRACTION:
+            found = self.try_rung(fraction, sizes.boost, tolerance, certain, 1.0)
+            if found is not None:
+                return found
+            fraction *= STEP
+        return None
+
+    def _share(self, sizes: Sizes) -> float:
+        given, rows = self._given(sizes)
+        return float(given.sum() / rows.sum())
+
+
+def confirmed(judged: Judged, tolerance: float, regions: int) -> bool:
+    """Whether rows that the ladder has not seen agree: the point estimate overall, and no region whose
+    breach can be proved."""
+    change, doubt = region_changes(judged, regions)
+    with np.errstate(invalid="ignore"):
+        breach = change - PROVEN * doubt > REGION_FACTOR * tolerance
+    return holds(judged, tolerance, certain=False) and not breach.any()
+
+
+def folds(strata: Ints, count: int, rng: np.random.Generator) -> list[tuple[Ints, Ints]]:
+    """Rows in ``count`` parts of which each is left out once; every stratum is in every part as
+    evenly as it can be."""
+    shuffled = rng.permutation(len(strata))
+    turn = np.empty(len(strata), np.intp)
+    turn[shuffled] = (
+        places(strata[shuffled]) + rng.integers(0, count, int(strata.max()) + 1)[strata[shuffled]]
+    ) % count
+    return [(np.flatnonzero(turn != i), np.flatnonzero(turn == i)) for i in range(count)]
+
+
+def hold_out(rows: int, size: int, rng: np.random.Generator) -> tuple[Ints, Ints, Ints]:
+    """Training rows, and two parts left out of ``size`` rows together."""
+    order = rng.permutation(rows)
+    half = size // 2
+    return np.sort(order[size:]), order[:half], order[half:size]

@@ -1,0 +1,133 @@
+"""From rows to prototypes at any size, built once and cut many times.
+
+rows --duplicates--> unique rows --cells--> pool --agglomerate--> dendrogram
+                                                                      | cut, wider than asked
+        prototypes <--refitted-- the better by left-out error <--eliminated-- clusters
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from amorsize.pruning import polish
+from amorsize.pruning.merging import agglomerate
+from amorsize.pruning.partition import cells
+from amorsize.pruning.samples import grouped, taken
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from amorsize.ml_neighbors import Ints
+    from amorsize.pruning.samples import Kernel, Prototypes, Rows
+
+POOL_ROWS = 20_000
+"""More unique rows than this are first cut into cells."""
+WIDER = 1.6
+"""Candidates for each prototype that elimination chooses from."""
+JUDGES = 12_000
+"""Rows that elimination is judged on."""
+FIT_ROWS = 40_000
+"""Rows that labels are refitted on."""
+MOST_ELIMINATED = 8_000
+"""Above so many prototypes elimination is too slow for what it gains."""
+
+
+class Reducer:
+    """Rows with their dendrogram.
+
+    ``stop``: the fewest prototypes that will be asked for; ``subset_least``: above 0 prototypes are rows,
+    so many of each region at least; ``regions``: how many there are, if not all have rows here."""
+
+    def __init__(
+        self, rows: Rows, seed: int, stop: int = 1, subset_least: int = 0, regions: int = 0
+    ) -> None:
+        self.rows, self.seed, self.subset_least = rows, seed, subset_least
+        self.regions = max(regions, int(rows.regions.max()) + 1)
+        rng = np.random.default_rng(seed)
+        own = duplicates(rows)
+        self.unique = int(own.max()) + 1
+        limit = max(POOL_ROWS, int(1.3 * stop))
+        if self.unique > limit:
+            own = cells(rows.Z, rows.y, rows.mass, rows.regions, limit)
+        self._own = own
+        self._pool = grouped(rows, own)
+        self._tree = agglomerate(self._pool, rng, stop)
+        self.counts = np.bincount(rows.regions, minlength=self.regions)
+
+    def sizes(self, total: int) -> Ints:
+        """Prototypes of each region when so many are kept in all."""
+        sizes = self._tree.sizes(total)
+        return np.pad(sizes, (0, self.regions - len(sizes)))
+
+    def prototypes(self, sizes: Ints, kernel: Kernel) -> tuple[Prototypes, Ints | None]:
+        """So many prototypes in each region; their row numbers if they are rows."""
+        rng = np.random.default_rng(self.seed)
+        rows = self.rows
+        inside = np.bincount(self._pool.regions, minlength=len(sizes))
+        wanted = np.minimum(np.maximum(sizes, 1), self.counts)
+        found = grouped(rows, self._tree.cut(np.minimum(wanted, inside))[self._own])
+        total = int(wanted.sum())
+        if (wanted > inside).any():
+            found = grouped(rows, polish.split_evenly(rows, found.own, wanted))
+        if total < 0.7 * len(rows.mass):
+            if total <= MOST_ELIMINATED:
+                found = self._better(
+                    found,
+                    wanted,
+                    np.minimum(inside, np.ceil(WIDER * wanted).astype(np.intp)),
+                    kernel,
+                    rng,
+                )
+            if self.subset_least == 0:
+                some = stride(len(rows.mass), FIT_ROWS)
+                found = polish.refitted(found, taken(rows, some), found.own[some], kernel, rng)[0]
+        if self.subset_least:
+            least = np.minimum(np.maximum(self.subset_least, wanted), self.counts)
+            return polish.medoids(found, rows, least)
+        return found, None
+
+    def _better(
+        self, cut: Prototypes, sizes: Ints, wider: Ints, kernel: Kernel, rng: np.random.Generator
+    ) -> Prototypes:
+        """The cut, or what elimination leaves of a wider one, by the rows that did not guide it."""
+        if int(wider.sum()) <= len(cut.mass):
+            return cut
+        rows = self.rows
+        some = stride(len(rows.mass), 2 * JUDGES)
+        guides, judges = some[::2], some[1::2]
+        wide = grouped(rows, self._tree.cut(wider)[self._own])
+        other = polish.eliminated(wide, rows, taken(rows, guides), guides, sizes, kernel, rng)
+        errors = [
+            float(
+                rows.mass[judges]
+                @ polish.left_out_errors(found, taken(rows, judges), found.own[judges], kernel, rng)
+            )
+            for found in (cut, other)
+        ]
+        return other if errors[1] < errors[0] else cut
+
+
+def stride(rows: int, most: int) -> Ints:
+    """Every so-manieth row, so that at most that many are taken."""
+    return np.arange(0, rows, -(-rows // most))
+
+
+def duplicates(rows: Rows) -> Ints:
+    """Number of the distinct row (features and region) that each row is."""
+    key = np.column_stack([rows.Z + 0.0, rows.regions.astype(float)])
+    order = np.argsort(hashes(key), kind="stable")
+    new = np.concatenate([[False], (key[order[1:]] != key[order[:-1]]).any(1)])
+    own = np.empty(len(order), np.intp)
+    own[order] = np.cumsum(new)
+    return own
+
+
+def hashes(values: np.ndarray) -> np.ndarray:
+    """A number for each row of floats, equal for equal rows, that looks random."""
+    bits = np.ascontiguousarray(values + 0.0).view(np.uint64)
+    code = np.zeros(len(bits), np.uint64)
+    for column in bits.T:
+        code = (code ^ column) * np.uint64(0x9E3779B97F4A7C15)
+        code ^= code >> np.uint64(29)
+        code *= np.uint64(0xBF58476D1CE4E5B9)
+        code ^= code >> np.uint64(32)
+    return code
