@@ -128,7 +128,7 @@ def _end_with_parent() -> None:
 
     def watch() -> None:
         try:
-            while sys.stdin.buffer.raw.read(1):  # type: ignore[attr-defined]
+            while os.read(0, 1):
                 pass
         finally:
             os._exit(0)

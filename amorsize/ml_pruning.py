@@ -70,7 +70,7 @@ class _Parameters:
         """Parameters by name; with ``deep`` those of the estimator too, as ``estimator__name``."""
         found = {name: getattr(self, name) for name in self._names}
         inner = found.get("estimator")
-        if deep and hasattr(inner, "get_params"):
+        if deep and inner is not None and hasattr(inner, "get_params"):
             found.update({f"estimator__{k}": v for k, v in inner.get_params().items()})
         return found
 
@@ -222,7 +222,8 @@ class PrototypeSelector(_Parameters):
             )
         if max(float(np.abs(features).max()), float(np.abs(targets).max())) > LARGEST_VALUE:
             raise ValueError(
-                f"X or y has values above {LARGEST_VALUE:g}: scale them to about 1, their squares overflow"
+                f"X or y has values above {LARGEST_VALUE:g}: scale them to about 1, "
+                "their squares overflow"
             )
         mass = _column(sample_weight, "sample_weight", rows)
         if mass is None:

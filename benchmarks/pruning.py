@@ -129,11 +129,13 @@ def bound(options: argparse.Namespace) -> None:
         )
         for family in chosen(options):
             mine = [one for one in some if one["family"] == family.name]
+            told = {
+                name: float(np.median([one[name] for one in mine]))
+                for name in ("removed", "rmse", "mae", "worst", "seconds")
+            }
             print(
-                f"  {family.name:18} removed {np.median([o['removed'] for o in mine]):.1%}, "
-                f"RMSE {np.median([o['rmse'] for o in mine]):+.1%}, "
-                f"MAE {np.median([o['mae'] for o in mine]):+.1%}, worst region "
-                f"{np.median([o['worst'] for o in mine]):+.1%}, {np.median([o['seconds'] for o in mine]):.1f} s"
+                f"  {family.name:18} removed {told['removed']:.1%}, RMSE {told['rmse']:+.1%}, "
+                f"MAE {told['mae']:+.1%}, worst region {told['worst']:+.1%}, {told['seconds']:.1f} s"
             )
 
 
@@ -265,11 +267,13 @@ def sizes(options: argparse.Namespace) -> None:
         mine = [one for one in found if one["family"] == family.name]
         print(family.name)
         for fraction in FRACTIONS:
-            line = [
-                f"{name} {np.median([o['change'] for o in mine if o['method'] == name and o['fraction'] == fraction]):+.1%}"
+            told = {
+                name: [
+                    o["change"] for o in mine if (o["method"], o["fraction"]) == (name, fraction)
+                ]
                 for name in OTHERS
-                if any(o["method"] == name and o["fraction"] == fraction for o in mine)
-            ]
+            }
+            line = [f"{name} {np.median(each):+.1%}" for name, each in told.items() if each]
             print(f"  {fraction:4.0%}: {', '.join(line)}")
         for name in ("earlier", "amorsize at its size"):
             some = [o for o in mine if o["method"] == name]
@@ -364,7 +368,8 @@ options = {"keep_fraction": 0.05} if mode == "fixed" else {"tolerance": 0.05}
 selector = PrototypeSelector(**options)
 selector.fit_resample(X, y)
 seconds = time.perf_counter() - began
-print(seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024, selector.report_.ratio)
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(seconds, (after - before) / 1024, selector.report_.ratio)
 """
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import warnings
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ import amorsize  # noqa: E402
 from amorsize import ml_neighbors  # noqa: E402
 from amorsize.ml_prediction import KNNRegressor, NotFittedError  # noqa: E402
 
-# ruff: noqa: N803, N806, RUF007
 pytestmark = pytest.mark.timeout(120)
 ROOT = Path(amorsize.__file__).parents[1]
 KERNELS = ("uniform", "distance", "gaussian")
@@ -123,8 +123,8 @@ def test_merging_duplicates_is_lossless_even_if_their_targets_differ(kernel: str
     X, copies = rng.normal(size=(60, 3)), rng.integers(1, 9, size=60)
     Xs, ys = np.repeat(X, copies, 0), rng.normal(size=copies.sum())
     starts = np.concatenate([[0], np.cumsum(copies)])
-    merged = np.array([ys[a:b].mean() for a, b in zip(starts[:-1], starts[1:], strict=True)])
-    inner = np.array([ys[a:b].std() for a, b in zip(starts[:-1], starts[1:], strict=True)])
+    merged = np.array([ys[a:b].mean() for a, b in pairwise(starts)])
+    inner = np.array([ys[a:b].std() for a, b in pairwise(starts)])
     coef = (0.1, 0.5, 0.2, 0.1, 0.5)
     whole = KNNRegressor(7, weights=kernel, spread_coef=coef).fit(Xs, ys)
     small = KNNRegressor(7, weights=kernel, spread_coef=coef).fit(X, merged, copies, y_spread=inner)

@@ -179,7 +179,7 @@ def test_a_fixed_fraction_beats_chance(fraction: float) -> None:
     for seed in range(3):
         rng = np.random.default_rng(seed)
         work = Workloads(40, seed)
-        selector, whole, pruned, chance = compared(
+        selector, _, pruned, chance = compared(
             work,
             rng.choice(40, 4000, p=zipf(40)),
             rng.choice(40, 4000, p=zipf(40)),

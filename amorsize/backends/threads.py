@@ -46,6 +46,8 @@ RAMP_SECONDS = 0.0008
 for all but 4 ms of it by 64 threads, and an item that begins to compute stops the growth."""
 RAMP_LONGEST_SECONDS = 0.004
 """Longest pause between two looks whether threads that compute have come to wait."""
+RAMP_STALLED_LOOKS = 4
+"""So many busy looks one after the other, 8 ms, are more than the beginnings of items."""
 RAMP_LATE_SECONDS = 0.002
 """A wake-up later than this found the GIL held: somebody computes."""
 RAMP_BUSY_SHARE = 0.5
@@ -82,7 +84,7 @@ class Threads:
         """Chunks stay short until it is known that threads help."""
         self.stalled = False
         """The ramp has been held up because items compute."""
-        self._pause = RAMP_SECONDS
+        self._pause, self._busy_looks = RAMP_SECONDS, 0
         self.initializer, self.initargs = initializer, initargs
         self.most = max(most or MAX_THREADS, config.n_jobs)
         self.stopping = False
@@ -145,8 +147,9 @@ class Threads:
                     return True
                 usual = RAMP_BUSY_SHARE * (now - self._ramped) + RAMP_START_SECONDS * self._added
                 busy = cpu - self._ramped_cpu > usual or late > RAMP_LATE_SECONDS
-                self.stalled |= busy
-                if self.stopping or self.supply.exhausted:
+                self._busy_looks = self._busy_looks + 1 if busy else 0
+                self.stalled |= self._busy_looks >= RAMP_STALLED_LOOKS
+                if self.stopping or (self.supply.exhausted and not self.supply.indexed):
                     self.ramping = False
                     return False
                 if busy:  # no more for now; they may only begin or end with a computation

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 COMMANDS = {
     "run": "run a function over items",
     "plan": "decide, and say why",
+    "compare": "one function, measured against every configuration and peer",
     "history": "what has been learned",
+    "validate": "measure what pruning promises",
     "doctor": "what this machine offers",
     "completion": "for your shell",
 }

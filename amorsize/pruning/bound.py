@@ -220,9 +220,11 @@ class Checker:
                 sizes.of(part.reducer, spared(part.reducer.counts)), self.kernel
             )
             columns.append(self._errors(part, self.fit(part, found, which)(part.test)))
-        return Judged(*[np.concatenate(column) for column in zip(*columns, strict=True)])
+        errors = [np.concatenate(column) for column in zip(*columns, strict=True)]
+        tested = np.concatenate([part.test for part in self.parts])
+        return Judged(*errors, self.mass[tested], self.regions[tested])
 
-    def _errors(self, part: Part, guess: Floats) -> tuple[Floats, ...]:
+    def _errors(self, part: Part, guess: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         truth = self.y[part.test]
         before, after = (part.base - truth) / self.unit, (guess - truth) / self.unit
         return (
@@ -230,8 +232,6 @@ class Checker:
             np.abs(after).mean(1),
             (before**2).mean(1),
             (after**2).mean(1),
-            self.mass[part.test],
-            self.regions[part.test],
         )
 
     def try_rung(

@@ -30,7 +30,7 @@ def squares(a: Floats, b: Floats) -> Floats:
     d2 = np.matmul(-2.0 * a, np.swapaxes(b, -1, -2))
     d2 += np.einsum("...ij,...ij->...i", a, a)[..., :, None]
     d2 += np.einsum("...ij,...ij->...i", b, b)[..., None, :]
-    return np.maximum(d2, 0.0, out=d2)
+    return np.asarray(np.maximum(d2, 0.0, out=d2))
 
 
 def pair_squares(Z: Floats, pairs: Ints) -> Floats:

@@ -20,7 +20,7 @@ FEATURE_SHARE = 1.0
 
 def cells(Z: Floats, labels: Floats, mass: Floats, regions: Ints, limit: int) -> Ints:
     """Cell of each row, at most about ``limit`` of them; no cell crosses a region."""
-    rows, width = Z.shape
+    rows = len(Z)
     outputs = labels.shape[1]
     whole = np.average((Z - np.average(Z, axis=0, weights=mass)) ** 2, axis=0, weights=mass).sum()
     # one array of what must be alike, labels first
@@ -69,7 +69,7 @@ def cells(Z: Floats, labels: Floats, mass: Floats, regions: Ints, limit: int) ->
 def spans(starts: Ints, lengths: Ints) -> Ints:
     """The numbers of all spans, one after the other."""
     offset = np.cumsum(lengths) - lengths
-    return np.arange(int(lengths.sum())) + np.repeat(starts - offset, lengths)
+    return np.asarray(np.arange(int(lengths.sum())) + np.repeat(starts - offset, lengths))
 
 
 def judge(

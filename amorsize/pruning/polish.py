@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from amorsize.pruning.graph import neighbor_pairs, separate, squares, table
-from amorsize.pruning.samples import Prototypes, grouped, means, numbered, places
+from amorsize.pruning.samples import Prototypes, grouped, means, numbered, places, sums
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def eliminated(
         found = Prototypes(
             found.Z[kept],
             means(rows.y, rows.mass, own, size),
-            np.bincount(own, rows.mass, size),
+            sums(rows.mass, own, size),
             found.regions[kept],
             own,
         )
@@ -124,11 +124,10 @@ def adopted(spots: Floats, kept: Ints, lost: Ints, Z: Floats, rng: np.random.Gen
     near = table(spots, neighbor_pairs(spots, width, rng), width)[lost]
     place = np.full(len(spots), -1)
     place[kept] = np.arange(len(kept))
-    result = np.empty(len(lost), np.intp)
     away = spots[near] - Z[:, None, :]
     d2 = np.where(place[near] >= 0, np.einsum("nkd,nkd->nk", away, away), np.inf)
     nearest = d2.argmin(1)
-    result = place[near[np.arange(len(lost)), nearest]]
+    result: Ints = place[near[np.arange(len(lost)), nearest]]
     none = np.flatnonzero(result < 0)
     for start in range(0, len(none), 500):
         part = none[start : start + 500]
@@ -255,7 +254,7 @@ def solved(
                 break
             forward = np.einsum("nk,nk->n", share, step[index])
             image = np.bincount(flat, (share * (weight * forward)[:, None]).ravel(), size)
-            image += ridge * step
+            image = image + ridge * step
             length = size2 / float(step @ image)
             result[:, j] += length * step
             left = left - length * image
@@ -291,7 +290,7 @@ def medoids(found: Prototypes, rows: Rows, least: Ints) -> tuple[Prototypes, Int
     result = Prototypes(
         rows.Z[which],
         rows.y[which],
-        np.bincount(own, rows.mass, len(which)),
+        sums(rows.mass, own, len(which)),
         rows.regions[which],
         own,
     )

@@ -58,6 +58,11 @@ class Kernel:
         return shares(d2, count(d2, counted, self.k), self.weights)
 
 
+def sums(mass: Floats, own: Ints, size: int) -> Floats:
+    """Mass of each prototype."""
+    return np.bincount(own, mass, size).astype(float)
+
+
 def means(values: Floats, mass: Floats, own: Ints, size: int) -> Floats:
     """Mean of the rows of each prototype; 0 where there are none."""
     total = np.maximum(np.bincount(own, mass, size), 1e-300)
@@ -72,7 +77,7 @@ def grouped(rows: Rows, own: Ints) -> Prototypes:
     return Prototypes(
         means(rows.Z, rows.mass, own, size),
         means(rows.y, rows.mass, own, size),
-        np.bincount(own, rows.mass, size),
+        sums(rows.mass, own, size),
         regions,
         own,
     )

@@ -13,7 +13,7 @@ import numpy as np
 from amorsize.pruning import bound, drift, polish
 from amorsize.pruning import regions as regions_of
 from amorsize.pruning.reduction import Reducer, duplicates, hashes
-from amorsize.pruning.samples import Kernel, Rows, grouped, means, numbered, taken
+from amorsize.pruning.samples import Kernel, Rows, grouped, means, numbered, sums, taken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ MIN_TOTAL_SAMPLES_TO_KEEP = 20
 MIN_SAMPLES_FOR_PRUNING = 50
 """Fewer are only freed of exact duplicates."""
 MIN_SAMPLES_PER_CLUSTER = 5
-"""What a region keeps at least of a pure subset (or all, where it has fewer); smaller regions join others."""
+"""What a region keeps at least of a pure subset (or all, where it has fewer)."""
 DEFAULT_SIMILARITY_THRESHOLD = 0.5
-"""Similarity from which rows may share a region, 1 minus distance over the diagonal; adaptation starts here."""
+"""Similarity from which rows may share a region: 1 minus distance over the diagonal. It adapts from here."""
 STRATEGIES = {"conservative": (0.02, 0.40), "auto": (0.05, 0.50), "aggressive": (0.10, 0.60)}
 """Tolerance, and the share that a small history may lose."""
 SMALL_ROWS, LARGE_ROWS = 500, 5_000
@@ -183,7 +183,8 @@ def _aged(task: Task, order: Ints) -> tuple[float, Ints, Floats]:
         return inf, order, task.mass[order]
 
     def fit(X: Floats, y: Floats, mass: Floats) -> Predict:
-        return _fitted(task, X, y, mass).predict
+        predict: Predict = _fitted(task, X, y, mass).predict
+        return predict
 
     length = drift.half_life(task.X, task.y, task.mass, task.times, fit)
     if length == inf:
@@ -407,7 +408,7 @@ class _Work:
         X, y = self._plain(found, np.arange(len(self.mass)))
         if which is not None:
             X, y = self.X[which], self.y[which]
-        mass = np.bincount(found.own, self.mass, size)
+        mass = sums(self.mass, found.own, size)
         offset = self.y - means(self.y, self.mass, found.own, size)[found.own]
         spread = np.sqrt(means(offset**2, self.mass, found.own, size))
         owner = np.full(len(task.X), -1)
