@@ -147,6 +147,7 @@ class Engine:
         """Of a stream: ordered, and the user's buffersize."""
         self._window = 0
         self._entered = False
+        self._early_review = self._doubted = False
         self._upkeep: Upkeep | None = None
         self._upkeep_at = 0.0
 
@@ -531,7 +532,7 @@ class Engine:
             initargs=self.options.initargs,
             most=self.options.max_jobs,
         )
-        self._early_review = True
+        self._early_review, self._doubted = True, False
         self._open_review()
         backend.start()
 
@@ -636,6 +637,10 @@ class Engine:
             least = EARLY_MUST_GAIN if early else THREADS_MUST_GAIN
             wrong = self.meter.items > 1 and rate * self.meter.item_seconds < least
         if not wrong or left <= backend.count:
+            self._doubted = False
+            return
+        if not (backend.waits or early or self._doubted):
+            self._doubted = True  # the first items of threads pay for caches and pages: look again
             return
         if backend.waits:
             share = min(1.0, computed / max(self.meter.item_seconds, 1e-9))

@@ -232,7 +232,7 @@ MOST_ROWS = 20_000
 
 def sizes(options: argparse.Namespace) -> None:
     """Change of the RMSE at fixed fractions, for the predictor that counts mass."""
-    found = []
+    found: list[dict[str, Any]] = []
     for family in chosen(options):
         for seed in range(options.seeds):
             one = next(f for f in families(seed) if f.name == family.name)

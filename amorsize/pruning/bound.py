@@ -15,12 +15,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from dataclasses import dataclass
+    from typing import Any
 
     from amorsize.ml_neighbors import Floats, Ints
     from amorsize.pruning.reduction import Reducer
     from amorsize.pruning.samples import Kernel, Prototypes
 
-    Predict = Callable[[Floats], Floats]
+    Predict = Callable[[Any], Floats]
 else:
     from amorsize.values import dataclass
 
@@ -220,9 +221,9 @@ class Checker:
                 sizes.of(part.reducer, spared(part.reducer.counts)), self.kernel
             )
             columns.append(self._errors(part, self.fit(part, found, which)(part.test)))
-        errors = [np.concatenate(column) for column in zip(*columns, strict=True)]
+        one, two, three, four = (np.concatenate(column) for column in zip(*columns, strict=True))
         tested = np.concatenate([part.test for part in self.parts])
-        return Judged(*errors, self.mass[tested], self.regions[tested])
+        return Judged(one, two, three, four, self.mass[tested], self.regions[tested])
 
     def _errors(self, part: Part, guess: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         truth = self.y[part.test]

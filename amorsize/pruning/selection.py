@@ -33,7 +33,7 @@ MIN_SAMPLES_FOR_PRUNING = 50
 MIN_SAMPLES_PER_CLUSTER = 5
 """What a region keeps at least of a pure subset (or all, where it has fewer)."""
 DEFAULT_SIMILARITY_THRESHOLD = 0.5
-"""Similarity from which rows may share a region: 1 minus distance over the diagonal. It adapts from here."""
+"""Similarity from which rows share a region: 1 minus distance over the diagonal. It adapts from here."""
 STRATEGIES = {"conservative": (0.02, 0.40), "auto": (0.05, 0.50), "aggressive": (0.10, 0.60)}
 """Tolerance, and the share that a small history may lose."""
 SMALL_ROWS, LARGE_ROWS = 500, 5_000

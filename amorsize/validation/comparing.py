@@ -82,7 +82,8 @@ def peers(cores: int) -> dict[str, Run]:
     def mpire(func: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         import mpire as library  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
-        with library.WorkerPool(n_jobs=cores) as workers:
+        pool_of_mpire: Any = library.WorkerPool  # type: ignore[attr-defined,unused-ignore]
+        with pool_of_mpire(n_jobs=cores) as workers:
             return list(workers.map(func, [(item,) for item in items]))
 
     found = {

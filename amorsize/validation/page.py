@@ -78,7 +78,8 @@ def _table(report: ValidationReport) -> str:
     for outcome in report.outcomes:
         *cells, verdict = row(outcome)
         lines.append(
-            f'<tr>{_cells(cells)}<td class="{_class(verdict)}"><strong>{escape(verdict)}</strong></td></tr>'
+            f'<tr>{_cells(cells)}<td class="{_class(verdict)}">'
+            f"<strong>{escape(verdict)}</strong></td></tr>"
         )
     head = "".join([f'<th scope="col">{escape(cell)}</th>' for cell in HEAD])
     return (
@@ -246,7 +247,8 @@ def plot(
         )
 
     marks = [
-        f'<line class="axis" x1="{LEFT}" y1="{HEIGHT - BOTTOM}" x2="{WIDTH - 10}" y2="{HEIGHT - BOTTOM}"/>',
+        f'<line class="axis" x1="{LEFT}" y1="{HEIGHT - BOTTOM}" '
+        f'x2="{WIDTH - 10}" y2="{HEIGHT - BOTTOM}"/>',
         f'<line class="axis" x1="{LEFT}" y1="24" x2="{LEFT}" y2="{HEIGHT - BOTTOM}"/>',
     ]
     for share in (0.0, 0.5, 1.0):
@@ -254,7 +256,8 @@ def plot(
         x = LEFT + share * (WIDTH - LEFT - 10)
         anchor = "end" if share == 1.0 else "middle"
         marks.append(
-            f'<text x="{x:.0f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="{anchor}">{_tick(value, log_x)}</text>'
+            f'<text x="{x:.0f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="{anchor}">'
+            f"{_tick(value, log_x)}</text>"
         )
         value = low_y + share * (high_y - low_y)
         y = HEIGHT - BOTTOM - share * (HEIGHT - BOTTOM - 24)
@@ -262,16 +265,16 @@ def plot(
             f'<text x="{LEFT - 4}" y="{y + 4:.0f}" text-anchor="end">{_tick(value, log_y)}</text>'
         )
     marks.append(
-        f'<text x="{(WIDTH + LEFT) / 2:.0f}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_name)}</text>'
+        f'<text x="{(WIDTH + LEFT) / 2:.0f}" y="{HEIGHT - 6}" text-anchor="middle">'
+        f"{escape(x_name)}</text>"
         f'<text x="4" y="12">{escape(y_name)}</text>'
     )
     for number, (name, some, joined) in enumerate(series, 1):
         spots = [at(x, y) for x, y in some]
         if joined:
             path = " ".join([f"{x:.1f},{y:.1f}" for x, y in spots])
-            marks.append(
-                f'<polyline class="{"one" if number == 1 else "two"}" fill="none" points="{path}"/>'
-            )
+            kind = "one" if number == 1 else "two"
+            marks.append(f'<polyline class="{kind}" fill="none" points="{path}"/>')
         radius = 3 if joined else 2
         # shape as well as colour tells the series apart
         for x, y in spots:

@@ -166,7 +166,8 @@ class ValidationReport:
     @property
     def passed(self) -> bool:
         """Whether all is measured and everything passed."""
-        verdicts = [one.verdict for one in (*self.outcomes, *self.decisions)]
+        verdicts = [one.verdict for one in self.outcomes]
+        verdicts += [one.verdict for one in self.decisions]
         return self.complete and bool(verdicts) and all(one == PASSED for one in verdicts)
 
     def counted(self, kind: str) -> tuple[int, int]:

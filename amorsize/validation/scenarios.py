@@ -1,9 +1,9 @@
 """What pruning is validated on: seeded histories whose truth is known, and what must come out of them.
 
-A world is a set of functions with profiles, each run in configurations: the features of a row are those of
-the profile and of the configuration (scaled to about 0 to 1, a little different each time), its label is
-the logarithm of real seconds over the model's: a level of the function, an effect of the configuration on
-this function, and noise of a stated deviation.
+A world is a set of functions with profiles, each run in configurations: the features of a row are those
+of the profile and of the configuration (scaled to about 0 to 1, a little different each time), its label
+is the logarithm of real seconds over the model's: a level of the function, an effect of the configuration
+on this function, and noise of a stated deviation.
 """
 
 from __future__ import annotations

@@ -54,4 +54,5 @@ def quantile(freedom: int, probability: float = 0.975) -> float:
         (3 * x**7 + 19 * x**5 + 17 * x**3 - 15 * x) / 384,
         (79 * x**9 + 776 * x**7 + 1482 * x**5 - 1920 * x**3 - 945 * x) / 92160,
     )
-    return x + sum(term / freedom ** (power + 1) for power, term in enumerate(terms))
+    found: float = x + sum(term / freedom ** (power + 1) for power, term in enumerate(terms))
+    return found
