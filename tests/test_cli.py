@@ -722,7 +722,13 @@ def test_help_loads_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_a_command_imports_no_other(place: Path, name: str) -> None:
-    words = {"run": ["len", "--help"], "plan": ["len", "--help"], "completion": ["fish", "--help"]}
+    words = {
+        "run": ["len", "--help"],
+        "plan": ["len", "--help"],
+        "compare": ["len", "--help"],
+        "validate": ["--help"],
+        "completion": ["fish", "--help"],
+    }
     code = (
         "import sys, amorsize.cli\n"
         f"try: amorsize.cli.main({[name, *words.get(name, [])]})\n"

@@ -815,7 +815,7 @@ def test_a_long_run_has_upkeep_beside_it(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(maintenance.Upkeep, "start", lambda self: started.append(self.strategy))
     path = str(tmp_path / "h.sqlite")
     tuner = amorsize.Tuner(history=path)
-    assert tuner.execute(_nap, range(40)) == list(range(40))
+    assert tuner.execute(_nap, range(40), n_jobs=2) == list(range(40))
     assert started == ["auto"]
     off = amorsize.Tuner(amorsize.Settings(pruning=None), history=path)
     off.execute(_nap, range(40))

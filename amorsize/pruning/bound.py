@@ -34,6 +34,11 @@ STEP = 2.0
 FINE_STEPS = 2
 MOST_FRACTION = 0.9
 """Keeping more than this is not worth a change."""
+BENEFIT = 1.0
+"""Standard errors that fewer than CERTIFIABLE_ROWS rows are given the benefit of: they could not prove
+a bound that holds."""
+FEW_ROWS_RMSE = 3.0
+"""Times the tolerance that their root mean squared error, which a single row may decide, may grow by."""
 HOPELESS = 3.0
 """A rung whose error has grown by so many times the tolerance is not repaired region by region."""
 REGION_FACTOR = 2.0
@@ -104,11 +109,13 @@ def exceeds(judged: Judged, tolerance: float, doubt: float) -> bool:
     return mean + doubt * _error_of_mean(excess, mass) > NEGLIGIBLE
 
 
-def holds(judged: Judged, tolerance: float, *, certain: bool) -> bool:
-    """Whether the bound holds over all rows."""
-    if judged.squared_change() > tolerance and float(judged.pruned_squares.max()) > NEGLIGIBLE:
+def holds(judged: Judged, tolerance: float, doubt: float) -> bool:
+    """Whether the bound holds over all rows, ``doubt`` standard errors considered; below 0 it is given
+    the benefit of them."""
+    most = tolerance if doubt >= 0 else FEW_ROWS_RMSE * tolerance
+    if judged.squared_change() > most and float(judged.pruned_squares.max()) > NEGLIGIBLE:
         return False
-    return not exceeds(judged, tolerance, CONFIDENT if certain else 0.0)
+    return not exceeds(judged, tolerance, doubt)
 
 
 def region_changes(judged: Judged, regions: int) -> tuple[Floats, Floats]:
@@ -131,8 +138,8 @@ def region_changes(judged: Judged, regions: int) -> tuple[Floats, Floats]:
     return change, doubt
 
 
-def failing(judged: Judged, tolerance: float, regions: int) -> np.ndarray:
-    """Of each region: whether its bound probably fails.
+def failing(judged: Judged, tolerance: float, regions: int, benefit: float = 0.0) -> np.ndarray:
+    """Of each region: whether its bound probably fails, ``benefit`` standard errors forgiven.
 
     Estimates of few rows are drawn to the mean of all regions, the more so the less the regions
     differ beyond chance (random effects: DerSimonian and Laird, Controlled Clinical Trials 1986)."""
@@ -152,7 +159,7 @@ def failing(judged: Judged, tolerance: float, regions: int) -> np.ndarray:
         (c / (between + doubt[seen] ** 2)).sum() / (1.0 / (between + doubt[seen] ** 2)).sum()
     )
     expected = mean + own * (c - mean)
-    result[seen] = expected > REGION_FACTOR * tolerance
+    result[seen] = expected - benefit * doubt[seen] > REGION_FACTOR * tolerance
     return result
 
 
@@ -244,8 +251,8 @@ class Checker:
         for _ in range(BOOSTS + 1):
             sizes = Sizes(fraction, boost)
             judged = self.judge(sizes)
-            weak = failing(judged, tolerance, self.count)
-            whole = holds(judged, tolerance, certain=certain)
+            weak = failing(judged, tolerance, self.count, 0.0 if certain else BENEFIT)
+            whole = holds(judged, tolerance, CONFIDENT if certain else -BENEFIT)
             if whole and not weak.any():
                 return sizes, judged
             if not whole and (not weak.any() or judged.change() > HOPELESS * tolerance):
@@ -274,12 +281,13 @@ class Checker:
         held: list[tuple[Sizes, Judged]] = []
         flat, most = np.ones(self.count), 1.0
         fraction, failed = floor, 0.0
+        step = min(STEP, (MOST_FRACTION / floor) ** 0.5)
         while fraction < MOST_FRACTION:
             found = self.try_rung(fraction, flat, tolerance, certain, most)
             if found is not None:
                 held.append(found)
                 break
-            failed, fraction = fraction, fraction * STEP
+            failed, fraction = fraction, fraction * step
         if not held or not failed:
             return held
         for _ in range(FINE_STEPS):
@@ -307,13 +315,13 @@ class Checker:
         return float(given.sum() / rows.sum())
 
 
-def confirmed(judged: Judged, tolerance: float, regions: int) -> bool:
+def confirmed(judged: Judged, tolerance: float, regions: int, doubt_of_all: float) -> bool:
     """Whether rows that the ladder has not seen agree: the point estimate overall, and no region whose
     breach can be proved."""
     change, doubt = region_changes(judged, regions)
     with np.errstate(invalid="ignore"):
         breach = change - PROVEN * doubt > REGION_FACTOR * tolerance
-    return holds(judged, tolerance, certain=False) and not breach.any()
+    return holds(judged, tolerance, doubt_of_all) and not breach.any()
 
 
 def folds(strata: Ints, count: int, rng: np.random.Generator) -> list[tuple[Ints, Ints]]:

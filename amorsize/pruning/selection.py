@@ -336,7 +336,8 @@ class _Work:
         while tried is not None:
             sizes = tried[0]
             again = second.judge(sizes)
-            if bound.confirmed(again, tolerance, self.count):
+            benefit = 0.0 if certain else -bound.BENEFIT
+            if bound.confirmed(again, tolerance, self.count, benefit):
                 wanted = sizes.of(reducer, bound.spared(reducer.counts))
                 wanted = apportion(wanted, reducer.counts, least)
                 if int(wanted.sum()) >= len(everything[0].mass):

@@ -26,6 +26,8 @@ class Seed:
     memory_before: int
     memory_after: int
     """Bytes that a predictor built from the store holds (tracemalloc)."""
+    memory_empty: int
+    """The same for one of a single row: what no pruning can free."""
     disk_before: int
     disk_after: int
     """Bytes of the store."""
@@ -61,7 +63,11 @@ class Seed:
 
     @property
     def memory_reduction(self) -> float:
-        return 1.0 - self.memory_after / self.memory_before
+        """Share of what the rows take, beyond an empty predictor, that is free now."""
+        whole = self.memory_before - self.memory_empty
+        if whole <= 0:
+            return 0.0
+        return (self.memory_before - self.memory_after) / whole * (self.rows - 1) / self.rows
 
     @property
     def speed_up(self) -> float:
@@ -91,7 +97,7 @@ class Outcome:
     seeds: tuple[Seed, ...]
     error: Estimate
     against_chance: Estimate
-    """Paired difference of the changes: below 0 is better than chance."""
+    """Logarithm of the error over that after random deletion, paired: below 0 is better."""
     memory: Estimate
     checks: tuple[Check, ...]
 
