@@ -108,22 +108,30 @@ class Bench:
         if contender == "amorsize":
             environment["XDG_STATE_HOME"] = self.state(workload)
         began = time.perf_counter()
-        with subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        ) as child:
+        # Files, not pipes: workers that a library leaves behind would hold a pipe open.
+        with (
+            tempfile.TemporaryFile() as out,
+            tempfile.TemporaryFile() as err,
+            subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            ) as child,
+        ):
             try:
-                output, messages = child.communicate(timeout=limit_seconds)
+                child.wait(timeout=limit_seconds)
             except subprocess.TimeoutExpired:
                 _end_group(child.pid)
                 passed = time.perf_counter() - began
                 return Sample(limit_seconds, error=f"over {passed:.1f} s", over_limit=True)
             _end_group(child.pid)
+            out.seek(0)
+            err.seek(0)
+            output, messages = out.read(), err.read()
         lines = output.decode(errors="replace").strip().splitlines()
         if child.returncode != 0 or not lines:
             last = messages.decode(errors="replace").strip().splitlines()[-1:] or ["no output"]

@@ -86,7 +86,7 @@ SCENARIOS = {
     "small, CPU-bound": (50, 5, 0.02, "auto", 0.30, 0.50, 0.05),
     "medium, CPU-bound": (100, 8, 0.02, "auto", 0.30, 0.50, 0.05),
     "large, CPU-bound": (200, 10, 0.02, "auto", 0.30, 0.50, 0.05),
-    "I/O-bound": (100, 4, 0.05, "auto", 0.30, 0.50, 0.05),
+    "I/O-bound": (100, 6, 0.02, "auto", 0.30, 0.50, 0.05),
     "mixed": (100, 12, 0.03, "auto", 0.25, 0.50, 0.05),
     "conservative": (100, 8, 0.02, "conservative", 0.10, 0.40, 0.02),
     "aggressive": (100, 8, 0.02, "aggressive", 0.40, 0.60, 0.10),
@@ -114,7 +114,7 @@ def test_the_seven_scenarios(name: str) -> None:
         change.append(pruned / whole - 1)
         removed.append(report.ratio)
         chance.append(random / whole - 1)
-    assert least <= np.mean(removed) <= most, removed
+    assert least <= np.mean(removed) <= most + 1e-9, removed
     assert np.mean(change) < bound, change
     assert np.mean(change) < np.mean(chance)
 
