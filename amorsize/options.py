@@ -71,42 +71,32 @@ _NO_PROGRESS = _NoProgress()
 DEFAULTS = Options()
 
 
-def make_options(
-    *,
-    n_jobs: int | str | None = "auto",
-    backend: str | tuple[str, ...] | list[str] = "auto",
-    chunksize: int | str | None = "auto",
-    progress: Any = False,
-    on_error: str = "raise",
-    initializer: Callable[..., object] | None = None,
-    initargs: tuple[Any, ...] = (),
-    max_workers: int | None = None,
-    history: Any = "default",
-) -> Options:
-    """Check every option; raise :class:`OptionError` naming the value, the rule and the way out."""
-    if (
-        n_jobs == "auto"
-        and backend == "auto"
-        and chunksize == "auto"
-        and on_error == "raise"
-        and progress is False
-        and initializer is None
-        and initargs == ()
-        and max_workers is None
-        and history == "default"
-    ):
+def make_options(**given: Any) -> Options:
+    """Check every option; raise :class:`OptionError` naming the value, the rule and the way out.
+
+    ``TypeError`` for an option that does not exist, as a call with a wrong keyword argument has."""
+    if not given:
         return DEFAULTS
-    if max_workers is not None:
-        if n_jobs not in ("auto", None):
+    if given.get("max_workers") is not None:
+        if given.get("n_jobs", "auto") not in ("auto", None):
             raise OptionError(
                 "max_workers",
-                max_workers,
-                f"n_jobs={n_jobs!r} is given too",
+                given["max_workers"],
+                f"n_jobs={given['n_jobs']!r} is given too",
                 "they are one option: give one",
             )
-        n_jobs = max_workers
-    jobs = _check_jobs(n_jobs)
-    allowed, forced = _check_backend(backend)
+        given["n_jobs"] = given["max_workers"]
+    given.pop("max_workers", None)
+    checked: dict[str, Any] = {}
+    for name, value in given.items():
+        check = _CHECKS.get(name)
+        if check is None:
+            raise TypeError(f"there is no option {name!r}; known: {', '.join(sorted(NAMES))}")
+        checked.update(check(value))
+    return Options(**checked)
+
+
+def _check_on_error(on_error: Any) -> dict[str, Any]:
     if on_error not in ON_ERROR:
         raise OptionError(
             "on_error",
@@ -114,10 +104,26 @@ def make_options(
             "must be one of " + ", ".join(map(repr, ON_ERROR)),
             "choose one of them",
         )
+    return {"on_error": on_error}
+
+
+def _check_initializer(initializer: Any) -> dict[str, Any]:
     if initializer is not None and not callable(initializer):
         raise OptionTypeError(
             "initializer", initializer, "must be callable", "pass a function or None"
         )
+    return {"initializer": initializer}
+
+
+def _check_initargs(initargs: Any) -> dict[str, Any]:
+    if not isinstance(initargs, (tuple, list)):
+        raise OptionTypeError(
+            "initargs", initargs, "must be a tuple of arguments", "write (value,)"
+        )
+    return {"initargs": tuple(initargs)}
+
+
+def _check_progress(progress: Any) -> dict[str, Any]:
     if (
         progress is not True
         and progress is not False
@@ -130,28 +136,14 @@ def make_options(
             "must be True, False or a function of (done, total)",
             "pass one of these",
         )
-    if not isinstance(initargs, (tuple, list)):
-        raise OptionTypeError(
-            "initargs", initargs, "must be a tuple of arguments", "write (value,)"
-        )
-    return Options(
-        max_jobs=jobs,
-        backends=allowed,
-        forced=forced,
-        chunksize=_check_chunksize(chunksize),
-        on_error=on_error,
-        progress=progress,
-        initializer=initializer,
-        initargs=tuple(initargs),
-        history=_check_history(history),
-    )
+    return {"progress": progress}
 
 
-def _check_history(history: Any) -> Any:
+def _check_history(history: Any) -> dict[str, Any]:
     if history is None or isinstance(history, str) or hasattr(history, "__fspath__"):
-        return history
+        return {"history": history}
     if callable(getattr(history, "recent", None)) and callable(getattr(history, "add", None)):
-        return history
+        return {"history": history}
     raise OptionTypeError(
         "history",
         history,
@@ -160,9 +152,9 @@ def _check_history(history: Any) -> Any:
     )
 
 
-def _check_jobs(n_jobs: Any) -> int | None:
+def _check_jobs(n_jobs: Any) -> dict[str, Any]:
     if n_jobs in ("auto", None):
-        return None
+        return {"max_jobs": None}
     if isinstance(n_jobs, bool) or not hasattr(n_jobs, "__index__"):
         raise OptionTypeError(
             "n_jobs",
@@ -182,13 +174,13 @@ def _check_jobs(n_jobs: Any) -> int | None:
         from amorsize.system import usable_cores
 
         cores: int = usable_cores()
-        return max(1, cores + 1 + jobs)
-    return jobs
+        return {"max_jobs": max(1, cores + 1 + jobs)}
+    return {"max_jobs": jobs}
 
 
-def _check_chunksize(chunksize: Any) -> int | None:
+def _check_chunksize(chunksize: Any) -> dict[str, Any]:
     if chunksize in ("auto", None):
-        return None
+        return {"chunksize": None}
     if isinstance(chunksize, bool) or not hasattr(chunksize, "__index__"):
         raise OptionTypeError(
             "chunksize", chunksize, "must be 'auto' or a whole number of items", "leave it out"
@@ -198,12 +190,12 @@ def _check_chunksize(chunksize: Any) -> int | None:
         raise OptionError(
             "chunksize", chunksize, "must be at least 1 item", "leave it out to have it chosen"
         )
-    return size
+    return {"chunksize": size}
 
 
-def _check_backend(backend: Any) -> tuple[frozenset[str], str | None]:
+def _check_backend(backend: Any) -> dict[str, Any]:
     if backend in ("auto", None):
-        return frozenset(TRAITS), None
+        return {"backends": frozenset(TRAITS), "forced": None}
     names = (backend,) if isinstance(backend, str) else backend
     if not isinstance(names, (tuple, list, set, frozenset)) or not names:
         raise OptionTypeError(
@@ -220,4 +212,19 @@ def _check_backend(backend: Any) -> tuple[frozenset[str], str | None]:
         else:
             allowed.update(t.name for t in TRAITS.values() if name in (t.name, t.public))
     forced = next(iter(names)) if len(names) == 1 else None
-    return frozenset(allowed), forced
+    return {"backends": frozenset(allowed), "forced": forced}
+
+
+_CHECKS: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "n_jobs": _check_jobs,
+    "backend": _check_backend,
+    "chunksize": _check_chunksize,
+    "on_error": _check_on_error,
+    "progress": _check_progress,
+    "initializer": _check_initializer,
+    "initargs": _check_initargs,
+    "history": _check_history,
+}
+"""One line an option: its name, and what checks it and gives it its place in :class:`Options`."""
+NAMES = frozenset(_CHECKS) | {"max_workers"}
+"""Every option of a call."""
