@@ -187,7 +187,8 @@ def families(seed: int) -> list[Family]:
     homogeneous = Clusters([1], seed, noise=0.2, spread=0.1, slope=0.3)
     dominated = Clusters([0.99, *[0.01 / 9] * 9], seed)
     many = Clusters(zipf(200), seed)
-    various = Clusters(np.ones(500), seed, uneven=True)
+    various = Clusters(np.ones(100), seed, uneven=True)
+    crowd = Clusters(np.ones(500), seed, uneven=True)
     surface = Surface(seed)
     configured = Configured(seed)
     heavy = Clusters(zipf(60), seed + 1000, heavy=True, width=10, spread=0.04)
@@ -196,13 +197,15 @@ def families(seed: int) -> list[Family]:
     return [
         Family("homogeneous", 10_000, homogeneous.draw, homogeneous.fresh),
         Family("99 % one of ten", 10_000, dominated.draw, dominated.fresh),
-        Family("Zipf over 200", 10_000, many.draw, many.fresh),
+        Family("Zipf over 200", 40_000, many.draw, many.fresh),
+        Family("Zipf, few rows", 10_000, many.draw, many.fresh),
         Family("heterogeneous", 100_000, various.draw, various.fresh),
         Family("surface", 20_000, surface.draw, surface.fresh),
         Family("configurations", 8_000, configured.draw, configured.fresh),
         Family("recorded history", 4_000, recorded),
         Family("full factorial", 3_000, factorial),
         Family("diabetes", 350, bundled("diabetes")),
+        Family("five hundred", 100_000, crowd.draw, crowd.fresh, held_out=True),
         Family("heavy tails", 8_000, heavy.draw, heavy.fresh, held_out=True),
         Family("nine features", 20_000, wide.draw, wide.fresh, held_out=True),
         Family("two steep jobs", 6_000, two.draw, two.fresh, held_out=True),

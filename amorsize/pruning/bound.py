@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from amorsize.pruning.probes import errors
 from amorsize.pruning.samples import places
 
 TYPE_CHECKING = False
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.ml_neighbors import Floats, Ints
+    from amorsize.pruning.probes import Probes
     from amorsize.pruning.reduction import Reducer
     from amorsize.pruning.samples import Kernel, Prototypes
 
@@ -41,19 +43,29 @@ FEW_ROWS_RMSE = 3.0
 """Times the tolerance that their root mean squared error, which a single row may decide, may grow by."""
 HOPELESS = 3.0
 """A rung whose error has grown by so many times the tolerance is not repaired region by region."""
-REGION_FACTOR = 2.0
-"""A region may lose so many times the tolerance."""
-SPARED_SHARE = 0.012
-"""Rows of small regions that stay whatever else goes: see `spared`."""
+REGION_FACTOR, REGION_AIM = 2.0, 1.0
+"""A region may lose so many times the tolerance; where there are rows enough, less is aimed at."""
+SPARED_SHARE, SPARED_ROWS = 0.05, 0.28
+"""Rows of small regions that stay whatever else goes, as a share of all; and how small they are, in rows
+times the tolerance. See `spared`."""
 SMALL_REGION = 40
 """A region of so few rows that fails is kept whole: prototypes of two or three of its rows would average
 less noise than its rows do, and one was not enough."""
 VARIANCE_ROWS = 10.0
 """Rows that the variance common to all regions counts as in each."""
+LONGEST = 3.0
+"""Standard errors that one region's estimate may add to how much regions differ."""
 PROVEN = 3.0
 """Standard errors by which a breach in one of many regions is proved."""
-BOOST, BOOSTS = 1.7, 3
-"""A region that fails gets so many times more prototypes, so often, before the rung has failed."""
+BOOST, BOOSTS = 3.0, 7
+"""A region that fails gets so many times more prototypes, so often, and is kept whole the last two
+times."""
+MANY = 0.25
+"""A rung where a larger share of the regions fails is not repaired region by region."""
+CONFIRMATIONS = 3
+"""Times that sizes are confirmed anew after a region's breach was proved."""
+CAUTION = 2.0
+"""Standard errors of what is known of a region that a certain result keeps from its limit."""
 NEGLIGIBLE = 1e-6
 """Errors below this share of the targets' deviation are none."""
 
@@ -69,6 +81,8 @@ class Judged:
     pruned_squares: Floats
     mass: Floats
     regions: Ints
+    inside: Judged | None = None
+    """The same at training rows predicted without themselves, where regions are judged by that too."""
 
     def change(self) -> float:
         """Of the mean absolute error: 0.01 is 1 % more."""
@@ -138,14 +152,23 @@ def region_changes(judged: Judged, regions: int) -> tuple[Floats, Floats]:
     return change, doubt
 
 
-def failing(judged: Judged, tolerance: float, regions: int, benefit: float = 0.0) -> np.ndarray:
-    """Of each region: whether its bound probably fails, ``benefit`` standard errors forgiven.
+def failing(judged: Judged, tolerance: float, regions: int, caution: float = 0.0) -> np.ndarray:
+    """Of each region: whether its bound may fail, ``caution`` standard errors considered (below 0:
+    forgiven).
 
-    Estimates of few rows are drawn to the mean of all regions, the more so the less the regions
-    differ beyond chance (random effects: DerSimonian and Laird, Controlled Clinical Trials 1986)."""
+    Estimates of few rows are drawn to what the region's training rows tell of it and the mean by which
+    that is off, the more so the less the regions differ beyond chance (random effects: DerSimonian and
+    Laird, Controlled Clinical Trials 1986)."""
     change, doubt = region_changes(judged, regions)
+    prior, careful = np.zeros(regions), np.ones(regions, bool)
+    if judged.inside is not None:
+        told, unsure = region_changes(judged.inside, regions)
+        known = np.isfinite(told)
+        prior = np.where(known, told, told[known].mean())
+        change, doubt = change - prior, np.hypot(doubt, np.where(known, unsure, 0.0))
+        careful = known  # the others have too few rows to show anything
     seen = np.isfinite(change) & (doubt > 0)
-    result = np.isfinite(change) & (doubt <= 0) & (change > REGION_FACTOR * tolerance)
+    result = np.isfinite(change) & (doubt <= 0) & (change + prior > REGION_FACTOR * tolerance)
     if not seen.any():
         return result
     c, weight = change[seen], doubt[seen] ** -2.0
@@ -153,13 +176,14 @@ def failing(judged: Judged, tolerance: float, regions: int, benefit: float = 0.0
     spare = weight.sum() - (weight**2).sum() / weight.sum()
     between = 0.0
     if spare > 0:
-        between = max(0.0, float((weight @ (c - mean) ** 2 - (len(c) - 1)) / spare))
+        # ratios of a handful of rows have long tails
+        off = weight * np.minimum((c - mean) ** 2, (LONGEST * doubt[seen]) ** 2)
+        between = max(0.0, float((off.sum() - (len(c) - 1)) / spare))
     own = between / (between + doubt[seen] ** 2)
-    mean = float(
-        (c / (between + doubt[seen] ** 2)).sum() / (1.0 / (between + doubt[seen] ** 2)).sum()
-    )
-    expected = mean + own * (c - mean)
-    result[seen] = expected - benefit * doubt[seen] > REGION_FACTOR * tolerance
+    expected = prior[seen] + mean + own * (c - mean)
+    left = doubt[seen] * (np.sqrt(own) * careful[seen] if caution > 0 else 1.0)
+    factor = np.where((caution > 0) & careful[seen], REGION_AIM, REGION_FACTOR)
+    result[seen] = expected + caution * left > factor * tolerance
     return result
 
 
@@ -172,6 +196,7 @@ class Part:
     test: Ints
     base: Floats
     """What the predictor on all training rows says at the test rows: (rows, outputs)"""
+    probes: Probes | None
 
 
 @dataclass(frozen=True)
@@ -181,28 +206,31 @@ class Sizes:
     fraction: float
     boost: Floats
 
-    def of(self, reducer: Reducer, spared: Ints) -> Ints:
-        """For each region of this reducer; ``spared``: what each keeps at least."""
+    def of(self, reducer: Reducer, spare: np.ndarray) -> Ints:
+        """For each region of this reducer; ``spare``: those that are kept whole."""
         rows = len(reducer.rows.mass)
         due = reducer.sizes(round(self.fraction * rows))
         due = np.ceil(np.minimum(np.maximum(due, 1) * self.boost, reducer.counts)).astype(np.intp)
-        return np.minimum(np.maximum(due, spared), reducer.counts)
+        return np.where(spare, reducer.counts, due)
 
 
-def spared(counts: Ints) -> Ints:
-    """What each region keeps at least: the smallest ones everything, if there are few such rows.
+def spared(counts: Ints, tolerance: float) -> np.ndarray:
+    """Of each region: whether it is too small to be touched.
 
-    What a dozen rows predict is not known well enough to be checked: as many of them as make up
-    SPARED_SHARE of all rows stay whole."""
+    What a dozen rows say differs by luck from what their mean says, in a way that no check on such
+    rows can see: of regions of 10 to 13 rows one in twelve lost over 4 % when merged, of larger ones
+    hardly any (Zipf over 200 workloads in `benchmarks.pruning`). The smallest ones first, as long as
+    they are no more than SPARED_SHARE of all rows."""
     order = np.argsort(counts, kind="stable")
-    fits = (counts[order].cumsum() <= SPARED_SHARE * counts.sum()) & (counts[order] <= SMALL_REGION)
-    result = np.minimum(counts, 1)
-    result[order[fits]] = counts[order[fits]]
+    small = counts[order] <= min(SPARED_ROWS / max(tolerance, 1e-9), SMALL_REGION)
+    result = np.zeros(len(counts), bool)
+    result[order] = small & (counts[order].cumsum() <= SPARED_SHARE * counts.sum())
     return result
 
 
 class Checker:
-    """Judges sizes on splits. ``fit(prototypes)`` gives a predictor: queries by position -> guesses."""
+    """Judges sizes on splits. ``fit(prototypes)`` gives a predictor: queries by position -> guesses;
+    ``spare``: regions that are kept whole."""
 
     def __init__(
         self,
@@ -212,8 +240,10 @@ class Checker:
         regions: Ints,
         kernel: Kernel,
         fit: Callable[[Part, Prototypes, Ints | None], Predict],
+        spare: np.ndarray,
     ) -> None:
         self.parts, self.y, self.mass, self.regions = parts, y, mass, regions
+        self.spare = spare
         self.kernel, self.fit = kernel, fit
         self.count = int(regions.max()) + 1
         share = mass / mass.sum()
@@ -222,15 +252,26 @@ class Checker:
 
     def judge(self, sizes: Sizes) -> Judged:
         """Errors with so many prototypes, on every part."""
-        columns = []
+        columns, inside = [], []
         for part in self.parts:
-            found, which = part.reducer.prototypes(
-                sizes.of(part.reducer, spared(part.reducer.counts)), self.kernel
-            )
+            found, which = part.reducer.prototypes(sizes.of(part.reducer, self.spare), self.kernel)
             columns.append(self._errors(part, self.fit(part, found, which)(part.test)))
+            if part.probes is not None:
+                inside.append(self._inside(part, part.probes, found))
         one, two, three, four = (np.concatenate(column) for column in zip(*columns, strict=True))
         tested = np.concatenate([part.test for part in self.parts])
-        return Judged(one, two, three, four, self.mass[tested], self.regions[tested])
+        told = None
+        if inside:
+            base, pruned, mass, regions = (np.concatenate(c) for c in zip(*inside, strict=True))
+            told = Judged(base, pruned, base**2, pruned**2, mass, regions)
+        return Judged(one, two, three, four, self.mass[tested], self.regions[tested], told)
+
+    def _inside(
+        self, part: Part, at: Probes, found: Prototypes
+    ) -> tuple[Floats, Floats, Floats, Ints]:
+        rows = part.reducer.rows
+        pruned = errors(found, rows, at, self.kernel, part.reducer.seed)
+        return at.base, pruned, rows.mass[at.which], rows.regions[at.which]
 
     def _errors(self, part: Part, guess: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         truth = self.y[part.test]
@@ -248,28 +289,31 @@ class Checker:
         """Sizes near this fraction that hold, regions that fail strengthened; None if that takes more
         than ``most`` of the rows."""
         boost = boost.copy()
-        for _ in range(BOOSTS + 1):
+        for turn in range(BOOSTS + 1):
             sizes = Sizes(fraction, boost)
             judged = self.judge(sizes)
-            weak = failing(judged, tolerance, self.count, 0.0 if certain else BENEFIT)
+            weak = failing(judged, tolerance, self.count, CAUTION if certain else -BENEFIT)
             whole = holds(judged, tolerance, CONFIDENT if certain else -BENEFIT)
             if whole and not weak.any():
                 return sizes, judged
             if not whole and (not weak.any() or judged.change() > HOPELESS * tolerance):
                 return None
             given, rows = self._given(sizes)
+            large = rows > len(self.parts) * SMALL_REGION
+            if turn == 0 and (weak & large).sum() > max(2, MANY * self.count):
+                return None  # the rung is too low
             can = weak & (given < rows)
             if not can.any():
                 return (sizes, judged) if whole else None  # those regions are whole already
-            more = np.where(rows > len(self.parts) * SMALL_REGION, boost * BOOST, np.inf)
-            boost = np.where(can, more, boost)
+            stronger = large & (turn < BOOSTS - 2)
+            boost = np.where(can, np.where(stronger, boost * BOOST, np.inf), boost)
             if self._given(Sizes(fraction, boost))[0].sum() >= most * rows.sum():
                 return None
         return None
 
     def _given(self, sizes: Sizes) -> tuple[Ints, Ints]:
         """Prototypes and rows of each region, over all parts."""
-        given = sum(sizes.of(part.reducer, spared(part.reducer.counts)) for part in self.parts)
+        given = sum(sizes.of(part.reducer, self.spare) for part in self.parts)
         rows = sum(part.reducer.counts for part in self.parts)
         return np.asarray(given), np.asarray(rows)
 
@@ -300,6 +344,22 @@ class Checker:
                 failed = fraction
         return held
 
+    def confirmed(
+        self, sizes: Sizes, tolerance: float, certain: bool
+    ) -> tuple[Sizes, Judged] | None:
+        """The sizes, if these rows, which the ladder has not seen, agree overall; regions whose breach
+        they prove are kept whole. None if they do not agree."""
+        for _ in range(CONFIRMATIONS):
+            judged = self.judge(sizes)
+            if not holds(judged, tolerance, 0.0 if certain else -BENEFIT):
+                return None
+            given, rows = self._given(sizes)
+            breach = breaches(judged, tolerance, self.count) & (given < rows)
+            if not breach.any():
+                return sizes, judged
+            sizes = Sizes(sizes.fraction, np.where(breach, np.inf, sizes.boost))
+        return None
+
     def wider(self, sizes: Sizes, tolerance: float, certain: bool) -> tuple[Sizes, Judged] | None:
         """The next larger sizes that hold."""
         fraction = sizes.fraction * STEP
@@ -315,13 +375,11 @@ class Checker:
         return float(given.sum() / rows.sum())
 
 
-def confirmed(judged: Judged, tolerance: float, regions: int, doubt_of_all: float) -> bool:
-    """Whether rows that the ladder has not seen agree: the point estimate overall, and no region whose
-    breach can be proved."""
+def breaches(judged: Judged, tolerance: float, regions: int) -> np.ndarray:
+    """Of each region: whether its breach can be proved."""
     change, doubt = region_changes(judged, regions)
     with np.errstate(invalid="ignore"):
-        breach = change - PROVEN * doubt > REGION_FACTOR * tolerance
-    return holds(judged, tolerance, doubt_of_all) and not breach.any()
+        return np.asarray(change - PROVEN * doubt > REGION_FACTOR * tolerance)
 
 
 def folds(strata: Ints, count: int, rng: np.random.Generator) -> list[tuple[Ints, Ints]]:

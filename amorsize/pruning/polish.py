@@ -70,10 +70,17 @@ def left_out_errors(
     found: Prototypes, rows: Rows, own: Ints, kernel: Kernel, rng: np.random.Generator
 ) -> Floats:
     """Squared error at each row, predicted without it."""
+    guess = left_out_guesses(found, rows, own, kernel, rng)
+    return np.asarray(((guess - rows.y) ** 2).sum(1))
+
+
+def left_out_guesses(
+    found: Prototypes, rows: Rows, own: Ints, kernel: Kernel, rng: np.random.Generator
+) -> Floats:
+    """What is predicted at each row without it: (rows, outputs)"""
     d2, index = near_prototypes(rows.Z, found, own, rng)
     d2, index, mass, label = without_self(d2, index, found, rows, own)
-    guess = np.einsum("nk,nko->no", kernel.share(d2, mass), label)
-    return np.asarray(((guess - rows.y) ** 2).sum(1))
+    return np.asarray(np.einsum("nk,nko->no", kernel.share(d2, mass), label))
 
 
 def eliminated(

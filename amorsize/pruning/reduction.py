@@ -10,14 +10,15 @@ from __future__ import annotations
 import numpy as np
 
 from amorsize.pruning import polish
+from amorsize.pruning.graph import neighbor_pairs, separate
 from amorsize.pruning.merging import agglomerate
 from amorsize.pruning.partition import cells
-from amorsize.pruning.samples import grouped, taken
+from amorsize.pruning.samples import Prototypes, grouped, taken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from amorsize.ml_neighbors import Ints
-    from amorsize.pruning.samples import Kernel, Prototypes, Rows
+    from amorsize.ml_neighbors import Floats, Ints
+    from amorsize.pruning.samples import Kernel, Rows
 
 POOL_ROWS = 20_000
 """More unique rows than this are first cut into cells."""
@@ -30,15 +31,29 @@ FIT_ROWS = 40_000
 MOST_ELIMINATED = 8_000
 """Above so many prototypes elimination is too slow for what it gains."""
 
+NOISE_ROWS, NOISE_NEIGHBORS = 20_000, 3
+"""Rows, and neighbours of each, that the noise of regions is told from."""
+BORROWED_PAIRS = 5.0
+"""Pairs that the noise common to all regions counts as in each."""
+LEAST_NOISE = 0.05
+"""Regions that are known better than this share of the usual noise count as if they were not."""
+
 
 class Reducer:
     """Rows with their dendrogram.
 
     ``stop``: the fewest prototypes that will be asked for; ``subset_least``: above 0 prototypes are rows,
-    so many of each region at least; ``regions``: how many there are, if not all have rows here."""
+    so many of each region at least; ``regions``: how many there are, if not all have rows here;
+    ``even``: a loss in a region counts in units of its own noise, for each has a bound of its own."""
 
     def __init__(
-        self, rows: Rows, seed: int, stop: int = 1, subset_least: int = 0, regions: int = 0
+        self,
+        rows: Rows,
+        seed: int,
+        stop: int = 1,
+        subset_least: int = 0,
+        regions: int = 0,
+        even: bool = False,
     ) -> None:
         self.rows, self.seed, self.subset_least = rows, seed, subset_least
         self.regions = max(regions, int(rows.regions.max()) + 1)
@@ -46,11 +61,17 @@ class Reducer:
         own = duplicates(rows)
         self.unique = int(own.max()) + 1
         limit = max(POOL_ROWS, int(1.3 * stop))
+        unit = np.ones(self.regions)
+        if even and rows.regions.any():
+            unit = noise(rows, self.regions, rng)
         if self.unique > limit:
-            own = cells(rows.Z, rows.y, rows.mass, rows.regions, limit)
+            own = cells(rows.Z, rows.y / unit[rows.regions, None], rows.mass, rows.regions, limit)
         self._own = own
-        self._pool = grouped(rows, own)
-        self._tree = agglomerate(self._pool, rng, stop)
+        self._pool = pool = grouped(rows, own)
+        evened = Prototypes(
+            pool.Z, pool.y / unit[pool.regions, None], pool.mass, pool.regions, pool.own
+        )
+        self._tree = agglomerate(evened, rng, stop)
         self.counts = np.bincount(rows.regions, minlength=self.regions)
 
     def sizes(self, total: int) -> Ints:
@@ -109,6 +130,25 @@ class Reducer:
 def stride(rows: int, most: int) -> Ints:
     """Every so-manieth row, so that at most that many are taken."""
     return np.arange(0, rows, -(-rows // most))
+
+
+def noise(rows: Rows, regions: int, rng: np.random.Generator) -> Floats:
+    """Deviation of the labels of each region from their near neighbours', at least LEAST_NOISE of what
+    is usual; regions of few rows borrow from all."""
+    some = taken(rows, stride(len(rows.mass), NOISE_ROWS))
+    apart = separate(some.Z, some.regions, rng)
+    pairs = neighbor_pairs(apart, NOISE_NEIGHBORS, rng)
+    a, b = pairs[some.regions[pairs[:, 0]] == some.regions[pairs[:, 1]]].T
+    if not len(a):
+        return np.ones(regions)
+    square = 0.5 * ((some.y[a] - some.y[b]) ** 2).mean(1)
+    where = some.regions[a]
+    usual = float(square.mean())
+    count = np.bincount(where, minlength=regions)
+    found = np.bincount(where, square, regions) + BORROWED_PAIRS * usual
+    return np.sqrt(np.maximum(found / (count + BORROWED_PAIRS), LEAST_NOISE**2 * usual)) + (
+        usual <= 0
+    )
 
 
 def duplicates(rows: Rows) -> Ints:

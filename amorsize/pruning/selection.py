@@ -12,6 +12,7 @@ import numpy as np
 
 from amorsize.pruning import bound, drift, polish
 from amorsize.pruning import regions as regions_of
+from amorsize.pruning.probes import probes
 from amorsize.pruning.reduction import Reducer, duplicates, hashes
 from amorsize.pruning.samples import Kernel, Rows, grouped, means, numbered, sums, taken
 
@@ -285,7 +286,8 @@ class _Work:
     def reducer(self, which: Ints | None = None, stop: int = 1) -> Reducer:
         rows = self.rows if which is None else taken(self.rows, which)
         least = 0 if self.task.merge else MIN_SAMPLES_PER_CLUSTER
-        return Reducer(rows, self.task.seed, stop, least, self.count)
+        even = self.task.keep_fraction is None and len(self.mass) >= bound.CERTIFIABLE_ROWS
+        return Reducer(rows, self.task.seed, stop, least, self.count, even)
 
     # ------------------------------------------------------------------ three ways to choose
 
@@ -327,34 +329,33 @@ class _Work:
         everything = (*self.lossless(least), None, False)
         if floor >= 1.0:
             return everything
-        first, second = self._checkers(floor)
+        first, second = self._checkers(floor, tolerance)
         held = first.climb(tolerance, certain, floor)
         if not held:
             return everything
         reducer = self.reducer(stop=max(least, int(floor * size)))
         tried: tuple[Sizes, Judged] | None = held[-1]
         while tried is not None:
-            sizes = tried[0]
-            again = second.judge(sizes)
-            benefit = 0.0 if certain else -bound.BENEFIT
-            if bound.confirmed(again, tolerance, self.count, benefit):
-                wanted = sizes.of(reducer, bound.spared(reducer.counts))
-                wanted = apportion(wanted, reducer.counts, least)
+            found_sizes = second.confirmed(tried[0], tolerance, certain)
+            if found_sizes is not None:
+                sizes, again = found_sizes
+                wanted = apportion(sizes.of(reducer, first.spare), reducer.counts, least)
                 if int(wanted.sum()) >= len(everything[0].mass):
                     break
                 found, which = reducer.prototypes(wanted, self.kernel)
                 return found, which, again, certain
-            tried = first.wider(sizes, tolerance, certain)
+            tried = first.wider(tried[0], tolerance, certain)
         return everything
 
-    def _checkers(self, floor: float) -> tuple[bound.Checker, bound.Checker]:
+    def _checkers(self, floor: float, tolerance: float) -> tuple[bound.Checker, bound.Checker]:
         """One for the ladder, one that confirms."""
         size = len(self.mass)
         rng = np.random.default_rng(self.task.seed)
+        spare = bound.spared(np.bincount(self.regions, minlength=self.count), tolerance)
 
         def checker(parts: list[Part]) -> bound.Checker:
             return bound.Checker(
-                parts, self.y, self.mass, self.regions, self.kernel, self._predictor
+                parts, self.y, self.mass, self.regions, self.kernel, self._predictor, spare
             )
 
         if size > HOLD_OUT_ROWS:
@@ -378,7 +379,7 @@ class _Work:
     def _part(self, reducer: Reducer, train: Ints, test: Ints) -> Part:
         model = _fitted(self.task, self.X[train], self.y[train], self.mass[train])
         guess = np.asarray(model.predict(self.X[test])).reshape(len(test), -1)
-        return bound.Part(reducer, train, test, guess)
+        return bound.Part(reducer, train, test, guess, probes(reducer.rows, self.kernel))
 
     def _predictor(self, part: Part, found: Prototypes, which: Ints | None) -> Predict:
         X, y = self._plain(found, part.train)

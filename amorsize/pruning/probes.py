@@ -1,0 +1,80 @@
+"""What pruning does to each region, seen from inside: training rows predicted without themselves.
+
+A region may have a handful of rows among those left out, and hundreds among those that prototypes
+are made of. Errors at the latter are biased, all alike, and precise; errors at the former are
+unbiased and noisy. `bound.failing` corrects the one by the other.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from amorsize.pruning import polish
+from amorsize.pruning.graph import squares
+from amorsize.pruning.samples import in_order, taken
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+
+    from amorsize.ml_neighbors import Floats, Ints
+    from amorsize.pruning.samples import Kernel, Prototypes, Rows
+else:
+    from amorsize.values import dataclass
+
+PROBES = 300
+"""Rows of each region: the mean error is known to 5 % or so."""
+LEAST_ROWS = 20
+"""Regions of fewer rows say too little about themselves."""
+WIDTH = 32
+"""Neighbours looked at for each row."""
+
+
+@dataclass(frozen=True)
+class Probes:
+    """Some rows of each region."""
+
+    which: Ints
+    """Positions in the rows that prototypes are made of."""
+    base: Floats
+    """Absolute error of each, predicted from the other rows of its region."""
+
+
+def probes(rows: Rows, kernel: Kernel) -> Probes | None:
+    """Probes of all regions that are large enough; None for a single region.
+
+    Complexity: O(PROBES * rows) distances."""
+    regions = rows.regions
+    if not regions.any():
+        return None
+    order = in_order(regions)
+    starts = np.flatnonzero(np.diff(regions[order], prepend=-1))
+    which, base = [], []
+    for inside in np.split(order, starts[1:]):
+        if len(inside) < LEAST_ROWS:
+            continue
+        some = inside[:: -(-len(inside) // PROBES)]
+        which.append(some)
+        base.append(_left_out(rows, inside, some, kernel))
+    return Probes(np.concatenate(which), np.concatenate(base)) if which else None
+
+
+def _left_out(rows: Rows, inside: Ints, some: Ints, kernel: Kernel) -> Floats:
+    center = rows.Z[inside].mean(0)
+    d2 = squares(rows.Z[some] - center, rows.Z[inside] - center)
+    d2[some[:, None] == inside[None, :]] = np.inf
+    near = np.argpartition(d2, min(WIDTH, len(inside) - 1) - 1, 1)[:, :WIDTH]
+    d2 = np.take_along_axis(d2, near, 1)
+    order = np.argsort(d2, 1)
+    near, d2 = inside[np.take_along_axis(near, order, 1)], np.take_along_axis(d2, order, 1)
+    mass = np.where(np.isfinite(d2), rows.mass[near], 0.0)
+    guess = np.einsum("nk,nko->no", kernel.share(d2, mass), rows.y[near])
+    return np.asarray(np.abs(guess - rows.y[some]).mean(1))
+
+
+def errors(found: Prototypes, rows: Rows, at: Probes, kernel: Kernel, seed: int) -> Floats:
+    """Absolute error of each probe, predicted from prototypes that had been made without it."""
+    rng = np.random.default_rng(seed)
+    some = taken(rows, at.which)
+    guess = polish.left_out_guesses(found, some, found.own[at.which], kernel, rng)
+    return np.asarray(np.abs(guess - some.y).mean(1))
