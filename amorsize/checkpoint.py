@@ -2,10 +2,10 @@
 
 ::
 
-    results --pickle, digest--> pending --every 0.2 s, one transaction--> write-ahead log --> disk
+    results --pickle, digest--> pending --every 0.05 s, one transaction--> write-ahead log --> disk
 
 A commit outlives the death of every process; a failing power supply may take what was committed in the
-last half second, until the next commit that waits for the disk. The file belongs to one run at a time:
+last second, until the next commit that waits for the disk. The file belongs to one run at a time:
 its lock goes with the process, however that ends. No connection is open across a fork.
 
 Results are read back by ``pickle``, which runs what it reads: only a file is opened that this user
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x616D636A
 """Marks the file as ours ("amcj"), in bytes 68 to 71 of its header."""
 SCHEMA = 1
-FLUSH_SECONDS = 0.2
+FLUSH_SECONDS = 0.05
 """Results wait so long for others to share a transaction (0.03 to 0.1 ms)."""
 FLUSH_ITEMS, FLUSH_BYTES = 10_000, 8 << 20
 """...or until so many, or so much, wait: memory stays bounded."""
-SYNC_SECONDS = 0.5
-"""A commit waits for the disk when the last that did is so old: half of the promised second."""
+SYNC_SECONDS = 0.8
+"""A commit waits for the disk (4 ms) when the last that did is so old: a second is promised."""
 PART_BYTES = 256 << 20
 """SQLite holds values of up to 1e9 bytes; larger results are cut."""
 CHECKED_BYTES = 64 << 20
@@ -68,6 +68,9 @@ class Journal:
         self._pending: list[tuple[int, bytes, bytes]] = []
         self._pending_bytes = 0
         self._flushed = self._synced = time.monotonic()
+        self._unsynced = False
+        """The file is new, and the disk may not have its beginning yet."""
+        self._left: tuple[int, ...] = ()
         self.failure: CheckpointError | None = None
         self._file = -1
         self._dump, self._load = _codec(format)
@@ -83,7 +86,8 @@ class Journal:
     # -- what the journal is of ------------------------------------------------------------------
 
     def bind(self, function: str, items: int | None) -> None:
-        """Hold it to one function and length of data; refuse others."""
+        """Hold it to one function and length of data; refuse others. Where nothing is held, there is
+        nothing to refuse."""
         from amorsize import __version__
 
         if self.new:
@@ -151,10 +155,37 @@ class Journal:
 
         def write(connection: sqlite3.Connection) -> None:
             with _Transaction(connection):
+                connection.execute("DELETE FROM samples")
                 connection.executemany("INSERT INTO samples VALUES(?, ?)", list(samples.items()))
 
         with self._lock:
             self._guarded(write)
+
+    def settle(self) -> None:
+        """Everything is checked: no connection is open until there is something to write."""
+        with self._lock:
+            self._disconnect()
+
+    def pause(self) -> None:
+        """Give the file free, to go on later."""
+        self.flush()
+        self.close()
+        try:
+            self._left = _state(self.path)
+        except OSError:
+            self._left = ()
+
+    def go_on(self) -> None:
+        """Take the file again, after :meth:`pause`; nobody else may have changed it."""
+        if self._file >= 0:
+            return
+        self._file = self._claim()
+        _open.add(self)
+        if _state(self.path) != self._left:
+            self.close()
+            raise self.refused(
+                "was used by another run since the plan was made", "make the plan again"
+            )
 
     # -- results in ------------------------------------------------------------------------------
 
@@ -188,10 +219,9 @@ class Journal:
                 self._guarded(self._write)
 
     def flush(self) -> None:
-        """Write what waits, to the disk."""
+        """Write what waits; :meth:`close`, which follows, waits for the disk."""
         with self._lock:
             if self.failure is None and self._pending:
-                self._synced = float("-inf")
                 self._guarded(self._write)
 
     def _write(self, connection: sqlite3.Connection) -> None:
@@ -199,6 +229,9 @@ class Journal:
         now = time.monotonic()
         sync = now - self._synced >= SYNC_SECONDS
         if sync:
+            if self._unsynced:
+                os.fsync(self._file)
+                self._unsynced = False
             connection.execute("PRAGMA synchronous=FULL")
         try:
             with _Transaction(connection):
@@ -412,18 +445,19 @@ class Journal:
 
     def _guarded(self, action: Callable[[sqlite3.Connection], Any]) -> Any:
         """Do something with the connection, under the lock; say in our words what goes wrong."""
-        import sqlite3
-
         try:
             return action(self._connected())
-        except sqlite3.Error as error:
+        except CheckpointError as error:
+            self.failure = error
+            raise
+        except Exception as error:  # SQLite's own, or text in the file that is none
             self.failure = self._said(error)
             self._disconnect()
             raise self.failure from error
 
-    def _said(self, error: sqlite3.Error) -> CheckpointError:
+    def _said(self, error: Exception) -> CheckpointError:
         name = getattr(error, "sqlite_errorname", "") or ""
-        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR", "SQLITE_MISMATCH")):
+        if isinstance(error, (ValueError, TypeError)) or name.startswith(_BROKEN):
             return self.damaged(str(error))
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             return _in_use(self)
@@ -443,7 +477,8 @@ class Journal:
             self._read(connection)
             connection.execute("PRAGMA journal_mode=WAL")
             return
-        self.new = True
+        self.new = self._unsynced = True
+        connection.execute("PRAGMA synchronous=OFF")  # until the first results are there
         self._about: dict[str, Any] = {"key": os.urandom(16), "format": self.format, "items": None}
         with _Transaction(connection):
             connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
@@ -468,14 +503,15 @@ class Journal:
         for name, kinds in shape.items():
             if name not in self._about or not isinstance(self._about[name], kinds):  # type: ignore[arg-type]
                 raise self.damaged(f"{name!r} is missing")
-        if "function" not in self._about:  # killed before it was bound
-            self.new = True
-            self._about["format"] = self.format
         rows = connection.execute("SELECT item, digest FROM results").fetchall()
         for item, digest in rows:
             if type(item) is not int or item < 0 or type(digest) is not bytes:
                 raise self.damaged("a position or a digest is of the wrong type")
         self.done = dict(rows)
+        if not rows:  # nothing is held: it can be begun anew
+            self.new = True
+        elif not {"function", "library", "python"} <= self._about.keys():
+            raise self.damaged("it does not say whose results it holds")
 
     def _describe(
         self, connection: sqlite3.Connection, function: str, items: int | None, library: str
@@ -489,6 +525,7 @@ class Journal:
             )
 
 
+_BROKEN = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR", "SQLITE_MISMATCH")
 _ANEW = "or remove the file (or name another) to begin anew"
 
 
@@ -536,6 +573,12 @@ def _checksum(item: int, value: Any) -> int:
     from zlib import crc32
 
     return crc32(value, item & 0xFFFFFFFF)
+
+
+def _state(path: str) -> tuple[int, ...]:
+    """Differs when somebody has written the file."""
+    status = os.stat(path)
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _python() -> str:

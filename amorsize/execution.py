@@ -227,7 +227,7 @@ class Engine:
                             feeder.wake()
                         self.backend.step(0.0)
                         if self.keeper is not None:
-                            self.keeper.tick(type(self.backend) is Serial)
+                            self.keeper.tick()
                         continue
                     if sink.failure is not None:
                         self._raise_failure()
@@ -235,7 +235,7 @@ class Engine:
                         break
                     self.backend.step(self._patience())
                     if self.keeper is not None:
-                        self.keeper.tick(type(self.backend) is Serial)
+                        self.keeper.tick()
                     if self._progress.active:
                         self._progress.update(sink.done)
                     self._review()
@@ -596,7 +596,7 @@ class Engine:
             if sink.failure is not None:
                 self._raise_failure()
             if self.keeper is not None:
-                self.keeper.tick(type(self.backend) is Serial)
+                self.keeper.tick()
             if self._progress.active:
                 self._progress.update(sink.done)
             self._review()

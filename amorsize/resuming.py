@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from amorsize.records import Machine
     from amorsize.sinks import ListSink, WindowSink
 
-CALLER_FLUSH_SECONDS = 0.02
-"""Where the caller computes, a commit of 0.1 ms each 0.02 s: what a long item could keep from the journal
-is never more than that much work."""
 LISTED_ITEMS = 1_000_000
 """A stream lists what is left of its data up to so many items (8 MB), and reads on otherwise."""
 
@@ -87,8 +84,11 @@ class Remaining:
         journal, key, digests = self.journal, self._key, self.digests
         done, iterator = journal.done, iter(self.source)
         index = -1
+        known = journal.items
         try:
             for index, item in enumerate(iterator):
+                if index == known:
+                    raise journal.changed(index, f"there were but {known}")
                 now = digest(item, key, deep=True)
                 self.read = index + 1
                 if index in done:
@@ -148,12 +148,9 @@ class Keeper:
             if not (self.errors and type(value) is ItemError and value.index == position):
                 journal.add(index, known, value)
 
-    def tick(self, caller_computes: bool = False) -> None:
+    def tick(self) -> None:
         """Write if it is time."""
-        if caller_computes:
-            self.journal.tick(CALLER_FLUSH_SECONDS)
-        else:
-            self.journal.tick()
+        self.journal.tick()
 
     def catch_up(self, results: Sequence[Any]) -> None:
         """The caller has got so far alone."""
@@ -161,14 +158,14 @@ class Keeper:
             new = results[self.seen :]
             self.seen, start = len(results), self.seen
             self.add(start, new)
-            self.tick(True)
+            self.tick()
 
     def passing(self, results: Iterator[Any]) -> Iterator[Any]:
         """The caller's results of a stream, journaled before they are given out."""
         for value in results:
             self.add(self.seen, (value,))
             self.seen += 1
-            self.tick(True)
+            self.tick()
             yield value
 
     def watch(self, sink: ListSink | WindowSink) -> None:
@@ -224,6 +221,7 @@ class ResumableEngine(Engine):
                 options = replace(options, on_error="collect")
             keeper = Keeper(journal, places, rest, source, errors=options.on_error != "raise")
             super().__init__(func, left, options, machine, keeper)
+            journal.settle()
         except BaseException:
             journal.close()
             raise
@@ -232,13 +230,15 @@ class ResumableEngine(Engine):
         try:
             super().measure()
             self._caught_up()
-            self.journal.flush()
+            self.journal.pause()
         except BaseException as error:
             raise self._left(error) from error.__cause__
 
     def execute(self) -> list[Any]:
         try:
+            self.journal.go_on()
             held = dict(self.journal.results())
+            self.journal.settle()
             if len(held) != len(self.journal.done):
                 raise self.journal.damaged("results are missing")
             results = super().execute()
