@@ -458,7 +458,7 @@ class Journal:
     def _said(self, error: Exception) -> CheckpointError:
         name = getattr(error, "sqlite_errorname", "") or ""
         if isinstance(error, (ValueError, TypeError)) or name.startswith(_BROKEN):
-            return self.damaged(str(error))
+            return self.damaged(ascii(str(error))[1:-1])  # it may quote what is in the file
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             return _in_use(self)
         if name.startswith("SQLITE_FULL"):
@@ -467,7 +467,7 @@ class Journal:
                 "make room and start the run again: it goes on from there",
             )
         return self.refused(
-            f"cannot be read or written ({error}); what it holds is safe",
+            f"cannot be read or written ({ascii(str(error))[1:-1]}); what it holds is safe",
             "see to the disk and start the run again: it goes on from there",
         )
 
@@ -497,7 +497,7 @@ class Journal:
         if os.fstat(self._file).st_size <= CHECKED_BYTES:
             found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if found != "ok":
-                raise self.damaged(str(found).replace("\n", " "))
+                raise self.damaged(ascii(str(found))[1:-1])
         self._about = dict(connection.execute("SELECT name, value FROM about"))
         shape = {"key": bytes, "format": str, "items": (int, type(None))}
         for name, kinds in shape.items():
