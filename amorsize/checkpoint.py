@@ -44,6 +44,9 @@ CHECKED_BYTES = 64 << 20
 they are read."""
 READ_ITEMS, READ_BYTES = 1_000, 8 << 20
 """Most of what a stream reads ahead from the journal."""
+LOCKED_BYTE = 1 << 40
+"""What Windows locks: far beyond what SQLite uses."""
+
 _HEADER = b"SQLite format 3\0"
 
 _TABLES = """
@@ -622,7 +625,15 @@ def _lock_file(journal: Journal, file: int) -> None:
     """One run at a time. The lock is of the open file: it ends with the last process that has it."""
     try:
         import fcntl
-    except ImportError:  # SQLite's own lock, held all the time where nothing forks
+    except ImportError:  # Windows, untested
+        from importlib import import_module
+
+        locks: Any = import_module("msvcrt")
+        os.lseek(file, LOCKED_BYTE, os.SEEK_SET)
+        try:
+            locks.locking(file, locks.LK_NBLCK, 1)
+        except OSError:
+            raise _in_use(journal) from None
         return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
