@@ -205,9 +205,9 @@ class Journal:
                 f"{self.format} ({type(error).__name__}: {error})",
                 way_out,
             ) from error
-        with self._lock:
-            self._pending.append((item, digest, value))
-            self._pending_bytes += len(value)
+        # Without the lock: a thread need not wait for another's commit.
+        self._pending.append((item, digest, value))
+        self._pending_bytes += len(value)
 
     def tick(self, seconds: float = FLUSH_SECONDS) -> None:
         """Write what waits if the last time was so long ago, or if there is much of it."""
@@ -215,11 +215,13 @@ class Journal:
             return
         age = time.monotonic() - self._flushed
         full = len(self._pending) >= FLUSH_ITEMS or self._pending_bytes >= FLUSH_BYTES
-        if full or age >= seconds:
-            with self._lock:
+        if (full or age >= seconds) and self._lock.acquire(blocking=False):
+            try:
                 if self.failure is not None:
                     raise self.failure
                 self._guarded(self._write)
+            finally:
+                self._lock.release()
 
     def flush(self) -> None:
         """Write what waits; :meth:`close`, which follows, waits for the disk."""
@@ -228,7 +230,7 @@ class Journal:
                 self._guarded(self._write)
 
     def _write(self, connection: sqlite3.Connection) -> None:
-        pending = self._pending
+        pending = self._pending[:]
         now = time.monotonic()
         sync = now - self._synced >= SYNC_SECONDS
         if sync:
@@ -254,7 +256,8 @@ class Journal:
         finally:
             if sync:
                 connection.execute("PRAGMA synchronous=NORMAL")
-        self._pending, self._pending_bytes = [], 0
+        del self._pending[: len(pending)]
+        self._pending_bytes = 0
         self._flushed = time.monotonic()
         if sync:
             self._synced = self._flushed
