@@ -13,13 +13,14 @@ export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH
 unexport PYTHONHOME
 
-.PHONY: help demo test lint bench lock clean
+.PHONY: help demo test lint audit bench lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo    run the main job on real input (about a minute)'
-	@echo 'make test    ruff, mypy and all tests'
-	@echo 'make lint    ruff and mypy only'
+	@echo 'make test    ruff, mypy, bandit and all tests'
+	@echo 'make lint    ruff, mypy and bandit only'
+	@echo 'make audit   known weaknesses of all dependencies (needs the network)'
 	@echo 'make bench   benchmarks against peers, long; QUICK=1 for under 5 minutes'
 	@echo 'make lock    make $(LOCK) anew'
 	@echo 'make clean   remove what was built'
@@ -35,6 +36,11 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/mypy $(TYPED)
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml amorsize
+
+# Needs the network: known weaknesses of the versions that requirements-dev.lock names.
+audit: $(VENV)/.dev
+	$(BIN)/pip-audit --requirement $(LOCK) --require-hashes --disable-pip
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(BENCH_ARGS)

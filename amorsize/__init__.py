@@ -7,7 +7,13 @@
 
 from __future__ import annotations
 
-from amorsize.errors import AmorsizeError, AmorsizeWarning, ItemError, WorkerDied
+from amorsize.errors import (
+    AmorsizeError,
+    AmorsizeWarning,
+    CheckpointError,
+    ItemError,
+    WorkerDied,
+)
 from amorsize.tuner import Plan, Settings, Tuner, execute, optimize, stream
 from amorsize.workload import star
 
@@ -16,6 +22,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AmorsizeError",
     "AmorsizeWarning",
+    "CheckpointError",
     "ItemError",
     "Plan",
     "Settings",

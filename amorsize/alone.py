@@ -101,6 +101,8 @@ class Alone:
         """Seconds from the start before which the observer lets a slice go on."""
         self.started = 0.0
         self.streaming = False
+        self.journaled = False
+        """Somebody looks at the results after each slice: none is open-ended."""
         self.interrupted_at: int | None = None
         self._late = False
         """The observer has made the slice end."""
@@ -208,6 +210,8 @@ class Alone:
         meter = self.meter
         if meter.item_seconds > TRIVIAL_ITEM_SECONDS or self.options.on_error != "raise":
             return False
+        if self.journaled:
+            return False
         if self.unattended:
             return meter.items > TRIVIAL_ITEMS
         if not self.supply.interruptible:
@@ -239,7 +243,7 @@ class Alone:
         The first item of a slice is timed by itself. What the consumer does between two results is
         nobody's measurement: the meter pauses, the observer looks away."""
         func, meter, supply, observer = self.func, self.meter, self.supply, self.observer
-        counted = self.options.on_error != "raise" or self.progress.active
+        counted = self.options.on_error != "raise" or self.progress.active or self.journaled
         iterator = supply.iterator
         size = 1
         while True:

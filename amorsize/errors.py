@@ -30,6 +30,20 @@ class OptionTypeError(OptionError, TypeError):
     """An argument has a type that its rule excludes."""
 
 
+class CheckpointError(AmorsizeError, RuntimeError):
+    """A checkpoint cannot be used: it is not ours, in use, damaged, full, or of another run.
+
+    Attributes: ``path``, ``problem``, ``way_out``.
+    """
+
+    def __init__(self, path: str, problem: str, way_out: str) -> None:
+        super().__init__(f"checkpoint {path} {problem}; {way_out}")
+        self.path, self.problem, self.way_out = path, problem, way_out
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path, self.problem, self.way_out)
+
+
 class WorkerDied(AmorsizeError, RuntimeError):
     """A worker process ended while it ran an item, again after that item was given another try.
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from amorsize.maintenance import Upkeep
     from amorsize.options import Options
     from amorsize.planning import Choice
+    from amorsize.resuming import Keeper
 
 RECONSIDER_FACTOR = 1.3
 """A choice to stay is looked at again when the run is so many times as old."""
@@ -110,8 +111,11 @@ class Engine:
         data: Iterable[Any],
         options: Options,
         machine: Machine | None,
+        keeper: Keeper | None = None,
     ) -> None:
         self.func, self.options = func, options
+        self.keeper = keeper
+        """Journals what is done, if there is a checkpoint."""
         self.meter = Meter()
         self.supply = Supply(data)
         self.sink: ListSink | WindowSink | None = None
@@ -137,6 +141,7 @@ class Engine:
             self._grow_behind,
             lambda: self.backend is not None,
         )
+        self.alone.journaled = keeper is not None
         self._measuring = False
         self._consumed = 0.0
         """Seconds that the consumer of a stream has taken."""
@@ -201,7 +206,8 @@ class Engine:
             self._stream_window = (ordered, buffersize)
             self.alone.streaming = True
             if not self._resume():
-                yield from self.alone.stream()
+                alone = self.alone.stream()
+                yield from alone if self.keeper is None else self.keeper.passing(alone)
                 self._free_the_caller()
             if self.backend is not None:
                 sink, supply = self._sink, self.supply
@@ -220,12 +226,16 @@ class Engine:
                         if feeder is not None:
                             feeder.wake()
                         self.backend.step(0.0)
+                        if self.keeper is not None:
+                            self.keeper.tick()
                         continue
                     if sink.failure is not None:
                         self._raise_failure()
                     if self._is_complete():
                         break
                     self.backend.step(self._patience())
+                    if self.keeper is not None:
+                        self.keeper.tick()
                     if self._progress.active:
                         self._progress.update(sink.done)
                     self._review()
@@ -354,6 +364,8 @@ class Engine:
         """After a slice: have workers been started (or, measuring, is the choice clear)?"""
         alone, decider = self.alone, self.decider
         self._keep_up()
+        if self.keeper is not None:
+            self.keeper.catch_up(alone.results)
         if first and SLICE_SECONDS < seconds < TRUSTED_FIRST_SECONDS:
             # It may have paid for imports and caches: the shares begin with the next item.
             self.meter.open_window()
@@ -457,6 +469,8 @@ class Engine:
         """The caller's own item is done: threads that compute beside it become one more; if it did
         nothing but wait, so will the others."""
         backend = self.backend
+        if self.keeper is not None:
+            self.keeper.catch_up(self.alone.results)
         if not isinstance(backend, Threads):
             return
         if not backend.waits:
@@ -484,13 +498,22 @@ class Engine:
         self.supply.hand_over(position)
         if self._stream_window is None:
             self.sink = ListSink(position, self.options.on_error)
+            self._journal_sink()
             return
         ordered, buffersize = self._stream_window
         self._window = buffersize or self._default_window()
         self.sink = WindowSink(position, self.options.on_error, ordered=ordered)
+        self._journal_sink()
         self.supply.limit = position + self._window
         kind = type(self.supply.iterator)
-        self.supply.pull_here = self.supply.indexed or kind.__module__ in THREAD_BOUND_SOURCES
+        bound = kind.__module__ in THREAD_BOUND_SOURCES
+        if self.keeper is not None:
+            bound = self.keeper.source in THREAD_BOUND_SOURCES
+        self.supply.pull_here = self.supply.indexed or bound
+
+    def _journal_sink(self) -> None:
+        if self.keeper is not None:
+            self.keeper.watch(self._sink)
 
     def _default_window(self) -> int:
         per = self.meter.item_seconds
@@ -551,7 +574,9 @@ class Engine:
             self._sink,
             config,
             item_seconds,
-            caller_computes=caller_computes and self._stream_window is None,
+            caller_computes=caller_computes
+            and self._stream_window is None
+            and self.keeper is None,  # who journals does not compute
             initializer=self.options.initializer,
             initargs=self.options.initargs,
             inner_threads=max(1, self.decider.machine.cores // config.n_jobs),
@@ -570,6 +595,8 @@ class Engine:
             self.backend.step(self._patience())
             if sink.failure is not None:
                 self._raise_failure()
+            if self.keeper is not None:
+                self.keeper.tick()
             if self._progress.active:
                 self._progress.update(sink.done)
             self._review()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from amorsize.progress import Progress
 
 ON_ERROR = ("raise", "collect", "skip")
+CHECKPOINT_FORMATS = ("pickle", "json")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class Options:
     initargs: tuple[Any, ...] = ()
     history: Any = "default"
     """"default", a path or URL, a History, or None."""
+    checkpoint: str | None = None
+    """Path of the journal of finished items."""
+    checkpoint_format: str = "pickle"
     explore: bool = True
     """Whether a known function may try, now and then, what it never ran in (see Settings)."""
     pruning: str | None = "auto"
@@ -152,6 +156,30 @@ def _check_history(history: Any) -> dict[str, Any]:
     )
 
 
+def _check_checkpoint(checkpoint: Any) -> dict[str, Any]:
+    if checkpoint is None:
+        return {"checkpoint": None}
+    if not isinstance(checkpoint, str) and not hasattr(checkpoint, "__fspath__"):
+        raise OptionTypeError("checkpoint", checkpoint, "must be a path or None", "pass a path")
+    from os import fspath
+
+    path = fspath(checkpoint)
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise OptionError("checkpoint", checkpoint, "is no path of a file", "name a file")
+    return {"checkpoint": path}
+
+
+def _check_checkpoint_format(checkpoint_format: Any) -> dict[str, Any]:
+    if checkpoint_format not in CHECKPOINT_FORMATS:
+        raise OptionError(
+            "checkpoint_format",
+            checkpoint_format,
+            "must be one of " + ", ".join(map(repr, CHECKPOINT_FORMATS)),
+            "choose one of them",
+        )
+    return {"checkpoint_format": checkpoint_format}
+
+
 def _check_jobs(n_jobs: Any) -> dict[str, Any]:
     if n_jobs in ("auto", None):
         return {"max_jobs": None}
@@ -224,6 +252,8 @@ _CHECKS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "initializer": _check_initializer,
     "initargs": _check_initargs,
     "history": _check_history,
+    "checkpoint": _check_checkpoint,
+    "checkpoint_format": _check_checkpoint_format,
 }
 """One line an option: its name, and what checks it and gives it its place in :class:`Options`."""
 NAMES = frozenset(_CHECKS) | {"max_workers"}

@@ -156,7 +156,8 @@ class Tuner:
     ) -> Generator[Any, None, None]:
         """As :func:`amorsize.stream`."""
         _check_buffersize(buffersize)
-        return self._engine(func, data, options).stream(ordered=ordered, buffersize=buffersize)
+        engine = self._engine(func, data, options, streaming=True)
+        return engine.stream(ordered=ordered, buffersize=buffersize)
 
     def optimize(self, func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> Plan:
         """As :func:`amorsize.optimize`."""
@@ -165,7 +166,12 @@ class Tuner:
         return _plan(engine)
 
     def _engine(
-        self, func: Callable[[Any], Any], data: Iterable[Any], options: dict[str, Any]
+        self,
+        func: Callable[[Any], Any],
+        data: Iterable[Any],
+        options: dict[str, Any],
+        *,
+        streaming: bool = False,
     ) -> Engine:
         if self.settings.options:
             options = {**self.settings.options, **options}
@@ -174,6 +180,10 @@ class Tuner:
         if (settings.explore, settings.pruning) != (checked.explore, checked.pruning):
             checked = replace(checked, explore=settings.explore, pruning=settings.pruning)
         _check_call(func, data)
+        if checked.checkpoint is not None:
+            from amorsize.resuming import ResumableEngine
+
+            return ResumableEngine(func, data, checked, self._machine, streaming=streaming)
         return Engine(func, data, checked, self._machine)
 
 
@@ -290,6 +300,9 @@ def execute(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> 
     on_error : "raise", "collect" or "skip", default "raise"
         The function's own exception with the item's index as a note and a worker's traceback as its
         cause; an :class:`amorsize.ItemError` in the item's place; or leave the item out.
+    checkpoint : path, default None
+        Keep finished items in this file; the same call with the same file goes on where it ended,
+        whatever ended it. ``checkpoint_format``: "pickle", or "json" for results that JSON holds.
     initializer, initargs
         Called once in each worker before its first item; not in the caller.
 

@@ -215,7 +215,7 @@ def portable(error: BaseException) -> tuple[BaseException, str]:
     text = format_traceback(error)
     try:
         body = wire.dumps(error, None)
-        if type(pickle.loads(body)) is type(error):
+        if type(pickle.loads(body)) is type(error):  # nosec B301 # pickled just now
             return error, text
     except Exception:  # cannot be carried: its name, text and traceback are
         pass

@@ -62,7 +62,7 @@ def _serve(sock: socket.socket, marks: memoryview) -> bool:
         import pickle
 
         helper.settle(setup["inner_threads"])
-        func, initializer, initargs = pickle.loads(setup["function"])
+        func, initializer, initargs = pickle.loads(setup["function"])  # nosec B301 # of our caller
         if initializer is not None:
             initializer(*initargs)
         import cloudpickle

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import suppress
 
@@ -12,6 +13,7 @@ from amorsize.cli.output import as_json, open_log, open_output, put
 from amorsize.cli.remembering import Listed, Remembered
 from amorsize.cli.target import load
 from amorsize.cli.wording import describe, index_of, origin, short
+from amorsize.options import CHECKPOINT_FORMATS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +37,11 @@ on-error:
   skip     leave out the line of an item that failed
   collect  write {"error": {"index": 3, "type": "ValueError", "message": "..."}} in its place
 
+checkpoint:
+  --checkpoint FILE keeps each result as it comes; the same command with --resume runs what is left
+  and writes all lines again. An item that failed runs again. With other code or other items it is
+  refused. FILE is read by pickle: --resume with a file that somebody gave you runs their code.
+
 job log: tab separated, one line for each item that ended, in the order of the items:
   Seq      position of the item, from 1
   Start    seconds since 1970 when the function was called, by the clock of where it ran
@@ -56,6 +63,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output", metavar="FILE", help="write results there, not to standard output"
     )
     results.add_argument("--repr", action="store_true", help="write what JSON cannot hold as text")
+    results.add_argument(
+        "--checkpoint", metavar="FILE", help="keep what is done in FILE, to go on after any ending"
+    )
+    results.add_argument(
+        "--resume", action="store_true", help="go on with the FILE of --checkpoint, if it exists"
+    )
+    results.add_argument(
+        "--checkpoint-format",
+        choices=CHECKPOINT_FORMATS,
+        default="pickle",
+        help="how FILE holds results; pickle (default) must be a file that you trust",
+    )
     results.add_argument("--progress", action="store_true", help="a bar on standard error")
     results.add_argument("--joblog", metavar="FILE", help="one line for each item; see below")
     results.add_argument("--traceback", action="store_true", help="show where the function raised")
@@ -75,11 +94,32 @@ def run(options: argparse.Namespace) -> int:
 
         return preview(options, function, items)
     keywords = engine_options(options)
+    keywords.update(_checkpoint_options(options))
     # The places of skipped items must be seen, to count and log them.
     keywords["on_error"] = "raise" if options.on_error == "raise" else "collect"
     keywords["progress"] = options.progress
     with open_output(options.output) as output, open_log(options.joblog) as log:
         return _Run(options, output, log)(function, items, keywords)
+
+
+def _checkpoint_options(options: argparse.Namespace) -> dict[str, Any]:
+    """The keywords for a journal: a new one, or an existing one by ``--resume`` only."""
+    path: str | None = options.checkpoint
+    if path is None:
+        if options.resume:
+            raise Stop(USAGE, "--resume needs the file to go on with: --checkpoint FILE")
+        return {}
+    if os.path.lexists(path) and not options.resume:
+        raise Stop(
+            USAGE,
+            f"--checkpoint {path}: the file exists; --resume goes on with it, "
+            "or remove it or name another to begin anew",
+        )
+    if options.joblog is not None and options.checkpoint_format == "json":
+        raise Stop(
+            USAGE, "--checkpoint-format json has no room for the times of --joblog; leave one out"
+        )
+    return {"checkpoint": path, "checkpoint_format": options.checkpoint_format}
 
 
 class _Run:
@@ -99,7 +139,7 @@ class _Run:
         self, function: Callable[[Any], Any], items: Iterable[Any], keywords: dict[str, Any]
     ) -> int:
         from amorsize import stream
-        from amorsize.errors import ItemError, OptionError
+        from amorsize.errors import CheckpointError, ItemError, OptionError
 
         known: Listed | Remembered
         known = Listed(items) if isinstance(items, (list, range)) else Remembered(items)
@@ -108,7 +148,7 @@ class _Run:
         index = -1
         try:
             results: Any = stream(called, data, **keywords)
-        except OptionError as error:
+        except (OptionError, CheckpointError) as error:
             raise Stop(USAGE, str(error)) from None
         try:
             for index, result in enumerate(results):
@@ -129,7 +169,7 @@ class _Run:
                 self._fail(at, known.get(at), error, _traceback_text(error))
             elif isinstance(error, BrokenPipeError) and not origin(error):
                 raise
-            elif isinstance(error, OptionError) and not origin(error):
+            elif isinstance(error, (OptionError, CheckpointError)) and not origin(error):
                 raise Stop(USAGE, str(error)) from None
             else:
                 if self.traceback:

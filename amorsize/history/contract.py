@@ -233,7 +233,7 @@ class History(ABC):
         schema, key = header.get("schema"), header.get("key")
         if not isinstance(schema, int) or isinstance(schema, bool) or not 1 <= schema <= SCHEMA:
             raise MalformedObservation(
-                f"line 1: schema {str(schema)[:20]} is not one of 1 to {SCHEMA}: upgrade amorsize"
+                f"line 1: schema {str(schema)[:20]!a} is not one of 1 to {SCHEMA}: upgrade amorsize"
             )
         if not isinstance(key, str) or not re.fullmatch(rf"[0-9a-f]{{{2 * KEY_BYTES}}}", key):
             raise MalformedObservation(

@@ -7,7 +7,7 @@ from math import log10
 from statistics import median
 
 from amorsize.validation.records import FAILED, PASSED
-from amorsize.validation.rendering import HEAD, header, row
+from amorsize.validation.rendering import HEAD, clean, header, row
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ svg text { fill: var(--soft); font: 11px system-ui, sans-serif; }
 
 def page(report: ValidationReport) -> str:
     """The whole page."""
+    report = clean(report)
     verdict = "Passed" if report.passed else "Not passed"
     parts = [
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',
@@ -113,7 +114,8 @@ def _decision(decision: Decision) -> str:
     longest = max(decision.median(name) for name in order)
     bars = []
     for place, name in enumerate(order):
-        y, width = 8 + 22 * place, 210 * decision.median(name) / longest
+        y, width = 8 + 22 * place, 210 * decision.median(name) / longest if longest else 0.0
+        width = width if 0.0 <= width <= 210.0 else 0.0  # a time that is no number has no bar
         kind = "dot2" if name == "amorsize" else "dot1"
         bars.append(
             f'<rect class="{kind}" x="150" y="{y}" width="{max(width, 1):.1f}" height="14"/>'
@@ -131,6 +133,8 @@ def _decision(decision: Decision) -> str:
 
 # -- plots ---------------------------------------------------------------------------------------------
 
+FARTHEST = 1e100
+"""Values beyond it are no measurements, and have no place in a plot."""
 WIDTH, HEIGHT, LEFT, BOTTOM = 360.0, 240.0, 52.0, 36.0
 
 Series = tuple[str, list[tuple[float, float]], bool]
@@ -234,7 +238,11 @@ def plot(
     log_y: bool = False,
 ) -> str:
     """One figure: points, joined or not, of up to two series."""
-    points = [point for _, some, _ in series for point in some]
+    series = [
+        (name, [(x, y) for x, y in some if _drawn(x, log_x) and _drawn(y, log_y)], joined)
+        for name, some, joined in series
+    ]
+    points = [point for _, some, _ in series for point in some] or [(1.0, 1.0)]
     fx, fy = (log10 if log_x else float), (log10 if log_y else float)
     xs, ys = [fx(x) for x, _ in points], [fy(y) for _, y in points]
     low_x, high_x = _padded(min(xs), max(xs))
@@ -300,10 +308,13 @@ def plot(
     )
 
 
+def _drawn(value: float, logarithmic: bool) -> bool:
+    """Whether a value has a place on an axis."""
+    return 1 / FARTHEST < value < FARTHEST if logarithmic else abs(value) < FARTHEST
+
+
 def _padded(low: float, high: float) -> tuple[float, float]:
-    if high <= low:
-        return low - 1.0, high + 1.0
-    spare = 0.04 * (high - low)
+    spare = 0.04 * (high - low) or max(1.0, 1e-9 * abs(high))
     return low - spare, high + spare
 
 

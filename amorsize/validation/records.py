@@ -13,7 +13,15 @@ else:
 
 SCHEMA = 1
 """Version of the JSON form."""
+INFINITE = float("inf")
 PASSED, FAILED, UNDECIDED = "passed", "failed", "not decidable"
+
+
+def ratio(part: float, whole: float) -> float:
+    """Their quotient; infinite for a whole of nothing, and 1 for nothing of it."""
+    if whole:
+        return part / whole
+    return INFINITE if part else 1.0
 
 
 @dataclass(frozen=True)
@@ -55,11 +63,11 @@ class Seed:
     @property
     def error_change(self) -> float:
         """0.01 is 1 % more."""
-        return self.error_after / self.error_before - 1.0
+        return ratio(self.error_after, self.error_before) - 1.0
 
     @property
     def chance_change(self) -> float:
-        return self.chance_error / self.error_before - 1.0
+        return ratio(self.chance_error, self.error_before) - 1.0
 
     @property
     def memory_reduction(self) -> float:
@@ -71,7 +79,7 @@ class Seed:
 
     @property
     def speed_up(self) -> float:
-        return self.latency_before / self.latency_after
+        return ratio(self.latency_before, self.latency_after)
 
 
 @dataclass(frozen=True)
@@ -141,7 +149,7 @@ class Decision:
     @property
     def regret(self) -> float:
         """Seconds of amorsize over those of the best configuration."""
-        return self.median("amorsize") / self.median(self.best)
+        return ratio(self.median("amorsize"), self.median(self.best))
 
 
 CONFIG = "config: "

@@ -20,6 +20,31 @@ WORSE_ERROR, WORSE_MEMORY, WORSE_REGRET = 0.02, 0.05, 0.10
 """`differences`: more than this much more error, less memory freed, more regret is a regression."""
 
 
+def printable(text: str) -> str:
+    """Text that any terminal may be given: what would steer it, or is no character, is spelled out."""
+    if text.isprintable():
+        return text
+    return "".join(
+        [
+            sign if sign.isprintable() else " " if sign == "\n" else ascii(sign)[1:-1]
+            for sign in text
+        ]
+    )
+
+
+def clean(value: Any) -> Any:
+    """A report, or a part of it, all of whose texts are printable."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, tuple):
+        return tuple([clean(one) for one in value])
+    if isinstance(value, dict):
+        return {clean(key): clean(one) for key, one in value.items()}
+    if hasattr(value, "__dataclass_fields__"):
+        return type(value)(**{name: clean(one) for name, one in vars(value).items()})
+    return value
+
+
 def header(report: ValidationReport) -> str:
     """Where and how it was measured."""
     ended = "" if report.complete else "; ended early: incomplete"
@@ -63,6 +88,7 @@ def row(outcome: Outcome) -> tuple[str, ...]:
 
 def text(report: ValidationReport, *, colour: bool = False) -> str:
     """For the terminal."""
+    report = clean(report)
     lines = [header(report), ""]
     if report.outcomes:
         lines += _table([HEAD, *[row(one) for one in report.outcomes]], colour)
@@ -127,6 +153,7 @@ def _time(seconds: float) -> str:
 
 def markdown(report: ValidationReport) -> str:
     """For a repository or a ticket."""
+    report = clean(report)
     lines = ["# Validation", "", _escaped(header(report)), ""]
     if report.outcomes:
         lines += [_line(HEAD), _line(["---"] + ["---:"] * (len(HEAD) - 2) + ["---"])]
@@ -181,20 +208,23 @@ def read(source: str) -> dict[str, Any]:
     """A report's JSON, checked as far as `differences` needs it."""
     try:
         found = json.loads(source)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnknownReport(f"not a report: {error}") from None
     if not isinstance(found, dict) or not isinstance(found.get("outcomes"), list):
         raise UnknownReport("not a report: no outcomes; make one by amorsize validate --json")
     if found.get("schema") != SCHEMA:
         raise UnknownReport(
-            f"schema {str(found.get('schema'))[:20]}: this version of amorsize reads {SCHEMA}"
+            f"schema {printable(str(found.get('schema'))[:20])}: this version of amorsize reads {SCHEMA}"
         )
     return found
 
 
 def differences(before: dict[str, Any], after: ValidationReport) -> tuple[list[str], bool]:
     """What changed since an older report, a line each; and whether anything became worse."""
-    old = {str(one.get("name")): one for one in before["outcomes"] if isinstance(one, dict)}
+    after = clean(after)
+    old = {
+        printable(str(one.get("name"))): one for one in before["outcomes"] if isinstance(one, dict)
+    }
     lines, worse = [], False
     for outcome in after.outcomes:
         known = old.get(outcome.name)
@@ -202,10 +232,10 @@ def differences(before: dict[str, Any], after: ValidationReport) -> tuple[list[s
             lines.append(f"{outcome.name}: new, {outcome.verdict}")
             continue
         try:
-            verdict = str(known["verdict"])
+            verdict = printable(str(known["verdict"]))
             error = float(known["error"]["mean"])
             memory = float(known["memory"]["mean"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise UnknownReport(
                 f"{outcome.name}: its figures are missing in the old report"
             ) from None
@@ -218,13 +248,21 @@ def differences(before: dict[str, Any], after: ValidationReport) -> tuple[list[s
             f"{outcome.error.mean:+.1%}, memory freed {memory:.0%} -> {outcome.memory.mean:.0%}"
             + (" (worse)" if bad else "")
         )
-    decided = {str(one.get("name")): one for one in before.get("decisions") or []}
+    before_them = before.get("decisions") or []
+    if not isinstance(before_them, list):
+        raise UnknownReport("not a report: its decisions are no list")
+    decided = {printable(str(one.get("name"))): one for one in before_them if isinstance(one, dict)}
     for decision in after.decisions:
         known = decided.get(decision.name)
         if known is None:
             lines.append(f"{decision.name}: new, regret {decision.regret:.2f}")
             continue
-        regret = float(known["regret"])
+        try:
+            regret = float(known["regret"])
+        except (KeyError, TypeError, ValueError, OverflowError):
+            raise UnknownReport(
+                f"{decision.name}: its regret is missing in the old report"
+            ) from None
         bad = decision.regret > regret + WORSE_REGRET
         worse |= bad
         lines.append(
