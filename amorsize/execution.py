@@ -228,6 +228,7 @@ class Engine:
                         self.backend.step(0.0)
                         if self.keeper is not None:
                             self.keeper.tick()
+                        self._review()
                         continue
                     if sink.failure is not None:
                         self._raise_failure()
@@ -625,7 +626,7 @@ class Engine:
 
     def _open_review(self) -> None:
         self._reviewed_at, self._reviewed_done = clock(), self._sink.done
-        self._reviewed_cpu = time.process_time()
+        self._reviewed_cpu, self._reviewed_consumed = time.process_time(), self._consumed
 
     def _review(self) -> None:
         """Judge threads by what they reach; where that is too little, choose again."""
@@ -646,7 +647,9 @@ class Engine:
             return
         if done < 2 * backend.count and not stalled:
             return
-        cpu = time.process_time() - self._reviewed_cpu
+        consumed = self._consumed - self._reviewed_consumed
+        seconds = max(seconds - consumed, 1e-9)
+        cpu = max(time.process_time() - self._reviewed_cpu - consumed, 0.0)
         computed, rate = cpu / done, done / seconds
         if early:
             self._early_review = backend.tentative = False
@@ -659,7 +662,8 @@ class Engine:
             saves = left * computed * (1 - 1 / self.decider.machine.cores)
             start = planning.START_FACTOR * self.decider.costs.fork * self.decider.machine.cores
             full = GIL_STALLED_SHARE if stalled else GIL_FULL_SHARE
-            wrong = computed * rate > full and saves > 2 * start
+            slower = rate * self.meter.item_seconds < 1.0
+            wrong = computed * rate > full and (saves > 2 * start or slower)
         else:
             least = EARLY_MUST_GAIN if early else THREADS_MUST_GAIN
             wrong = self.meter.items > 1 and rate * self.meter.item_seconds < least
