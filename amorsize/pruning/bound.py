@@ -206,11 +206,14 @@ class Sizes:
     fraction: float
     boost: Floats
 
-    def of(self, reducer: Reducer, spare: np.ndarray) -> Ints:
-        """For each region of this reducer; ``spare``: those that are kept whole."""
+    def of(self, reducer: Reducer, spare: np.ndarray, least: int) -> Ints:
+        """For each region of this reducer; ``spare``: those that are kept whole; ``least``: what
+        the others keep at least."""
         rows = len(reducer.rows.mass)
         due = reducer.sizes(round(self.fraction * rows))
-        due = np.ceil(np.minimum(np.maximum(due, 1) * self.boost, reducer.counts)).astype(np.intp)
+        due = np.ceil(np.minimum(np.maximum(due, least) * self.boost, reducer.counts)).astype(
+            np.intp
+        )
         return np.where(spare, reducer.counts, due)
 
 
@@ -244,6 +247,8 @@ class Checker:
     ) -> None:
         self.parts, self.y, self.mass, self.regions = parts, y, mass, regions
         self.spare = spare
+        # a predictor that counts prototypes, not rows, would else ask those of other regions
+        self.least = 1 if kernel.by_mass or not regions.any() else int(np.ceil(kernel.k))
         self.kernel, self.fit = kernel, fit
         self.count = int(regions.max()) + 1
         share = mass / mass.sum()
@@ -254,7 +259,9 @@ class Checker:
         """Errors with so many prototypes, on every part."""
         columns, inside = [], []
         for part in self.parts:
-            found, which = part.reducer.prototypes(sizes.of(part.reducer, self.spare), self.kernel)
+            found, which = part.reducer.prototypes(
+                sizes.of(part.reducer, self.spare, self.least), self.kernel
+            )
             columns.append(self._errors(part, self.fit(part, found, which)(part.test)))
             if part.probes is not None:
                 inside.append(self._inside(part, part.probes, found))
@@ -313,7 +320,7 @@ class Checker:
 
     def _given(self, sizes: Sizes) -> tuple[Ints, Ints]:
         """Prototypes and rows of each region, over all parts."""
-        given = sum(sizes.of(part.reducer, self.spare) for part in self.parts)
+        given = sum(sizes.of(part.reducer, self.spare, self.least) for part in self.parts)
         rows = sum(part.reducer.counts for part in self.parts)
         return np.asarray(given), np.asarray(rows)
 

@@ -339,7 +339,9 @@ class _Work:
             found_sizes = second.confirmed(tried[0], tolerance, certain)
             if found_sizes is not None:
                 sizes, again = found_sizes
-                wanted = apportion(sizes.of(reducer, first.spare), reducer.counts, least)
+                wanted = apportion(
+                    sizes.of(reducer, first.spare, first.least), reducer.counts, least
+                )
                 if int(wanted.sum()) >= len(everything[0].mass):
                     break
                 found, which = reducer.prototypes(wanted, self.kernel)

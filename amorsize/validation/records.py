@@ -57,7 +57,7 @@ class Seed:
     seconds: float
     """To prune."""
     skill: float
-    """Share of the labels' variance that the unpruned predictor explains at fresh rows."""
+    """Share of the labels' variance that the predictor explains at fresh rows, unpruned or pruned."""
     certified: bool
 
     @property

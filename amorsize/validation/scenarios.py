@@ -163,8 +163,8 @@ def further() -> list[Scenario]:
     """What users' histories look like beyond them."""
     return [
         Scenario(
-            "homogeneous", "further", 1_000, lambda seed: world(seed, 1, configs=1),
-            thresholds=_FREE, seeds=10, told="one function in one configuration",
+            "homogeneous", "further", 1_000, lambda seed: world(seed, 1, configs=2),
+            thresholds=_FREE, seeds=30, told="one function in two configurations",
         ),
         Scenario(
             "one dominant workload", "further", 2_000,
