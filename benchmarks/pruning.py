@@ -25,7 +25,7 @@ import numpy as np
 from amorsize.ml_prediction import KNNRegressor
 from amorsize.ml_pruning import PrototypeSelector
 from benchmarks.measure import ROOT
-from benchmarks.pruning_families import Clusters, Family, Surface, drifting, families
+from benchmarks.pruning_families import Clusters, Family, drifting, families, zipf
 
 OUT = ROOT / "benchmarks" / "results"
 FRESH, FRESH_REGION, MOST_REGIONS = 20_000, 200, 60_000
@@ -397,13 +397,15 @@ def latency(options: argparse.Namespace) -> None:
     from scipy.spatial import cKDTree  # type: ignore[import-untyped,unused-ignore]
 
     for rows in (1_000, 10_000, 100_000):
-        family = Surface(0)
+        family = Clusters(zipf(200), 0)
         rng = np.random.default_rng(0)
-        X, y, _ = family.draw(rows, rng)
+        X, y, group = family.draw(rows, rng)
         queries, _, _ = family.draw(200, rng)
         whole = KNNRegressor().fit(X, y)
         selector = PrototypeSelector(tolerance=0.05)
-        pruned = KNNRegressor().fit(*selector.fit_resample(X, y), selector.sample_weight_)
+        pruned = KNNRegressor().fit(
+            *selector.fit_resample(X, y, groups=group), selector.sample_weight_
+        )
         tree = cKDTree(X)
 
         def by_tree(query: Any, tree: Any = tree, y: Any = y) -> Any:

@@ -64,7 +64,7 @@ MANY = 0.25
 """A rung where a larger share of the regions fails is not repaired region by region."""
 CONFIRMATIONS = 3
 """Times that sizes are confirmed anew after a region's breach was proved."""
-CAUTION = 2.0
+CAUTION = 1.0
 """Standard errors of what is known of a region that a certain result keeps from its limit."""
 NEGLIGIBLE = 1e-6
 """Errors below this share of the targets' deviation are none."""

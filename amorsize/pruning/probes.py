@@ -28,6 +28,8 @@ LEAST_ROWS = 20
 """Regions of fewer rows say too little about themselves."""
 WIDTH = 32
 """Neighbours looked at for each row."""
+HELD_DISTANCES = 2_000_000
+"""Distances held at once, 16 MB."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ def probes(rows: Rows, kernel: Kernel) -> Probes | None:
             continue
         some = inside[:: -(-len(inside) // PROBES)]
         which.append(some)
-        base.append(_left_out(rows, inside, some, kernel))
+        for part in np.array_split(some, -(-len(some) * len(inside) // HELD_DISTANCES)):
+            base.append(_left_out(rows, inside, part, kernel))
     return Probes(np.concatenate(which), np.concatenate(base)) if which else None
 
 
