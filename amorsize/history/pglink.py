@@ -141,7 +141,7 @@ def _connect(parts: dict[str, str], deadline: float, settings: str) -> pq.abc.PG
     text = " ".join([f"{name}='{_quoted(value)}'" for name, value in words.items()])
     connection = pq.PGconn.connect_start(text.encode())
     try:
-        status = _WRITING
+        status: int = _WRITING
         while True:
             if connection.status == pq.ConnStatus.BAD:
                 status = pq.PollingStatus.FAILED
