@@ -2,9 +2,9 @@
 
     python -m benchmarks.shared_history postgresql://user@host/database
 
-The database must hold no history yet (``amorsize history clear`` empties one). Sixteen processes record 500
-runs each, one at a time, while this one reads; then everything is counted and checked. Exit code 1 if a
-run was lost or recorded twice.
+The database must hold no history yet (``amorsize history clear`` empties one). Sixteen processes record
+500 runs each, one at a time; then everything is counted and checked. Exit code 1 if a run was lost or
+recorded twice.
 """
 
 from __future__ import annotations

@@ -75,6 +75,8 @@ MAKING, UPKEEP = 0x616D6F72, 0x616D6F73
 """First halves of the advisory locks: making or changing the tables; pruning. The second half names the
 schema and the table, for others in the database use amorsize too."""
 
+_UPKEEP_LOCK = f"{UPKEEP}, hashtext('amorsize_meta'::regclass::oid::text)"
+
 _TEXT_COLUMNS = ", ".join(
     f"{column} text NOT NULL DEFAULT '{default_text(name)}'"
     for name, column in zip(TEXTS, COLUMNS, strict=True)
@@ -296,14 +298,15 @@ class PostgresHistory(History):
         return Stats(self.location, rows, functions, self.max_rows, size, oldest, newest)
 
     def begin_upkeep(self) -> bool:
-        table = "hashtext('amorsize_meta'::regclass::oid::text)"
-        query = f"SELECT pg_try_advisory_lock({UPKEEP}, {table})::int::text"
+        query = f"SELECT pg_try_advisory_lock({_UPKEEP_LOCK})::int::text"
         self._has_upkeep = bool(self._run(lambda link: _number(link.run(query))))
         return self._has_upkeep
 
     def end_upkeep(self) -> None:
-        self._has_upkeep = False
-        self.close()  # the server lets go of the lock with the connection
+        if self._has_upkeep:  # else the connection was lost, and the lock with it
+            query = f"SELECT pg_advisory_unlock({_UPKEEP_LOCK})"
+            self._run(lambda link: link.run(query))
+            self._has_upkeep = False
 
     def open(self) -> None:
         """Connect now, to see what is wrong with it."""
