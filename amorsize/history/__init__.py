@@ -165,6 +165,9 @@ def open_history(
 
 
 def _open_shared(url: str, for_run: bool) -> History:
+    from time import perf_counter
+
+    start = perf_counter()
     try:
         import psycopg
     except ImportError as error:
@@ -176,7 +179,7 @@ def _open_shared(url: str, for_run: bool) -> History:
     from amorsize.history.postgresql import PostgresHistory
 
     history = PostgresHistory(url, for_run=for_run)
-    history.open()
+    history.open(perf_counter() - start)
     return history
 
 

@@ -61,6 +61,9 @@ if TYPE_CHECKING:
 RUN_SECONDS = 0.1
 """What a run waits for one call, connecting included. A run makes two (three where it asks for
 neighbours), and after the first that fails no more: a server that hangs costs it this once."""
+OPENING_SECONDS, LEAST_SECONDS = 0.2, 0.04
+"""Import of psycopg (0.06 to 0.2 s) and first connection together, and the least that is left for the
+connection, which takes 8 ms on a busy machine."""
 PATIENCE_SECONDS = 30.0
 """What others, such as ``amorsize history``, wait for one call."""
 RETRY_SECONDS, PAUSE_SECONDS = 5.0, 0.05
@@ -308,9 +311,14 @@ class PostgresHistory(History):
             self._run(lambda link: link.run(query))
             self._has_upkeep = False
 
-    def open(self) -> None:
-        """Connect now, to see what is wrong with it."""
-        self._run(lambda link: None)
+    def open(self, spent_seconds: float = 0.0) -> None:
+        """Connect now, to see what is wrong with it; a run that has spent some time on imports already
+        waits the less."""
+        patience_seconds = self.patience_seconds
+        if self._for_run:
+            left = max(LEAST_SECONDS, OPENING_SECONDS - spent_seconds)
+            patience_seconds = min(patience_seconds, left)
+        self._run(lambda link: None, patience_seconds)
 
     def close(self) -> None:
         with self._lock:
@@ -318,13 +326,15 @@ class PostgresHistory(History):
 
     # ------------------------------------------------------------------ one connection, in turns
 
-    def _run(self, act: Callable[[Link], Answer]) -> Answer:
+    def _run(self, act: Callable[[Link], Answer], patience_seconds: float | None = None) -> Answer:
         """What ``act`` answers, within the patience. A lost connection is made again: once if it was an
         old one, and by those who are not in a run for some seconds."""
         start = time.monotonic()
-        deadline = start + self.patience_seconds
+        if patience_seconds is None:
+            patience_seconds = self.patience_seconds
+        deadline = start + patience_seconds
         again_until = 0.0 if self._for_run else start + min(RETRY_SECONDS, self.patience_seconds)
-        if not self._lock.acquire(timeout=self.patience_seconds):
+        if not self._lock.acquire(timeout=patience_seconds):
             raise HistoryUnavailable(
                 f"{self.location} is in use by another thread; try again later"
             )
