@@ -326,11 +326,11 @@ class Engine:
             return
         self._upkeep_at = math.inf
         learner, strategy = self.decider.learner, self.options.pruning
-        if learner is None or learner.path is None or strategy is None or self.nested:
+        if learner is None or learner.place is None or strategy is None or self.nested:
             return
         from amorsize.maintenance import Upkeep
 
-        self._upkeep = Upkeep(learner.path, strategy)
+        self._upkeep = Upkeep(learner.place, strategy)
         self._upkeep.start()
 
     def _record(self, run: Run) -> None:
@@ -357,6 +357,7 @@ class Engine:
                 name, number, profile, decider.machine, run, items,
                 seconds, cpu, model,
             ),
+            run.wall_seconds,
         )  # fmt: skip
 
     # -- alone ----------------------------------------------------------------------------------

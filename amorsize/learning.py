@@ -17,6 +17,7 @@ import sys
 import time
 
 from amorsize.history import (
+    SHARED,
     HistoryUnavailable,
     SafeHistory,
     default_path,
@@ -49,6 +50,12 @@ NUMPY_SECONDS, DATABASE_SECONDS, ROW_SECONDS = 0.13, 0.01, 2e-6
 DATABASE_FACTOR = 20.0
 """The database itself is asked for a function that the short way does not know only when the seconds
 ahead are so many times what that costs (it was imported, or displaced from its slot)."""
+SERVER_SECONDS, IMPORTED_SERVER_SECONDS = 0.1, 0.01
+"""Import of psycopg and the connection to a server; the same where psycopg is there already."""
+SERVER_FACTOR = 5.0
+"""A server is asked and told when a run's seconds are so many times what that costs."""
+SERVER_ROWS = 2_000
+"""Newest rows that a run reads from a server: 1 MB, some 20 ms on a network."""
 STALE_SHARE = 1.2
 """A predictor is built anew when the history has grown by so much."""
 
@@ -101,6 +108,20 @@ class Learner:
 
     # ------------------------------------------------------------------ asking
 
+    @property
+    def place(self) -> str | None:
+        """What another process would open: a file or a URL; None if only this one has the history."""
+        if self.path is not None:
+            return self.path
+        return str(self.location) if _is_shared(self.location) else None
+
+    def pays(self, seconds: float) -> bool:
+        """Whether a run of so many seconds is worth a new connection to a history on a server."""
+        if self._history is not None or not _is_shared(self.location):
+            return True
+        here = "psycopg" in sys.modules
+        return seconds > SERVER_FACTOR * (IMPORTED_SERVER_SECONDS if here else SERVER_SECONDS)
+
     def fingerprint(self, func: Callable[..., Any]) -> str | None:
         """The function's fingerprint; None while there is no history to have a key."""
         quick = self._quick
@@ -116,7 +137,8 @@ class Learner:
     def prepare(self, func: Callable[..., Any]) -> None:
         """Make :meth:`record` quick later."""
         try:
-            self.fingerprint(func)
+            if not _is_shared(self.location):  # a server is told after the run
+                self.fingerprint(func)
         except Exception as error:  # learning must never harm a run
             self._fail(error)
 
@@ -129,6 +151,8 @@ class Learner:
             return []
 
     def _recall(self, func: Callable[..., Any], seconds_ahead: float) -> list[Observation]:
+        if not self.pays(seconds_ahead):
+            return []
         name = self.fingerprint(func)
         if name is None:
             return []
@@ -158,6 +182,8 @@ class Learner:
     def _neighbours(self, seconds_ahead: float) -> Predictor | None:
         if self._predictor is not None:
             return self._predictor
+        if not self.pays(seconds_ahead):
+            return None
         saving = PREDICT_GAIN_SHARE * seconds_ahead
         cost = 0.0 if "numpy" in sys.modules else NUMPY_SECONDS
         cost += 0.0 if self._history is not None else DATABASE_SECONDS
@@ -166,7 +192,8 @@ class Learner:
         history = self._opened()
         if history is None:
             return None
-        rows = int(PREDICT_GAIN_SHARE * seconds_ahead / PREDICT_FACTOR / ROW_SECONDS)
+        rows = SERVER_ROWS if self.path is None else 1 << 30
+        rows = min(rows, int(PREDICT_GAIN_SHARE * seconds_ahead / PREDICT_FACTOR / ROW_SECONDS))
         table = history.table(rows)
         if table is None or not len(table):
             return None
@@ -177,8 +204,15 @@ class Learner:
 
     # ------------------------------------------------------------------ leaving
 
-    def record(self, func: Callable[..., Any], make: Callable[[str, str], Observation]) -> None:
-        """Record a run; ``make(fingerprint, id)`` builds the observation."""
+    def record(
+        self,
+        func: Callable[..., Any],
+        make: Callable[[str, str], Observation],
+        seconds: float = 1e9,
+    ) -> None:
+        """Record a run of so many seconds; ``make(fingerprint, id)`` builds the observation."""
+        if not self.pays(seconds):
+            return
         try:
             self._record(func, make)
         except Exception as error:  # learning must never harm a run
@@ -203,6 +237,8 @@ class Learner:
         history = self._opened()
         if history is not None:
             history.add([observation])
+        if _is_shared(self.location) and history is not None:
+            history.close()  # what comes next may be long: a fleet's idle connections add up
 
     def _take_in(self) -> None:
         """Have the database take in what runs have left beside it; once in some hundred runs."""
@@ -216,7 +252,7 @@ class Learner:
     def _opened(self) -> SafeHistory | None:
         if self._history is None and not self.failed:
             try:
-                self._history = SafeHistory(open_history(self.location))
+                self._history = SafeHistory(open_history(self.location, for_run=True))
             except Exception as error:  # learning must never harm a run
                 self._fail(error)
         if self._history is not None and self._history.failed:
@@ -241,6 +277,13 @@ def _sqlite_path(location: History | str) -> str | None:
             return None
         location = rest.removeprefix("/") or rest
     return os.path.abspath(location)
+
+
+def _is_shared(location: Any) -> bool:
+    """Whether a location names a history on a server."""
+    return (
+        isinstance(location, str) and location.partition("://")[0] in SHARED and "://" in location
+    )
 
 
 def observe(

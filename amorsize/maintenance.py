@@ -2,11 +2,12 @@
 
 ::
 
-    run, 10 s old --Upkeep.start--> python -m amorsize.maintenance LOCATION STRATEGY
+    run, 10 s old --Upkeep.start--> python -m amorsize.maintenance STRATEGY (location by pipe)
                   --Upkeep.stop--->   ended with the run; what it had not finished is begun anew next time
 
-The child does one thing at a time (a lock file beside the history), spends at most BUDGET_SECONDS, and
-changes the history in single transactions: killed at any moment it leaves what was there before.
+The child does one thing at a time (a lock file beside the history, or a lock in the server), spends at
+most BUDGET_SECONDS, and changes the history in single transactions: killed at any moment it leaves what
+was there before.
 """
 
 from __future__ import annotations
@@ -79,19 +80,24 @@ class Upkeep:
         """Start the child."""
         import subprocess
 
-        words = [sys.executable, "-m", "amorsize.maintenance", self.location, self.strategy]
+        is_file = "://" not in self.location
+        words = [sys.executable, "-m", "amorsize.maintenance", self.strategy]
         try:
             self._child = subprocess.Popen(
                 words,
                 stdin=subprocess.PIPE,  # its end is the end of this process
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                cwd=os.path.dirname(os.path.abspath(self.location)),
+                cwd=os.path.dirname(os.path.abspath(self.location)) if is_file else os.sep,
                 env=_environment(),
                 start_new_session=True,
             )
+            # not as a word of the command, where everybody could read a URL's password
+            assert self._child.stdin is not None
+            self._child.stdin.write(self.location.encode() + b"\0")
+            self._child.stdin.flush()
         except OSError:
-            self._child = None  # no process to be had: another run will do it
+            pass  # no process to be had, or it has ended: another run will do it
 
     def stop(self) -> None:
         """End the child, if it is still at work."""
@@ -136,6 +142,17 @@ def _end_with_parent() -> None:
     Thread(target=watch, daemon=True).start()
 
 
+def _location() -> str:
+    """What the parent has written: up to a zero byte."""
+    read = b""
+    while not read.endswith(b"\0"):
+        part = os.read(0, 1)
+        if not part:
+            os._exit(0)
+        read += part
+    return read[:-1].decode()
+
+
 def _bound() -> None:
     """Be nice, and be short."""
     if hasattr(os, "nice"):
@@ -150,11 +167,12 @@ def _bound() -> None:
 
 def main(words: list[str]) -> int:
     """The child."""
-    location, strategy = words
+    (strategy,) = words
+    location = _location()
     _end_with_parent()
     _bound()
-    from amorsize.history import HistoryError, open_history
-
+    if "://" in location:
+        return _upkeep(location, strategy)
     try:
         lock = open(location + ".upkeep", "a")  # noqa: SIM115  (held until the end)
     except OSError:
@@ -168,11 +186,22 @@ def main(words: list[str]) -> int:
             pass
         except OSError:
             return 0  # somebody else is at it
-        try:
-            with open_history(location) as history:
-                maintain(history, strategy)
-        except HistoryError:
-            return 1
+        return _upkeep(location, strategy)
+
+
+def _upkeep(location: str, strategy: str) -> int:
+    """Maintain the history unless another machine is at it; the child's exit code."""
+    from amorsize.history import HistoryError, open_history
+
+    try:
+        with open_history(location) as history:
+            if history.begin_upkeep():
+                try:
+                    maintain(history, strategy)
+                finally:
+                    history.end_upkeep()
+    except HistoryError:
+        return 1
     return 0
 
 

@@ -144,6 +144,10 @@ def _check_progress(progress: Any) -> dict[str, Any]:
 
 
 def _check_history(history: Any) -> dict[str, Any]:
+    if isinstance(history, str) and "://" in history:
+        from amorsize.history import Location
+
+        return {"history": Location(history)}
     if history is None or isinstance(history, str) or hasattr(history, "__fspath__"):
         return {"history": history}
     if callable(getattr(history, "recent", None)) and callable(getattr(history, "add", None)):

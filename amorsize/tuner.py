@@ -136,6 +136,10 @@ class Tuner:
                 "choose one of them, or None for no pruning",
             )
         if history is not None:
+            if isinstance(history, str) and "://" in history:
+                from amorsize.history import Location
+
+                history = Location(history)
             self.settings = replace(
                 self.settings, options={**self.settings.options, "history": history}
             )

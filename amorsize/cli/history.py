@@ -18,6 +18,7 @@ Look at the history that runs learn from, check it, move it to another machine, 
 """
 EPILOG = """\
 actions:
+  path             where it is
   stats            what it holds (this is what happens without an action)
   check            whether everything in it is sound; exit code 2 if not
   export [FILE]    write it as JSON lines, to standard output without a FILE
@@ -27,7 +28,7 @@ actions:
   clear            forget everything
 
 """
-ACTIONS = ("stats", "check", "export", "import", "prune", "tune", "clear")
+ACTIONS = ("path", "stats", "check", "export", "import", "prune", "tune", "clear")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """``amorsize history``."""
-    from amorsize.history import HistoryError, open_history
+    from amorsize.history import HistoryError, open_history, shown
     from amorsize.learning import resolve
 
     if options.files and options.action not in ("export", "import"):
@@ -65,6 +66,9 @@ def run(options: argparse.Namespace) -> int:
     location = resolve(options.history)
     if location is None:
         raise Stop(USAGE, "AMORSIZE_HISTORY=off: there is no history; name one by --history")
+    if options.action == "path":
+        print(shown(location))
+        return OK
     try:
         with open_history(location) as history:
             code: int = globals()[f"_{options.action}"](history, options)

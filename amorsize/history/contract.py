@@ -146,6 +146,13 @@ class History(ABC):
 
     # ------------------------------------------------------------------ what follows from it
 
+    def begin_upkeep(self) -> bool:
+        """Whether this process may prune now: none on another machine is at it."""
+        return True
+
+    def end_upkeep(self) -> None:  # noqa: B027  (a file has nothing to let go of)
+        """Let others prune."""
+
     def fingerprint(self, function: Callable[..., Any]) -> str:
         """The function's fingerprint under this history's key."""
         from amorsize.fingerprint import fingerprint

@@ -9,12 +9,9 @@ disk's.
 
 from __future__ import annotations
 
-import math
 import os
 import sqlite3
-import struct
 import time
-import weakref
 from _thread import allocate_lock
 from contextlib import contextmanager
 
@@ -27,19 +24,17 @@ from amorsize.history import (
     HistoryUnavailable,
 )
 from amorsize.history.contract import KEY_BYTES, MAX_ROWS, History, Table, new_id
+from amorsize.history.forks import watch
 from amorsize.history.quick import Quick
-from amorsize.observations import (
-    FIELDS,
-    MISSING,
-    NUMBERS,
-    SCHEMA,
-    TEXTS,
-    MalformedObservation,
-    pack,
-    texts,
-    unpack,
-    validate,
+from amorsize.history.rows import (
+    COLUMNS,
+    NAMES,
+    default_text,
+    problems_of,
+    relayout,
+    table_of,
 )
+from amorsize.observations import NUMBERS, SCHEMA, TEXTS, pack, texts, unpack, validate
 from amorsize.values import replace
 
 TYPE_CHECKING = False
@@ -68,22 +63,21 @@ VACUUM_PAGES, VACUUM_STEP = 64, 256
 WAL_PAGES = 1_000
 """Pages in the write-ahead file before a commit moves them over (SQLite's own default), 4 MB."""
 
-_COLUMNS = ", ".join(f"{name.replace('.', '_')} TEXT NOT NULL" for name in TEXTS if name != "id")
+_COLUMNS = ", ".join(f"{column} TEXT NOT NULL" for column in COLUMNS if column != "id")
 CREATE = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
     f"CREATE TABLE observations (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, {_COLUMNS}, "
     "time REAL NOT NULL, numbers BLOB NOT NULL)",
     "CREATE INDEX by_function ON observations (fingerprint, seq)",
 )
-_NAMES = ", ".join(name.replace(".", "_") for name in TEXTS)
-_SELECT = f"SELECT numbers, {_NAMES} FROM observations"
+_SELECT = f"SELECT numbers, {NAMES} FROM observations"
 _INSERT = (
-    f"INSERT OR IGNORE INTO observations (numbers, time, {_NAMES}) "
+    f"INSERT OR IGNORE INTO observations (numbers, time, {NAMES}) "
     f"VALUES (?, ?, {', '.join('?' * len(TEXTS))})"
 )
 _UPDATE = (
     "UPDATE OR IGNORE observations SET numbers = ?, time = ?, "
-    f"{', '.join(f'{name.replace(chr(46), chr(95))} = ?' for name in TEXTS)} WHERE id = ?"
+    f"{', '.join(f'{column} = ?' for column in COLUMNS)} WHERE id = ?"
 )
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _WAITING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -120,7 +114,7 @@ class SqliteHistory(History):
         self._quick = Quick(self.location)
         self._begun: bytes | None = None
         self._random: Random | None = None
-        _open.add(self)
+        watch(self)
 
     # ------------------------------------------------------------------ the contract
 
@@ -213,13 +207,10 @@ class SqliteHistory(History):
         bound = -1 if limit is None else limit
         rows = self._run(lambda connection: connection.execute(query, (bound,)).fetchall())
         rows.reverse()
-        columns = [list(column) for column in zip(*rows, strict=True)] or [
-            [] for _ in range(1 + len(TEXTS))
-        ]
-        numbers = columns[0]
-        if {len(one) for one in numbers} - {8 * len(NUMBERS)}:
+        table = table_of(rows)
+        if table is None:
             raise self._damaged("a row of numbers has the wrong length")
-        return Table(b"".join(numbers), dict(zip(TEXTS, columns[1:], strict=True)))
+        return table
 
     def clear(self, fingerprint: str | None = None) -> int:
         def act(connection: sqlite3.Connection) -> int:
@@ -264,27 +255,13 @@ class SqliteHistory(History):
             connection.execute("BEGIN")
             try:
                 counted = connection.execute("SELECT count(*) FROM observations").fetchone()[0]
-                noted = _count(connection)
-                if counted != noted:
-                    problems.append(
-                        f"{counted} rows, but {noted} were counted as they came and went"
-                    )
-                if counted > self.max_rows:
-                    problems.append(f"{counted} rows, the bound is {self.max_rows}")
-                if len(_read_key(connection)) != KEY_BYTES:
-                    problems.append(f"the key does not have {KEY_BYTES} bytes")
-                for time_column, *row in connection.execute(
-                    f"SELECT time, numbers, {_NAMES} FROM observations"
-                ):
-                    try:
-                        one = unpack(row[0], tuple(row[1:]))
-                    except (MalformedObservation, TypeError) as error:
-                        problems.append(
-                            f"observation {str(row[1 + TEXTS.index('id')])[:32]}: {error}"
-                        )
-                    else:
-                        if one.time != time_column:
-                            problems.append(f"observation {one.id}: its time is told in two ways")
+                problems += problems_of(
+                    connection.execute(f"SELECT time, numbers, {NAMES} FROM observations"),
+                    counted=counted,
+                    noted=_count(connection),
+                    max_rows=self.max_rows,
+                    key=_read_key(connection),
+                )
             finally:
                 connection.execute("ROLLBACK")
             return problems
@@ -559,24 +536,13 @@ def _lay_out(connection: sqlite3.Connection) -> None:
         connection.execute("SELECT value FROM meta WHERE name = 'numbers'").fetchone()[0].split()
     )
     held = {row[1] for row in connection.execute("PRAGMA table_info(observations)")}
-    for name in TEXTS:
-        column = name.replace(".", "_")
+    for name, column in zip(TEXTS, COLUMNS, strict=True):
         if column not in held:
-            default = FIELDS[name][1]
-            default = default if isinstance(default, str) else ""
             connection.execute(
-                f"ALTER TABLE observations ADD COLUMN {column} TEXT NOT NULL DEFAULT '{default}'"
+                f"ALTER TABLE observations ADD COLUMN {column} "
+                f"TEXT NOT NULL DEFAULT '{default_text(name)}'"
             )
-    defaults = [0.0 if FIELDS[name][1] is MISSING else FIELDS[name][1] for name in NUMBERS]
-    blank = [math.nan if value is None else float(value) for value in defaults]
-    places = [stored.index(name) if name in stored else None for name in NUMBERS]
-
-    def rewritten(numbers: bytes) -> bytes:
-        old = struct.unpack(f"<{len(stored)}d", numbers)
-        new = [blank[i] if place is None else old[place] for i, place in enumerate(places)]
-        return struct.pack(f"<{len(new)}d", *new)
-
-    connection.create_function("rewritten", 1, rewritten, deterministic=True)
+    connection.create_function("rewritten", 1, relayout(stored, NUMBERS), deterministic=True)
     connection.execute("UPDATE observations SET numbers = rewritten(numbers)")
     connection.execute("UPDATE meta SET value = ? WHERE name = 'numbers'", (" ".join(NUMBERS),))
 
@@ -615,29 +581,5 @@ def _size(path: str) -> int:
         return 0
 
 
-_open: weakref.WeakSet[SqliteHistory] = weakref.WeakSet()
-
-
 _inherited: list[sqlite3.Connection] = []
 """Connections of a parent that forked past `os.fork`: to close them here would hurt the parent."""
-_held: list[SqliteHistory] = []
-"""Histories whose lock is held across the fork that is going on."""
-
-
-def _before_fork() -> None:
-    """Close every connection; whoever is within a call, in another thread, ends it first."""
-    for history in list(_open):
-        history._lock.acquire()
-        _held.append(history)
-        history._disconnect_quietly()
-
-
-def _after_fork() -> None:
-    while _held:
-        _held.pop()._lock.release()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
-    )
