@@ -163,8 +163,8 @@ class Engine:
                 self._free_the_caller()
                 while not self.finished:
                     self._supervise()
-        except BaseException:
-            self._end("failed")
+        except BaseException as error:
+            self._end("failed", hurry=not isinstance(error, Exception))
             raise
         self._end("done")
         results = self.alone.results
@@ -180,7 +180,9 @@ class Engine:
         self._measuring = True
         try:
             self._begin()
-            if self.options.forced is None:
+            if self.options.timeout is not None and self.supply.total != 0:
+                self.choice = self.decider.supervised()
+            elif self.options.forced is None:
                 self.finished = self.alone.run()
         except BaseException:
             self._end("failed")
@@ -193,7 +195,7 @@ class Engine:
     def stream(self, *, ordered: bool, buffersize: int | None) -> Generator[Any, None, None]:
         """The results one after the other; closing the iterator ends the run."""
         skip = self.options.on_error == "skip"
-        outcome = "abandoned"
+        outcome, hurry = "abandoned", True
         feeder: Feeder | None = None
         try:
             self._begin()
@@ -229,16 +231,18 @@ class Engine:
                     if self._progress.active:
                         self._progress.update(sink.done)
                     self._review()
-            outcome = "done"
+            outcome, hurry = "done", False
         except GeneratorExit:
             raise
-        except BaseException:
-            outcome = "failed"
+        except BaseException as error:
+            outcome, hurry = "failed", not isinstance(error, Exception)
             raise
         finally:
-            if feeder is not None:
-                feeder.stop()
-            self._end(outcome)
+            try:
+                if feeder is not None:
+                    feeder.stop()
+            finally:
+                self._end(outcome, hurry=hurry)
 
     # -- begin and end --------------------------------------------------------------------------
 
@@ -263,7 +267,10 @@ class Engine:
     def _resume(self) -> bool:
         """Go on after :meth:`measure`, or begin with the backend that the user named. True when
         workers are at work."""
-        if self.choice is None and self.options.forced not in (None, "serial") and not self.nested:
+        options = self.options
+        if self.choice is None and options.timeout is not None and self.supply.total != 0:
+            self.choice = self.decider.supervised()
+        elif self.choice is None and options.forced not in (None, "serial") and not self.nested:
             self.choice = self.decider.forced()
         if self.choice is None or self.choice.config.backend == "serial":
             return False
@@ -278,15 +285,18 @@ class Engine:
             self._entered = False
             helper.busy_threads.discard(self._owner)
 
-    def _end(self, outcome: str) -> None:
+    def _end(self, outcome: str, *, hurry: bool = False) -> None:
+        """The end of a run, however it comes; ``hurry``: somebody waits for the prompt."""
         if self.run is not None:
             return
         try:
-            self.alone.observer.stop()
-            if self.backend is not None:
-                backend, self.backend = self.backend, None
-                backend.close(abort=outcome != "done")
-                self.deaths += getattr(backend, "deaths", 0)
+            try:
+                self.alone.observer.stop()
+            finally:  # a Ctrl-C that comes now leaves no worker behind either
+                if self.backend is not None:
+                    self.backend.close(abort=outcome != "done", hurry=hurry)
+                    backend, self.backend = self.backend, None
+                    self.deaths += getattr(backend, "deaths", 0)
         finally:
             self._pause()
             if self._upkeep is not None:
@@ -531,6 +541,7 @@ class Engine:
             initializer=self.options.initializer,
             initargs=self.options.initargs,
             most=self.options.max_jobs,
+            timeout=self.options.timeout,
         )
         self._early_review, self._doubted = True, False
         self._open_review()
@@ -551,10 +562,14 @@ class Engine:
             self._sink,
             config,
             item_seconds,
-            caller_computes=caller_computes and self._stream_window is None,
+            caller_computes=caller_computes
+            and self._stream_window is None
+            and self.options.timeout is None,
             initializer=self.options.initializer,
             initargs=self.options.initargs,
             inner_threads=max(1, self.decider.machine.cores // config.n_jobs),
+            timeout=self.options.timeout,
+            rerun_after_death=self.options.rerun_after_death,
         )
         self.backend.start()
 

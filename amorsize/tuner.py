@@ -290,6 +290,13 @@ def execute(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> 
     on_error : "raise", "collect" or "skip", default "raise"
         The function's own exception with the item's index as a note and a worker's traceback as its
         cause; an :class:`amorsize.ItemError` in the item's place; or leave the item out.
+    timeout : seconds or None, default None
+        How long an item may take, from its start. One that takes longer becomes a ``TimeoutError``
+        (``on_error`` applies); its worker process is ended and replaced, a thread is left behind. Nothing
+        runs in the caller then: nobody could stop it.
+    rerun_after_death : bool, default True
+        Whether an item in which a worker process died runs once more. If not, or if its worker dies
+        again, it is a :class:`amorsize.WorkerDied` (``on_error`` applies). All other items are done.
     initializer, initargs
         Called once in each worker before its first item; not in the caller.
 
