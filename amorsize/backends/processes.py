@@ -108,6 +108,8 @@ class Processes:
         """Items in which a worker died once, each by itself (None: read by position)."""
         self.deaths = 0
         self.barren_deaths = 0
+        self.leaving = False
+        """Others have taken over: nothing new is dealt, but for items in which a worker died."""
         self._rest: Any = None
         """Who goes on when no worker can be had."""
         self._last_end = reaping.End(None)
@@ -268,7 +270,8 @@ class Processes:
                 pass
 
     def dismiss(self) -> None:
-        """Stop dealing: what nobody has begun goes back to the supply; the rest is waited for."""
+        """Deal no more: what nobody has begun goes back to the supply, the rest is waited for."""
+        self.leaving = True
         for crew in self.crews:
             crew.reclaim(self.supply, helper.parse_tickets)
 
@@ -370,7 +373,7 @@ class Processes:
         workers = self.config.workers
         want = min(PIPE_TICKETS, max(4 * workers, int(AHEAD_SECONDS * workers / per)))
         numbers = helper.new_tickets()
-        while held < want:
+        while held < want and not self.leaving:
             run = self.supply.take_run(unit)
             if run is None:
                 break
@@ -379,7 +382,7 @@ class Processes:
             held += 1
         if numbers:
             self._write_tickets(numbers)
-        if self.supply.finished and not self.alone:
+        if (self.supply.finished or self.leaving) and not self.alone:
             crew.end_dealing()
 
     def _write_tickets(self, numbers: Any) -> None:
@@ -437,6 +440,8 @@ class Processes:
         return start, items
 
     def _next_run(self, chunk: int) -> tuple[int, Sequence[Any]] | None:
+        if self.leaving:
+            return None
         run = self.supply.take(chunk)
         if run is None and not self.supply.indexed and self.supply.pull_here:
             self.supply.pull(chunk)
@@ -590,7 +595,9 @@ class Processes:
             if not any(peer.crew is crew for peer in self.peers.values()):
                 self.crews.remove(crew)
                 self._dissolve(crew)
-        if self.sink.failure is not None or (self.supply.finished and not self.alone):
+        if self.sink.failure is not None:
+            return
+        if (self.supply.finished or self.leaving) and not self.alone:
             return
         if self.barren_deaths >= MAX_BARREN_DEATHS:
             if not self.peers:
@@ -598,7 +605,7 @@ class Processes:
             return
         if not self.barren_deaths:
             self.wanted = self.config.n_jobs
-        left = self.supply.left()
+        left = 0 if self.leaving else self.supply.left()
         missing = self.wanted - len(self.peers)
         if left is not None:
             missing = min(missing, left + len(self.alone))
