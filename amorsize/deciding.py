@@ -283,6 +283,45 @@ class Decider:
         reason = f"asked for by backend={options.forced!r}"
         return choice_unseen(config, 0.0, total or 0, reason)
 
+    def supervised(self) -> Choice:
+        """What runs everything where nothing may run in the caller: it has a time limit, and nobody
+        could stop the caller in an item.
+
+        Nothing has been seen of the items yet: helper processes, which can be ended, where they may
+        be used; threads for what is known to wait (:meth:`Engine._review` looks whether it does)."""
+        options, total = self.options, self.supply.total
+        if options.forced is not None and not self.nested:
+            return self.forced()
+        allowed, safety = options.backends, self.safety
+        waits = False
+        if not self.nested:
+            self.ask(float("inf"), 0.0)
+            waits = bool(self.runs) and self.runs[0].profile.cpu_share < planning.WAITING_CPU_SHARE
+        name, jobs, why = "threads", 1, "an item that takes too long can be left behind"
+        most = options.max_jobs or self.machine.cores
+        vanish()
+        refusal = fork_refusal() if self.machine.can_fork else "this system cannot fork"
+        process = "fork" if refusal is None and "fork" in allowed else "spawn"
+        threads = "threads" in allowed and not safety.no_threads
+        if self.nested or safety.caller_only:
+            why = safety.caller_only or "it is called from inside another run"
+        elif waits and threads:
+            jobs, why = options.max_jobs or planning.FIRST_THREADS, "it waits"
+        elif process in allowed and not safety.no_processes:
+            name, jobs, why = process, most, "an item that takes too long can be ended"
+        elif threads:
+            jobs = most
+        if name not in allowed:
+            raise OptionError(
+                "timeout",
+                options.timeout,
+                f"needs {name} for this function ({why}), which backend= does not allow",
+                "allow it, or leave backend out",
+            )
+        jobs = max(1, jobs if total is None else min(jobs, total))
+        config = Config(name, jobs, 1, options.chunksize)
+        return choice_unseen(config, 0.0, total or 0, f"timeout is given; {why}")
+
     @property
     def machine(self) -> Machine:
         if self._machine is None:

@@ -45,27 +45,37 @@ class CheckpointError(AmorsizeError, RuntimeError):
 
 
 class WorkerDied(AmorsizeError, RuntimeError):
-    """A worker process ended while it ran an item, again after that item was given another try.
+    """A worker process ended while it ran an item, again after that item was given another try (or the
+    first time, with ``rerun_after_death=False``).
 
-    Attributes: ``index`` (position of the item in the data), ``exitcode`` (as in
-    :class:`multiprocessing.Process`: negative is the number of a signal).
+    Attributes: ``index`` (position of the item in the data, -1 if workers ended outside of any item),
+    ``exitcode`` (as in :class:`multiprocessing.Process`: negative is the number of a signal), ``hint``
+    (what probably happened, and what to do).
     """
 
     def __init__(self, index: int, exitcode: int | None, hint: str = "") -> None:
         how = "ended"
         if exitcode is not None:
             how = (
-                f"was killed by signal {-exitcode}"
+                f"was killed by {_signal(-exitcode)}"
                 if exitcode < 0
                 else f"left with exit code {exitcode}"
             )
-        super().__init__(
-            f"a worker process {how} while it ran item {index}" + (f"; {hint}" if hint else "")
-        )
+        where = f"while it ran item {index}" if index >= 0 else "outside of any item"
+        super().__init__(f"a worker process {how} {where}" + (f": {hint}" if hint else ""))
         self.index, self.exitcode, self.hint = index, exitcode, hint
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.index, self.exitcode, self.hint)
+
+
+def _signal(number: int) -> str:
+    import signal
+
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 class ItemError(AmorsizeError):

@@ -94,6 +94,8 @@ GIL_SURE_SHARE = 0.75
 """Behind a single long item threads need this share of free looks: three out of three at least."""
 MEASURE_SECONDS = 0.05
 """``optimize`` stops looking after so long where nothing beats the loop."""
+WATCHED_SECONDS, WATCHED_WAITS_SHARE = 0.05, 0.5
+"""With a time limit: after so long, workers that computed for less than this share of it wait."""
 THREAD_BOUND_SOURCES = frozenset({"sqlite3"})
 """Modules whose iterators may be read only by the thread that made them."""
 STREAM_WINDOW_SECONDS = 0.5
@@ -153,6 +155,10 @@ class Engine:
         self._window = 0
         self._entered = False
         self._early_review = self._doubted = False
+        self._watched: tuple[float, float, set[int]] = (0.0, 0.0, set())
+        """With a time limit: since when the workers are watched, their CPU seconds then, who they are."""
+        self._leaving: processes.Processes | None = None
+        """Workers that finish what they are in, beside the threads that have taken over."""
         self._upkeep: Upkeep | None = None
         self._upkeep_at = 0.0
 
@@ -168,8 +174,8 @@ class Engine:
                 self._free_the_caller()
                 while not self.finished:
                     self._supervise()
-        except BaseException:
-            self._end("failed")
+        except BaseException as error:
+            self._end("failed", hurry=not isinstance(error, Exception))
             raise
         self._end("done")
         results = self.alone.results
@@ -185,7 +191,9 @@ class Engine:
         self._measuring = True
         try:
             self._begin()
-            if self.options.forced is None:
+            if self.options.timeout is not None and self.supply.total != 0:
+                self.choice = self.decider.supervised()
+            elif self.options.forced is None:
                 self.finished = self.alone.run()
         except BaseException:
             self._end("failed")
@@ -198,7 +206,7 @@ class Engine:
     def stream(self, *, ordered: bool, buffersize: int | None) -> Generator[Any, None, None]:
         """The results one after the other; closing the iterator ends the run."""
         skip = self.options.on_error == "skip"
-        outcome = "abandoned"
+        outcome, hurry = "abandoned", True
         feeder: Feeder | None = None
         try:
             self._begin()
@@ -240,16 +248,18 @@ class Engine:
                     if self._progress.active:
                         self._progress.update(sink.done)
                     self._review()
-            outcome = "done"
+            outcome, hurry = "done", False
         except GeneratorExit:
             raise
-        except BaseException:
-            outcome = "failed"
+        except BaseException as error:
+            outcome, hurry = "failed", not isinstance(error, Exception)
             raise
         finally:
-            if feeder is not None:
-                feeder.stop()
-            self._end(outcome)
+            try:
+                if feeder is not None:
+                    feeder.stop()
+            finally:
+                self._end(outcome, hurry=hurry)
 
     # -- begin and end --------------------------------------------------------------------------
 
@@ -274,10 +284,15 @@ class Engine:
     def _resume(self) -> bool:
         """Go on after :meth:`measure`, or begin with the backend that the user named. True when
         workers are at work."""
-        if self.choice is None and self.options.forced not in (None, "serial") and not self.nested:
+        options = self.options
+        if self.choice is None and options.timeout is not None and self.supply.total != 0:
+            self.choice = self.decider.supervised()
+        elif self.choice is None and options.forced not in (None, "serial") and not self.nested:
             self.choice = self.decider.forced()
         if self.choice is None or self.choice.config.backend == "serial":
             return False
+        if self.choice.config.workers == 1:
+            self.supply.outside_in = False  # one after the other: in the order of the loop
         self._to_workers()
         return True
 
@@ -289,15 +304,20 @@ class Engine:
             self._entered = False
             helper.busy_threads.discard(self._owner)
 
-    def _end(self, outcome: str) -> None:
+    def _end(self, outcome: str, *, hurry: bool = False) -> None:
+        """The end of a run, however it comes; ``hurry``: somebody waits for the prompt."""
         if self.run is not None:
             return
         try:
-            self.alone.observer.stop()
-            if self.backend is not None:
-                backend, self.backend = self.backend, None
-                backend.close(abort=outcome != "done")
-                self.deaths += getattr(backend, "deaths", 0)
+            try:
+                self.alone.observer.stop()
+            finally:  # a Ctrl-C that comes now leaves no worker behind either
+                if self._leaving is not None:
+                    self._leaving.close(abort=outcome != "done")
+                if self.backend is not None:
+                    self.backend.close(abort=outcome != "done", hurry=hurry)
+                    backend, self.backend = self.backend, None
+                    self.deaths += getattr(backend, "deaths", 0)
         finally:
             self._pause()
             if self._upkeep is not None:
@@ -556,6 +576,7 @@ class Engine:
             initializer=self.options.initializer,
             initargs=self.options.initargs,
             most=self.options.max_jobs,
+            timeout=self.options.timeout,
         )
         self._early_review, self._doubted = True, False
         self._open_review()
@@ -578,10 +599,13 @@ class Engine:
             item_seconds,
             caller_computes=caller_computes
             and self._stream_window is None
-            and self.keeper is None,  # who journals does not compute
+            and self.keeper is None  # who journals does not compute
+            and self.options.timeout is None,
             initializer=self.options.initializer,
             initargs=self.options.initargs,
             inner_threads=max(1, self.decider.machine.cores // config.n_jobs),
+            timeout=self.options.timeout,
+            rerun_after_death=self.options.rerun_after_death,
         )
         self.backend.start()
 
@@ -633,6 +657,8 @@ class Engine:
         """Judge threads by what they reach; where that is too little, choose again."""
         backend = self.backend
         self._keep_up()
+        if self.options.timeout is not None:
+            self._review_watched()
         if not isinstance(backend, Threads) or self.options.forced is not None:
             return
         seconds = clock() - self._reviewed_at
@@ -681,6 +707,47 @@ class Engine:
         # and processes would not change that.
         long = not backend.waits and self.meter.item_seconds > LONG_ITEM_SECONDS
         self._leave_threads(backend, alone=long and cpu > CORES_BUSY * seconds)
+
+    def _review_watched(self) -> None:
+        """With a time limit nothing is seen of the items before they are handed over: see whether the
+        workers wait. Then threads take over; the workers finish the items that they are in."""
+        leaving, backend = self._leaving, self.backend
+        if leaving is not None:
+            leaving.step(0.0)
+            if not leaving.peers and not leaving.alone:
+                self._leaving = None
+                leaving.close()
+                self.deaths += leaving.deaths
+            return
+        decider, left = self.decider, self.supply.left()
+        if (
+            not isinstance(backend, processes.Processes)
+            or self.options.forced is not None
+            or "threads" not in self.options.backends
+            or decider.safety.no_threads
+            or left == 0
+        ):
+            return
+        now, cpu = clock(), backend.cpu_seconds()
+        at, cpu_then, pids = self._watched
+        workers = {peer.pid for peer in backend.peers.values() if peer.ready}
+        if cpu is None or not workers or pids != workers:
+            self._watched = now, cpu or 0.0, workers
+            return
+        if now - at < WATCHED_SECONDS:
+            return
+        self._watched = now, cpu, workers
+        if cpu - cpu_then > WATCHED_WAITS_SHARE * (now - at) * len(workers):
+            return
+        count = self.options.max_jobs or planning.FIRST_THREADS
+        config = Config("threads", count if left is None else min(count, left))
+        if config.n_jobs <= len(workers):
+            return
+        self._leaving, self.backend = backend, None
+        backend.dismiss()
+        self._choose(choice_unseen(config, backend.item_seconds, left or 0, "the workers waited"))
+        self._open_phase(self._sink.done)
+        self._start_threads(config, True, backend.item_seconds, WAIT_SEEN_THREADS)
 
     def _leave_threads(self, backend: Threads, *, alone: bool) -> None:
         """Threads do not help: join them and choose among the rest."""

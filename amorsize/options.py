@@ -37,6 +37,10 @@ class Options:
     checkpoint: str | None = None
     """Path of the journal of finished items."""
     checkpoint_format: str = "pickle"
+    timeout: float | None = None
+    """Seconds that an item may take."""
+    rerun_after_death: bool = True
+    """Whether an item in which a worker died runs once more."""
     explore: bool = True
     """Whether a known function may try, now and then, what it never ran in (see Settings)."""
     pruning: str | None = "auto"
@@ -97,7 +101,31 @@ def make_options(**given: Any) -> Options:
         if check is None:
             raise TypeError(f"there is no option {name!r}; known: {', '.join(sorted(NAMES))}")
         checked.update(check(value))
+    for name, value in given.items():
+        trait = _PROMISES.get(name)
+        if trait is not None and value is not None and value is not True:
+            checked["backends"] = _who_can(
+                trait, name, value, checked.get("backends", DEFAULTS.backends)
+            )
     return Options(**checked)
+
+
+_PROMISES = {"timeout": "timeout", "rerun_after_death": "survives_death"}
+"""Options that not every backend can honour, and the trait of those that can."""
+
+
+def _who_can(trait: str, name: str, value: Any, backends: frozenset[str]) -> frozenset[str]:
+    """Those of the allowed backends that keep the promise of an option; an error if none does."""
+    able = frozenset(one for one in backends if getattr(TRAITS[one], trait))
+    if not able:
+        every = ", ".join(sorted(one for one in TRAITS if getattr(TRAITS[one], trait)))
+        raise OptionError(
+            name,
+            value,
+            f"cannot be honoured by backend {', '.join(sorted(backends))}",
+            f"allow one that can ({every}), or leave backend out",
+        )
+    return able
 
 
 def _check_on_error(on_error: Any) -> dict[str, Any]:
@@ -184,6 +212,29 @@ def _check_checkpoint_format(checkpoint_format: Any) -> dict[str, Any]:
     return {"checkpoint_format": checkpoint_format}
 
 
+def _check_timeout(timeout: Any) -> dict[str, Any]:
+    if timeout is None:
+        return {"timeout": None}
+    if isinstance(timeout, bool) or not hasattr(timeout, "__float__"):
+        raise OptionTypeError(
+            "timeout", timeout, "must be None or seconds", "give the seconds that an item may take"
+        )
+    seconds = float(timeout)
+    if not 0 < seconds < float("inf"):
+        raise OptionError(
+            "timeout", timeout, "must be more than 0 seconds and finite", "pass None for no limit"
+        )
+    return {"timeout": seconds}
+
+
+def _check_rerun(rerun_after_death: Any) -> dict[str, Any]:
+    if rerun_after_death is not True and rerun_after_death is not False:
+        raise OptionTypeError(
+            "rerun_after_death", rerun_after_death, "must be True or False", "pass one of them"
+        )
+    return {"rerun_after_death": rerun_after_death}
+
+
 def _check_jobs(n_jobs: Any) -> dict[str, Any]:
     if n_jobs in ("auto", None):
         return {"max_jobs": None}
@@ -258,6 +309,8 @@ _CHECKS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "history": _check_history,
     "checkpoint": _check_checkpoint,
     "checkpoint_format": _check_checkpoint_format,
+    "timeout": _check_timeout,
+    "rerun_after_death": _check_rerun,
 }
 """One line an option: its name, and what checks it and gives it its place in :class:`Options`."""
 NAMES = frozenset(_CHECKS) | {"max_workers"}

@@ -307,6 +307,13 @@ def execute(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> 
     checkpoint : path, default None
         Keep finished items in this file; the same call with the same file goes on where it ended,
         whatever ended it. ``checkpoint_format``: "pickle", or "json" for results that JSON holds.
+    timeout : seconds or None, default None
+        How long an item may take, from its start. One that takes longer becomes a ``TimeoutError``
+        (``on_error`` applies); its worker process is ended and replaced, a thread is left behind. Nothing
+        runs in the caller then: nobody could stop it.
+    rerun_after_death : bool, default True
+        Whether an item in which a worker process died runs once more. If not, or if its worker dies
+        again, it is a :class:`amorsize.WorkerDied` (``on_error`` applies). All other items are done.
     initializer, initargs
         Called once in each worker before its first item; not in the caller.
 

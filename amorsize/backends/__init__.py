@@ -21,15 +21,27 @@ class Traits:
     """Several items are in progress in one process: the function must be safe on threads."""
     waits_well: bool
     """Can keep many more items waiting than there are cores."""
+    timeout: bool = False
+    """An item that takes too long can be ended, or left behind, while the others go on."""
+    survives_death: bool = False
+    """The death of a worker costs no item but the one it was in, and no item runs twice against the
+    user's word (``rerun_after_death=False``)."""
 
 
 TRAITS: dict[str, Traits] = {
     traits.name: traits
     for traits in (
-        Traits("serial", "serial", False, False, False, False, False),
-        Traits("threads", "threads", False, False, False, True, True),
-        Traits("fork", "processes", True, False, True, False, False),
-        Traits("spawn", "processes", True, True, False, False, False),
+        # serial and threads: there is no worker that could die without the caller
+        Traits("serial", "serial", False, False, False, False, False, survives_death=True),
+        Traits(
+            "threads", "threads", False, False, False, True, True, timeout=True, survives_death=True
+        ),
+        Traits(
+            "fork", "processes", True, False, True, False, False, timeout=True, survives_death=True
+        ),
+        Traits(
+            "spawn", "processes", True, True, False, False, False, timeout=True, survives_death=True
+        ),
     )
 }
 """All backends by name."""

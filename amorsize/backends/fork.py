@@ -6,15 +6,13 @@ A forked worker lives for one run (a kept one would have stale globals). Fork on
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import mmap
 import os
-import signal
-import sys
 
-from amorsize.backends import helper, wire
-from amorsize.backends.processes import Peer
+from amorsize.backends import helper, processes, reaping, wire
+from amorsize.backends.crew import MARKS, Peer, clear_marks
+from amorsize.backends.helper import die_with
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +20,10 @@ if TYPE_CHECKING:
 
     from amorsize.backends.processes import Processes
 
-F_SETSIG = 10
-"""Linux: which signal tells of input on a descriptor (fcntl.h; not in the fcntl module)."""
+FAREWELL_SECONDS = 0.5
+"""A worker that has sent everything may take so long to leave before it is killed."""
+REAP_SECONDS = 0.1
+"""The same where it has closed its socket in the middle of its work."""
 
 
 class ForkLauncher:
@@ -35,20 +35,21 @@ class ForkLauncher:
 
     def launch(self, run: Processes) -> Peer:
         near, far = wire.pair()
-        theirs, lifeline = os.pipe()
-        slots = run.config.threads_per_job
-        marks = memoryview(mmap.mmap(-1, 8 * slots)).cast("q")
-        for slot in range(slots):
-            marks[slot] = -1
+        theirs = lifeline = -1
         helper.flush_output()
         gc.freeze()  # a collection in the worker would touch, and so copy, every page
         try:
+            theirs, lifeline = os.pipe()
+            slots = run.config.threads_per_job
+            marks = memoryview(mmap.mmap(-1, 8 * MARKS * slots)).cast("q")
+            clear_marks(marks)
             pid = os.fork()
-        except OSError:
+        except BaseException:
             near.close()
             far.close()
-            os.close(theirs)
-            os.close(lifeline)
+            for end in (theirs, lifeline):
+                if end >= 0:
+                    os.close(end)
             raise
         finally:
             gc.unfreeze()
@@ -61,12 +62,12 @@ class ForkLauncher:
             gc.freeze()
             near.close()
             os.close(lifeline)
-            for other in run.peers.values():
-                other.sock.close()
-                os.close(other.lifeline)
-            if run.write_fd >= 0:
-                os.close(run.write_fd)
-            _die_with(theirs)
+            for other in processes.live:
+                if other is run:
+                    _keep_tickets(run)
+                else:
+                    other.forget()
+            die_with(theirs)
             helper.settle(run.inner_threads)
             code = _work(run, far, marks)
         except BaseException as error:
@@ -77,21 +78,28 @@ class ForkLauncher:
 
     def release(self, peer: Peer, *, abort: bool) -> None:
         """End the worker, in the middle of its item if ``abort``, and wait until it is gone."""
-        peer.sock.close()
         if abort:
-            try:
-                os.kill(peer.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        _wait(peer.pid)
-        os.close(peer.lifeline)
+            reaping.kill(peer.pid)
+        self.reap(peer, FAREWELL_SECONDS)
 
-    def reap(self, peer: Peer) -> int | None:
-        """Exit code of a worker whose socket has closed."""
+    def reap(self, peer: Peer, seconds: float = REAP_SECONDS) -> reaping.End:
+        """How a worker ended whose socket has closed."""
         peer.sock.close()
-        status = _wait(peer.pid)
+        end = reaping.reap(peer.pid, seconds)
         os.close(peer.lifeline)
-        return None if status is None else os.waitstatus_to_exitcode(status)
+        return end
+
+
+def _keep_tickets(run: Processes) -> None:
+    """In a new worker: of its run it keeps the pipe that it reads its tickets from."""
+    for peer in run.peers.values():
+        peer.forget()
+    run.peers = {}
+    for crew in run.crews:
+        if crew is run.crew:
+            crew.end_dealing()
+        else:
+            crew.close()
 
 
 def _work(run: Processes, sock: socket.socket, marks: memoryview) -> int:
@@ -103,9 +111,10 @@ def _work(run: Processes, sock: socket.socket, marks: memoryview) -> int:
         run.sink.on_error,
         run.config.workers,
         run.item_seconds,
-        data=run.supply.data if run.shared else None,
-        tickets=run.read_fd if run.shared else None,
+        data=run.supply.data if run.crew.shared else None,
+        tickets=run.crew.read_fd if run.crew.shared else None,
         marks=marks,
+        flush_seconds=helper.FLUSH_SECONDS if run.rerun_after_death else 0.0,
     )
     worker.run(run.config.threads_per_job)
     return 0
@@ -117,27 +126,3 @@ def _report(sock: socket.socket, error: BaseException) -> None:
         wire.send(sock, wire.encode(helper.FAILURE, (None, *helper.portable(error))))
     except OSError:
         pass
-
-
-def _die_with(lifeline: int) -> None:
-    """Have the kernel end this process when the caller's end of the lifeline pipe closes.
-
-    A worker deep in an item cannot read an end of file. SIGIO on the pipe, turned into SIGKILL, needs
-    no thread and no ctypes and, unlike PDEATHSIG, does not fire when the thread that forked ends.
-    Owner and signal belong to the open pipe, so each worker has one of its own.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(lifeline, F_SETSIG, signal.SIGKILL)
-    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
-
-
-def _wait(pid: int) -> int | None:
-    while True:
-        try:
-            return os.waitpid(pid, 0)[1]
-        except InterruptedError:
-            continue
-        except ChildProcessError:  # somebody else has waited for it (a SIGCHLD handler)
-            return None

@@ -22,6 +22,7 @@ from _thread import allocate_lock, start_new_thread
 from array import array
 
 from amorsize.backends import wire
+from amorsize.backends.crew import MARKS
 from amorsize.backends.items import ItemFailed, format_traceback, run_items
 
 TYPE_CHECKING = False
@@ -44,6 +45,8 @@ CHUNK_SECONDS = 0.005
 """Aim of one take: 20 to 50 times what taking and sending costs (0.1-0.25 ms)."""
 FLUSH_SECONDS = 0.0025
 """Results are sent at least so often: what a dying worker can lose beside the item it is in."""
+F_SETSIG = 10
+"""Linux: which signal tells of input on a descriptor (fcntl.h; not in the fcntl module)."""
 TICKET_SECONDS = 0.0001
 """Work behind one ticket when items are shorter: reading one costs about 0.001 ms."""
 
@@ -70,11 +73,15 @@ class Worker:
         slot: int = 0,
         receiver: wire.Receiver | None = None,
         pickled: Callable[..., bytes] = wire.dumps,
+        flush_seconds: float = FLUSH_SECONDS,
     ) -> None:
         self.func, self.sock, self.on_error = func, sock, on_error
         self.workers, self.item_seconds = workers, item_seconds
         self.data, self.tickets = data, tickets
         self.marks, self.slot = marks, slot
+        self._slots = 0 if marks is None else len(marks) // MARKS
+        self.flush_seconds = flush_seconds
+        """Results are sent at least so often; 0 sends each by itself."""
         self.receiver = wire.Receiver(sock) if receiver is None else receiver
         self.pickled = pickled
         self.ended = False
@@ -112,9 +119,13 @@ class Worker:
     def _run(self, start: int, items: Sequence[Any], per: float, slot: int) -> float:
         """Run one stretch in pieces; returns the seconds of an item as seen now."""
         lo, count = 0, len(items)
+        marks, first, stop = self.marks, self._slots + slot, 2 * self._slots + slot
         while lo < count and not self.ended:
-            piece = max(1, int(FLUSH_SECONDS / per)) if per > 0 else 1
+            piece = max(1, int(self.flush_seconds / per)) if per > 0 else 1
             part = items if not lo and piece >= count else items[lo : lo + piece]
+            if marks is not None:
+                marks[stop] = start + lo + len(part)
+                marks[first] = start + lo
             began = clock()
             try:
                 values = run_items(self.func, start + lo, part, self.on_error, self.marks, slot)
@@ -127,6 +138,8 @@ class Worker:
             seconds = clock() - began
             per = 0.5 * (per + seconds / len(values)) if per > 0 else seconds / len(values)
             self._send_results(start + lo, values, seconds)
+            if marks is not None:
+                marks[first] = -1
             lo += len(values)
         return per
 
@@ -187,7 +200,10 @@ def take_tickets(pipe: int, per: float, workers: int) -> list[tuple[int, int]]:
     """Take tickets from the pipe: about 5 ms of work, less when little is left; [] at its end."""
     fair = tickets_in(pipe) // (2 * workers)
     quick = int(CHUNK_SECONDS / max(per, TICKET_SECONDS)) if per > 0 else 1
-    return parse_tickets(os.read(pipe, TICKET * max(1, min(fair, quick))))
+    try:
+        return parse_tickets(os.read(pipe, TICKET * max(1, min(fair, quick))))
+    except BlockingIOError:  # the caller is emptying it after the death of another worker
+        return []
 
 
 def tickets_in(pipe: int) -> int:
@@ -236,6 +252,27 @@ def flush_output() -> None:
             pass
 
 
+def die_with(lifeline: int) -> None:
+    """Have the kernel end this process when the caller's end of the lifeline pipe closes.
+
+    A worker deep in an item cannot read an end of file. SIGIO on the pipe, turned into SIGKILL, needs
+    no thread and no ctypes and, unlike PDEATHSIG, does not fire when the thread that forked ends.
+    Owner and signal belong to the open pipe, so each worker has one of its own.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    import select
+    import signal
+
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+    poll = select.poll()
+    poll.register(lifeline, 0)
+    if poll.poll(0):  # the caller has gone before the signal was asked for
+        os._exit(1)
+
+
 def settle(inner_threads: int) -> None:
     """Make this process a worker: signals, seeds, inner threads. Called once at its start."""
     global in_worker
@@ -243,7 +280,7 @@ def settle(inner_threads: int) -> None:
     import signal
 
     # A function, not SIG_IGN: a program that the user's function starts must not inherit it.
-    signal.signal(signal.SIGINT, _ignore)
+    signal.signal(signal.SIGINT, ignore)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         signal.set_wakeup_fd(-1)
@@ -257,5 +294,5 @@ def settle(inner_threads: int) -> None:
     limit_inner_threads(inner_threads)
 
 
-def _ignore(signum: int, frame: object) -> None:
+def ignore(signum: int, frame: object) -> None:
     """Ctrl-C is the caller's to answer."""

@@ -67,6 +67,11 @@ def run_items(
             marks[slot] = -1
 
 
+def overdue_error(position: int, timeout: float) -> TimeoutError:
+    """What becomes of an item that took longer than ``timeout`` seconds."""
+    return TimeoutError(f"item {position} took longer than timeout={timeout:g} seconds")
+
+
 def format_traceback(error: BaseException) -> str:
     """The traceback as printed, without the frames of this package at its top."""
     import traceback

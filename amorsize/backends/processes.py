@@ -7,10 +7,12 @@
        +------------- what a dead worker had not sent --------+
 
 The caller is worker 0 while its items are short: it computes for about 5 ms, then looks after the
-others. ``open_runs`` holds every position that was dealt and whose result has not come, so that
-nothing is lost and nothing runs twice when a worker dies: the pipe is emptied and closed, the other
-workers finish what they hold and leave, and what is then still open is dealt again to new ones - the
-item in which the worker died alone, and once only.
+others. Every position that was dealt and whose result has not come is accounted for, so that nothing is
+lost and nothing runs twice without need when a worker dies. What has reached the caller, or waits in
+the dead worker's socket, is kept. The item it died in runs once more (or never, with
+``rerun_after_death=False``), each such item by itself; what it had not begun moves freely. It is
+replaced at once; from then on the caller computes nothing. Workers that die outside of any item are
+replaced by fewer and fewer, and in the end by the caller itself where that is safe.
 """
 
 from __future__ import annotations
@@ -20,9 +22,12 @@ import select
 import socket
 import time
 
-from amorsize.backends import CALLER_ITEM_SECONDS, helper, wire
-from amorsize.backends.items import ItemFailed, run_items
+from amorsize.backends import CALLER_ITEM_SECONDS, helper, reaping, wire
+from amorsize.backends.crew import Crew, Peer
+from amorsize.backends.holding import held
+from amorsize.backends.items import ItemFailed, overdue_error, run_items
 from amorsize.errors import AmorsizeWarning, WorkerDied
+from amorsize.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,33 +49,17 @@ FRAME_DEPTH = 2
 """Frames that a worker thread has beside the one it is in when it is sent its items."""
 PATIENCE_SECONDS = 0.05
 """Longest wait for a result before the caller looks around."""
-MAX_DEATHS_WITHOUT_RESULT = 6
-"""So many workers may die one after the other with no result between them; then the run gives up."""
+LOOK_SECONDS = 0.05
+"""Between two questions to the system whether a worker has died behind a socket that is still open."""
+MAX_BARREN_DEATHS = 6
+"""So many workers may die outside of any item with no result between them; then no more are started."""
+OVERDUE_LOOK_SHARE = 0.1
+"""Share of a time limit after which the caller looks again who exceeds it..."""
+OVERDUE_LOOK_SECONDS = 0.001
+"""...but not sooner."""
 
-
-class Peer:
-    """One worker process as the caller sees it."""
-
-    def __init__(
-        self,
-        pid: int,
-        sock: socket.socket,
-        marks: memoryview[int],
-        lifeline: int = -1,
-        *,
-        ready: bool = True,
-    ) -> None:
-        self.pid, self.sock = pid, sock
-        self.lifeline = lifeline
-        """Our end of a pipe whose closing kills a forked worker."""
-        self.marks = marks
-        """Shared with the worker: the position each of its threads is in, -1 for none."""
-        self.receiver = wire.Receiver(sock)
-        self.outbox: list[memoryview] = []
-        self.held: dict[int, Sequence[Any]] = {}
-        """Runs sent to this worker and not answered: first open position -> items from there on."""
-        self.ready = ready
-        """A spawned worker is not, until it has loaded its function."""
+live: list[Processes] = []
+"""Runs of this process that have workers: a forked worker closes what belongs to the others."""
 
 
 class Processes:
@@ -93,6 +82,8 @@ class Processes:
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
         inner_threads: int = 1,
+        timeout: float | None = None,
+        rerun_after_death: bool = True,
     ) -> None:
         self.launcher, self.func, self.supply, self.sink = launcher, func, supply, sink
         self.config = config
@@ -100,19 +91,30 @@ class Processes:
         self.caller_computes = caller_computes
         self.initializer, self.initargs = initializer, initargs
         self.inner_threads = inner_threads
-        self.shared = launcher.inherits and supply.indexed
-        """Whether workers read their items themselves, by tickets."""
+        self.timeout, self.rerun_after_death = timeout, rerun_after_death
         self.peers: dict[int, Peer] = {}
-        self.open_runs: dict[int, int] = {}
-        """Dealt and unanswered: first open position -> one past the last (tickets only)."""
+        """All living workers by the descriptor of their socket."""
+        self.crew: Crew
+        """The crew that gets new work."""
+        self.crews: list[Crew] = []
+        """That one, and those before it that have not all left."""
+        self.wanted = 0
+        """Workers to be had."""
         self.suspects: dict[int, int] = {}
         """Position -> how often a worker died in it."""
-        self.alone: list[tuple[int, Sequence[Any] | int]] = []
-        """Items in which a worker died once: each is given to a worker by itself."""
+        self.overdue: dict[int, TimeoutError] = {}
+        """Position -> the verdict on an item for which its worker was ended."""
+        self.alone: list[tuple[int, Sequence[Any] | None]] = []
+        """Items in which a worker died once, each by itself (None: read by position)."""
         self.deaths = 0
         self.barren_deaths = 0
-        self._exitcode: int | None = None
-        self.read_fd = self.write_fd = -1
+        self.leaving = False
+        """Others have taken over: nothing new is dealt, but for items in which a worker died."""
+        self._rest: Any = None
+        """Who goes on when no worker can be had."""
+        self._last_end = reaping.End(None)
+        self._looked = clock()
+        self._warned = False
         self._poll: Any = None
         self._nudge: tuple[socket.socket, socket.socket] | None = None
 
@@ -125,44 +127,136 @@ class Processes:
     def start(self) -> None:
         """Start the workers and give them their first work."""
         self._poll = select.poll()
-        if not self.supply.pull_here:
-            self._nudge = socket.socketpair()
-            for end in self._nudge:
-                end.setblocking(False)
-            self._poll.register(self._nudge[0].fileno(), select.POLLIN)
-        self._open_crew(self.helpers)
-
-    def _open_crew(self, count: int) -> None:
-        if self.shared:
-            self.read_fd, self.write_fd = os.pipe()
-            os.set_blocking(self.write_fd, False)
-            self._deal_tickets()
-        for _ in range(count):
-            try:
-                peer = self.launcher.launch(self)
-            except OSError as error:
-                if not self.peers and not self.caller_computes:
-                    self.caller_computes = True
-                import warnings
-
-                warnings.warn(
-                    f"no worker process could be started ({error}); the run goes on with "
-                    f"{len(self.peers)} of {count}: raise the limit on processes or memory",
-                    AmorsizeWarning,
-                    stacklevel=2,
-                )
-                break
-            self.peers[peer.sock.fileno()] = peer
-            self._poll.register(peer.sock.fileno(), select.POLLIN)
-        if not self.shared:
+        live.append(self)
+        self.wanted = self.helpers
+        try:
+            if not self.supply.pull_here:
+                self._nudge = socket.socketpair()
+                for end in self._nudge:
+                    end.setblocking(False)
+                self._poll.register(self._nudge[0].fileno(), select.POLLIN)
+            self._open_crew(self.launcher)
+        except OSError as error:
+            self._go_on_without(error)
+            return
+        self._staff(self.wanted)
+        if self._rest is None and not self.crew.shared:
             self._deal_frames()
 
-    def close(self, *, abort: bool = False) -> None:
+    def _open_crew(self, launcher: Any) -> None:
+        self.launcher = launcher
+        self.crew = Crew(launcher, shared=launcher.inherits and self.supply.indexed)
+        self.crews.append(self.crew)
+        if self.crew.shared:
+            self._deal_tickets()
+
+    def _staff(self, count: int) -> None:
+        """Start so many workers more, or as many as can be had."""
+        for _ in range(count):
+            try:
+                with held():
+                    peer = self.launcher.launch(self)
+                    peer.crew = self.crew
+                    self.peers[peer.sock.fileno()] = peer
+                    self._poll.register(peer.sock.fileno(), select.POLLIN)
+            except OSError as error:
+                self._go_on_without(error)
+                return
+            except Exception as error:
+                if not self.deaths:
+                    raise  # the function cannot be sent
+                self._go_on_without(error)  # it need not be where a fork is allowed
+                return
+
+    def _go_on_without(self, error: BaseException) -> None:
+        """No more workers can be had: fewer do, or nobody but the caller."""
+        self.wanted = len(self.peers)
+        if not self._warned:
+            self._warned = True
+            import warnings
+
+            warnings.warn(
+                f"a worker process could not be started ({error}); the run goes on with "
+                f"{len(self.peers)} of {self.config.n_jobs}: raise the limit on processes, memory or "
+                "open files",
+                AmorsizeWarning,
+                stacklevel=2,
+            )
+        if not self.peers:
+            self._take_over()
+
+    def _take_over(self) -> None:
+        """Nobody is left: the rest is done in this process if that is safe."""
+        self.wanted = 0
+        for crew in self.crews:
+            self._dissolve(crew)
+        self.crews.clear()
+        if self.sink.failure is not None:
+            return
+        if self.suspects or (self.initializer is not None and self.deaths):
+            self.sink.fail(
+                None,
+                WorkerDied(
+                    min(self.suspects, default=-1),
+                    self._last_end.exitcode,
+                    f"{reaping.hint(self._last_end)}; no other worker could be started, and what ends "
+                    "a worker could end this process",
+                ),
+            )
+            return
+        for position, items in self.alone:
+            self.supply.give_back(position, 1 if items is None else items)
+        self.alone.clear()
+        self._rest = self._last_resort()
+        self._rest.start()
+
+    def _last_resort(self) -> Any:
+        if self.timeout is not None:
+            from amorsize.backends.threads import Threads
+
+            return Threads(
+                self.func,
+                self.supply,
+                self.sink,
+                replace(self.config, backend="threads", n_jobs=1, threads_per_job=1),
+                self.item_seconds,
+                waits=False,
+                initializer=self.initializer,
+                initargs=self.initargs,
+                most=1,
+                timeout=self.timeout,
+            )
+        from amorsize.backends.serial import Serial
+
+        if self.initializer is not None:
+            self.initializer(*self.initargs)
+        return Serial(self.func, self.supply, self.sink, self.item_seconds)
+
+    def close(self, *, abort: bool = False, hurry: bool = False) -> None:
         """End all workers and wait until they are gone. ``abort`` ends them in their items."""
-        self._close_pipe()
-        for peer in list(self.peers.values()):
-            self.launcher.release(peer, abort=abort or bool(peer.held) or bool(self.open_runs))
-        self.peers.clear()
+        with held():
+            if self in live:
+                live.remove(self)
+            for crew in self.crews:
+                crew.close()
+            peers, self.peers = list(self.peers.values()), {}
+            unfinished = {peer.pid for peer in peers if abort or peer.held or peer.crew.open_runs}
+            for pid in unfinished:
+                reaping.kill(pid)
+            for peer in peers:
+                peer.crew.launcher.release(peer, abort=peer.pid in unfinished)
+            if self._nudge is not None:
+                for end in self._nudge:
+                    end.close()
+        if self._rest is not None:
+            self._rest.close(abort=abort, hurry=hurry)
+
+    def forget(self) -> None:
+        """In a worker that another run has forked: nothing of this run is held open there."""
+        for peer in self.peers.values():
+            peer.forget()
+        for crew in self.crews:
+            crew.close()
         if self._nudge is not None:
             for end in self._nudge:
                 end.close()
@@ -176,43 +270,47 @@ class Processes:
                 pass
 
     def dismiss(self) -> None:
-        """Stop dealing: what nobody has begun goes back to the supply; the rest is waited for."""
-        self._reclaim_tickets()
-        self._close_pipe()
-
-    def _close_pipe(self) -> None:
-        for name in ("write_fd", "read_fd"):
-            fd = getattr(self, name)
-            if fd >= 0:
-                setattr(self, name, -1)
-                os.close(fd)
+        """Deal no more: what nobody has begun goes back to the supply, the rest is waited for."""
+        self.leaving = True
+        for crew in self.crews:
+            crew.reclaim(self.supply, helper.parse_tickets)
 
     # -- one turn -------------------------------------------------------------------------------
 
     def step(self, patience: float = PATIENCE_SECONDS) -> None:
         """Deal, compute a little, place what has come; waits so long when there is nothing to do."""
-        if self.shared:
+        if self.deaths:
+            self._tend()
+        if self._rest is not None:
+            self._rest.step(patience)
+            return
+        if self.crew.shared:
             self._deal_tickets()
-        else:
+        if not self.crew.shared or self.deaths:
             self._deal_frames()
         busy = self.caller_computes and self.item_seconds < CALLER_ITEM_SECONDS
         worked = busy and self._compute()
         if self.sink.failure is not None:
             return
+        if self.timeout is not None:
+            patience = min(patience, self._end_overdue(self.timeout))
         self._drain(0 if worked else patience)
+        if clock() - self._looked > LOOK_SECONDS:
+            self._look_for_the_dead()
         if not self.peers and self.sink.failure is None:
-            self._restart()
+            self._tend()
 
     def _compute(self) -> bool:
         """The caller's own share: one take. False when there was nothing to take."""
-        if self.shared:
-            if self.read_fd < 0:
+        if self.crew.shared:
+            read_fd = self.crew.read_fd
+            if read_fd < 0:
                 return False
             poll = select.poll()
-            poll.register(self.read_fd, select.POLLIN)
+            poll.register(read_fd, select.POLLIN)
             if not poll.poll(0):
                 return False
-            spans = helper.take_tickets(self.read_fd, self.item_seconds, self.config.workers)
+            spans = helper.take_tickets(read_fd, self.item_seconds, self.config.workers)
             assert self.supply.data is not None
             runs: list[tuple[int, Sequence[Any]]] = [
                 (lo, self.supply.data[lo:hi]) for lo, hi in spans
@@ -230,7 +328,8 @@ class Processes:
                 self.sink.place(start, failed.done)
                 self.sink.fail(failed.index, failed.exception, "")
                 return True
-            self._answered(start, len(values))
+            if self.crew.shared:
+                _shorten(self.crew.open_runs, start, len(values))
             self.sink.place(start, values)
             self._learn(len(values), clock() - began)
         return bool(runs)
@@ -263,39 +362,40 @@ class Processes:
 
     def _deal_tickets(self) -> None:
         """Keep the pipe filled; close it when nothing more will come."""
-        if self.write_fd < 0:
+        crew = self.crew
+        if crew.write_fd < 0:
             return
         if self.alone:
             self._deal_alone()
         unit = self._unit()
-        held = helper.tickets_in(self.read_fd)
+        held = helper.tickets_in(crew.read_fd)
         per = max(unit * self.item_seconds, 1e-6)
         workers = self.config.workers
         want = min(PIPE_TICKETS, max(4 * workers, int(AHEAD_SECONDS * workers / per)))
         numbers = helper.new_tickets()
-        while held < want:
+        while held < want and not self.leaving:
             run = self.supply.take_run(unit)
             if run is None:
                 break
-            self.open_runs[run[0]] = run[1]
+            crew.open_runs[run[0]] = run[1]
             numbers.extend(run)
             held += 1
         if numbers:
             self._write_tickets(numbers)
-        if self.supply.finished and self.write_fd >= 0 and not self.alone:
-            os.close(self.write_fd)  # the end of file tells the workers that this was all
-            self.write_fd = -1
+        if (self.supply.finished or self.leaving) and not self.alone:
+            crew.end_dealing()
 
     def _write_tickets(self, numbers: Any) -> None:
+        crew = self.crew
         body = memoryview(numbers.tobytes())
         while body:
             # Not more than PIPE_BUF at once: such a write is whole or not at all.
             piece = body[:4096]
             try:
-                os.write(self.write_fd, piece)
+                os.write(crew.write_fd, piece)
             except BlockingIOError:
                 for lo, hi in helper.parse_tickets(body.tobytes()):
-                    del self.open_runs[lo]
+                    del crew.open_runs[lo]
                     self.supply.give_back(lo, hi - lo)
                 return
             body = body[len(piece) :]
@@ -303,7 +403,7 @@ class Processes:
     def _deal_alone(self) -> None:
         while self.alone:
             start, _ = self.alone.pop()
-            self.open_runs[start] = start + 1
+            self.crew.open_runs[start] = start + 1
             numbers = helper.new_tickets()
             numbers.extend((start, start + 1))
             self._write_tickets(numbers)
@@ -313,17 +413,17 @@ class Processes:
         if not self.peers:
             return
         chunk = self._chunk()
+        depth = self._depth()
         for peer in self.peers.values():
-            if not peer.ready:
+            if not peer.ready or peer.crew.shared or peer.overdue:
                 continue
-            while len(peer.held) < self._depth():
-                run = self.alone.pop() if self.alone else self._next_run(chunk)
+            while len(peer.held) < depth:
+                run = self._next_alone() if self.alone else self._next_run(chunk)
                 if run is None:
                     break
                 start, items = run
-                assert not isinstance(items, int)
                 try:
-                    parts = wire.encode(helper.WORK, (start, items), self.launcher.pickled)
+                    parts = wire.encode(helper.WORK, (start, items), peer.crew.launcher.pickled)
                 except Exception as error:
                     if self.sink.fail(start, _unsendable_argument(error, start), ""):
                         return
@@ -332,7 +432,16 @@ class Processes:
                 peer.outbox += [memoryview(part).cast("B") for part in parts if len(part)]
             self._pump(peer)
 
+    def _next_alone(self) -> tuple[int, Sequence[Any]]:
+        start, items = self.alone.pop()
+        if items is None:
+            assert self.supply.data is not None
+            items = self.supply.data[start : start + 1]
+        return start, items
+
     def _next_run(self, chunk: int) -> tuple[int, Sequence[Any]] | None:
+        if self.leaving:
+            return None
         run = self.supply.take(chunk)
         if run is None and not self.supply.indexed and self.supply.pull_here:
             self.supply.pull(chunk)
@@ -379,19 +488,20 @@ class Processes:
             events = self._poll.poll(0)
             if (
                 events
-                and not self.shared
+                and not self.crew.shared
                 and any(p.ready and not p.held for p in self.peers.values())
             ):
                 return  # somebody is idle: deal first
 
-    def _receive(self, peer: Peer) -> None:
+    def _receive(self, peer: Peer) -> bool:
+        """Read once from a worker. True when there may be more."""
         try:
             frames = peer.receiver.receive(_DONTWAIT)
         except BlockingIOError:
-            return
+            return False
         except (wire.Closed, OSError):
             self._gone(peer)
-            return
+            return False
         for kind, value in frames:
             if kind == helper.RESULT:
                 start, values, seconds = value
@@ -409,112 +519,194 @@ class Processes:
                 self.sink.fail(index, error, text)
             else:
                 raise AssertionError(f"unknown frame {kind} from a worker")
+        return True
 
-    def _answered(self, start: int, count: int, peer: Peer | None = None) -> None:
-        if self.shared:
-            stop = self.open_runs.pop(start)
-            if start + count < stop:
-                self.open_runs[start + count] = stop
-        elif peer is not None:
+    def _answered(self, start: int, count: int, peer: Peer) -> None:
+        if peer.crew.shared:
+            _shorten(peer.crew.open_runs, start, count)
+        else:
             items = peer.held.pop(start)
             if count < len(items):
                 peer.held[start + count] = items[count:]
 
     # -- death ----------------------------------------------------------------------------------
 
+    def _look_for_the_dead(self) -> None:
+        """Workers that have ended behind a socket which something else holds open."""
+        self._looked = clock()
+        for peer in list(self.peers.values()):
+            if reaping.has_ended(peer.pid):
+                while peer.sock.fileno() in self.peers and self._receive(peer):
+                    pass
+                if peer.sock.fileno() in self.peers:
+                    self._gone(peer)
+
     def _gone(self, peer: Peer) -> None:
-        """A worker's socket closed: it has finished, or it died."""
+        """A worker has finished, or it died; everything it had sent has been read."""
         fd = peer.sock.fileno()
         self._poll.unregister(fd)
         del self.peers[fd]
-        exitcode = self.launcher.reap(peer)
-        running = [position for position in peer.marks if position >= 0]
-        if exitcode == 0 and not running and not peer.held:
+        crew = peer.crew
+        self._last_end = end = crew.launcher.reap(peer)
+        running, unsent = peer.running(), list(peer.unsent())
+        if not end.exitcode and not running and not peer.held:
             return
         self.deaths += 1
-        self.barren_deaths += 1
         self.caller_computes = False
-        for position in running:
-            self.suspects[position] = self.suspects.get(position, 0) + 1
+        if not running and not unsent:
+            self._was_barren()
+        for position in self._suspected(running, unsent):
+            if position not in self.overdue:
+                self.suspects[position] = self.suspects.get(position, 0) + 1
         for start, items in peer.held.items():
-            self._put_back(start, start + len(items), items, exitcode)
-        if self.shared:
-            self._reclaim_tickets()
-            self._close_pipe()
-        self._exitcode = exitcode
-        if self.barren_deaths >= MAX_DEATHS_WITHOUT_RESULT and self.sink.failure is None:
-            index = running[0] if running else -1
-            self.sink.fail(
-                None,
-                WorkerDied(
-                    index,
-                    exitcode,
-                    "workers keep dying before they send anything; try backend='serial' to see why",
-                ),
-                "",
-            )
-
-    def _reclaim_tickets(self) -> None:
-        """Take back what nobody has taken from the pipe."""
-        if self.read_fd < 0:
+            self._put_back(start, start + len(items), items)
+        if not crew.shared:
             return
-        os.set_blocking(self.read_fd, False)
-        while True:
-            try:
-                body = os.read(self.read_fd, 65536)
-            except BlockingIOError:
-                return
-            if not body:
-                return
-            for lo, hi in helper.parse_tickets(body):
-                del self.open_runs[lo]
-                self.supply.give_back(lo, hi - lo)
+        for first, _, _ in unsent:
+            stop = crew.open_runs.pop(first, None)
+            if stop is not None:
+                self._put_back(first, stop, None)
+        crew.reclaim(self.supply, helper.parse_tickets)
+        crew.close()
 
-    def _restart(self) -> None:
-        """All workers have left: deal what is open again, to new ones."""
-        if self.shared:
-            self._close_pipe()
-            for lo, hi in sorted(self.open_runs.items()):
-                self._put_back(lo, hi, None, self._exitcode)
-            self.open_runs.clear()
+    def _suspected(self, running: list[int], unsent: list[tuple[int, int, int]]) -> set[int]:
+        """Positions that may be why their worker died, or must not run again."""
+        found = set(running)
+        for first, current, stop in unsent:
+            if current < 0:  # all are done: it died of a result, or by chance
+                found.update(range(first, stop))
+            elif not self.rerun_after_death:
+                found.update(range(first, current))
+        return found
+
+    def _was_barren(self) -> None:
+        """A worker died outside of any item: if that goes on, have fewer; then none."""
+        self.barren_deaths += 1
+        if self.barren_deaths > 1:
+            self.wanted = max(1, min(self.wanted, self.config.n_jobs) - 1)
+        if self.barren_deaths >= MAX_BARREN_DEATHS:
+            self.wanted = 0
+
+    def _tend(self) -> None:
+        """After a death: take back what is open of crews that have left, and replace the dead."""
+        if self._rest is not None or self.sink.failure is not None:
+            return
+        for crew in self.crews[:]:
+            if not any(peer.crew is crew for peer in self.peers.values()):
+                self.crews.remove(crew)
+                self._dissolve(crew)
         if self.sink.failure is not None:
             return
-        todo = self.alone or not self.supply.finished
-        if not todo:
+        if (self.supply.finished or self.leaving) and not self.alone:
             return
-        left = self.supply.left()
-        count = (
-            self.config.n_jobs if left is None else min(self.config.n_jobs, left + len(self.alone))
-        )
-        self._open_crew(max(1, count))
+        if self.barren_deaths >= MAX_BARREN_DEATHS:
+            if not self.peers:
+                self._take_over()
+            return
+        if not self.barren_deaths:
+            self.wanted = self.config.n_jobs
+        left = 0 if self.leaving else self.supply.left()
+        missing = self.wanted - len(self.peers)
+        if left is not None:
+            missing = min(missing, left + len(self.alone))
+        launcher = self._next_launcher()
+        crew = self.crew
+        is_open = crew in self.crews and (not crew.shared or crew.write_fd >= 0)
+        if not is_open or launcher is not self.launcher:
+            crew.end_dealing()
+            if missing <= 0 and self.peers:
+                return  # those who are there hold what they need
+            try:
+                self._open_crew(launcher)
+            except OSError as error:
+                self._go_on_without(error)
+                return
+            missing = max(missing, 1)
+        self._staff(missing)
 
-    def _put_back(
-        self, lo: int, hi: int, items: Sequence[Any] | None, exitcode: int | None
-    ) -> None:
+    def _next_launcher(self) -> Any:
+        """How replacements are started: as before, or fresh where the process must not fork now."""
+        if not self.launcher.inherits:
+            return self.launcher
+        from amorsize.measurement import vanish
+        from amorsize.system import fork_refusal
+
+        vanish()
+        if fork_refusal() is None:
+            return self.launcher
+        from amorsize.backends.spawn import SpawnLauncher
+
+        return SpawnLauncher()
+
+    def _dissolve(self, crew: Crew) -> None:
+        """Nobody of a crew is left: what is open of it is dealt again."""
+        crew.reclaim(self.supply, helper.parse_tickets)
+        crew.close()
+        for lo, hi in sorted(crew.open_runs.items()):
+            self._put_back(lo, hi, None)
+        crew.open_runs.clear()
+
+    def _put_back(self, lo: int, hi: int, items: Sequence[Any] | None) -> None:
         """Positions lo..hi-1 have no result and nobody works on them: suspects go alone."""
+        indexed = self.supply.indexed
         free = lo
-        for position in sorted(p for p in self.suspects if lo <= p < hi):
-            part: Sequence[Any] | int = (
-                1 if items is None else items[position - lo : position - lo + 1]
-            )
-            if self.suspects[position] >= 2:
-                self.sink.fail(position, WorkerDied(position, exitcode, _hint(exitcode)), "")
-            else:
-                self.alone.append((position, part))
+        special = {p for p in (*self.suspects, *self.overdue) if lo <= p < hi}
+        for position in (*sorted(special), hi):
             if free < position:
-                rest = items if items is None else items[free - lo : position - lo]
-                self.supply.give_back(free, position - free if rest is None else rest)
+                part = (
+                    position - free
+                    if items is None or indexed
+                    else items[free - lo : position - lo]
+                )
+                self.supply.give_back(free, part)
             free = position + 1
-        if free < hi:
-            self.supply.give_back(free, hi - free if items is None else items[free - lo :])
+            if position == hi:
+                return
+            if position in self.overdue:
+                self.sink.fail(position, self.overdue.pop(position))
+            elif self.suspects[position] > self.rerun_after_death:
+                end = self._last_end
+                error = WorkerDied(position, end.exitcode, reaping.hint(end))
+                self.sink.fail(position, error)
+            else:
+                one = None if items is None or indexed else items[position - lo : position - lo + 1]
+                self.alone.append((position, one))
+
+    # -- time -----------------------------------------------------------------------------------
+
+    def _end_overdue(self, timeout: float) -> float:
+        """End the workers whose item takes too long; returns when to look again.
+
+        Nobody's clock is read for each item: the caller sees a position stand still for so long. The
+        result of an item that ends at the last moment is found in the socket and kept."""
+        now = clock()
+        for peer in list(self.peers.values()):
+            seen = peer.seen
+            for slot in range(peer.slots):
+                position = peer.marks[slot]
+                if position < 0:
+                    seen.pop(slot, None)
+                elif slot not in seen or seen[slot][0] != position:
+                    seen[slot] = position, now
+                elif now - seen[slot][1] > timeout and not peer.overdue:
+                    peer.overdue = True
+                    self.overdue[position] = overdue_error(position, timeout)
+                    reaping.kill(peer.pid)
+        return max(OVERDUE_LOOK_SECONDS, OVERDUE_LOOK_SHARE * timeout)
+
+    def cpu_seconds(self) -> float | None:
+        """CPU seconds of the workers so far; None where the system does not tell."""
+        try:
+            # The number of another process's clock (Linux, clock_getcpuclockid).
+            return sum(time.clock_gettime((~peer.pid << 3) | 2) for peer in self.peers.values())
+        except (AttributeError, OSError, OverflowError):
+            return None
 
 
-def _hint(exitcode: int | None) -> str:
-    if exitcode == -9:
-        return "probably killed for lack of memory: lower n_jobs, or see what the item needs"
-    if exitcode == -11:
-        return "a segmentation fault in compiled code: run that item alone under faulthandler"
-    return ""
+def _shorten(open_runs: dict[int, int], start: int, count: int) -> None:
+    stop = open_runs.pop(start)
+    if start + count < stop:
+        open_runs[start + count] = stop
 
 
 def _unsendable_result(error: BaseException, index: int) -> BaseException:

@@ -49,5 +49,5 @@ class Serial:
     def nudge(self) -> None:
         """Nothing sleeps here."""
 
-    def close(self, *, abort: bool = False) -> None:
+    def close(self, *, abort: bool = False, hurry: bool = False) -> None:
         """Nothing to end."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import mmap
 import os
+import signal
 import subprocess
 import sys
 
-from amorsize.backends import helper, wire
-from amorsize.backends.processes import Peer
+from amorsize.backends import helper, reaping, wire
+from amorsize.backends.crew import MARKS, Peer, clear_marks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,14 +24,18 @@ if TYPE_CHECKING:
     from amorsize.backends.processes import Processes
 
 MAX_SLOTS = 512
-"""Threads in one worker that can mark their item: one page of shared memory."""
+"""Threads in one worker that can mark their item: three pages of shared memory."""
+FAREWELL_SECONDS = 0.05
+"""A worker that has closed its socket may take so long to end before it is killed."""
 
 
 class _Warm:
     """A spawned worker between runs."""
 
-    def __init__(self, process: subprocess.Popen[bytes], sock: socket.socket, marks: Any):
-        self.process, self.sock, self.marks = process, sock, marks
+    def __init__(
+        self, process: subprocess.Popen[bytes], sock: socket.socket, marks: Any, lifeline: int
+    ):
+        self.process, self.sock, self.marks, self.lifeline = process, sock, marks, lifeline
 
 
 _idle: list[_Warm] = []
@@ -70,6 +75,7 @@ class SpawnLauncher:
             "threads": run.config.threads_per_job,
             "item_seconds": run.item_seconds,
             "inner_threads": run.inner_threads,
+            "flush_seconds": helper.FLUSH_SECONDS if run.rerun_after_death else 0.0,
         }
         parts = wire.encode(helper.SETUP, setup)
         while True:
@@ -84,6 +90,7 @@ class SpawnLauncher:
                 _end(warm)
                 if fresh:
                     raise
+        clear_marks(warm.marks)
         _by_pid[warm.process.pid] = warm
         return Peer(warm.process.pid, warm.sock, warm.marks, ready=False)
 
@@ -106,10 +113,9 @@ class SpawnLauncher:
             return
         _idle.append(warm)
 
-    def reap(self, peer: Peer) -> int | None:
-        """Exit code of a worker whose socket has closed."""
-        warm = _by_pid.pop(peer.pid)
-        return _end(warm)
+    def reap(self, peer: Peer) -> reaping.End:
+        """How a worker ended whose socket has closed."""
+        return _end(_by_pid.pop(peer.pid), FAREWELL_SECONDS)
 
 
 def _take_idle() -> _Warm | None:
@@ -127,28 +133,46 @@ def _take_idle() -> _Warm | None:
 
 def _start() -> _Warm:
     near, far = wire.pair()
-    descriptor, marks = _shared_page()
+    page = theirs = lifeline = -1
+    process = None
+    try:
+        page, marks = _shared_pages()
+        theirs, lifeline = os.pipe()
+        process = _popen(far.fileno(), page, theirs)
+    finally:
+        far.close()
+        for descriptor in (page, theirs):
+            if descriptor >= 0:
+                os.close(descriptor)
+        if process is None:
+            near.close()
+            if lifeline >= 0:
+                os.close(lifeline)
+    return _Warm(process, near, marks, lifeline)
+
+
+def _popen(sock: int, page: int, lifeline: int) -> subprocess.Popen[bytes]:
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     code = (
         f"import sys; sys.path.insert(0, {root!r}); "
-        f"from amorsize.backends.spawned import main; main({far.fileno()}, {descriptor})"
+        f"from amorsize.backends.spawned import main; main({sock}, {page}, {lifeline})"
     )
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    # A Ctrl-C in the terminal reaches the worker, too: not before it knows that it is not meant.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, *flags, "-c", code],
-            pass_fds=(far.fileno(), descriptor),
+            pass_fds=(sock, page, lifeline),
             stdin=subprocess.DEVNULL,
         )
     finally:
-        far.close()
-        os.close(descriptor)
-    return _Warm(process, near, marks)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _shared_page() -> tuple[int, Any]:
-    """A page of memory shared with the worker, as (descriptor to hand on, view of 64-bit marks)."""
-    size = 8 * MAX_SLOTS
+def _shared_pages() -> tuple[int, Any]:
+    """Memory shared with the worker, as (descriptor to hand on, view of 64-bit marks)."""
+    size = 8 * MARKS * MAX_SLOTS
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("amorsize")
     else:
@@ -156,15 +180,26 @@ def _shared_page() -> tuple[int, Any]:
 
         descriptor, path = tempfile.mkstemp(prefix="amorsize")
         os.unlink(path)
-    os.ftruncate(descriptor, size)
-    marks = memoryview(mmap.mmap(descriptor, size)).cast("q")
-    for slot in range(MAX_SLOTS):
-        marks[slot] = -1
+    try:
+        os.ftruncate(descriptor, size)
+        marks = memoryview(mmap.mmap(descriptor, size)).cast("q")
+    except BaseException:
+        os.close(descriptor)
+        raise
+    clear_marks(marks)
     return descriptor, marks
 
 
-def _end(warm: _Warm) -> int | None:
+def _end(warm: _Warm, seconds: float = 0.0) -> reaping.End:
+    """End a worker, at once or if it has not ended by itself in so many seconds."""
     warm.sock.close()
-    if warm.process.poll() is None:
-        warm.process.kill()
-    return warm.process.wait()
+    process = warm.process
+    if process.returncode is None:
+        if not seconds:
+            reaping.kill(process.pid)
+        end = reaping.reap(process.pid, seconds)
+        process.returncode = end.exitcode or 0
+    else:
+        end = reaping.End(process.returncode)
+    os.close(warm.lifeline)
+    return end

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import signal
 import socket
 import sys
 
@@ -20,10 +21,17 @@ IDLE_SECONDS = 60.0
 """A worker that nobody used for so long leaves: starting one costs 0.1 s, keeping one 20 MB."""
 
 
-def main(descriptor: int, page: int) -> None:
+def main(descriptor: int, page: int, lifeline: int) -> None:
     """Serve runs that come over the socket ``descriptor``; never returns.
 
-    ``page`` is shared memory in which each thread marks the item it is in."""
+    ``page`` is shared memory in which each thread marks the item it is in; this process ends when the
+    caller's end of the pipe ``lifeline`` closes. SIGINT is blocked until it is known that it is not
+    meant."""
+    from amorsize.backends import helper
+
+    helper.die_with(lifeline)
+    signal.signal(signal.SIGINT, helper.ignore)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     sock = socket.socket(fileno=descriptor)
     marks = memoryview(mmap.mmap(page, os.fstat(page).st_size)).cast("q")
     os.close(page)
@@ -84,6 +92,7 @@ def _serve(sock: socket.socket, marks: memoryview) -> bool:
         marks=marks,
         receiver=receiver,
         pickled=pickled,
+        flush_seconds=setup["flush_seconds"],
     )
     worker.accept(frames)
     worker.run(setup["threads"])

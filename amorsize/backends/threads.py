@@ -11,7 +11,7 @@ import time
 from _thread import allocate_lock, get_ident, get_native_id, start_new_thread
 
 from amorsize.backends.helper import CHUNK_SECONDS, busy_threads
-from amorsize.backends.items import ItemFailed, format_traceback, run_items
+from amorsize.backends.items import ItemFailed, format_traceback, overdue_error, run_items
 from amorsize.measurement import our_threads
 
 TYPE_CHECKING = False
@@ -39,6 +39,12 @@ GROW_LOOK_SECONDS = 0.002
 """Pause between two looks at the throughput while the number of threads may grow."""
 PATIENCE_SECONDS = 0.05
 """Longest sleep of the supervising caller."""
+HURRY_SECONDS = 0.25
+"""How long threads may take to end their items after Ctrl-C: the prompt is to be back in 0.5 s."""
+LEFT_BEHIND_FACTOR = 2
+"""So many threads for each of the run may be left alone with overdue items at the same time."""
+OVERDUE_LOOK_SHARE, OVERDUE_LOOK_SECONDS = 0.1, 0.001
+"""Share of a time limit after which it is looked again who exceeds it, and the least pause."""
 TENTATIVE_SECONDS = 0.0005
 """Work in a chunk while it is not known whether threads help."""
 RAMP_SECONDS = 0.0008
@@ -73,6 +79,7 @@ class Threads:
         initargs: tuple[Any, ...] = (),
         most: int | None = None,
         launch: Callable[..., Any] = start_new_thread,
+        timeout: float | None = None,
     ) -> None:
         self.func, self.supply, self.sink, self.config = func, supply, sink, config
         self.item_seconds = item_seconds
@@ -91,6 +98,12 @@ class Threads:
         self.idle = 0
         self.count = 0
         self._launch = launch
+        self.timeout = timeout
+        self._inside: dict[object, tuple[int, float]] = {}
+        """With a time limit: thread -> the item it is in, and since when. Who takes the entry out, the
+        thread or the caller, decides what becomes of the item."""
+        self.left_behind: list[Any] = []
+        """Threads that were left alone with an overdue item."""
         self._gone: list[Any] = []
         self._lock = allocate_lock()
         self._more = allocate_lock()
@@ -113,6 +126,8 @@ class Threads:
             self._pull()
         if self.sink.failure is not None:
             return
+        if self.timeout is not None:
+            patience = min(patience, self._leave_overdue(self.timeout))
         if self.ramping:
             began, patience = clock(), min(patience, self._pause)
             self.sink.wait(patience)
@@ -122,15 +137,24 @@ class Threads:
             if self._growing:
                 self._consider_growth()
 
-    def close(self, *, abort: bool = False) -> None:
-        """Let every thread finish the item it is in, and wait until all are gone."""
+    def close(self, *, abort: bool = False, hurry: bool = False) -> None:
+        """Let every thread finish the item it is in, and wait until all are gone.
+
+        ``hurry``: wait a moment only (Ctrl-C, an abandoned stream). Nothing can end a thread; those that
+        are still in an item then take no other."""
         self.stopping = True
+        deadline = clock() + HURRY_SECONDS if hurry else float("inf")
         for _ in range(self.count):
             self._wake_one()
-        for lock in self._gone:
-            while not lock.acquire(timeout=0.01):
-                self._wake_one()
-        self._gone.clear()
+        while self._gone:
+            if self._gone[-1].acquire(timeout=0.01):
+                self._gone.pop()
+                continue
+            self._wake_one()
+            if self.timeout is not None:
+                self._leave_overdue(self.timeout)
+            if clock() > deadline:
+                return
 
     def grow_to(self, count: int) -> None:
         """Have at least so many threads, now."""
@@ -196,7 +220,10 @@ class Threads:
         try:
             if self.initializer is not None:
                 self.initializer(*self.initargs)
-            self._work()
+            if self.timeout is None:
+                self._work()
+            else:
+                self._work_watched(gone)
         except BaseException as error:
             self.sink.fail(None, error, format_traceback(error))
         finally:
@@ -225,6 +252,58 @@ class Threads:
                 return
             per = 0.5 * (per + (clock() - began) / len(values))
             sink.place(start, values)
+
+    def _work_watched(self, me: Any) -> None:
+        """As :meth:`_work` with a time limit: one item at a time; ``me`` is in it since when."""
+        supply, sink, inside = self.supply, self.sink, self._inside
+        while not self.stopping and sink.failure is None:
+            run = supply.take(1)
+            if run is None:
+                if supply.finished:
+                    return
+                self.idle += 1
+                self._more.acquire(timeout=PATIENCE_SECONDS)
+                self.idle -= 1
+                continue
+            start, items = run
+            inside[me] = start, clock()
+            failed: ItemFailed | None = None
+            try:
+                values = run_items(self.func, start, items, sink.on_error)
+            except ItemFailed as error:
+                failed = error
+            if inside.pop(me, None) is None:
+                return  # it took too long: its verdict is given, another thread has this one's place
+            if failed is not None:
+                sink.fail(failed.index, failed.exception)
+                return
+            sink.place(start, values)
+
+    def _leave_overdue(self, timeout: float) -> float:
+        """Leave threads alone whose item takes too long; returns when to look again."""
+        now = clock()
+        overdue = [who for who, (_, began) in list(self._inside.items()) if now - began > timeout]
+        for who in overdue:
+            found = self._inside.pop(who, None)
+            if found is None:
+                continue  # done at the last moment
+            self._gone.remove(who)
+            self.left_behind = [other for other in self.left_behind if other.locked()]
+            self.left_behind.append(who)
+            self.count -= 1
+            self.sink.fail(found[0], overdue_error(found[0], timeout))
+            if len(self.left_behind) > LEFT_BEHIND_FACTOR * max(self.config.n_jobs, self.count + 1):
+                self.sink.fail(
+                    None,
+                    TimeoutError(
+                        f"{len(self.left_behind)} threads hang in items that took longer than "
+                        f"timeout={timeout:g} seconds, and threads cannot be ended; use "
+                        "backend='processes', whose workers can"
+                    ),
+                )
+            elif not self.stopping and not self.supply.finished:
+                self._grow(1)
+        return max(OVERDUE_LOOK_SECONDS, OVERDUE_LOOK_SHARE * timeout)
 
     def _chunk(self, per: float) -> int:
         if self.config.chunksize is not None:
