@@ -587,15 +587,18 @@ class Processes:
         if self.barren_deaths >= MAX_BARREN_DEATHS:
             self.wanted = 0
 
+    def _failed(self) -> bool:
+        return self.sink.failure is not None
+
     def _tend(self) -> None:
         """After a death: take back what is open of crews that have left, and replace the dead."""
-        if self._rest is not None or self.sink.failure is not None:
+        if self._rest is not None or self._failed():
             return
         for crew in self.crews[:]:
             if not any(peer.crew is crew for peer in self.peers.values()):
                 self.crews.remove(crew)
                 self._dissolve(crew)
-        if self.sink.failure is not None:
+        if self._failed():
             return
         if (self.supply.finished or self.leaving) and not self.alone:
             return
