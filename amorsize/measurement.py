@@ -319,7 +319,8 @@ class Observer:
         self.running = False
         self._stopped = True
         self._gate.release()
-        self._gone.acquire()
+        if not sys.is_finalizing():  # a stream that is left at the interpreter's end: no thread runs
+            self._gone.acquire()
 
     def caller_seconds(self) -> float:
         """CPU seconds of the caller since the observer was started."""
