@@ -120,8 +120,6 @@ def _start(call: str, func: str, backend: str) -> subprocess.Popen[str]:
 @pytest.mark.parametrize("func", ["heavy", "slow", "very_slow", "nap"])
 def test_ctrl_c(func: str, backend: str, to: str, call: str, start: Start) -> None:
     """In long items, too: Ctrl-C waits for none (but in the caller's own, which Python interrupts)."""
-    if func == "very_slow" and backend == "threads":
-        pytest.skip("threads of endless byte code: the main thread gets its turns, no more")
     process = start(call, func, backend)
     (os.kill if to == "parent" else os.killpg)(process.pid, signal.SIGINT)
     output, errors = process.communicate(timeout=10)
