@@ -221,7 +221,10 @@ class Engine:
                 sink, supply = self._sink, self.supply
                 assert isinstance(sink, WindowSink)
                 if not supply.pull_here:
-                    feeder = Feeder(supply, sink, self.backend.nudge)
+                    try:
+                        feeder = Feeder(supply, sink, self.backend.nudge)
+                    except RuntimeError:  # no thread to be had: the source is read here
+                        supply.pull_here = True
                 given = sink.start
                 while True:
                     values = sink.pop()

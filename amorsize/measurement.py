@@ -14,6 +14,7 @@ The observer starts with the run and is joined before any fork and before the ru
 from __future__ import annotations
 
 import os
+import sys
 import time
 from _thread import allocate_lock, get_ident, get_native_id, start_new_thread
 from operator import add, sub
@@ -319,7 +320,8 @@ class Observer:
         self.running = False
         self._stopped = True
         self._gate.release()
-        self._gone.acquire()
+        if not sys.is_finalizing():  # then no thread comes to its end any more
+            self._gone.acquire()
 
     def caller_seconds(self) -> float:
         """CPU seconds of the caller since the observer was started."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MAX_SLOTS = 512
 """Threads in one worker that can mark their item: three pages of shared memory."""
+MOST_STARTS = 3
+"""Interpreters started for one worker that may end before they are told what to do."""
 FAREWELL_SECONDS = 0.05
 """A worker that has closed its socket may take so long to end before it is killed."""
 
@@ -78,17 +80,18 @@ class SpawnLauncher:
             "flush_seconds": helper.FLUSH_SECONDS if run.rerun_after_death else 0.0,
         }
         parts = wire.encode(helper.SETUP, setup)
+        starts = 0
         while True:
             warm = _take_idle()
-            fresh = warm is None
             if warm is None:
+                starts += 1
                 warm = _start()
             try:
                 wire.send(warm.sock, parts)
                 break
-            except OSError:
+            except OSError:  # it has died since
                 _end(warm)
-                if fresh:
+                if starts == MOST_STARTS:
                     raise
         clear_marks(warm.marks)
         _by_pid[warm.process.pid] = warm

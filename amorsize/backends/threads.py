@@ -12,6 +12,7 @@ from _thread import allocate_lock, get_ident, get_native_id, start_new_thread
 
 from amorsize.backends.helper import CHUNK_SECONDS, busy_threads
 from amorsize.backends.items import ItemFailed, format_traceback, overdue_error, run_items
+from amorsize.errors import AmorsizeWarning, OptionError
 from amorsize.measurement import our_threads
 
 TYPE_CHECKING = False
@@ -95,6 +96,8 @@ class Threads:
         self.initializer, self.initargs = initializer, initargs
         self.most = max(most or MAX_THREADS, config.n_jobs)
         self.stopping = False
+        self._rest: Any = None
+        """Who works where no thread can be started."""
         self.idle = 0
         self.count = 0
         self._launch = launch
@@ -122,6 +125,9 @@ class Threads:
 
     def step(self, patience: float = PATIENCE_SECONDS) -> None:
         """Look after the threads for a moment, at most ``patience`` seconds."""
+        if self._rest is not None:
+            self._rest.step(patience)
+            return
         if not self.supply.indexed and self.supply.pull_here:
             self._pull()
         if self.sink.failure is not None:
@@ -205,14 +211,37 @@ class Threads:
             lock.acquire()
             try:
                 self._launch(self._body, (lock,))
-            except RuntimeError:  # the limit on threads: go on with those there are
+            except RuntimeError as error:  # the limit on threads: go on with those there are
                 self.most = max(1, self.count)
-                self._growing = False
+                self._growing = self.ramping = False
                 if not self.count:
-                    raise
+                    self._go_on_without(error)
                 return
             self._gone.append(lock)
             self.count += 1
+
+    def _go_on_without(self, error: RuntimeError) -> None:
+        """Not a single thread can be had: the caller does the rest."""
+        if self.timeout is not None:
+            raise OptionError(
+                "timeout",
+                self.timeout,
+                f"no thread can be started that could be left behind ({error})",
+                "raise the limit on processes and threads, or leave the option out",
+            ) from error
+        import warnings
+
+        from amorsize.backends.serial import Serial
+
+        warnings.warn(
+            f"no thread could be started ({error}); the run goes on in the caller: raise the limit on "
+            "processes and threads",
+            AmorsizeWarning,
+            stacklevel=2,
+        )
+        if self.initializer is not None:
+            self.initializer(*self.initargs)
+        self._rest = Serial(self.func, self.supply, self.sink, self.item_seconds)
 
     def _body(self, gone: Any) -> None:
         our_threads.append(get_native_id())

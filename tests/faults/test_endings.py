@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import random
@@ -9,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -70,13 +71,36 @@ except KeyboardInterrupt:
     sys.exit(7)
 """
 EXECUTE = "amorsize.execute(causes.{func}, range(100_000), backend={backend!r}, n_jobs=2)"
-STREAM = "for _ in amorsize.stream(causes.{func}, iter(range(9**6)), backend={backend!r}, n_jobs=2): pass"
+STREAM = (
+    "for _ in amorsize.stream(causes.{func}, iter(range(10**6)), backend={backend!r}, n_jobs=2): 0"
+)
 WATCHED = (
     "amorsize.execute(causes.{func}, range(100_000), backend={backend!r}, n_jobs=2, timeout=60)"
 )
 
 
-def start(call: str, func: str, backend: str, wait: float = 0.6) -> subprocess.Popen[str]:
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts programs; none outlives its test, even if the test fails."""
+    started: list[subprocess.Popen[str]] = []
+
+    def one(call: str, func: str, backend: str, wait: float = 0.6) -> subprocess.Popen[str]:
+        started.append(_start(call, func, backend))
+        time.sleep(wait)
+        return started[-1]
+
+    yield one
+    for process in started:
+        for pid in {process.pid, *sessions_processes(process.pid)}:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.communicate(timeout=10)
+
+
+def _start(call: str, func: str, backend: str) -> subprocess.Popen[str]:
     """A program in the middle of a long run, in a session of its own."""
     text = PROGRAM.format(path=sys.path, call=call.format(func=func, backend=backend))
     process = subprocess.Popen(
@@ -87,7 +111,6 @@ def start(call: str, func: str, backend: str, wait: float = 0.6) -> subprocess.P
         start_new_session=True,
     )
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
-    time.sleep(wait)
     return process
 
 
@@ -95,10 +118,8 @@ def start(call: str, func: str, backend: str, wait: float = 0.6) -> subprocess.P
 @pytest.mark.parametrize("to", ["parent", "group"])
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("func", ["heavy", "slow", "very_slow", "nap"])
-def test_ctrl_c(func: str, backend: str, to: str, call: str) -> None:
+def test_ctrl_c(func: str, backend: str, to: str, call: str, start: Start) -> None:
     """In long items, too: Ctrl-C waits for none (but in the caller's own, which Python interrupts)."""
-    if func == "very_slow" and backend == "threads":
-        pytest.skip("threads of endless byte code: the main thread gets its turns, no more")
     process = start(call, func, backend)
     (os.kill if to == "parent" else os.killpg)(process.pid, signal.SIGINT)
     output, errors = process.communicate(timeout=10)
@@ -111,7 +132,9 @@ def test_ctrl_c(func: str, backend: str, to: str, call: str) -> None:
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL, signal.SIGHUP, signal.SIGABRT])
 @pytest.mark.parametrize("backend", ["fork", "spawn", "auto"])
 @pytest.mark.parametrize("func", ["heavy", "very_slow", "nap"])
-def test_a_caller_that_is_killed(func: str, backend: str, how: signal.Signals) -> None:
+def test_a_caller_that_is_killed(
+    func: str, backend: str, how: signal.Signals, start: Start
+) -> None:
     process = start(EXECUTE, func, backend)
     os.kill(process.pid, how)
     process.communicate(timeout=10)
@@ -120,7 +143,7 @@ def test_a_caller_that_is_killed(func: str, backend: str, how: signal.Signals) -
 
 
 @pytest.mark.parametrize("backend", ["fork", "spawn"])
-def test_a_caller_that_is_killed_while_it_starts_workers(backend: str) -> None:
+def test_a_caller_that_is_killed_while_it_starts_workers(backend: str, start: Start) -> None:
     rng = random.Random(backend)
     for _ in range(12):
         process = start(EXECUTE, "very_slow", backend, wait=rng.uniform(0, 0.15))
@@ -141,7 +164,7 @@ CRASHES = {
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("crash", CRASHES)
-def test_a_consumer_that(crash: str, backend: str) -> None:
+def test_a_consumer_that(crash: str, backend: str, start: Start) -> None:
     """...goes away in the middle of a stream of long items."""
     call = (
         "stream = amorsize.stream(causes.{func}, iter([1, 2] * 10**6), backend={backend!r}, n_jobs=2)\n"
