@@ -328,11 +328,14 @@ def _checks(scenario: Scenario, limits: Thresholds, seeds: list[Seed]) -> Iterab
     )
     single = len(seeds) < 2
     upper = error.mean if single else error.high
+    verdict = _told(upper < limits.error_most)
+    if verdict == FAILED and error.mean < limits.error_most:
+        verdict = UNDECIDED  # too few seeds to tell, not too large a change
     yield Check(
         "error",
         f"upper limit of the change below {limits.error_most:.0%}",
         f"{error.mean:+.1%}" if single else str(error),
-        _told(upper < limits.error_most),
+        verdict,
     )
     if limits.beats_chance:
         verdict = PASSED if (against.mean if single else against.high) < 0 else FAILED
