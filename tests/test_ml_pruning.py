@@ -131,7 +131,8 @@ def test_homogeneous_history_is_not_cut_to_five() -> None:
         errors.append(found)
     whole, pruned, chance = np.mean(errors, axis=0)
     assert pruned < 1.02 * whole
-    assert pruned < chance
+    # half of rows that are all alike says as much as any other half
+    assert pruned < 1.01 * chance
 
 
 def test_homogeneous_ten_thousand() -> None:
