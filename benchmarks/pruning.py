@@ -32,7 +32,7 @@ from benchmarks.measure import ROOT
 from benchmarks.pruning_families import Clusters, Family, drifting, families, zipf
 
 OUT = ROOT / "benchmarks" / "results"
-FRESH, FRESH_REGION, MOST_REGIONS = 20_000, 200, 60_000
+FRESH, FRESH_REGION, MOST_REGIONS = 20_000, 200, 120_000
 FRACTIONS = (0.35, 0.10, 0.05, 0.01)
 TINY = 1e-6
 """Errors below this are none: regions that are known exactly."""
@@ -385,7 +385,7 @@ def sizes(options: argparse.Namespace) -> None:
                         {"family": family.name, "held_out": family.held_out, "seed": seed,
                          "fraction": len(some[0]) / len(X[part]), "method": name, "change": change}
                     )  # fmt: skip
-        mine = [one for one in found if one["family"] == family.name]
+        mine: list[dict[str, Any]] = [one for one in found if one["family"] == family.name]
         print(family.name)
         for fraction in FRACTIONS:
             told = {
@@ -397,11 +397,11 @@ def sizes(options: argparse.Namespace) -> None:
             line = [f"{name} {np.median(each):+.1%}" for name, each in told.items() if each]
             print(f"  {fraction:4.0%}: {', '.join(line)}")
         for name in ("earlier", "amorsize as earlier", "DROP2-RE", "amorsize as DROP2-RE"):
-            some = [o for o in mine if o["method"] == name]
-            if some:
+            his = [o for o in mine if o["method"] == name]
+            if his:
                 print(
-                    f"  {name}: {np.median([o['change'] for o in some]):+.1%} with "
-                    f"{np.median([o['fraction'] for o in some]):.2%} kept"
+                    f"  {name}: {np.median([o['change'] for o in his]):+.1%} with "
+                    f"{np.median([o['fraction'] for o in his]):.2%} kept"
                 )
     write("sizes", found)
     print("medians over families and seeds:")

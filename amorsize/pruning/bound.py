@@ -46,7 +46,7 @@ HOPELESS = 3.0
 """A rung whose error has grown by so many times the tolerance is not repaired region by region."""
 REGION_FACTOR, REGION_AIM = 2.0, 1.0
 """A region may lose so many times the tolerance; where there are rows enough, less is aimed at."""
-SPARED_SHARE, SPARED_ROWS = 0.05, 0.28
+SPARED_SHARE, SPARED_ROWS = 0.06, 0.28
 """Rows of small regions that stay whatever else goes, as a share of all; and how small they are, in rows
 times the tolerance. See `spared`."""
 SMALL_SHARE, SMALL_BOOSTS = 0.02, 0
@@ -63,7 +63,7 @@ PROVEN = 3.0
 BOOST, BOOSTS = 3.0, 7
 """A region that fails gets so many times more prototypes, so often, and is kept whole the last two
 times."""
-MANY, MANY_ROWS = 0.25, 0.1
+MANY, MANY_ROWS = 0.25, 0.3
 """A rung where a larger share of the regions fails, or small ones with a larger share of the rows, is
 not repaired region by region."""
 CONFIRMATIONS = 3
