@@ -343,8 +343,8 @@ def ours(X: Any, y: Any, size: int, seed: int) -> tuple[Any, Any, Any]:
 
 
 OTHERS = {"amorsize": ours, "random": by_chance, "k-means": centroids, "k-centre": k_centre}
-MOST_ROWS, DROP_ROWS = 20_000, 4_000
-"""Rows of a family in this part: k-centre is quadratic, DROP plain Python."""
+MOST_ROWS, DROP_ROWS = 6_000, 3_000
+"""Rows of a family in this part: k-means takes minutes for more, DROP is plain Python."""
 
 
 def sizes(options: argparse.Namespace) -> None:

@@ -53,6 +53,8 @@ SMALL_SHARE, SMALL_BOOSTS = 0.02, 0
 """A region of no more than this share of all rows that fails more often than that is kept whole, which
 costs little: prototypes of a few rows each average less noise than either rows or large prototypes do,
 and it has too few rows to show which of them would do."""
+MOST_OF_SMALL = 0.25
+"""Nor is more than this share of its rows worth choosing."""
 SMALL_REGION = 40
 VARIANCE_ROWS = 10.0
 """Rows that the variance common to all regions counts as in each."""
@@ -68,14 +70,11 @@ MANY, MANY_ROWS = 0.25, 0.3
 not repaired region by region."""
 CONFIRMATIONS = 3
 """Times that sizes are confirmed anew after a region's breach was proved."""
-CAUTION = 1.0
+REGIONS_DIFFER = 0.04
+"""Standard deviation of the changes of regions that is taken for granted, for one odd region among many
+like ones does not show in how much they all differ. In `benchmarks.pruning` it was 0.03."""
+CAUTION = 1.5
 """Standard errors of what is known of a region that a certain result keeps from its limit."""
-LEAST_OWN = 0.0
-"""Share of a region's own standard error that is doubted at least, however alike regions seem."""
-CHEAP, CHEAP_AIM = 0.0, 0.0
-"""A region that keeps no more than this share of its rows, where it is no more than LARGE_PART of all,
-may lose so many times the tolerance."""
-LARGE_PART = 0.1
 NEGLIGIBLE = 1e-6
 """Errors below this share of the targets' deviation are none."""
 
@@ -173,7 +172,6 @@ def failing(
     tolerance: float,
     regions: int,
     caution: float = 0.0,
-    cheap: np.ndarray | None = None,
 ) -> np.ndarray:
     """Of each region: whether its bound may fail, ``caution`` standard errors considered (below 0:
     forgiven).
@@ -182,34 +180,46 @@ def failing(
     that is off, the more so the less the regions differ beyond chance (random effects: DerSimonian and
     Laird, Controlled Clinical Trials 1986)."""
     change, doubt = region_changes(judged, regions)
-    prior, careful = np.zeros(regions), np.ones(regions, bool)
+    with np.errstate(invalid="ignore"):
+        alone = change - CONFIDENT * doubt > REGION_FACTOR * tolerance
+    prior, unsure, careful = np.zeros(regions), np.zeros(regions), np.ones(regions, bool)
     if judged.inside is not None:
-        told, unsure = region_changes(judged.inside, regions)
-        known = np.isfinite(told)
-        prior = np.where(known, told, told[known].mean())
-        change, doubt = change - prior, np.hypot(doubt, np.where(known, unsure, 0.0))
-        careful = known  # the others have too few rows to show anything
+        told, off = region_changes(judged.inside, regions)
+        careful = np.isfinite(told) & (off > 0)  # the others have too few rows to show anything
+        if careful.any():
+            mean, own = drawn(told[careful], off[careful], REGIONS_DIFFER)
+            prior[:] = mean
+            prior[careful] += own * (told[careful] - mean)
+            unsure[careful] = np.sqrt(own) * off[careful]
+        change, doubt = change - prior, np.hypot(doubt, unsure)
     seen = np.isfinite(change) & (doubt > 0)
     result = np.isfinite(change) & (doubt <= 0) & (change + prior > REGION_FACTOR * tolerance)
     if not seen.any():
         return result
-    c, weight = change[seen], doubt[seen] ** -2.0
-    mean = float(weight @ c / weight.sum())
+    mean, own = drawn(change[seen], doubt[seen])
+    expected = prior[seen] + mean + own * (change[seen] - mean)
+    left = np.hypot(unsure[seen], np.sqrt(own) * doubt[seen]) * careful[seen]
+    if caution <= 0:
+        left = doubt[seen]
+    factor = np.where((caution > 0) & careful[seen], REGION_AIM, REGION_FACTOR)
+    result[seen] = expected + caution * left > factor * tolerance
+    # training rows may be of no use to judge by where labels have no noise: they were fitted
+    return result | alone if caution > 0 else result
+
+
+def drawn(values: Floats, doubt: Floats, least: float = 0.0) -> tuple[float, Floats]:
+    """Mean of estimates with these standard errors, and the share of its distance from the mean that
+    each should keep: more, the more they differ beyond chance, taken to be ``least`` at least."""
+    weight = doubt**-2.0
+    mean = float(weight @ values / weight.sum())
     spare = weight.sum() - (weight**2).sum() / weight.sum()
     between = 0.0
     if spare > 0:
         # ratios of a handful of rows have long tails
-        off = weight * np.minimum((c - mean) ** 2, (LONGEST * doubt[seen]) ** 2)
-        between = max(0.0, float((off.sum() - (len(c) - 1)) / spare))
-    own = between / (between + doubt[seen] ** 2)
-    expected = prior[seen] + mean + own * (c - mean)
-    unsure = np.maximum(np.sqrt(own), LEAST_OWN) * careful[seen]
-    left = doubt[seen] * (unsure if caution > 0 else 1.0)
-    factor = np.where((caution > 0) & careful[seen], REGION_AIM, REGION_FACTOR)
-    if cheap is not None and caution > 0:
-        factor = np.where(cheap[seen] & careful[seen], CHEAP_AIM, factor)
-    result[seen] = expected + caution * left > factor * tolerance
-    return result
+        off = weight * np.minimum((values - mean) ** 2, (LONGEST * doubt) ** 2)
+        between = max(0.0, float((off.sum() - (len(values) - 1)) / spare))
+    between = max(between, least**2)
+    return mean, between / (between + doubt**2)
 
 
 @dataclass(frozen=True)
@@ -239,7 +249,8 @@ class Sizes:
         due = np.ceil(np.minimum(np.maximum(due, least) * self.boost, reducer.counts)).astype(
             np.intp
         )
-        return np.where(spare, reducer.counts, due)
+        few = (reducer.counts <= SMALL_SHARE * rows) & (due > MOST_OF_SMALL * reducer.counts)
+        return np.where(spare | few, reducer.counts, due)
 
 
 def spared(counts: Ints, tolerance: float) -> np.ndarray:
@@ -341,8 +352,7 @@ class Checker:
             if judged is None:
                 return None
             given, rows = self._given(sizes)
-            cheap = (given <= CHEAP * rows) & (rows <= LARGE_PART * rows.sum())
-            weak = failing(judged, tolerance, self.count, CAUTION if certain else -BENEFIT, cheap)
+            weak = failing(judged, tolerance, self.count, CAUTION if certain else -BENEFIT)
             whole = holds(judged, tolerance, CONFIDENT if certain else -BENEFIT)
             if whole and not weak.any():
                 return sizes, judged
