@@ -27,7 +27,7 @@ from amorsize.observations import Observation
 from amorsize.records import Config, Machine, Profile
 
 FIRST_ROWS = 600
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 300.0
 PAUSE_SECONDS = 0.05
 LONGEST_WAIT_SECONDS = 1.5
 """About as long as reading, pruning and replacing some thousand rows take."""

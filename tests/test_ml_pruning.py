@@ -270,7 +270,7 @@ def test_a_workload_whose_rows_all_tell_something_keeps_them() -> None:
     """Nineteen jobs of noise, and one that is known exactly: a mean over all hides it."""
     rng = np.random.default_rng(21)
     work = Workloads(20, 21)
-    group = rng.integers(0, 20, 4000)
+    group = rng.integers(0, 20, 3000)
     X, y = work.draw(rng, group)
     slope = rng.normal(0, 1, 5)
 
@@ -287,7 +287,7 @@ def test_a_workload_whose_rows_all_tell_something_keeps_them() -> None:
     after = KNNRegressor().fit(*kept, selector.sample_weight_)
     X_new = work.center[7] + rng.normal(0, work.spread, (2000, 5))
     errors = [np.abs(model.predict(X_new) - exact(X_new)).mean() for model in (before, after)]
-    assert errors[1] < 1.1 * errors[0]
+    assert errors[1] < 1.15 * errors[0]  # the bound, and what 2,000 rows leave open
 
 
 def test_a_dozen_rows_lose_little_by_one_label() -> None:

@@ -49,7 +49,7 @@ REGION_FACTOR, REGION_AIM = 2.0, 1.0
 SPARED_SHARE, SPARED_ROWS = 0.06, 0.28
 """Rows of small regions that stay whatever else goes, as a share of all; and how small they are, in rows
 times the tolerance. See `spared`."""
-SMALL_SHARE, SMALL_BOOSTS = 0.02, 0
+SMALL_SHARE, SMALL_BOOSTS = 0.05, 0
 """A region of no more than this share of all rows that fails more often than that is kept whole, which
 costs little: prototypes of a few rows each average less noise than either rows or large prototypes do,
 and it has too few rows to show which of them would do."""
@@ -73,8 +73,11 @@ CONFIRMATIONS = 3
 REGIONS_DIFFER = 0.04
 """Standard deviation of the changes of regions that is taken for granted, for one odd region among many
 like ones does not show in how much they all differ. In `benchmarks.pruning` it was 0.03."""
-CAUTION = 1.5
-"""Standard errors of what is known of a region that a certain result keeps from its limit."""
+CAUTION = (2.0, 1.5, 1.0, 0.5)
+"""Standard errors of what is known of a region that a certain result keeps from its limit: the most by
+which not too many rows are kept in regions that are whole."""
+CAUTIOUS_ROWS, MOST_CAUTIOUS = 0.0016, 0.1
+"""So many are not too many, as a share of all: times the tolerance, and at most."""
 NEGLIGIBLE = 1e-6
 """Errors below this share of the targets' deviation are none."""
 
@@ -352,7 +355,7 @@ class Checker:
             if judged is None:
                 return None
             given, rows = self._given(sizes)
-            weak = failing(judged, tolerance, self.count, CAUTION if certain else -BENEFIT)
+            weak = self._weak(judged, tolerance, certain, given >= rows, rows)
             whole = holds(judged, tolerance, CONFIDENT if certain else -BENEFIT)
             if whole and not weak.any():
                 return sizes, judged
@@ -372,6 +375,21 @@ class Checker:
             if self._given(Sizes(fraction, boost))[0].sum() >= most * rows.sum():
                 return None
         return None
+
+    def _weak(
+        self, judged: Judged, tolerance: float, certain: bool, full: np.ndarray, rows: Ints
+    ) -> np.ndarray:
+        """Regions that may fail, with as much caution as does not cost too many rows."""
+        if not certain:
+            return failing(judged, tolerance, self.count, -BENEFIT)
+        budget = min(MOST_CAUTIOUS, CAUTIOUS_ROWS / max(tolerance, 1e-9)) * rows.sum()
+        weak = np.zeros(self.count, bool)
+        for caution in CAUTION:
+            weak = failing(judged, tolerance, self.count, caution)
+            small = weak & (rows <= SMALL_SHARE * rows.sum())
+            if rows[small | full].sum() <= budget:
+                break
+        return weak
 
     def _given(self, sizes: Sizes) -> tuple[Ints, Ints]:
         """Prototypes and rows of each region, over all parts."""
