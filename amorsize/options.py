@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.progress import Progress
+    from amorsize.tracing import Trace
 
 ON_ERROR = ("raise", "collect", "skip")
 CHECKPOINT_FORMATS = ("pickle", "json")
@@ -43,6 +44,8 @@ class Options:
     """Whether an item in which a worker died runs once more."""
     explore: bool = True
     """Whether a known function may try, now and then, what it never ran in (see Settings)."""
+    trace: Trace | None = None
+    """Where the run is drawn (see Tuner)."""
     pruning: str | None = "auto"
     """Strategy of the history's upkeep beside long runs, None for none."""
 

@@ -6,6 +6,7 @@ from amorsize.planning import describe, format_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from amorsize.records import Run, WorkerUse
     from amorsize.tuner import Plan
 
 
@@ -29,3 +30,42 @@ def plan_text(plan: Plan) -> str:
         lines += [f"      {format_seconds(p.seconds):>9}  {describe(p.config)}" for p in losers]
     lines += [f"  warning: {warning}" for warning in plan.warnings]
     return "\n".join(lines)
+
+
+MOST_WORKERS = 8
+"""Workers that a run's text tells of one by one."""
+
+
+def run_text(run: Run) -> str:
+    """A run in a few lines: what ran where, and on what the workers' time went."""
+    lines = [
+        f"Run: {run.outcome}, {run.items:,} items in {format_seconds(run.wall_seconds)} on "
+        f"{describe(run.config)}"
+    ]
+    if run.corrections:
+        lines.append(f"  it changed its mind {run.corrections} times")
+    if run.deaths:
+        lines.append(f"  {run.deaths} workers died")
+    if not run.workers:
+        return lines[0]
+    after = run.wall_seconds - run.alone_seconds
+    lines.append(
+        f"  the caller alone: {run.alone_items:,} items in {format_seconds(run.alone_seconds)}; then "
+        f"{len(run.workers)} workers for {format_seconds(after)}, {run.utilisation:.0%} of it in items"
+    )
+    lines += [_use_text(use, after) for use in run.workers[:MOST_WORKERS]]
+    if len(run.workers) > MOST_WORKERS:
+        lines.append(f"      ... and {len(run.workers) - MOST_WORKERS} more")
+    return "\n".join(lines)
+
+
+def _use_text(use: WorkerUse, seconds: float) -> str:
+    parts = {
+        "in items": use.busy_seconds,
+        "moving data": use.moving_seconds,
+        "waiting": use.waiting_seconds,
+        "start": use.start_seconds,
+        "tail": use.tail_seconds,
+    }
+    shares = ", ".join(f"{what} {part / max(seconds, 1e-9):.0%}" for what, part in parts.items())
+    return f"      {use.name}: {use.items:,} items in {use.chunks:,} chunks; {shares}"

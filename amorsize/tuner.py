@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from types import MappingProxyType
 
 from amorsize import planning
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.records import Machine, Prediction, Run
+    from amorsize.tracing import Trace
 
 
 PRUNING = ("conservative", "auto", "aggressive")
@@ -117,7 +119,9 @@ class Tuner:
     """Runs functions over data with settings of its own.
 
     ``settings``: defaults for the options; ``history``: where its runs are learned from; ``machine``:
-    plan for this machine instead of the one detected (a value; see :class:`amorsize.records.Machine`).
+    plan for this machine instead of the one detected (a value; see :class:`amorsize.records.Machine`);
+    ``trace``: a file that all runs are drawn in, in the Trace Event Format (https://ui.perfetto.dev opens
+    it). An existing file is replaced; ``OSError`` if it cannot be written.
     """
 
     def __init__(
@@ -126,7 +130,13 @@ class Tuner:
         *,
         history: Any = None,
         machine: Machine | None = None,
+        trace: str | os.PathLike[str] | None = None,
     ) -> None:
+        self.trace: Trace | None = None
+        if trace is not None:
+            from amorsize.tracing import Trace
+
+            self.trace = Trace(trace)
         self.settings = settings or Settings()
         if self.settings.pruning not in (*PRUNING, None):
             raise OptionError(
@@ -183,6 +193,8 @@ class Tuner:
         settings = self.settings
         if (settings.explore, settings.pruning) != (checked.explore, checked.pruning):
             checked = replace(checked, explore=settings.explore, pruning=settings.pruning)
+        if self.trace is not None:
+            checked = replace(checked, trace=self.trace)
         _check_call(func, data)
         if checked.checkpoint is not None:
             from amorsize.resuming import ResumableEngine
