@@ -27,12 +27,13 @@ from typing import Any
 
 from amorsize.backends import CALLER_ITEM_SECONDS
 from amorsize.backends.threads import Threads
-from amorsize.execution import REVIEW_SECONDS, Engine
+from amorsize.execution import Engine
 from amorsize.measurement import clock, vanish
 from amorsize.observations import Observation, from_line, to_line
 from amorsize.options import make_options
 from amorsize.planning import LARGE_RESULT_BYTES, WAITING_CPU_SHARE, Choice
 from amorsize.records import Config, Prediction, Profile
+from amorsize.reviewing import REVIEW_SECONDS, Reviews
 from amorsize.system import detect_machine, fork_refusal
 from benchmarks.learnable import NAMES, WAITS, portion
 from benchmarks.measure import ROOT, bench
@@ -50,23 +51,24 @@ SLOW_FACTOR = 8.0
 """A configuration so many times slower than the loop is run once."""
 
 
-class Fixed(Engine):
-    """An engine that stays with a configuration, started as if the profile had just been seen."""
+class Seen:
+    """What hands over asks of a meter, answered by a profile that was seen in another run."""
 
-    profile_seen: Profile
+    def __init__(self, profile: Profile) -> None:
+        self._profile, self.item_seconds = profile, profile.item_seconds
 
-    def _review(self) -> None:
-        if isinstance(self.backend, Threads) and clock() - self._reviewed_at > REVIEW_SECONDS:
+    def profile(self) -> Profile:
+        return self._profile
+
+
+class Patient(Reviews):
+    """Looks as often as any run does, and lets the threads be."""
+
+    def review(self) -> None:
+        if isinstance(self.handover.backend, Threads) and (
+            clock() - self._reviewed_at > REVIEW_SECONDS
+        ):
             self._open_review()
-
-    def _start_threads(
-        self, config: Config, waits: bool, item_seconds: float, first: int | None = None
-    ) -> None:
-        waits = self.profile_seen.cpu_share < WAITING_CPU_SHARE
-        super()._start_threads(config, waits, self.profile_seen.item_seconds, first)
-
-    def _start_processes(self, config: Config, caller_computes: bool, item_seconds: float) -> None:
-        super()._start_processes(config, caller_computes, self.profile_seen.item_seconds)
 
 
 def caller_computes(config: Config, profile: Profile) -> bool:
@@ -106,15 +108,16 @@ def run_in(func: Any, data: Any, config: Config, profile: Profile) -> tuple[floa
     """Wall and CPU seconds of the whole data in a configuration."""
     serial = config.backend == "serial"
     options = make_options(history=None, backend="serial" if serial else "auto")
-    engine = Fixed(func, data, options, None)
-    engine.profile_seen = profile
+    engine = Engine(func, data, options, None)
     if not serial:
+        engine.handover.meter = Seen(profile)  # type: ignore[assignment]
+        engine._reviews = Patient(engine.handover)
         computes = caller_computes(config, profile)
-        engine.choice = Choice(Prediction(config, 0.0), (), (), computes)
+        engine.handover.choice = Choice(Prediction(config, 0.0), (), (), computes)
     began = clock()
     engine.execute()
     seconds = clock() - began
-    assert engine.run is not None and engine.corrections == 0
+    assert engine.run is not None and engine.run.corrections == 0
     return seconds, engine.run.cpu_seconds
 
 

@@ -110,7 +110,9 @@ def test_show_and_functions(place: Path) -> None:
     assert json.loads(line)["id"] == f"{4:032x}"
     done = call("functions", history=place)
     assert name[:12] in done.stdout
-    assert json.loads(call("functions", "--json", history=place).stdout)[0]["runs"] == 2.5  # weights of 0.5
+    assert (
+        json.loads(call("functions", "--json", history=place).stdout)[0]["runs"] == 2.5
+    )  # weights of 0.5
 
 
 def test_show_finds_a_function_by_its_name(tmp_path: Path) -> None:
