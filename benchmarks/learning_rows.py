@@ -31,7 +31,7 @@ from amorsize.execution import Engine
 from amorsize.measurement import clock, vanish
 from amorsize.observations import Observation, from_line, to_line
 from amorsize.options import make_options
-from amorsize.planning import LARGE_RESULT_BYTES, WAITING_CPU_SHARE, Choice
+from amorsize.planning import LARGE_RESULT_BYTES, Choice
 from amorsize.records import Config, Prediction, Profile
 from amorsize.reviewing import REVIEW_SECONDS, Reviews
 from amorsize.system import detect_machine, fork_refusal
