@@ -304,9 +304,9 @@ def test_one_worker_is_a_queue_in_which_calls_never_meet() -> None:
 
 def test_what_was_submitted_is_done_before_the_interpreter_ends(form: str) -> None:
     code = (
-        "import amorsize, time\n"
+        "import amorsize, os, time\n"
         f"ex = amorsize.Executor(2, backend={form!r})\n"
-        "def late(n):\n    time.sleep(0.1)\n    print('done', n, flush=True)\n"
+        "def late(n):\n    time.sleep(0.1)\n    os.write(1, b'done %d\\n' % n)\n"
         "ex.submit(late, 1)\n"
         "keep = ex.submit(late, 2)\n"
     )

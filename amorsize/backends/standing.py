@@ -120,10 +120,10 @@ class Answers:
             if kind == "value":
                 _settle(future, value)
             else:
-                error, text = value
+                raised, text = value
                 if text:
-                    error.__cause__ = _RemoteTraceback(f'\n"""\n{text}"""')
-                _settle(future, error=error)
+                    raised.__cause__ = _RemoteTraceback(f'\n"""\n{text}"""')  # type: ignore[arg-type]
+                _settle(future, error=raised)
 
     def fail(self, index: int | None, exception: BaseException, traceback: str = "") -> bool:
         """A task was lost; or, without a number, all are."""
