@@ -296,9 +296,9 @@ def _matrices(size: int) -> Data:
 
 def _vectors(size: int) -> Data:
     def make(count: int) -> list[Any]:
-        from benchmarks import arrays
+        import numpy
 
-        chance = arrays.np.random.default_rng(5)
+        chance = numpy.random.default_rng(5)
         few = [chance.standard_normal(size) for _ in range(4)]
         return [few[i % 4] for i in range(count)]
 
