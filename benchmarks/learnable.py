@@ -134,7 +134,7 @@ def encoded(buffer: bytes) -> int:
 
 
 def large_power(exponent: int) -> int:
-    return pow(3, exponent).bit_length()
+    return int(3**exponent).bit_length()
 
 
 def by_heap(count: int) -> int:
