@@ -105,6 +105,10 @@ class Prediction:
     """Standard deviation of log seconds: 0.1 says about 10 %."""
     source: str = "model"
     """Where it comes from: "model" (the analytic cost model alone) or "history" (corrected)."""
+    evidence: float = 0.0
+    """Earlier runs that it rests on."""
+    caller_computes: bool = False
+    """Whether the caller is one of the processes."""
     terms: Mapping[str, float] | None = None
     """Seconds by cause: start, dispatch, transfer, work, tail."""
 
