@@ -280,6 +280,7 @@ class Threads:
                 sink.fail(failed.index, failed.exception)
                 return
             per = 0.5 * (per + (clock() - began) / len(values))
+            self.item_seconds = per  # how much the caller reads ahead of a source depends on it
             sink.place(start, values)
 
     def _work_watched(self, me: Any) -> None:
