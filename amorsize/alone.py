@@ -320,9 +320,9 @@ class Alone:
             if frame is not None:  # a generator that is still alive did not end
                 raise with_origin(StopIteration(), done)
             supply.exhausted = True
-            if self._open_ended and type(self.func) not in _INLINED:
-                if next(supply.iterator, supply) is not supply:  # it had not ended
-                    raise with_origin(StopIteration(), done)
+            mapped = self._open_ended and type(self.func) not in _INLINED
+            if mapped and next(supply.iterator, supply) is not supply:  # it had not ended
+                raise with_origin(StopIteration(), done)
             return True
         if done >= len(supply.data):
             return True

@@ -517,7 +517,7 @@ class Processes:
             elif kind == helper.READY:
                 peer.ready = True
             elif kind == -helper.RESULT:
-                self._place_salvaged(*value, peer)
+                self._place_salvaged(value, peer)
             elif abs(kind) in (helper.FAILURE, helper.UNSENDABLE, helper.UNREADABLE):
                 index, error, text = value
                 if kind < 0:  # the exception could not be unpickled
@@ -533,10 +533,11 @@ class Processes:
                 raise AssertionError(f"unknown frame {kind} from a worker")
         return True
 
-    def _place_salvaged(self, start: int, values: list[Any], seconds: float, peer: Peer) -> None:
+    def _place_salvaged(self, value: tuple[int, list[Any], float], peer: Peer) -> None:
         """Results of which not all could be unpickled."""
         from amorsize.backends.salvage import breakage
 
+        start, values, _ = value
         self._answered(start, len(values), peer)
         for index, value in enumerate(values, start):
             error = breakage(value)

@@ -13,7 +13,7 @@ import pickle
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
+    from typing import Any, ClassVar
 
 
 class _Holds(Exception):
@@ -64,10 +64,10 @@ def breakage(value: object) -> BaseException | None:
     return None
 
 
-class _Salvager(pickle._Unpickler):  # type: ignore[name-defined,misc]
+class _Salvager(pickle._Unpickler):
     """Goes on behind an operation that raised."""
 
-    dispatch = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
 
     def find_class(self, module: str, name: str) -> Any:
         try:

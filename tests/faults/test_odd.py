@@ -161,10 +161,9 @@ def test_a_source_that_raises_at_item_500(backend: str, source: Any) -> None:
     with pytest.raises(LookupError, match="the source, at 500") as caught:
         run(abs, source(500), backend=backend, on_error="collect")
     assert not hasattr(caught.value, "__notes__"), "no item's fault"
-    given = []
+    given: list[int] = []
     with pytest.raises(LookupError, match="the source, at 500"):
-        for one in amorsize.stream(abs, source(500), backend=backend, n_jobs=2):
-            given.append(one)
+        given.extend(amorsize.stream(abs, source(500), backend=backend, n_jobs=2))
     assert given == list(range(len(given)))
     assert not children()
 
