@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from amorsize.calling import item_rng
 from amorsize.errors import (
     AmorsizeError,
     AmorsizeWarning,
@@ -30,6 +31,7 @@ __all__ = [
     "WorkerDied",
     "__version__",
     "execute",
+    "item_rng",
     "optimize",
     "star",
     "stream",

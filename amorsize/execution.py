@@ -132,8 +132,14 @@ class Engine:
         self.nested = helper.in_worker or self._owner in helper.busy_threads
         self._progress = options.make_progress(self.supply.total)
         self.decider = Decider(func, self.supply, self.meter, options, machine, nested=self.nested)
+        alone = self.called = func
+        """What the caller and its workers call: the function, with help where an option needs it."""
+        if options.seed is not None or options.retries:
+            from amorsize.retrying import helped
+
+            alone, self.called = helped(func, options)
         self.alone = Alone(
-            func,
+            alone,
             self.supply,
             self.meter,
             options,
@@ -523,22 +529,24 @@ class Engine:
         self.supply.hand_over(position)
         if self._stream_window is None:
             self.sink = ListSink(position, self.options.on_error)
-            self._journal_sink()
+            self._watch_sink()
             return
         ordered, buffersize = self._stream_window
         self._window = buffersize or self._default_window()
         self.sink = WindowSink(position, self.options.on_error, ordered=ordered)
-        self._journal_sink()
+        self._watch_sink()
         self.supply.limit = position + self._window
-        kind = type(self.supply.iterator)
-        bound = kind.__module__ in THREAD_BOUND_SOURCES
-        if self.keeper is not None:
-            bound = self.keeper.source in THREAD_BOUND_SOURCES
+        bound = self.supply.read_in in THREAD_BOUND_SOURCES
         self.supply.pull_here = self.supply.indexed or bound
 
-    def _journal_sink(self) -> None:
+    def _watch_sink(self) -> None:
+        options = self.options
         if self.keeper is not None:
             self.keeper.watch(self._sink)
+        if options.retries:
+            from amorsize.retrying import Retrier
+
+            Retrier(self._sink, self.supply, options.retries, options.retry_on)
 
     def _default_window(self) -> int:
         per = self.meter.item_seconds
@@ -556,7 +564,7 @@ class Engine:
             first = WAIT_SEEN_THREADS if waits and self.supply.total is None else None
             self._start_threads(config, waits, item_seconds, first)
         elif config.backend == "serial":
-            self.backend = Serial(self.func, self.supply, self._sink, item_seconds)
+            self.backend = Serial(self.called, self.supply, self._sink, item_seconds)
         else:
             self._start_processes(config, self.choice.caller_computes, item_seconds)
 
@@ -569,7 +577,7 @@ class Engine:
         self, config: Config, waits: bool, item_seconds: float, first: int | None = None
     ) -> None:
         self.backend = backend = Threads(
-            self.func,
+            self.called,
             self.supply,
             self._sink,
             config,
@@ -595,7 +603,7 @@ class Engine:
             launcher = SpawnLauncher()
         self.backend = processes.Processes(
             launcher,
-            self.func,
+            self.called,
             self.supply,
             self._sink,
             config,

@@ -382,7 +382,8 @@ class Processes:
             held += 1
         if numbers:
             self._write_tickets(numbers)
-        if (self.supply.finished or self.leaving) and not self.alone:
+        ended = self.supply.finished and not self.supply.returns
+        if (ended or self.leaving) and not self.alone:
             crew.end_dealing()
 
     def _write_tickets(self, numbers: Any) -> None:
