@@ -331,6 +331,8 @@ class Processes:
                 return True
             if self.crew.shared:
                 _shorten(self.crew.open_runs, start, len(values))
+            seconds = clock() - began
+            self.sink.ledger.chunk((os.getpid(), 0), start, len(values), began, seconds)
             self.sink.place(start, values)
             self._learn(len(values), clock() - began)
         return bool(runs)
@@ -383,7 +385,8 @@ class Processes:
             held += 1
         if numbers:
             self._write_tickets(numbers)
-        if (self.supply.finished or self.leaving) and not self.alone:
+        ended = self.supply.finished and not self.supply.returns
+        if (ended or self.leaving) and not self.alone:
             crew.end_dealing()
 
     def _write_tickets(self, numbers: Any) -> None:
@@ -509,9 +512,11 @@ class Processes:
             return False
         for kind, value in frames:
             if kind == helper.RESULT:
-                start, values, seconds = value
+                start, values, began, seconds, moved, thread = value
                 self.barren_deaths = 0
                 self._answered(start, len(values), peer)
+                worker = peer.pid, thread
+                self.sink.ledger.chunk(worker, start, len(values), began, seconds, moved)
                 self.sink.place(start, values)
                 self._learn(len(values), seconds)
             elif kind == helper.READY:
@@ -533,11 +538,11 @@ class Processes:
                 raise AssertionError(f"unknown frame {kind} from a worker")
         return True
 
-    def _place_salvaged(self, value: tuple[int, list[Any], float], peer: Peer) -> None:
+    def _place_salvaged(self, frame: Any, peer: Peer) -> None:
         """Results of which not all could be unpickled."""
         from amorsize.backends.salvage import breakage
 
-        start, values, _ = value
+        start, values = frame[:2]
         self._answered(start, len(values), peer)
         for index, value in enumerate(values, start):
             error = breakage(value)
