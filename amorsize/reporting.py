@@ -78,7 +78,8 @@ def run_text(run: Run) -> str:
     after = run.wall_seconds - run.alone_seconds
     lines.append(
         f"  the caller alone: {_items(run.alone_items)} in {format_seconds(run.alone_seconds)}; then "
-        f"{len(run.workers)} worker{'s' * (len(run.workers) > 1)} for {format_seconds(after)}, {run.utilisation:.0%} of it in items"
+        f"{len(run.workers)} worker{'s' * (len(run.workers) > 1)} for {format_seconds(after)}, "
+        f"{run.utilisation:.0%} of it in items"
     )
     lines += [_use_text(use, after) for use in run.workers[:MOST_WORKERS]]
     if len(run.workers) > MOST_WORKERS:
