@@ -250,6 +250,15 @@ def detect_machine(root: str = "/") -> Machine:
     )
 
 
+def available_memory() -> int:
+    """Bytes that could be allocated now without swapping, 0 where unknown; takes about 0.2 ms."""
+    meminfo = _read("/proc/meminfo")
+    rooms = [room for _, room in _memory_limits(_groups("/", "memory")[0])]
+    if "MemAvailable:" in meminfo:
+        rooms.append(_named_number(meminfo, "MemAvailable:") * 1024)
+    return min(rooms, default=0)
+
+
 def _can_fork() -> bool:
     """Elsewhere fork exists (macOS) but system libraries do not survive it."""
     return hasattr(os, "fork") and sys.platform == "linux"
