@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.progress import Progress
+    from amorsize.tracing import Trace
 
 ON_ERROR = ("raise", "collect", "skip")
 CHECKPOINT_FORMATS = ("pickle", "json")
@@ -43,13 +44,17 @@ class Options:
     """Bytes that all workers may hold together."""
     rerun_after_death: bool = True
     """Whether an item in which a worker died runs once more."""
-    explore: bool = True
-    """Whether a known function may try, now and then, what it never ran in (see Settings)."""
     retries: int = 0
     """Further tries of an item that fails."""
     retry_on: tuple[type[BaseException], ...] = (Exception,)
     seed: int | tuple[int, ...] | None = None
     """Of the items' own random generators."""
+    trace: Trace | None = None
+    """Where the run is drawn (see Tuner)."""
+    explore: float = 0.02
+    """Share of the time that trying what a known function never ran in may cost (see Settings)."""
+    explore_seed: int | None = None
+    """Of the lots that decide when."""
     pruning: str | None = "auto"
     """Strategy of the history's upkeep beside long runs, None for none."""
 

@@ -246,7 +246,7 @@ def detect_machine(root: str = "/") -> Machine:
         gil=getattr(sys, "_is_gil_enabled", _yes)(),
         can_fork=_can_fork(),
         platform=sys.platform,
-        python=".".join(map(str, sys.version_info[:3])),
+        python=".".join(map(str, sys.version_info[:3])) + _numeric_libraries(),
     )
 
 
@@ -257,6 +257,17 @@ def available_memory() -> int:
     if "MemAvailable:" in meminfo:
         rooms.append(_named_number(meminfo, "MemAvailable:") * 1024)
     return min(rooms, default=0)
+
+
+def _numeric_libraries() -> str:
+    """Those loaded that bring their BLAS along, with their versions: another one computes at its own
+    speed."""
+    found = ""
+    for name in ("numpy", "scipy"):
+        version = getattr(sys.modules.get(name), "__version__", None)
+        if isinstance(version, str) and version.replace(".", "").isalnum():
+            found += f"+{name}-{version[:12]}"
+    return found
 
 
 def _can_fork() -> bool:

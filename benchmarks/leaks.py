@@ -6,7 +6,7 @@
 Each item keeps so many bytes for ever. ``--group`` runs it in a control group (version 1 or 2) with so
 much memory, made for it, and without ``memory_limit``; ``--heavy`` has one item take more than all of it,
 so that the kernel must end a worker. Beside it another process looks every few milliseconds at what the
-workers hold (their share of all anonymous pages, by the kernel's own account).
+workers hold, by the kernel's own account.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 PAUSE_SECONDS = 0.005
 """Between two looks at the workers."""
 PROGRAM = """
@@ -125,7 +126,10 @@ def leaking(
 
 
 def held_by_children(pid: int) -> int:
-    """Anonymous memory of a process's children, pages that several share counted once in all."""
+    """Anonymous memory of a process's children; what a fork shares with its parent counts for each.
+
+    (Reading ``smaps_rollup``, which knows better, keeps the memory of a worker that was just killed from
+    being freed, and the kernel then ends the next process.)"""
     total = 0
     try:
         tasks = os.listdir(f"/proc/{pid}/task")
@@ -134,15 +138,11 @@ def held_by_children(pid: int) -> int:
     for task in tasks:
         try:
             children = Path(f"/proc/{pid}/task/{task}/children").read_text().split()
-        except OSError:
+            for child in children:
+                words = Path(f"/proc/{child}/statm").read_text().split()
+                total += PAGE_BYTES * (int(words[1]) - int(words[2]))
+        except (OSError, IndexError):
             continue
-        for child in children:
-            try:
-                text = Path(f"/proc/{child}/smaps_rollup").read_text()
-            except OSError:
-                continue
-            _, found, rest = text.partition("Pss_Anon:")
-            total += 1024 * int(rest.split()[0]) if found else 0
     return total
 
 

@@ -62,6 +62,8 @@ class Peer:
         self.slots = len(marks) // MARKS
         self.room = room
         """What memory it may take, and what it held at first (`memory`)."""
+        self.peak_bytes = 0
+        """Most memory that it was seen to hold."""
         self.answered = False
         """It has sent a result."""
         self.leaving = False

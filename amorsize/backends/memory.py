@@ -128,7 +128,6 @@ class Allowance:
         """The first worker is to show what it needs before others are started."""
         self.warned = False
         self._looked = 0.0
-        self._alone = False
 
     def admit(self, peer: Peer) -> None:
         """Tell a worker what it may have."""
@@ -154,8 +153,9 @@ class Allowance:
         return self._relieve(peers, held, total)
 
     def _growth(self, peer: Peer) -> int:
-        base = peer.room[BASE]
-        return max(0, held_by(peer.pid) - base) if base >= 0 else 0
+        base, held = peer.room[BASE], held_by(peer.pid)
+        peer.peak_bytes = max(peer.peak_bytes, held)
+        return max(0, held - base) if base >= 0 else 0
 
     def _measure_room(self, held: int) -> None:
         from amorsize.system import available_memory

@@ -361,6 +361,8 @@ class Processes:
                 return True
             if self.crew.shared:
                 _shorten(self.crew.open_runs, start, len(values))
+            seconds = clock() - began
+            self.sink.ledger.chunk((os.getpid(), 0), start, len(values), began, seconds)
             self.sink.place(start, values)
             self._learn(len(values), clock() - began)
         return bool(runs)
@@ -536,10 +538,12 @@ class Processes:
             return False
         for kind, value in frames:
             if kind == helper.RESULT:
-                start, values, seconds = value
+                start, values, began, seconds, moved, thread = value
                 self.barren_deaths = 0
                 peer.answered = True
                 self._answered(start, len(values), peer)
+                worker = peer.pid, thread
+                self.sink.ledger.chunk(worker, start, len(values), began, seconds, moved)
                 self.sink.place(start, values)
                 self._learn(len(values), seconds)
             elif kind == helper.READY:
@@ -605,7 +609,12 @@ class Processes:
         self._poll.unregister(fd)
         del self.peers[fd]
         crew = peer.crew
-        self._last_end = end = crew.launcher.reap(peer)
+        end = crew.launcher.reap(peer)
+        if (
+            peer.peak_bytes > end.peak_bytes
+        ):  # the system forgets what it takes from a dying process
+            end = replace(end, peak_bytes=peer.peak_bytes)
+        self._last_end = end
         running, unsent = peer.running(), list(peer.unsent())
         if peer.leaving and not running and not unsent:
             for start, items in peer.held.items():
