@@ -281,9 +281,9 @@ def _check_memory_limit(memory_limit: Any) -> dict[str, Any]:
 
 def _bytes_of(text: str) -> float:
     """Bytes: '500MB' (of 1000 * 1000), '500MiB' (of 1024 * 1024), '1.5G', '4096'."""
-    number = text.strip().upper()
-    number, binary = number.removesuffix("B"), number.endswith("IB")
-    number = number.removesuffix("I") if binary else number
+    number = text.strip().upper().removesuffix("B")
+    binary = number.endswith("I")
+    number = number.removesuffix("I")
     unit = number[-1:] if number[-1:] in _UNITS else ""
     try:
         size = float(number.removesuffix(unit)) if unit or not binary else float("nan")

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import time
 
-from amorsize.backends.helper import portable
 from amorsize.backends.items import format_traceback
+from amorsize.backends.portable import portable
 from amorsize.calling import Seeded
 
 TYPE_CHECKING = False

@@ -137,9 +137,9 @@ class Plan:
         return plan_text(self)
 
     def _repr_html_(self) -> str:
-        from html import escape
+        from amorsize.notebooks import plan_html
 
-        return f"<pre>{escape(str(self))}</pre>"
+        return plan_html(self)
 
 
 class Tuner:

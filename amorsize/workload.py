@@ -67,7 +67,7 @@ def length_of(data: object) -> int | None:
         return None
     try:
         return len(data)
-    except TypeError:
+    except Exception:  # the loop would not ask
         return None
 
 

@@ -14,6 +14,7 @@ from amorsize.backends import helper, processes, reaping, wire
 from amorsize.backends.crew import Peer, clear_marks, page_bytes, split_page
 from amorsize.backends.helper import die_with
 from amorsize.backends.memory import Gauge, clear_room
+from amorsize.backends.portable import portable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -127,6 +128,6 @@ def _work(run: Processes, sock: socket.socket, marks: memoryview, room: memoryvi
 def _report(sock: socket.socket, error: BaseException) -> None:
     """An error outside of any item (an initializer's)."""
     try:
-        wire.send(sock, wire.encode(helper.FAILURE, (None, *helper.portable(error))))
+        wire.send(sock, wire.encode(helper.FAILURE, (None, *portable(error))))
     except OSError:
         pass

@@ -50,6 +50,7 @@ def _serve(sock: socket.socket, words: memoryview) -> bool:
     from amorsize.backends import helper, wire
     from amorsize.backends.crew import MARKS, split_page
     from amorsize.backends.memory import ROOM_WORDS, Gauge
+    from amorsize.backends.portable import portable
 
     receiver = wire.Receiver(sock)
     sock.settimeout(IDLE_SECONDS)
@@ -81,7 +82,7 @@ def _serve(sock: socket.socket, words: memoryview) -> bool:
             initializer(*initargs)
         import cloudpickle
     except BaseException as error:
-        wire.send(sock, wire.encode(helper.FAILURE, (None, *helper.portable(error))))
+        wire.send(sock, wire.encode(helper.FAILURE, (None, *portable(error))))
         return False
     wire.send(sock, wire.encode(helper.READY, None))
 
