@@ -79,14 +79,12 @@ _kept: list[bytes] = []
 
 def kept_for_a_moment(item: int) -> int:
     """The first are light: they do not show what the others need."""
-    if item >= LIGHT:
-        data = b"x" * (120 * MB)
-        time.sleep(0.4)
-        del data
-    return item
+    data = b"x" * (120 * MB if item >= LIGHT else 1)
+    time.sleep(0.4 if item >= LIGHT else 0.02)
+    return item + len(data) * 0
 
 
-LIGHT = 8
+LIGHT = 16
 
 
 WAYS = [("fork", how) for how in ("list", "iterator", "stream", "checkpoint", "timeout", "retries")]
@@ -173,7 +171,11 @@ class Slowly:
 def test_two_that_do_not_fit_become_one(backend: str) -> None:
     with pytest.warns(amorsize.AmorsizeWarning, match="2 workers hold .* goes on with 1"):
         found = amorsize.execute(
-            kept_for_a_moment, range(LIGHT + 6), backend=backend, n_jobs=2, memory_limit="200MB"
+            kept_for_a_moment,
+            iter(range(LIGHT + 6)),
+            backend=backend,
+            n_jobs=2,
+            memory_limit="200MB",
         )
     assert found == list(range(LIGHT + 6))
 
@@ -182,7 +184,11 @@ def test_two_that_do_not_fit_become_one(backend: str) -> None:
 def test_an_item_that_does_not_fit_is_told_of_before_anything_dies(backend: str) -> None:
     with pytest.warns(amorsize.AmorsizeWarning, match=r"a worker holds .*in item \d.*memory_limit"):
         found = amorsize.execute(
-            kept_for_a_moment, range(LIGHT + 2), backend=backend, n_jobs=1, memory_limit="100MB"
+            kept_for_a_moment,
+            iter(range(LIGHT + 2)),
+            backend=backend,
+            n_jobs=1,
+            memory_limit="100MB",
         )
     assert found == list(range(LIGHT + 2))
 
