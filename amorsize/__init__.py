@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from amorsize.calling import item_rng
 from amorsize.errors import (
     AmorsizeError,
     AmorsizeWarning,
@@ -36,6 +37,7 @@ __all__ = [
     "WorkerDied",
     "__version__",
     "execute",
+    "item_rng",
     "optimize",
     "register_joblib_backend",
     "star",
