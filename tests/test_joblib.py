@@ -24,7 +24,9 @@ import amorsize
 from amorsize.integrations import memory
 from amorsize.integrations.joblib import AmorsizeBackend, _memory, function_of
 
-ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.timeout(
+    120
+)  # scikit-learn takes its time to be imported on a busy machine
 
 
 @pytest.fixture(autouse=True)
