@@ -15,6 +15,17 @@ from amorsize import measurement
 from amorsize.backends.items import format_traceback, with_origin
 from amorsize.errors import ItemError
 from amorsize.measurement import Meter, Observer, clock
+from amorsize.opening import (
+    PIECE_SECONDS,
+    PIECE_SHARE,
+    SLICE_SECONDS,
+    TRIVIAL_ITEM_SECONDS,
+    TRIVIAL_ITEMS,
+    TRIVIAL_UNSEEN_ITEMS,
+    UNSEEN_PIECE,
+    all_of,
+    is_inlined,
+)
 from amorsize.sinks import SKIPPED
 
 TYPE_CHECKING = False
@@ -25,26 +36,10 @@ if TYPE_CHECKING:
     from amorsize.options import Options
     from amorsize.workload import Supply
 
-SLICE_SECONDS = 0.0005
-"""Slices grow until they last so long: the 3 µs that bracket one are then below 1 %."""
 SLICE_SHARE = 0.15
 """...later this share of the time since the start, so that considering (10-100 µs) stays below 1 %."""
 LONGEST_SLICE_SECONDS = 0.05
 """...and not more, for progress to be seen."""
-PIECE_SECONDS = 0.00005
-"""Items between two looks at the clock last so long; a look costs 0.35 µs."""
-PIECE_SHARE = 0.03
-"""...and are not more than this share of those left."""
-UNSEEN_PIECE = 1024
-"""...nor more than this."""
-TRIVIAL_ITEM_SECONDS = 2.5e-7
-"""Items below this are not worth carrying anywhere (pickling a result costs as much), and dear to
-count: bracketing them in slices costs 5 ns each (benchmarks/special.py, 10,000,000 items)."""
-TRIVIAL_ITEMS = 255
-"""So many trivial items are evidence enough where the observer can end what follows (slices of 1, 2,
-4 ... 128 items)..."""
-TRIVIAL_UNSEEN_ITEMS = 4096
-"""...and so many where nothing can: the data are an iterator."""
 STREAM_RUN = 2048
 """Items from one timed one to the next of a stream that works alone: 5 µs of timing on 50 ns each."""
 STREAM_RUN_SECONDS = 0.00025
@@ -57,9 +52,6 @@ OBSERVED_SECONDS = 0.001
 """Less than this is left to pieces: an observer's start and end cost 0.25 ms, pieces some 2 %."""
 WORTH_SECONDS = 0.0015
 """The observer ends a slice only when more than this is left."""
-
-_INLINED = (type(lambda: None), type)
-"""Functions that a comprehension calls faster than map does."""
 
 
 class Alone:
@@ -93,6 +85,8 @@ class Alone:
         self.results: list[Any] = []
         self.done = 0
         """Items done, also where a stream has given the results away."""
+        self.opened_seconds = 0.0
+        """What the last slice of an opening took."""
         self.sample: list[Any] = []
         """Some result, where they are not kept."""
         self.unattended = True
@@ -123,7 +117,9 @@ class Alone:
         """Compute in the caller. True when everything is done, False when workers take over (while
         measuring: when it is clear how to go on)."""
         results, supply, observer = self.results, self.supply, self.observer
-        iterator = supply.iterator
+        if results and self.is_decided(len(results) == 1, self.opened_seconds):
+            return False  # an opening went before
+        iterator = supply.begin()
         piece, seconds = 1, 0.0
         while True:
             before = len(results)
@@ -143,6 +139,8 @@ class Alone:
                 return False
             if ended and self._is_end(done - before):
                 return True
+            if not before:
+                iterator = supply.iterator
             if self._late:
                 iterator = supply.rewind(done)
                 self._late = False
@@ -168,10 +166,7 @@ class Alone:
 
     def _slice(self, iterator: Iterator[Any], piece: int, seconds: float) -> bool:
         """Run pieces of ``piece`` items until ``seconds`` are over, at least one. True when the items
-        came to an end. A ``piece`` of 0 runs everything that is left and costs what a loop costs.
-
-        The two forms of the latter are the two fastest of Python: a comprehension inlines calls of
-        Python functions and of types, map is quicker for all others."""
+        came to an end. A ``piece`` of 0 runs everything that is left and costs what a loop costs."""
         results, func = self.results, self.func
         if piece:
             end = clock() + seconds
@@ -182,15 +177,7 @@ class Alone:
                     return True
                 if clock() >= end:
                     return False
-        if type(func) not in _INLINED:
-            results += map(func, iterator)
-            return True
-        part = [func(item) for item in iterator]
-        if len(part) > len(results):
-            part[:0] = results
-            self.results = part
-        else:
-            results += part
+        self.results = all_of(func, iterator, results)
         return True
 
     def _piece(self) -> int:
@@ -228,7 +215,7 @@ class Alone:
 
     def _index_alone(self, piece: int) -> int:
         """Position of the item that has just raised in a slice."""
-        if piece or type(self.func) not in _INLINED:
+        if piece or not is_inlined(self.func):
             return len(self.results)  # the results before it were kept
         if self._late and self.interrupted_at is not None:
             return self.interrupted_at - 1
@@ -244,7 +231,7 @@ class Alone:
         nobody's measurement: the meter pauses, the observer looks away."""
         func, meter, supply, observer = self.func, self.meter, self.supply, self.observer
         counted = self.options.on_error != "raise" or self.progress.active or self.journaled
-        iterator = supply.iterator
+        iterator = supply.begin()
         size = 1
         while True:
             try:
@@ -260,6 +247,8 @@ class Alone:
             seconds = clock() - began
             observer.end_slice()
             self.done += 1
+            if self.done == 1:
+                iterator = supply.iterator
             self.sample = [value]
             meter.add(1, seconds)
             meter.pause()
@@ -293,7 +282,7 @@ class Alone:
             except GeneratorExit:
                 raise
             except BaseException as error:
-                if self._from_source(error):
+                if self.supply.raised(error):
                     raise
                 index = self.done
                 if ISLICE_TELLS:
@@ -310,34 +299,15 @@ class Alone:
 
     def _is_end(self, got: int) -> bool:
         """A slice came out short: is that the end of the data?"""
-        supply, done = self.supply, len(self.results)
-        if supply.data is None:
-            frame = getattr(supply.iterator, "gi_frame", None)
-            if frame is not None:  # a generator that is still alive did not end
-                raise with_origin(StopIteration(), done)
-            supply.exhausted = True
-            return True
-        if done >= len(supply.data):
-            return True
-        if got or self._late:
-            return False
-        # Nothing came although items are left and nobody interrupted: the function raised
-        # StopIteration, which ``map`` takes for an end and the plain loop would let through.
-        raise with_origin(StopIteration(), done)
-
-    def _from_source(self, error: BaseException) -> bool:
-        """Whether the error is not an item's: the source raised, or the user interrupted."""
-        source = self.supply.iterator
-        dead = hasattr(source, "gi_frame") and source.gi_frame is None
-        return dead or not isinstance(error, Exception)
-
-    def _raised_alone(self, error: BaseException) -> None:
-        """An item of a slice raised; the results before it are kept."""
-        self.results.append(self._stood_in(error, len(self.results)))
+        done = len(self.results)
+        try:
+            return self.supply.has_ended(done, certain=bool(got) or self._late)
+        except StopIteration as error:
+            raise with_origin(error, done) from None
 
     def _stood_in(self, error: BaseException, index: int) -> Any:
         """What stands in the place of an item that raised; raises where the run is to end."""
-        if self._from_source(error):
+        if self.supply.raised(error):
             raise error
         if self.options.on_error == "raise":
             raise with_origin(error, index, at_least=self._index_is_least)

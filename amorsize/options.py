@@ -46,6 +46,17 @@ class Options:
     pruning: str | None = "auto"
     """Strategy of the history's upkeep beside long runs, None for none."""
 
+    @property
+    def is_plain(self) -> bool:
+        """Nothing asks to be done with the first items but to run them."""
+        return (
+            self.forced is None
+            and self.on_error == "raise"
+            and self.timeout is None
+            and self.checkpoint is None
+            and not self.progress
+        )
+
     def limits(self, nested: bool) -> Limits:
         """What planning needs to know."""
         return Limits(

@@ -9,6 +9,7 @@ from amorsize import planning
 from amorsize.backends import TRAITS
 from amorsize.errors import OptionError, OptionTypeError
 from amorsize.execution import Engine
+from amorsize.opening import Opening
 from amorsize.options import Options, make_options
 from amorsize.records import Config
 from amorsize.values import dataclass, replace
@@ -147,7 +148,13 @@ class Tuner:
 
     def execute(self, func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> list[Any]:
         """As :func:`amorsize.execute`."""
-        return self._engine(func, data, options).execute()
+        checked = self._checked(func, data, options)
+        if not checked.is_plain:
+            return self._engine(func, data, checked).execute()
+        opening = Opening(func, data)
+        if opening.run():
+            return opening.results
+        return Engine(func, data, checked, self._machine, opening=opening).execute()
 
     def stream(
         self,
@@ -160,23 +167,18 @@ class Tuner:
     ) -> Generator[Any, None, None]:
         """As :func:`amorsize.stream`."""
         _check_buffersize(buffersize)
-        engine = self._engine(func, data, options, streaming=True)
+        checked = self._checked(func, data, options)
+        engine = self._engine(func, data, checked, streaming=True)
         return engine.stream(ordered=ordered, buffersize=buffersize)
 
     def optimize(self, func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> Plan:
         """As :func:`amorsize.optimize`."""
-        engine = self._engine(func, data, options)
+        engine = self._engine(func, data, self._checked(func, data, options))
         engine.measure()
         return _plan(engine)
 
-    def _engine(
-        self,
-        func: Callable[[Any], Any],
-        data: Iterable[Any],
-        options: dict[str, Any],
-        *,
-        streaming: bool = False,
-    ) -> Engine:
+    def _checked(self, func: object, data: object, options: dict[str, Any]) -> Options:
+        """The options of a call over those of the settings; errors for whatever is wrong with it."""
         if self.settings.options:
             options = {**self.settings.options, **options}
         checked = make_options(**options)
@@ -184,6 +186,16 @@ class Tuner:
         if (settings.explore, settings.pruning) != (checked.explore, checked.pruning):
             checked = replace(checked, explore=settings.explore, pruning=settings.pruning)
         _check_call(func, data)
+        return checked
+
+    def _engine(
+        self,
+        func: Callable[[Any], Any],
+        data: Iterable[Any],
+        checked: Options,
+        *,
+        streaming: bool = False,
+    ) -> Engine:
         if checked.checkpoint is not None:
             from amorsize.resuming import ResumableEngine
 

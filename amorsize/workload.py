@@ -35,6 +35,10 @@ SNAPSHOT_TYPES: tuple[type, ...] = (
 """Containers whose items exist already: the rest is listed once when work is handed over."""
 
 
+NOTHING = object()
+"""Stands for the first item of data that have none."""
+
+
 def _yes() -> bool:
     """Before Python 3.13 there is always a GIL."""
     return True
@@ -89,6 +93,8 @@ class Supply:
             and hasattr(self.iterator, "__length_hint__")
             and getattr(sys, "_is_gil_enabled", _yes)()
         )
+        self._first: tuple[Any, ...] = ()
+        """The first item, where it was taken from the iterator to be looked at."""
         self.position = 0
         """First position that has not left the supply (fed: not read from the source)."""
         self.exhausted = False
@@ -105,6 +111,46 @@ class Supply:
         self._from_back = False
 
     # -- while the caller works alone -----------------------------------------------------------
+
+    def peek(self) -> Any:
+        """The first item before anything was taken, ``NOTHING`` if there is none.
+
+        Where only an iterator can tell, the item waits for :meth:`begin`. Errors of the source pass."""
+        if self.data is not None:
+            return self.data[0] if len(self.data) else NOTHING
+        for first in self.iterator:
+            self._first = (first,)
+            return first
+        self.exhausted = True
+        return NOTHING
+
+    def begin(self) -> Iterator[Any]:
+        """Iterator of the first slice, which is one item."""
+        first, self._first = self._first, ()
+        return iter(first) if first else self.iterator
+
+    def has_ended(self, done: int, *, certain: bool) -> bool:
+        """A slice came out short after ``done`` items: is that the end of the data?
+
+        ``map`` takes a StopIteration that the function raises for an end, which the plain loop lets
+        through: it is raised here where that is seen. ``certain``: the function did not raise it."""
+        if self.data is None:
+            frame = getattr(self.iterator, "gi_frame", None)
+            if frame is not None:  # a generator that is still alive did not end
+                raise StopIteration
+            self.exhausted = True
+            return True
+        if done >= len(self.data):
+            return True
+        if certain:
+            return False
+        raise StopIteration
+
+    def raised(self, error: BaseException) -> bool:
+        """Whether an error is not an item's: the source raised, or the user interrupted."""
+        source = self.iterator
+        dead = hasattr(source, "gi_frame") and source.gi_frame is None
+        return dead or not isinstance(error, Exception)
 
     def rewind(self, position: int) -> Iterator[Any]:
         """Iterator over indexed data that goes on at ``position``, after an interrupted slice."""
