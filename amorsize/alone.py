@@ -27,12 +27,14 @@ from amorsize.opening import (
     is_inlined,
 )
 from amorsize.sinks import SKIPPED
+from amorsize.workload import ISLICE_TELLS, gave
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    from amorsize.ledger import Ledger
     from amorsize.options import Options
     from amorsize.workload import Supply
 
@@ -44,8 +46,6 @@ STREAM_RUN = 2048
 """Items from one timed one to the next of a stream that works alone: 5 µs of timing on 50 ns each."""
 STREAM_RUN_SECONDS = 0.00025
 """...and seconds: timing stays near 2 %."""
-ISLICE_TELLS = sys.version_info < (3, 12)
-"""Whether an islice can be asked how many items it has given (later Pythons: count, 10 ns an item)."""
 INNER_BUSY = 1.3
 """CPU seconds a second of the process above which the item is taken to be parallel inside."""
 OBSERVED_SECONDS = 0.001
@@ -95,6 +95,8 @@ class Alone:
         """Seconds from the start before which the observer lets a slice go on."""
         self.started = 0.0
         self.streaming = False
+        self.ledger: Ledger | None = None
+        """Who wants to know of each slice."""
         self.journaled = False
         """Somebody looks at the results after each slice: none is open-ended."""
         self.interrupted_at: int | None = None
@@ -102,6 +104,8 @@ class Alone:
         """The observer has made the slice end."""
         self._open_ended = False
         """The slice has no end of its own but that of the data."""
+        self._rest: Any = None
+        """The present piece of items, an islice."""
         self._index_is_least = False
         """Items too short to be counted one by one: an error's index is only a lower bound."""
         self._seen = (0, 0.0)
@@ -135,6 +139,8 @@ class Alone:
             results = self.results
             done = self.done = len(results)
             self.meter.add(done - before, took)
+            if self.ledger is not None:
+                self.ledger.slice(before, done - before, began, took)
             if self.taken_over():  # the observer started threads behind a long item
                 return False
             if ended and self._is_end(done - before):
@@ -172,12 +178,20 @@ class Alone:
             end = clock() + seconds
             while True:
                 before = len(results)
-                results += map(func, islice(iterator, piece))
+                rest = self._rest = islice(iterator, piece)
+                results += map(func, rest)
                 if len(results) - before < piece:
+                    if ISLICE_TELLS and gave(rest):
+                        raise StopIteration  # the function did, and map takes that for an end
                     return True
                 if clock() >= end:
                     return False
+        self._rest = None
         self.results = all_of(func, iterator, results)
+        if not is_inlined(func):
+            data = self.supply.data
+            if data is not None and not self._late and len(self.results) < len(data):
+                raise StopIteration
         return True
 
     def _piece(self) -> int:
@@ -251,6 +265,8 @@ class Alone:
                 iterator = supply.iterator
             self.sample = [value]
             meter.add(1, seconds)
+            if self.ledger is not None:
+                self.ledger.slice(self.done - 1, 1, began, seconds)
             meter.pause()
             if value is not SKIPPED:
                 yield value
@@ -270,24 +286,19 @@ class Alone:
                 continue
             rest = islice(iterator, size - 1)
             meter.pause()
-            try:
-                if ISLICE_TELLS:
-                    for item in rest:
-                        yield func(item)
-                    self.done += size - 1
-                else:
-                    for item in rest:
-                        yield func(item)
-                        self.done += 1
-            except GeneratorExit:
-                raise
-            except BaseException as error:
-                if self.supply.raised(error):
-                    raise
-                index = self.done
-                if ISLICE_TELLS:
-                    index += int(rest.__reduce__()[2]) - 1
-                raise with_origin(error, index) from None
+            for item in rest:
+                try:
+                    value = func(item)
+                except Exception as error:
+                    index = self.done
+                    if ISLICE_TELLS:
+                        index += gave(rest) - 1
+                    raise with_origin(error, index) from None
+                yield value
+                if not ISLICE_TELLS:
+                    self.done += 1
+            if ISLICE_TELLS:
+                self.done += size - 1
             meter.resume()
 
     def _next_run(self, size: int, seconds: float) -> int:
@@ -300,14 +311,15 @@ class Alone:
     def _is_end(self, got: int) -> bool:
         """A slice came out short: is that the end of the data?"""
         done = len(self.results)
+        certain, mapped = bool(got) or self._late, self._open_ended and not is_inlined(self.func)
         try:
-            return self.supply.has_ended(done, certain=bool(got) or self._late)
+            return self.supply.has_ended(done, certain=certain, mapped=mapped)
         except StopIteration as error:
             raise with_origin(error, done) from None
 
     def _stood_in(self, error: BaseException, index: int) -> Any:
         """What stands in the place of an item that raised; raises where the run is to end."""
-        if self.supply.raised(error):
+        if self.supply.raised(error, self._rest):
             raise error
         if self.options.on_error == "raise":
             raise with_origin(error, index, at_least=self._index_is_least)

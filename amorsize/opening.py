@@ -11,7 +11,7 @@ from itertools import islice
 
 from amorsize.backends.items import with_origin
 from amorsize.purity import only_computes
-from amorsize.workload import NOTHING, Supply
+from amorsize.workload import ISLICE_TELLS, NOTHING, Supply, gave
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class Opening:
         self.slices: list[tuple[int, float]] = []
         """Items and seconds of each slice."""
         self.only_computes = False
+        self._rest: Any = None
         self._index_is_least = False
 
     def run(self) -> bool:
@@ -89,7 +90,7 @@ class Opening:
         try:
             return self._run()
         except BaseException as error:
-            if not self.supply.raised(error):
+            if not self.supply.raised(error, self._rest):
                 with_origin(error, len(self.results), at_least=self._index_is_least)
             self.supply.close()
             raise
@@ -100,14 +101,18 @@ class Opening:
         began = now = self.began
         while True:
             before, last = done, now
-            results += map(func, islice(iterator, piece))
+            rest = self._rest = islice(iterator, piece)
+            results += map(func, rest)
             now = clock()
             done = len(results)
             got, took = done - before, now - last
             if not done:
                 raise StopIteration  # there was a first item: the function raised it
-            if got < piece and supply.has_ended(done, certain=got > 0):
-                return True
+            if got < piece:
+                if ISLICE_TELLS and gave(rest):
+                    raise StopIteration
+                if supply.has_ended(done, certain=got > 0, mapped=False):
+                    return True
             slices.append((got, took))
             if not before:
                 iterator = supply.iterator
@@ -122,9 +127,10 @@ class Opening:
                     return False
             elif trivial and done > TRIVIAL_UNSEEN_ITEMS:
                 self._index_is_least = is_inlined(func)
+                self._rest = None
                 self.results = all_of(func, iterator, results)
-                supply.has_ended(len(self.results), certain=False)
-                return True
+                mapped = not is_inlined(func)
+                return supply.has_ended(len(self.results), certain=False, mapped=mapped)
             elif now - began > FIRST_DECISION_SECONDS:
                 return False
             if took < 0.5 * PIECE_SECONDS:
