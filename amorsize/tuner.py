@@ -14,6 +14,7 @@ from amorsize.measurement import clock
 from amorsize.opening import Opening
 from amorsize.options import Options, make_options
 from amorsize.records import Config
+from amorsize.tracing import is_heard
 from amorsize.values import dataclass, replace
 
 TYPE_CHECKING = False
@@ -194,7 +195,7 @@ class Tuner:
     def execute(self, func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> list[Any]:
         """As :func:`amorsize.execute`."""
         checked = self._checked(func, data, options)
-        if not checked.is_plain:
+        if not checked.is_plain or is_heard():
             return self._engine(func, data, checked).execute()
         opening = Opening(func, data)
         if opening.run():
@@ -386,6 +387,10 @@ def execute(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> 
         How long an item may take, from its start. One that takes longer becomes a ``TimeoutError``
         (``on_error`` applies); its worker process is ended and replaced, a thread is left behind. Nothing
         runs in the caller then: nobody could stop it.
+    memory_limit : bytes or text, default None
+        What all worker processes may hold together: ``"500MB"``, ``"2GiB"``, a number of bytes. A worker
+        that grows too large is replaced between two items, and no more are started than fit. Nothing
+        runs in the caller then. Without it the limit is what the machine and the control group have left.
     retries : int, default 0
         Further tries of an item that raises one of ``retry_on`` (an exception type or a tuple of them,
         default ``Exception``) or, where ``TimeoutError`` is one of them, takes longer than ``timeout``.
