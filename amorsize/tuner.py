@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from types import MappingProxyType
 
+from amorsize import (
+    learning as _learning,  # noqa: F401 # 2 ms that the first run would wait for
+)
 from amorsize import planning
 from amorsize.backends import TRAITS
 from amorsize.errors import OptionError, OptionTypeError

@@ -112,10 +112,10 @@ def test_no_history_when_told_so(tmp_path: Path) -> None:
     program = (
         "import amorsize, time\n"
         "amorsize.execute(time.sleep, [0.004] * 40, history={!r})\n"
-        "import sys; print('amorsize.learning' in sys.modules)"
+        "import sys; print('sqlite3' in sys.modules)"
     )
     assert run_python(program.format(None), tmp_path / "a") == "False"
-    assert run_python(program.format("default"), "off") == "True"
+    assert run_python(program.format("default"), "off") == "False"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -128,7 +128,7 @@ sys.addaudithook(lambda event, args: opened.append(args[0]) if event == "open" e
 amorsize.execute(len, ["a", "bb"] * 2000)
 amorsize.execute(lambda x: x + 1, range(100_000))
 print([str(path) for path in opened if "/proc" not in str(path)])
-print("amorsize.learning" in sys.modules, "sqlite3" in sys.modules)
+print("numpy" in sys.modules, "sqlite3" in sys.modules)
 """
     assert run_python(program, tmp_path / "h.sqlite") == "[]\nFalse False"
     assert list(tmp_path.iterdir()) == []
