@@ -13,6 +13,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from work import steps
 
 import amorsize
 from amorsize import planning
@@ -23,6 +24,7 @@ from amorsize.history.memory import MemoryHistory
 from amorsize.history.quick import MOST_SPOOL_BYTES, SLOT_BYTES, SLOTS, SPOOL_BYTES, Quick
 from amorsize.history.sqlite import SqliteHistory
 from amorsize.learning import resolve
+from amorsize.measurement import Meter
 from amorsize.planning import Limits
 from amorsize.predictors import Predictor, known_residual
 from amorsize.records import Config, Machine, Profile, Safety
@@ -106,6 +108,30 @@ def test_another_function_is_not_taken_for_it(tmp_path: Path) -> None:
     assert amorsize.optimize(lambda x: wait(x) + 2, [0.006] * 60, history=path).source == "model"
     partial = functools.partial(wait)
     assert amorsize.optimize(partial, [0.006] * 60, history=path).source == "model"
+
+
+def test_one_giant_item_does_not_speak_against_the_workers_that_met_it(tmp_path: Path) -> None:
+    giant = 3_000_000
+    began = time.thread_time()
+    steps(giant)
+    seconds = time.thread_time() - began
+    path = tmp_path / "history.sqlite"
+    amorsize.execute(steps, [20_000] * 150 + [giant], history=path)
+    with open_history(path) as history:
+        (run,) = history.read()
+    assert run.config.backend == "fork"
+    assert run.model_seconds > 0.5 * seconds
+
+
+def test_turns_of_the_gil_in_a_pause_are_no_computing() -> None:
+    meter = Meter()
+    meter.pause()
+    meter.turns += 1_000  # 0.3 s of turns, while the history was asked
+    meter.resume()
+    time.sleep(0.005)
+    meter.add(1, 0.005)
+    meter.pause()
+    assert meter.shares()[1] < 0.5
 
 
 def test_no_history_when_told_so(tmp_path: Path) -> None:
@@ -323,6 +349,7 @@ import sys
 from amorsize.history.quick import Quick
 from amorsize.testing.history_contract import observation
 from amorsize.values import replace
+from work import steps
 quick, who, count = Quick(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 from amorsize.history import HistoryUnavailable, open_history
 for number in range(count):
