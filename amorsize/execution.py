@@ -30,6 +30,7 @@ from amorsize.recording import Recorder
 from amorsize.records import Config, Machine, Run
 from amorsize.reviewing import Reviews
 from amorsize.sinks import SKIPPED, ListSink, WindowSink
+from amorsize.tracing import tell_run
 from amorsize.watching import Watch
 from amorsize.workload import Supply
 
@@ -75,10 +76,15 @@ class Engine:
         self.nested = helper.in_worker or self._owner in helper.busy_threads
         self._progress = options.make_progress(self.supply.total)
         self.decider = Decider(func, self.supply, self.meter, options, machine, nested=self.nested)
-        self.handover = Handover(func, self.supply, self.meter, options, self.decider, keeper)
+        alone = called = func
+        if options.seed is not None or options.retries:
+            from amorsize.retrying import helped
+
+            alone, called = helped(func, options)
+        self.handover = Handover(called, self.supply, self.meter, options, self.decider, keeper)
         self._behind = Behind(self.handover)
         self.alone = self._behind.alone = Alone(
-            func,
+            alone,
             self.supply,
             self.meter,
             options,
@@ -89,6 +95,8 @@ class Engine:
             lambda: self.handover.backend is not None,
         )
         self.alone.journaled = keeper is not None
+        if options.trace is not None:
+            self.alone.ledger = self.handover.ledger
         self._crowd = Crowd(self.alone, self.decider)
         self._reviews = Reviews(self.handover, self.alone.observer)
         self._watch = Watch(self.handover) if options.timeout is not None else None
@@ -228,7 +236,8 @@ class Engine:
             choice = self.decider.supervised()
         elif choice is None and options.forced not in (None, "serial") and not self.nested:
             choice = self.decider.forced()
-        self.handover.choice = choice
+        if choice is not None:
+            self.handover.choose(choice)
         if choice is None or choice.config.backend == "serial":
             return False
         if choice.config.workers == 1:
@@ -267,6 +276,9 @@ class Engine:
             self._progress.close()
             if outcome != "done":
                 self.supply.close()
+            ended = clock()
+            over = self.handover.handed_over
+            since, position = over if over is not None else (ended, done)
             self.run = Run(
                 self.choice.config if self.choice is not None else Config("serial"),
                 done,
@@ -275,9 +287,15 @@ class Engine:
                 outcome,
                 self.handover.corrections,
                 self.handover.deaths,
+                position,
+                self._spent - (ended - since),
+                self.handover.ledger.uses(since, ended),
             )
             work = max(self._spent, done * self.meter.item_seconds)
             self._recorder.record(self.run, work)
+            tell_run(self.run)
+            if self.options.trace is not None:
+                self.options.trace.add(self.run, ended - self._spent, self.handover.ledger)
 
     # -- alone, and beyond ----------------------------------------------------------------------
 

@@ -13,8 +13,10 @@ from amorsize.backends import processes
 from amorsize.backends.fork import ForkLauncher
 from amorsize.backends.serial import Serial
 from amorsize.backends.threads import Threads
+from amorsize.ledger import Ledger
 from amorsize.measurement import clock
 from amorsize.sinks import ListSink, WindowSink
+from amorsize.tracing import choice_fields, tell_choice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,6 +75,9 @@ class Handover:
         """Seconds that the consumer of a stream has taken."""
         self.believed: Profile | None = None
         """What was known of the items when it was first decided to stay in the caller."""
+        self.ledger = Ledger(None if options.trace is None else options.trace.lines)
+        self.handed_over: tuple[float, int] | None = None
+        """When workers took over first, and from which position."""
         self.phase = 0.0, 0, 0.0
         """Since when, from which position, and after how many CPU seconds the choice holds."""
 
@@ -83,6 +88,10 @@ class Handover:
             self.believed = self.decider.to_remember()
         if known is not None and known.config.backend not in ("serial", choice.config.backend):
             self.corrections += 1
+        if known is None or known.config != choice.config:
+            tell_choice(choice)
+            if self.ledger.lines is not None:
+                self.ledger.mark("decision", clock(), **choice_fields(choice))
         self.choice = choice
 
     def open_phase(self, position: int) -> None:
@@ -98,25 +107,30 @@ class Handover:
     def open_sink(self, position: int) -> None:
         """From ``position`` on, items come from the supply and results go to the sink."""
         self.open_phase(position)
+        if self.handed_over is None:
+            self.handed_over = self.phase[0], position
+        self.ledger.mark("hand-over", self.phase[0], position=position)
         self.supply.hand_over(position)
         if self.stream_window is None:
             self.sink = ListSink(position, self.options.on_error)
-            self._journal_sink()
+            self._watch_sink()
             return
         ordered, buffersize = self.stream_window
         self.window = buffersize or self._default_window()
         self.sink = WindowSink(position, self.options.on_error, ordered=ordered)
-        self._journal_sink()
+        self._watch_sink()
         self.supply.limit = position + self.window
-        kind = type(self.supply.iterator)
-        bound = kind.__module__ in THREAD_BOUND_SOURCES
-        if self.keeper is not None:
-            bound = self.keeper.source in THREAD_BOUND_SOURCES
+        bound = self.supply.read_in in THREAD_BOUND_SOURCES
         self.supply.pull_here = self.supply.indexed or bound
 
-    def _journal_sink(self) -> None:
+    def _watch_sink(self) -> None:
+        options, self.to.ledger = self.options, self.ledger
         if self.keeper is not None:
             self.keeper.watch(self.to)
+        if options.retries:
+            from amorsize.retrying import Retrier
+
+            Retrier(self.to, self.supply, options.retries, options.retry_on)
 
     def _default_window(self) -> int:
         per = self.meter.item_seconds

@@ -91,9 +91,11 @@ class Recorder:
             # All of the work was in this process: it tells more than the first waits.
             computed = min(1.0, cpu / items / profile.item_seconds)
             profile = replace(profile, cpu_share=max(profile.cpu_share, computed))
-        # One giant item bounds every configuration: that is no fault of this one.
-        model = max(
-            decider.model_seconds(run.config, profile, items), self.handover.longest_seconds
+        choice = self.handover.choice
+        computes = choice is not None and choice.caller_computes
+        model = max(  # one giant item bounds every configuration: that is no fault of this one
+            decider.model_seconds(run.config, profile, items, caller_computes=computes),
+            self.handover.longest_seconds,
         )
         learner.record(
             self.func,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from types import MappingProxyType
 
 from amorsize import (
@@ -12,6 +13,7 @@ from amorsize import planning
 from amorsize.backends import TRAITS
 from amorsize.errors import OptionError, OptionTypeError
 from amorsize.execution import Engine
+from amorsize.measurement import clock
 from amorsize.options import Options, make_options
 from amorsize.records import Config
 from amorsize.values import dataclass, replace
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
     from typing import Any
 
+    from amorsize.planning import Choice
     from amorsize.records import Machine, Prediction, Run
+    from amorsize.tracing import Trace
 
 
 PRUNING = ("conservative", "auto", "aggressive")
@@ -32,9 +36,12 @@ class Settings:
     """What holds for all calls of a :class:`Tuner`: defaults of the options of a call."""
 
     options: Mapping[str, Any] = MappingProxyType({})
-    explore: bool = True
-    """Whether a function that is known may try, in one run of eight, a configuration it never ran in and
-    that is predicted to cost at most 5 % more."""
+    explore: float = 0.02
+    """Share of the time that trying may cost, by expectation: in at most one run of eight a known
+    function takes a configuration that it never ran in, and that beats the loop even at its upper bound.
+    0: never."""
+    explore_seed: int | None = None
+    """The lots come from the newest run's id and this; equal histories and seeds give equal choices."""
     pruning: str | None = "auto"
     """Strategy by which the history is pruned beside runs of more than 10 s, when it has grown by half or
     is nearly full: "conservative", "auto", "aggressive"; None never does."""
@@ -68,8 +75,14 @@ class Plan:
     items_left: int | None
     """None when the data do not know their length."""
     candidates: tuple[Prediction, ...] = ()
+    estimated_spread: float = 0.0
+    """Standard deviation of the logarithm of ``estimated_seconds``: 0.1 says about 10 %."""
+    neighbours: float = 0.0
+    """Earlier runs that the estimate rests on: the function's own, else those most like it."""
     run: Run | None = None
     """What happened, after :meth:`execute`."""
+    real_seconds: float | None = None
+    """What the items that were left really took, after :meth:`execute`."""
     _engine: Engine | None = None
 
     def execute(self) -> list[Any]:
@@ -79,10 +92,22 @@ class Plan:
                 "this plan has been executed already; call amorsize.optimize() again for another run"
             )
         engine, self._engine = self._engine, None
+        began = clock()
         try:
-            return engine.execute()
+            results = engine.execute()
+            if self.items_left != 0:
+                self.real_seconds = clock() - began
+            return results
         finally:
             self.run = engine.run
+
+    @property
+    def error(self) -> float | None:
+        """By how much the estimate was wrong, as log of real over estimated seconds; None before
+        :meth:`execute`, or if nothing was left to estimate."""
+        if not self.real_seconds or self.estimated_seconds <= 0:
+            return None
+        return math.log(self.real_seconds / self.estimated_seconds)
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain values (for JSON)."""
@@ -95,6 +120,10 @@ class Plan:
             "estimated_speedup": self.estimated_speedup,
             "confidence": self.confidence,
             "source": self.source,
+            "estimated_spread": self.estimated_spread,
+            "neighbours": self.neighbours,
+            "real_seconds": self.real_seconds,
+            "error": self.error,
             "reasons": list(self.reasons),
             "warnings": list(self.warnings),
             "items_done": self.items_done,
@@ -111,16 +140,18 @@ class Plan:
         return plan_text(self)
 
     def _repr_html_(self) -> str:
-        from html import escape
+        from amorsize.notebooks import plan_html
 
-        return f"<pre>{escape(str(self))}</pre>"
+        return plan_html(self)
 
 
 class Tuner:
     """Runs functions over data with settings of its own.
 
     ``settings``: defaults for the options; ``history``: where its runs are learned from; ``machine``:
-    plan for this machine instead of the one detected (a value; see :class:`amorsize.records.Machine`).
+    plan for this machine instead of the one detected (a value; see :class:`amorsize.records.Machine`);
+    ``trace``: a file that all runs are drawn in, in the Trace Event Format (https://ui.perfetto.dev opens
+    it). An existing file is replaced; ``OSError`` if it cannot be written.
     """
 
     def __init__(
@@ -129,7 +160,13 @@ class Tuner:
         *,
         history: Any = None,
         machine: Machine | None = None,
+        trace: str | os.PathLike[str] | None = None,
     ) -> None:
+        self.trace: Trace | None = None
+        if trace is not None:
+            from amorsize.tracing import Trace
+
+            self.trace = Trace(trace)
         self.settings = settings or Settings()
         if self.settings.pruning not in (*PRUNING, None):
             raise OptionError(
@@ -137,6 +174,14 @@ class Tuner:
                 self.settings.pruning,
                 "must be one of " + ", ".join(map(repr, PRUNING)),
                 "choose one of them, or None for no pruning",
+            )
+        explore = self.settings.explore
+        if not isinstance(explore, (int, float)) or not 0 <= explore <= 1:
+            raise OptionError(
+                "explore",
+                explore,
+                "must be a share of the time from 0 to 1",
+                "0 never explores; leave it out for 0.02",
             )
         if history is not None:
             if isinstance(history, str) and "://" in history:
@@ -184,9 +229,17 @@ class Tuner:
             options = {**self.settings.options, **options}
         checked = make_options(**options)
         settings = self.settings
-        if (settings.explore, settings.pruning) != (checked.explore, checked.pruning):
-            checked = replace(checked, explore=settings.explore, pruning=settings.pruning)
+        kept = settings.explore, settings.explore_seed, settings.pruning
+        if kept != (checked.explore, checked.explore_seed, checked.pruning):
+            explore, seed, pruning = kept
+            checked = replace(checked, explore=explore, explore_seed=seed, pruning=pruning)
+        if self.trace is not None:
+            checked = replace(checked, trace=self.trace)
         _check_call(func, data)
+        if checked.seed is not None:
+            from amorsize.calling import numbered
+
+            data = numbered(data)
         if checked.checkpoint is not None:
             from amorsize.resuming import ResumableEngine
 
@@ -252,9 +305,19 @@ def _plan(engine: Engine) -> Plan:
         items_done=done,
         items_left=left,
         candidates=choice.candidates if choice is not None else (),
+        estimated_spread=_spread(choice),
+        neighbours=choice.prediction.evidence if choice is not None else 0.0,
         run=engine.run,
         _engine=engine,
     )
+
+
+def _spread(choice: Choice | None) -> float:
+    """As stated by experience; the cost model's own usual error without it."""
+    if choice is None or not choice.candidates:
+        return 0.0
+    spread = choice.prediction.spread
+    return spread if choice.prediction.source == "history" else planning.DOUBTED_SPREAD
 
 
 def _confidence(engine: Engine, left: int | None) -> float:
@@ -314,6 +377,14 @@ def execute(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> 
         How long an item may take, from its start. One that takes longer becomes a ``TimeoutError``
         (``on_error`` applies); its worker process is ended and replaced, a thread is left behind. Nothing
         runs in the caller then: nobody could stop it.
+    retries : int, default 0
+        Further tries of an item that raises one of ``retry_on`` (an exception type or a tuple of them,
+        default ``Exception``) or, where ``TimeoutError`` is one of them, takes longer than ``timeout``.
+        Between two tries lies a pause of 0.05 to 0.1 s, doubled with each try up to 10 s; other items
+        go on meanwhile. What the last try raises counts (``on_error`` applies).
+    seed : int or several, default None
+        Gives each item a random generator of its own, :func:`amorsize.item_rng`, by its position: the
+        same numbers for every backend, number of workers and chunk size.
     rerun_after_death : bool, default True
         Whether an item in which a worker process died runs once more. If not, or if its worker dies
         again, it is a :class:`amorsize.WorkerDied` (``on_error`` applies). All other items are done.
