@@ -49,11 +49,6 @@ def burn(count: int) -> int:
     return total
 
 
-def steps(count: int) -> int:
-    """Pure Python work: about 0.05 µs a step."""
-    return sum(i * i for i in range(count))
-
-
 def run_python(program: str, history: object, **more: str) -> str:
     environment = {**os.environ, "AMORSIZE_HISTORY": str(history), **more}
     done = subprocess.run(
@@ -119,10 +114,10 @@ def test_another_function_is_not_taken_for_it(tmp_path: Path) -> None:
 def test_one_giant_item_does_not_speak_against_the_workers_that_met_it(tmp_path: Path) -> None:
     giant = 3_000_000
     began = time.thread_time()
-    steps(giant)
+    burn(giant)
     seconds = time.thread_time() - began
     path = tmp_path / "history.sqlite"
-    amorsize.execute(steps, [20_000] * 150 + [giant], history=path)
+    amorsize.execute(burn, [20_000] * 150 + [giant], history=path)
     with open_history(path) as history:
         (run,) = history.read()
     assert run.config.backend == "fork"
