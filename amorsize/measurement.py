@@ -99,6 +99,7 @@ class Meter:
         self.argument_seconds = 0.0
         self.picklable = True
         self._paused: tuple[float, float, float] | None = None
+        self._turns_paused = 0
 
     def begin(self, *, only_computes: bool) -> None:
         """The run begins."""
@@ -127,13 +128,13 @@ class Meter:
         """Begin a fresh window for the shares of CPU time (the first item may be unlike the rest)."""
         self._start = self._clocks()
         if self._paused is not None:
-            self._paused = self._start
+            self._paused, self._turns_paused = self._start, self.turns
         self._items0, self._turns0 = self.items, self.turns
         self._queued0 = 0.0 if self.only_computes else queued_seconds()
 
     def pause(self) -> None:
         """What follows is not the function's time; shares are those of this moment."""
-        self._paused = self._clocks()
+        self._paused, self._turns_paused = self._clocks(), self.turns
 
     def resume(self) -> None:
         """The function's time again."""
@@ -142,6 +143,7 @@ class Meter:
         spent = tuple(map(sub, self._clocks(), self._paused))
         self._start = tuple(map(add, self._start, spent))
         self._origin = tuple(map(add, self._origin, spent))
+        self._turns0 += self.turns - self._turns_paused
         self._paused = None
 
     def add(self, items: int, seconds: float) -> None:
@@ -192,7 +194,8 @@ class Meter:
         share = min(1.0, thread / wall)
         if share < 0.9:
             held_up = queued_seconds() - self._queued0
-            held_up += GIL_TURN_SECONDS * (self.turns - self._turns0)
+            turns = self.turns if self._paused is None else self._turns_paused
+            held_up += GIL_TURN_SECONDS * (turns - self._turns0)
             share = min(1.0, thread / max(wall - held_up, thread, 1e-9))
         return wall, share, inner
 
