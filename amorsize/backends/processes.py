@@ -25,7 +25,13 @@ import time
 from amorsize.backends import CALLER_ITEM_SECONDS, helper, reaping, wire
 from amorsize.backends.crew import Crew, Peer
 from amorsize.backends.holding import held
-from amorsize.backends.items import ItemFailed, overdue_error, run_items
+from amorsize.backends.items import (
+    ItemFailed,
+    overdue_error,
+    run_items,
+    unsendable_argument,
+    unsendable_result,
+)
 from amorsize.errors import AmorsizeWarning, WorkerDied
 from amorsize.values import replace
 
@@ -425,7 +431,7 @@ class Processes:
                 try:
                     parts = wire.encode(helper.WORK, (start, items), peer.crew.launcher.pickled)
                 except Exception as error:
-                    if self.sink.fail(start, _unsendable_argument(error, start), ""):
+                    if self.sink.fail(start, unsendable_argument(error, start), ""):
                         return
                     continue
                 peer.held[start] = items
@@ -515,7 +521,7 @@ class Processes:
                 index, error, text = value
                 if kind == helper.UNSENDABLE:
                     self._answered(index, 1, peer)
-                    error = _unsendable_result(error, index)
+                    error = unsendable_result(error, index)
                 self.sink.fail(index, error, text)
             else:
                 raise AssertionError(f"unknown frame {kind} from a worker")
@@ -710,21 +716,3 @@ def _shorten(open_runs: dict[int, int], start: int, count: int) -> None:
     stop = open_runs.pop(start)
     if start + count < stop:
         open_runs[start + count] = stop
-
-
-def _unsendable_result(error: BaseException, index: int) -> BaseException:
-    import pickle
-
-    return pickle.PicklingError(
-        f"the result of item {index} cannot be sent to the caller ({error}); return something that "
-        "can be pickled, or use backend='threads' or 'serial'"
-    )
-
-
-def _unsendable_argument(error: BaseException, index: int) -> BaseException:
-    import pickle
-
-    return pickle.PicklingError(
-        f"item {index} cannot be sent to a worker ({error}); pass a list instead of an iterator (a "
-        "forked worker needs no copy of it), or use backend='threads' or 'serial'"
-    )
