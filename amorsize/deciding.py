@@ -288,7 +288,7 @@ class Decider:
         could stop the caller in an item.
 
         Nothing has been seen of the items yet: helper processes, which can be ended, where they may
-        be used; threads for what is known to wait (:meth:`Engine._review` looks whether it does)."""
+        be used; threads for what is known to wait (``watching`` looks whether it does)."""
         options, total = self.options, self.supply.total
         if options.forced is not None and not self.nested:
             return self.forced()

@@ -808,10 +808,10 @@ def test_the_child_works_and_ends_with_its_parent(tmp_path: Path) -> None:
 
 def test_a_long_run_has_upkeep_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import amorsize
-    from amorsize import execution, maintenance
+    from amorsize import maintenance, recording
 
     started = []
-    monkeypatch.setattr(execution, "UPKEEP_SECONDS", 0.05)
+    monkeypatch.setattr(recording, "UPKEEP_SECONDS", 0.05)
     monkeypatch.setattr(maintenance.Upkeep, "start", lambda self: started.append(self.strategy))
     path = str(tmp_path / "h.sqlite")
     tuner = amorsize.Tuner(history=path)
