@@ -98,13 +98,14 @@ class DaskPort(Port):
 
 def _connected(where: str) -> Any:
     try:
-        from distributed import Client
+        import distributed
     except ImportError as error:
         raise OptionError(
             "backend", where, f"needs Dask ({error})", "install amorsize[dask]"
         ) from error
+    connect: Any = distributed.Client
     try:
-        return Client(
+        return connect(
             "tcp://" + where.removeprefix(SCHEME),
             timeout=CONNECT_SECONDS,
             set_as_default=False,

@@ -73,4 +73,5 @@ class ExecutorPort(Port):
         return found
 
     def cancel(self, futures: Sequence[Any]) -> bool:
-        return all([future.cancel() or future.done() for future in futures])
+        at_work = [future for future in futures if not (future.cancel() or future.done())]
+        return not at_work

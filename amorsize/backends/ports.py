@@ -1,7 +1,7 @@
 """The way to workers that are not ours: an executor or a cluster, what it costs, measured.
 
-``Port`` is what each of them is used through (``executors.py``, ``dask.py``, ``ray.py``); ``Link`` is what
-a port has been measured to cost, with calls that do nothing.
+``Port`` is what each of them is used through (``executors.py``, ``dask.py``, ``ray.py``); ``measure``
+finds out what a port costs, with calls that do nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import warnings
 
 from amorsize.backends import errands
 from amorsize.errors import AmorsizeWarning
-from amorsize.values import dataclass
+from amorsize.records import Link
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,25 +80,10 @@ class Port:
         """Let go of what this port has opened; what the user has made stays."""
 
 
-@dataclass(frozen=True)
-class Link:
-    """What it costs to have something done on the other side of a port, in seconds."""
-
-    start: float
-    """Until the first call has come back."""
-    round_trip: float
-    """Of one call by itself."""
-    task: float
-    """Of a call, where many are on their way."""
-    byte: float
-    """Of a byte, there or back."""
-
-
-def measure(port: Port) -> Link:
-    """Measure a port with calls that do nothing."""
+def measure(port: Port, patience: float | None = None) -> Link:
+    """Measure a port with calls that do nothing. TimeoutError when it does not answer for so long."""
     began = clock()
-    mark = errands.Mark()
-    port.in_process = bool(_answers(port, [(errands.is_original, mark)])[0])
+    port.in_process = is_in_process(port, patience)
     start = clock() - began
     round_trip = min(_timed(port, 1, b"") for _ in range(ROUND_TRIPS))
     count = max(1, min(LARGEST_BURST, BURST_FOR_SLOT * max(1, port.slots())))
@@ -110,13 +95,20 @@ def measure(port: Port) -> Link:
     return Link(start, round_trip, task, byte)
 
 
+def is_in_process(port: Port, patience: float | None = None) -> bool:
+    """Whether calls reach the caller's own objects."""
+    return bool(_answers(port, [(errands.is_original, errands.Mark())], patience)[0])
+
+
 def _timed(port: Port, count: int, body: bytes) -> float:
     began = clock()
     _answers(port, [(errands.echo, body)] * count)
     return clock() - began
 
 
-def _answers(port: Port, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+def _answers(
+    port: Port, calls: Sequence[tuple[Any, ...]], patience: float | None = None
+) -> list[Any]:
     """The results of calls made at once; raises what any of them raised."""
     arrived = threading.Semaphore(0)
     futures = [port.submit(*call) for call in calls]
@@ -124,7 +116,10 @@ def _answers(port: Port, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
         port.notify(future, arrived.release)
     silent = True
     for _ in futures:
-        while not arrived.acquire(timeout=SILENCE_SECONDS):
+        while not arrived.acquire(timeout=patience or SILENCE_SECONDS):
+            if patience is not None:
+                port.cancel(futures)
+                raise TimeoutError(f"no answer within {patience:g} s")
             if silent:
                 silent = False
                 warnings.warn(

@@ -34,12 +34,13 @@ class RayPort(Port):
 
     def __init__(self, where: str) -> None:
         try:
-            import ray
+            import ray as module
         except ImportError as error:
             raise OptionError(
                 "backend", where, f"needs Ray ({error})", "install amorsize[ray]"
             ) from error
-        self.ray: Any = ray
+        self.ray: Any = module
+        ray = self.ray
         self.ours = not ray.is_initialized()
         if self.ours:
             address = None if where == LOCAL else where

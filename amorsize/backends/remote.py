@@ -22,7 +22,7 @@ import time
 import warnings
 from collections import deque
 
-from amorsize.backends import errands, ports, sizing, wire
+from amorsize.backends import errands, sizing, wire
 from amorsize.backends.errands import Call, Parcel
 from amorsize.backends.items import unsendable_argument
 from amorsize.backends.ports import WorkersLost
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from amorsize.backends.ports import Link, Port
-    from amorsize.records import Config
+    from amorsize.backends.ports import Port
+    from amorsize.records import Config, Link
     from amorsize.sinks import Sink
     from amorsize.workload import Supply
 

@@ -11,15 +11,17 @@ from math import ceil
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from amorsize.backends.ports import Link
+    from amorsize.records import Link
 
 TASK_FACTOR = 50
-"""A chunk lasts so many times what its call costs: 2 % lost (benchmarks/clusters.py: 20 to 100 are the same
-to the measurement)."""
+"""A chunk lasts so many times what its call costs: 2 % lost (benchmarks/clusters.py: 20
+to 100 are the same to the measurement)."""
 LEAST_SECONDS, LONGEST_SECONDS = 0.002, 1.0
 """...but at least and at most so long: progress, errors and Ctrl-C wait for a chunk."""
 LAST_FACTOR = 5
 """At the end chunks shrink to so many times the cost of a call: smaller ones would not end sooner."""
+FAIR_FACTOR = 2
+"""...and where there is less than that for everybody, to so many times."""
 SHARES_LEFT = 3
 """A chunk takes at most one part in so many of what is left for its worker: what is cut later evens out
 what was cut wrongly (guided self-scheduling takes one in one, factoring one in two)."""
@@ -47,7 +49,8 @@ def chunk_items(
     if left is not None:
         least = LAST_FACTOR * link.task / item_seconds
         items = min(items, max(least, left / (SHARES_LEFT * max(1, slots))))
-        items = min(items, ceil(left / max(1, slots)))  # nobody is left with nothing
+        fair = ceil(left / max(1, slots))  # nobody is left with nothing
+        items = min(items, max(fair, FAIR_FACTOR * link.task / item_seconds))
     if item_bytes > 0:
         items = min(items, CHUNK_BYTES / item_bytes)
     return max(1, min(int(items), GROWTH * max(1, largest)))
