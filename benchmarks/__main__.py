@@ -3,7 +3,7 @@
 python -m benchmarks                   everything: rounds, pairs and the particular lines
 python -m benchmarks --quick           one workload of each kind, under 5 minutes
 python -m benchmarks --pairs 15        only the paired comparison with the loop
-python -m benchmarks --known           amorsize has run each workload before
+python -m benchmarks --add             only the workloads that results.json lacks: a run in parts
 python -m benchmarks --special         only the particular lines
 python -m benchmarks --report          only write the report anew
 """
@@ -17,9 +17,9 @@ from pathlib import Path
 
 from benchmarks import analysis, plot, report
 from benchmarks import results as stored
-from benchmarks.contenders import PEERS
+from benchmarks.contenders import KNOWN, PEERS
 from benchmarks.grid import promising
-from benchmarks.measure import ROOT, Bench, bench
+from benchmarks.measure import ROOT, Bench, Record, bench
 from benchmarks.workloads import WORKLOADS, Workload
 
 PAIRS = 15
@@ -44,7 +44,7 @@ def arguments() -> argparse.Namespace:
         "--pairs", type=int, metavar="N", help=f"only pairs; a full run has {PAIRS}"
     )
     parser.add_argument(
-        "--known", action="store_true", help="amorsize has run each workload before"
+        "--add", action="store_true", help="keep what results.json has, measure only what it lacks"
     )
     parser.add_argument("--special", action="store_true", help="only the particular lines")
     parser.add_argument("--report", action="store_true", help="only write the report anew")
@@ -71,15 +71,16 @@ def measure_rounds(
     tools: Bench, workloads: list[Workload], options: argparse.Namespace, results: stored.Results
 ) -> None:
     count = options.reps or (QUICK_REPETITIONS if options.quick else REPETITIONS)
-    results.rounds = []
+    if not options.add:
+        results.rounds = []
+    workloads = _missing(workloads, results.rounds)
     results.mode = ("quick" if options.quick else "whole") + f", {count} rounds"
-    results.mode += ", known plans" if options.known else ""
     results.mode += ", held-out workloads included" if options.held_out else ""
     for number, workload in enumerate(workloads, 1):
         began = time.monotonic()
         finalists = promising(tools, workload, KEEP, thorough=not options.quick)
         peers = list(PEERS) if workload.quick and not options.no_peers else []
-        record = tools.rounds(workload, ["loop", "amorsize", *finalists, *peers], count)
+        record = tools.rounds(workload, ["loop", "amorsize", KNOWN, *finalists, *peers], count)
         results.rounds.append(record)
         results.save(options.out)
         found = analysis.row(record)
@@ -89,7 +90,7 @@ def measure_rounds(
             else f"loop {report.milliseconds(found.loop_seconds):>5}  "
             f"oracle {report.milliseconds(found.oracle_seconds):>5} ({found.oracle})  "
             f"amorsize {report.milliseconds(found.amorsize_seconds):>5} ms  "
-            f"{found.to_oracle:.2f} of the oracle"
+            f"{found.to_oracle:.2f} of the oracle, known {found.known_to_oracle:.2f}"
         )
         passed = time.monotonic() - began
         print(
@@ -98,24 +99,33 @@ def measure_rounds(
         _tell_problems(record.problems)
 
 
+def _missing(workloads: list[Workload], records: list[Record]) -> list[Workload]:
+    known = {record.name for record in records}
+    return [workload for workload in workloads if workload.name not in known]
+
+
 def measure_pairs(
-    tools: Bench, workloads: list[Workload], count: int, folder: Path, results: stored.Results
+    tools: Bench, workloads: list[Workload], options: argparse.Namespace, results: stored.Results
 ) -> None:
-    results.pairs = []
+    if not options.add:
+        results.pairs = []
+    workloads = _missing(workloads, results.pairs)
     for number, workload in enumerate(workloads, 1):
-        record = tools.pairs(workload, "loop", "amorsize", count)
+        record = tools.pairs(workload, ("loop", "amorsize", KNOWN), options.pairs or PAIRS)
         results.pairs.append(record)
-        results.save(folder)
-        found = analysis.excess(record)
-        line = (
-            "FAILED"
-            if found is None
-            else f"excess {report.milliseconds(found.limits.estimate):>6} ms, 95 % limits "
-            f"{report.milliseconds(found.limits.lower):>6} and "
-            f"{report.milliseconds(found.limits.upper):>6}, "
-            f"bound {report.milliseconds(found.bound_seconds)}: {found.verdict}"
-        )
-        print(f"[{number}/{len(workloads)}] {workload.name:26} {line}", flush=True)
+        results.save(options.out)
+        for contender in ("amorsize", KNOWN):
+            found = analysis.excess(record, contender)
+            line = (
+                "FAILED"
+                if found is None
+                else f"excess {report.milliseconds(found.limits.estimate):>6} ms, 95 % limits "
+                f"{report.milliseconds(found.limits.lower):>6} and "
+                f"{report.milliseconds(found.limits.upper):>6}, "
+                f"bound {report.milliseconds(found.bound_seconds)}: {found.verdict}"
+            )
+            place = f"[{number}/{len(workloads)}] {workload.name:26} {contender:14}"
+            print(f"{place} {line}", flush=True)
         _tell_problems(record.problems)
 
 
@@ -143,11 +153,11 @@ def main() -> None:
             raise SystemExit(f"no workload matches {options.only!r}")
         results.environment = stored.environment()
         began = time.monotonic()
-        with bench(known=options.known) as tools:
+        with bench() as tools:
             if not one_part:
                 measure_rounds(tools, workloads, options, results)
             if options.pairs is not None or not (one_part or options.quick):
-                measure_pairs(tools, workloads, options.pairs or PAIRS, options.out, results)
+                measure_pairs(tools, workloads, options, results)
         if options.special or not (one_part or options.quick or options.only):
             from benchmarks import special
 

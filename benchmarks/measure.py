@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.contenders import KNOWN, NEEDS_NO_PICKLE
 from benchmarks.host import Prober, Speed
 from benchmarks.workloads import SCRATCH, Workload
 
@@ -71,24 +72,21 @@ class Record:
 class Bench:
     """What the children need: the server's address, a scratch directory for each workload."""
 
-    def __init__(
-        self, scratch: str, server_address: str, prober: Prober, *, known: bool = False
-    ) -> None:
+    def __init__(self, scratch: str, server_address: str, prober: Prober) -> None:
         self.scratch, self.prober = scratch, prober
         self.server_address = server_address
-        self.known = known
-        """Whether amorsize has run each workload before (else each run finds no history at all)."""
         self._prepared: set[str] = set()
 
-    def state(self, workload: Workload) -> str:
-        """The directory that amorsize's history lives in; the workload has run there if it should."""
-        state = os.path.join(self.scratch, "state", workload.name.replace("/", "-"))
-        if not self.known:
+    def state(self, workload: Workload, contender: str) -> str:
+        """The directory that amorsize's history lives in: empty before each first call; the workload
+        has run there where its plan is to be known."""
+        state = os.path.join(self.scratch, contender, workload.name.replace("/", "-"))
+        if contender != KNOWN:
             shutil.rmtree(state, ignore_errors=True)
         elif workload.name not in self._prepared:
             self._prepared.add(workload.name)
             for _ in range(KNOWN_RUNS):
-                self.run(workload, "amorsize")
+                self.run(workload, KNOWN)
         os.makedirs(state, exist_ok=True)
         return state
 
@@ -105,8 +103,8 @@ class Bench:
         """One measurement in a fresh interpreter. Everything the child leaves behind is ended."""
         command = [sys.executable, "-m", "benchmarks._child", "run", workload.name, contender]
         environment = self.environment(workload)
-        if contender == "amorsize":
-            environment["XDG_STATE_HOME"] = self.state(workload)
+        if contender in ("amorsize", KNOWN):
+            environment["XDG_STATE_HOME"] = self.state(workload, contender)
         began = time.perf_counter()
         # Files, not pipes: workers that a library leaves behind would hold a pipe open.
         with (
@@ -153,13 +151,14 @@ class Bench:
             record.speeds.append(self.prober.speed())
         return record
 
-    def pairs(self, workload: Workload, first: str, second: str, count: int) -> Record:
-        """``count`` pairs during which the host kept its speed, the order changing from pair to pair."""
+    def pairs(self, workload: Workload, contenders: Sequence[str], count: int) -> Record:
+        """``count`` pairs (or triples) during which the host kept its speed, their order turning."""
         record = Record(workload.name, workload.kind, workload.held_out)
-        reference = self.run(workload, first)
+        reference = self.run(workload, contenders[0])
         record.speeds.append(self.prober.speed())
         for attempt in range(round(count * MOST_ATTEMPTS)):
-            for contender in (first, second) if attempt % 2 == 0 else (second, first):
+            start = attempt % len(contenders)
+            for contender in (*contenders[start:], *contenders[:start]):
                 self._add(record, workload, contender, reference)
             record.speeds.append(self.prober.speed())
             if attempt + 1 >= count and len(record.like_rounds()) >= count:
@@ -168,7 +167,7 @@ class Bench:
 
     def _add(self, record: Record, workload: Workload, contender: str, reference: Sample) -> None:
         limit_seconds = CHILD_LIMIT_SECONDS
-        if contender not in ("loop", "amorsize") and reference.seconds is not None:
+        if contender not in NEEDS_NO_PICKLE and reference.seconds is not None:
             limit_seconds = PEER_LIMIT_FACTOR * reference.seconds + PEER_LIMIT_SECONDS
         runs = record.seconds.setdefault(contender, [])
         if contender in record.problems and runs:
@@ -189,7 +188,7 @@ def _end_group(group: int) -> None:
 
 
 @contextlib.contextmanager
-def bench(*, known: bool = False) -> Iterator[Bench]:
+def bench() -> Iterator[Bench]:
     """Server, probers and scratch directory, for the time of a benchmark."""
     server = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.server"],
@@ -203,7 +202,7 @@ def bench(*, known: bool = False) -> Iterator[Bench]:
     prober = Prober()
     try:
         with tempfile.TemporaryDirectory(prefix="benchmark-") as scratch:
-            yield Bench(scratch, address, prober, known=known)
+            yield Bench(scratch, address, prober)
     finally:
         prober.close()
         server.communicate()

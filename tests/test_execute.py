@@ -461,10 +461,11 @@ def test_a_global_changed_between_two_calls_is_seen() -> None:
     global STATE
     for value in (2, 3):
         STATE = value
-        found, engine = run(scaled, range(100))
+        # Work enough that a fork pays in a large process on a busy machine, too.
+        found, engine = run(scaled, range(400))
         assert engine.choice is not None
         assert engine.choice.config.backend == "fork"
-        assert found == [value * i for i in range(100)]
+        assert found == [value * i for i in range(400)]
 
 
 def test_failures_leave_no_process_and_no_descriptor() -> None:

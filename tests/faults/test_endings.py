@@ -265,5 +265,5 @@ def test_call_after_call_leaves_nothing() -> None:
     from benchmarks.thousand_calls import grown
 
     found = grown(60, settle=20)
-    assert (found.descriptors, found.processes, found.threads) == (0, 0, 0)
+    assert max(found.descriptors, found.processes, found.threads) <= 0
     assert found.memory_bytes < 5_000_000
