@@ -17,12 +17,17 @@ from amorsize.errors import (
 from amorsize.tuner import Plan, Settings, Tuner, execute, optimize, stream
 from amorsize.workload import star
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from amorsize.executor import Executor
+
 __version__ = "0.1.0"
 
 __all__ = [
     "AmorsizeError",
     "AmorsizeWarning",
     "CheckpointError",
+    "Executor",
     "ItemError",
     "Plan",
     "Settings",
@@ -34,3 +39,13 @@ __all__ = [
     "star",
     "stream",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """What costs an import that most programs do not need is imported when it is first asked for."""
+    if name == "Executor":
+        from amorsize.executor import Executor
+
+        globals()[name] = Executor
+        return Executor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

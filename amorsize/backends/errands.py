@@ -11,6 +11,8 @@ Nothing is kept here but functions: whoever carries the calls may repeat, move o
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from _thread import get_ident
@@ -48,10 +50,17 @@ class Call:
 
 class Parcel:
     """A call on its way. ``body`` is its pickle, None where only those who know it are asked; ``call``
-    is itself, where nothing is pickled on the way (threads of the caller's process)."""
+    is itself, where nothing is pickled on the way (threads of the caller's process). ``path``: where the
+    caller finds modules, for workers on its machine that do not know."""
 
-    def __init__(self, key: str, body: bytes | None = None, call: Call | None = None) -> None:
-        self.key, self.body, self.call = key, body, call
+    def __init__(
+        self,
+        key: str,
+        body: bytes | None = None,
+        call: Call | None = None,
+        path: Sequence[str] = (),
+    ) -> None:
+        self.key, self.body, self.call, self.path = key, body, call, path
         self.stopped = False
         """The run is over: threads of this process leave the rest of their chunks."""
 
@@ -89,7 +98,7 @@ def run_chunk(parcel: Parcel, start: int, items: Any) -> Report | str:
             call = _prepared_here(parcel) if here else _unpacked(parcel)
             if call is None:
                 return UNKNOWN
-            items = _until_stopped(parcel, items) if here else wire.loads(items)
+            items = _until_stopped(parcel, items) if here else _loads(parcel, items)
         except BaseException as error:
             return Report((), ((None, *_portable(error, here)),), 0.0)
         return _run(call, start, items, here)
@@ -143,6 +152,18 @@ def _prepared_here(parcel: Parcel) -> Call | None:
     return call
 
 
+def _loads(parcel: Parcel, body: bytes) -> Any:
+    """Unpickle; a module that is not found here is looked for where the caller would find it."""
+    try:
+        return wire.loads(body)
+    except ImportError:
+        more = [entry for entry in parcel.path if entry not in sys.path and os.path.isdir(entry)]
+        if not more:
+            raise
+        sys.path.extend(more)
+        return wire.loads(body)
+
+
 def _unpacked(parcel: Parcel) -> Call | None:
     """The call, unpickled and initialized once in this process; None if it is not known."""
     with _lock:
@@ -150,7 +171,7 @@ def _unpacked(parcel: Parcel) -> Call | None:
         if call is None:
             if parcel.body is None:
                 return None
-            call = wire.loads(parcel.body)
+            call = _loads(parcel, parcel.body)
             assert isinstance(call, Call)
             if call.initializer is not None:
                 call.initializer(*call.initargs)

@@ -18,6 +18,7 @@ that ends its workers is found (``WorkerDied``) and the others are done.
 from __future__ import annotations
 
 import os
+import sys
 import time
 import warnings
 from collections import deque
@@ -120,10 +121,11 @@ class Remote:
             import cloudpickle
 
             body = cloudpickle.dumps(self._call, 5)
-            self._parcel = Parcel(key, body)
+            path = [os.path.abspath(entry) for entry in sys.path]
+            self._parcel = Parcel(key, body, path=path)
             self._full = self._bare = self.port.send_once(self._parcel)
             if not self.port.sends_once and len(body) > SMALL_FUNCTION_BYTES:
-                self._bare = Parcel(key)
+                self._bare = Parcel(key, path=path)
         if self.item_seconds > 0:  # it was seen in the caller: begin with an eighth of a chunk
             wanted = sizing.chunk_seconds(self.link) / self.item_seconds
             self._largest = max(1, int(wanted / sizing.GROWTH**2))

@@ -79,6 +79,10 @@ class SpawnLauncher:
             "inner_threads": run.inner_threads,
             "flush_seconds": helper.FLUSH_SECONDS if run.rerun_after_death else 0.0,
         }
+        if "multiprocessing.managers" in sys.modules:  # its proxies show whose they are
+            import multiprocessing
+
+            setup["authkey"] = bytes(multiprocessing.current_process().authkey)
         parts = wire.encode(helper.SETUP, setup)
         starts = 0
         while True:

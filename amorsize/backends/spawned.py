@@ -70,6 +70,10 @@ def _serve(sock: socket.socket, marks: memoryview) -> bool:
         import pickle
 
         helper.settle(setup["inner_threads"])
+        if "authkey" in setup:
+            import multiprocessing
+
+            multiprocessing.current_process().authkey = setup["authkey"]
         func, initializer, initargs = pickle.loads(setup["function"])  # nosec B301 # of our caller
         if initializer is not None:
             initializer(*initargs)
