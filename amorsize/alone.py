@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    from amorsize.ledger import Ledger
     from amorsize.options import Options
     from amorsize.workload import Supply
 
@@ -101,6 +102,8 @@ class Alone:
         """Seconds from the start before which the observer lets a slice go on."""
         self.started = 0.0
         self.streaming = False
+        self.ledger: Ledger | None = None
+        """Who wants to know of each slice."""
         self.journaled = False
         """Somebody looks at the results after each slice: none is open-ended."""
         self.interrupted_at: int | None = None
@@ -139,6 +142,8 @@ class Alone:
             results = self.results
             done = self.done = len(results)
             self.meter.add(done - before, took)
+            if self.ledger is not None:
+                self.ledger.slice(before, done - before, began, took)
             if self.taken_over():  # the observer started threads behind a long item
                 return False
             if ended and self._is_end(done - before):
@@ -262,6 +267,8 @@ class Alone:
             self.done += 1
             self.sample = [value]
             meter.add(1, seconds)
+            if self.ledger is not None:
+                self.ledger.slice(self.done - 1, 1, began, seconds)
             meter.pause()
             if value is not SKIPPED:
                 yield value

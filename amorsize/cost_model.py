@@ -112,7 +112,7 @@ def seconds(
     busy = (computed + transfer) / min(config.n_jobs, cores)
     work = max(rounds * item, busy) * (1 + PARALLEL_LOSS)
     terms = {"start": start, "work": work, "transfer": transfer}
-    return Prediction(config, start + work, terms=terms)
+    return Prediction(config, start + work, terms=terms, caller_computes=caller_computes)
 
 
 def seconds_far(config: Config, profile: Profile, left: int, far: Far) -> Prediction:

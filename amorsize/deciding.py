@@ -41,8 +41,6 @@ several machines at 1.5 to 3 ms); below, nothing is looked up."""
 ASK_GAIN_SECONDS = 0.02
 """The history is asked when at least this could be gained: asking costs 2 ms in a new process, and
 0.3 ms later (benchmarks/learning.py)."""
-EXPLORE_OF_256 = 32
-"""One run in eight of a known function may try something new; the last run's id draws the lot."""
 GIL_ANSWER_SECONDS = 0.008
 """Computing work waits so long for the observer's first look at the GIL (it comes after 5 ms)."""
 INNER_WINDOW_SECONDS = 0.01
@@ -150,13 +148,13 @@ class Decider:
                 return None
         if meter.result_bytes is None and meter.picklable:
             self._measure_transfer(samples)
-        choice = self.plan(left, None)
+        choice = self.plan(left, None, elapsed)
         if choice.config.backend != "fork":
             return choice
         observer.stop()  # a fork needs this process to have one thread
         vanish()
         refusal = fork_refusal()
-        return choice if refusal is None else self.plan(left, refusal)
+        return choice if refusal is None else self.plan(left, refusal, elapsed)
 
     def ask(self, gain_seconds: float, seconds_ahead: float) -> bool:
         """Ask the history for the function's own runs, once, if what could be gained is worth it.
@@ -216,8 +214,9 @@ class Decider:
         seen = self.meter.profile(self.seen or self.shares)
         return replace(profile, cpu_share=seen.cpu_share, inner_threads=seen.inner_threads)
 
-    def plan(self, left: int, refusal: str | None) -> Choice:
-        """Choose for ``left`` items; ``refusal`` says why the process must not fork now."""
+    def plan(self, left: int, refusal: str | None, spent: float | None = None) -> Choice:
+        """Choose for ``left`` items; ``refusal`` says why the process must not fork now, ``spent`` how
+        long the caller has worked alone."""
         profile = self.profile()
         residual = None
         if left * profile.item_seconds > ASK_GAIN_SECONDS and self.learner is not None:
@@ -233,16 +232,32 @@ class Decider:
             indexed=self.supply.indexed or self.supply.snapshot,
             residual=residual,
             far=None if self.away is None else self.away.far,
+            spent=spent,
         )
-        if self.runs and self.options.explore and int(self.runs[0].id[-2:], 16) < EXPLORE_OF_256:
-            choice = planning.explore(choice, [run.config for run in self.runs])
+        if self.runs and self.options.explore > 0:
+            tried = [run.config for run in self.runs]
+            choice = planning.explore(choice, tried, self.options.explore, self._lot())
         return choice
 
-    def model_seconds(self, config: Config, profile: Profile, items: int) -> float:
+    def _lot(self) -> float:
+        """From 0 to 1, the same all through a run, and for equal histories and seeds."""
+        from binascii import crc32
+
+        return crc32(f"{self.options.explore_seed} {self.runs[0].id}".encode()) / 2.0**32
+
+    def model_seconds(
+        self, config: Config, profile: Profile, items: int, *, caller_computes: bool
+    ) -> float:
         """What the cost model alone says of a configuration."""
         sent = not (self.supply.indexed or self.supply.snapshot)
         return cost_model.seconds(
-            config, profile, self.machine, items, self.costs, items_sent=sent
+            config,
+            profile,
+            self.machine,
+            items,
+            self.costs,
+            items_sent=sent,
+            caller_computes=caller_computes,
         ).seconds
 
     def _measure_transfer(self, samples: Sequence[Any]) -> None:

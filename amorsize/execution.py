@@ -30,6 +30,7 @@ from amorsize.recording import Recorder
 from amorsize.records import Config, Machine, Run
 from amorsize.reviewing import Reviews
 from amorsize.sinks import SKIPPED, ListSink, WindowSink
+from amorsize.tracing import tell_run
 from amorsize.watching import Watch
 from amorsize.workload import Supply
 
@@ -89,6 +90,8 @@ class Engine:
             lambda: self.handover.backend is not None,
         )
         self.alone.journaled = keeper is not None
+        if options.trace is not None:
+            self.alone.ledger = self.handover.ledger
         self._crowd = Crowd(self.alone, self.decider)
         self._reviews = Reviews(self.handover)
         self._watch = Watch(self.handover) if options.timeout is not None else None
@@ -235,7 +238,8 @@ class Engine:
             and self.supply.total != 0
         ):
             choice = self.decider.forced()
-        self.handover.choice = choice
+        if choice is not None:
+            self.handover.choose(choice)
         if choice is None or choice.config.backend == "serial":
             return False
         if choice.config.workers == 1:
@@ -275,6 +279,9 @@ class Engine:
             self._progress.close()
             if outcome != "done":
                 self.supply.close()
+            ended = clock()
+            over = self.handover.handed_over
+            since, position = over if over is not None else (ended, done)
             self.run = Run(
                 self.choice.config if self.choice is not None else Config("serial"),
                 done,
@@ -283,9 +290,15 @@ class Engine:
                 outcome,
                 self.handover.corrections,
                 self.handover.deaths,
+                position,
+                self._spent - (ended - since),
+                self.handover.ledger.uses(since, ended),
             )
             work = max(self._spent, done * self.meter.item_seconds)
             self._recorder.record(self.run, work)
+            tell_run(self.run)
+            if self.options.trace is not None:
+                self.options.trace.add(self.run, ended - self._spent, self.handover.ledger)
 
     # -- alone, and beyond ----------------------------------------------------------------------
 

@@ -13,8 +13,10 @@ from amorsize.backends import TRAITS, processes
 from amorsize.backends.fork import ForkLauncher
 from amorsize.backends.serial import Serial
 from amorsize.backends.threads import Threads
+from amorsize.ledger import Ledger
 from amorsize.measurement import clock
 from amorsize.sinks import ListSink, WindowSink
+from amorsize.tracing import choice_fields, tell_choice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,6 +71,9 @@ class Handover:
         self.window = 0
         self.consumed = 0.0
         """Seconds that the consumer of a stream has taken."""
+        self.ledger = Ledger(None if options.trace is None else options.trace.lines)
+        self.handed_over: tuple[float, int] | None = None
+        """When workers took over first, and from which position."""
         self.phase = 0.0, 0, 0.0
         """Since when, from which position, and after how many CPU seconds the choice holds."""
 
@@ -77,6 +82,10 @@ class Handover:
         known = self.choice
         if known is not None and known.config.backend not in ("serial", choice.config.backend):
             self.corrections += 1
+        if known is None or known.config != choice.config:
+            tell_choice(choice)
+            if self.ledger.lines is not None:
+                self.ledger.mark("decision", clock(), **choice_fields(choice))
         self.choice = choice
 
     def open_phase(self, position: int) -> None:
@@ -92,14 +101,19 @@ class Handover:
     def open_sink(self, position: int) -> None:
         """From ``position`` on, items come from the supply and results go to the sink."""
         self.open_phase(position)
+        if self.handed_over is None:
+            self.handed_over = self.phase[0], position
+        self.ledger.mark("hand-over", self.phase[0], position=position)
         self.supply.hand_over(position)
         if self.stream_window is None:
             self.sink = ListSink(position, self.options.on_error)
+            self.sink.ledger = self.ledger
             self._journal_sink()
             return
         ordered, buffersize = self.stream_window
         self.window = buffersize or self._default_window()
         self.sink = WindowSink(position, self.options.on_error, ordered=ordered)
+        self.sink.ledger = self.ledger
         self._journal_sink()
         self.supply.limit = position + self.window
         kind = type(self.supply.iterator)

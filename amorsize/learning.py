@@ -171,7 +171,7 @@ class Learner:
     ) -> Residual | None:
         """What experience says of each configuration; None if there is none worth its cost."""
         if runs:
-            return known_residual(runs, profile)
+            return known_residual(runs, profile, machine)
         try:
             predictor = self._neighbours(left * profile.item_seconds)
         except Exception as error:  # learning must never harm a run

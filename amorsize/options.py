@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from amorsize.backends.reaching import Target
     from amorsize.progress import Progress
+    from amorsize.tracing import Trace
 
 ON_ERROR = ("raise", "collect", "skip")
 CHECKPOINT_FORMATS = ("pickle", "json")
@@ -44,8 +45,12 @@ class Options:
     """Seconds that an item may take."""
     rerun_after_death: bool = True
     """Whether an item in which a worker died runs once more."""
-    explore: bool = True
-    """Whether a known function may try, now and then, what it never ran in (see Settings)."""
+    trace: Trace | None = None
+    """Where the run is drawn (see Tuner)."""
+    explore: float = 0.02
+    """Share of the time that trying what a known function never ran in may cost (see Settings)."""
+    explore_seed: int | None = None
+    """Of the lots that decide when."""
     pruning: str | None = "auto"
     """Strategy of the history's upkeep beside long runs, None for none."""
 

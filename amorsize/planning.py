@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    Residual = Callable[[Config], tuple[float, float] | None]
+    Residual = Callable[[Config], tuple[float, float, float] | None]
 
 START_FACTOR = 2.5
 """Parallel work must save this many times its start cost. What is left is an estimate; ski rental
@@ -30,10 +30,13 @@ of two (one is added against them)."""
 INNER_THREADS = 1.3
 """CPU seconds of the process for one of the calling thread above which the function is taken to be
 parallel inside (2 threads of BLAS on 2 cores give 1.6 to 2; noise stays below 1.1)."""
-SURE_SPREAD = 0.25
-"""Spread of log seconds below which experience is trusted without the margin of START_FACTOR."""
-EXPLORE_SHARE = 0.05
-"""What an untried configuration may be predicted to cost more than the best."""
+DOUBTED_SPREAD = 0.4
+"""Spread of log seconds at which experience is worth no more than the cost model alone
+(benchmarks/learning.py)."""
+LEAST_DOUBT = 0.1
+"""Never quite sure: a run that was foretold wrongly costs at most 1 + 1/0.1 times the best."""
+EXPLORE_CHANCE = 0.125
+"""Of the runs of a known function so many may try something new, if that promises to cost nothing."""
 LARGE_RESULT_BYTES = 1 << 18
 """A quarter of the room in a worker's socket (backends/wire.py)."""
 SAME_SHARE = 0.05
@@ -91,13 +94,15 @@ def choose(
     indexed: bool = True,
     residual: Residual | None = None,
     far: Far | None = None,
+    spent: float | None = None,
 ) -> Choice:
     """Choose the configuration for ``left`` more items like those of ``profile``.
 
     Pure: equal arguments give equal choices. ``fork_refused`` says why the process must not fork now;
-    ``residual`` gives, for a configuration, the logarithm of real over modelled seconds and its
-    spread, as far as experience goes; ``far`` is an executor or a cluster that may be chosen.
-    Complexity O(log of the most workers)."""
+    ``residual`` gives, for a configuration, the logarithm of real over modelled seconds, its spread and
+    the runs behind it, as far as experience goes; it is trusted as :func:`is_due` says, ``spent`` being
+    the seconds that the caller has worked alone (None: act on it at once). ``far`` is an executor or
+    a cluster that may be chosen. Complexity O(log of the most workers)."""
     serial = _experienced(
         cost_model.seconds(Config("serial"), profile, machine, left, costs), residual
     )
@@ -124,8 +129,14 @@ def choose(
     best, caller = serial, False
     for prediction, start, caller_computes in at_hand.found:
         saving = serial.seconds - (prediction.seconds - start)
-        seen = prediction.source == "history" and prediction.spread < SURE_SPREAD
-        if saving <= (1.0 if seen else START_FACTOR) * start:
+        if prediction.source == "history":
+            doubted = doubt(prediction.spread)
+            forgone = doubted * start
+            if spent is not None:
+                forgone = spent * saving / serial.seconds if serial.seconds > 0 else 0.0
+            if not is_due(forgone, start, saving, doubted):
+                continue
+        elif saving <= START_FACTOR * start:
             continue
         if prediction.seconds < (1 - SAME_SHARE) * best.seconds:
             best, caller = prediction, caller_computes
@@ -137,29 +148,59 @@ def choose(
     return Choice(best, (serial, *others), tuple(at_hand.reasons), caller, serial.seconds)
 
 
-def explore(choice: Choice, tried: Collection[Config]) -> Choice:
-    """The best candidate that no run has tried, if it promises to cost hardly more; else the choice.
+def is_due(forgone: float, start: float, saving: float, doubt: float) -> bool:
+    """Whether workers are to be started, by a prediction that may be wrong; pure.
 
-    A model that is wrong about a configuration is never found out by runs that avoid it."""
-    most = (1 + EXPLORE_SHARE) * choice.prediction.seconds
-    known = {(one.backend, one.n_jobs, one.threads_per_job) for one in tried}
-    fresh = [
-        one
-        for one in choice.candidates
-        if one.seconds <= most
-        and one.config.backend != "serial"
-        and not _is_far(one)
-        and (one.config.backend, one.config.n_jobs, one.config.threads_per_job) not in known
-    ]
-    if not fresh:
+    Ski rental with a prediction (Purohit, Svitkina and Kumar, "Improving Online Algorithms via ML
+    Predictions", NeurIPS 2018): working on alone is to rent, at the seconds that workers would have
+    saved so far (``forgone``); starting workers is to buy, for ``start`` seconds. A predicted ``saving``
+    of more than that is acted on once ``doubt`` times the start has been forgone; without it workers
+    are started all the same once 1/``doubt`` times the start has been forgone. With 0 < doubt <= 1 the
+    loss is at most 1 + doubt times that of who knew what comes, if the prediction was right, and at most
+    1 + 1/doubt times it, however wrong the prediction was. Doubt 1 is the rule without predictions: at
+    most twice."""
+    if saving > start:
+        return forgone >= doubt * start
+    return forgone >= start / doubt
+
+
+def doubt(spread: float) -> float:
+    """How far not to trust a prediction of this spread: by its neighbours and by how right the ones
+    before it were, for both make the spread (``predictors``)."""
+    return min(1.0, max(LEAST_DOUBT, spread / DOUBTED_SPREAD))
+
+
+def explore(choice: Choice, tried: Collection[Config], share: float, lot: float) -> Choice:
+    """Now and then the best candidate that no run has tried; else the choice. Pure.
+
+    A model that is wrong about a configuration is never found out by runs that avoid it. Only what beats
+    the loop even at its upper bound (one standard deviation) is tried, and so seldom that by expectation
+    exploring costs at most ``share`` of the time: ``lot``, from 0 to 1, must fall below the share over
+    the expected loss."""
+    if share <= 0 or lot >= EXPLORE_CHANCE:
         return choice
-    best = min(fresh, key=lambda one: one.seconds)
+    known = {(one.backend, one.n_jobs, one.threads_per_job) for one in tried}
+    found = []
+    for one in choice.candidates:
+        shape = one.config.backend, one.config.n_jobs, one.config.threads_per_job
+        spread = one.spread if one.source == "history" else DOUBTED_SPREAD
+        if shape in known or one.config.backend == "serial" or one.config == choice.config:
+            continue
+        if _is_far(one):
+            continue  # whose costs are measured, not modelled
+        if one.seconds * exp(spread) < choice.serial_seconds:
+            loss = one.seconds * exp(spread * spread / 2) / choice.prediction.seconds - 1.0
+            if lot * max(loss, 0.0) < share:
+                found.append((loss, one))
+    if not found:
+        return choice
+    best = min(found, key=lambda pair: pair[0])[1]
     reason = f"{describe(best.config)}: promises nearly as much and was never tried"
     return replace(
         choice,
         prediction=best,
         reasons=(*choice.reasons, reason),
-        caller_computes=choice.caller_computes and best.config.threads_per_job == 1,
+        caller_computes=best.caller_computes,
     )
 
 
@@ -168,8 +209,14 @@ def _experienced(prediction: Prediction, residual: Residual | None) -> Predictio
     found = None if residual is None else residual(prediction.config)
     if found is None:
         return prediction
-    factor, spread = exp(found[0]), found[1]
-    return replace(prediction, seconds=prediction.seconds * factor, spread=spread, source="history")
+    value, spread, evidence = found
+    return replace(
+        prediction,
+        seconds=prediction.seconds * exp(value),
+        spread=spread,
+        source="history",
+        evidence=evidence,
+    )
 
 
 def _add_threads(

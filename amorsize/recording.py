@@ -90,7 +90,9 @@ class Recorder:
             # All of the work was in this process: it tells more than the first waits.
             computed = min(1.0, cpu / items / profile.item_seconds)
             profile = replace(profile, cpu_share=max(profile.cpu_share, computed))
-        model = decider.model_seconds(run.config, profile, items)
+        choice = self.handover.choice
+        computes = choice is not None and choice.caller_computes
+        model = decider.model_seconds(run.config, profile, items, caller_computes=computes)
         learner.record(
             self.func,
             lambda name, number: observe(

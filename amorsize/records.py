@@ -131,6 +131,10 @@ class Prediction:
     """Standard deviation of log seconds: 0.1 says about 10 %."""
     source: str = "model"
     """Where it comes from: "model" (the analytic cost model alone) or "history" (corrected)."""
+    evidence: float = 0.0
+    """Earlier runs that it rests on."""
+    caller_computes: bool = False
+    """Whether the caller is one of the processes."""
     terms: Mapping[str, float] | None = None
     """Seconds by cause: start, dispatch, transfer, work, tail."""
 
@@ -147,6 +151,26 @@ class Safety:
 
 
 @dataclass(frozen=True)
+class WorkerUse:
+    """What one worker did from the hand-over to the end of the run."""
+
+    name: str
+    """caller, thread 1234, process 1234, or process 1234 thread 1"""
+    items: int
+    chunks: int
+    busy_seconds: float
+    """Inside items: computing, and what the items themselves wait for."""
+    moving_seconds: float
+    """Pickling and sending results; 0 for threads."""
+    start_seconds: float
+    """From the hand-over to its first item."""
+    tail_seconds: float
+    """From the end of its last item to the end of the run."""
+    waiting_seconds: float
+    """Between its first and its last item, and neither inside an item nor sending."""
+
+
+@dataclass(frozen=True)
 class Run:
     """What happened."""
 
@@ -160,3 +184,20 @@ class Run:
     """How often the loop changed its mind after the first choice."""
     deaths: int = 0
     """Workers that died."""
+    alone_items: int = 0
+    """Items that the caller ran by itself, before it handed over."""
+    alone_seconds: float = 0.0
+    """From the start to the hand-over; all of it where nothing was handed over."""
+    workers: tuple[WorkerUse, ...] = ()
+    """Who worked after the hand-over, and on what their time went."""
+
+    @property
+    def utilisation(self) -> float:
+        """Share of the workers' time since the hand-over that they spent inside items; 1 for a loop."""
+        given = len(self.workers) * (self.wall_seconds - self.alone_seconds)
+        return min(1.0, sum(use.busy_seconds for use in self.workers) / given) if given > 0 else 1.0
+
+    def __str__(self) -> str:
+        from amorsize.reporting import run_text
+
+        return run_text(self)

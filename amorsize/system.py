@@ -246,8 +246,19 @@ def detect_machine(root: str = "/") -> Machine:
         gil=getattr(sys, "_is_gil_enabled", _yes)(),
         can_fork=_can_fork(),
         platform=sys.platform,
-        python=".".join(map(str, sys.version_info[:3])),
+        python=".".join(map(str, sys.version_info[:3])) + _numeric_libraries(),
     )
+
+
+def _numeric_libraries() -> str:
+    """Those loaded that bring their BLAS along, with their versions: another one computes at its own
+    speed."""
+    found = ""
+    for name in ("numpy", "scipy"):
+        version = getattr(sys.modules.get(name), "__version__", None)
+        if isinstance(version, str) and version.replace(".", "").isalnum():
+            found += f"+{name}-{version[:12]}"
+    return found
 
 
 def _can_fork() -> bool:

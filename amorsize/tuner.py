@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 from types import MappingProxyType
 
 from amorsize import planning
 from amorsize.backends import TRAITS
 from amorsize.errors import OptionError, OptionTypeError
 from amorsize.execution import Engine
+from amorsize.measurement import clock
 from amorsize.options import Options, make_options
 from amorsize.records import Config
 from amorsize.values import dataclass, replace
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
     from typing import Any
 
+    from amorsize.planning import Choice
     from amorsize.records import Machine, Prediction, Run
+    from amorsize.tracing import Trace
 
 
 PRUNING = ("conservative", "auto", "aggressive")
@@ -29,9 +33,12 @@ class Settings:
     """What holds for all calls of a :class:`Tuner`: defaults of the options of a call."""
 
     options: Mapping[str, Any] = MappingProxyType({})
-    explore: bool = True
-    """Whether a function that is known may try, in one run of eight, a configuration it never ran in and
-    that is predicted to cost at most 5 % more."""
+    explore: float = 0.02
+    """Share of the time that trying may cost, by expectation: in at most one run of eight a known
+    function takes a configuration that it never ran in, and that beats the loop even at its upper bound.
+    0: never."""
+    explore_seed: int | None = None
+    """The lots come from the newest run's id and this; equal histories and seeds give equal choices."""
     pruning: str | None = "auto"
     """Strategy by which the history is pruned beside runs of more than 10 s, when it has grown by half or
     is nearly full: "conservative", "auto", "aggressive"; None never does."""
@@ -65,8 +72,14 @@ class Plan:
     items_left: int | None
     """None when the data do not know their length."""
     candidates: tuple[Prediction, ...] = ()
+    estimated_spread: float = 0.0
+    """Standard deviation of the logarithm of ``estimated_seconds``: 0.1 says about 10 %."""
+    neighbours: float = 0.0
+    """Earlier runs that the estimate rests on: the function's own, else those most like it."""
     run: Run | None = None
     """What happened, after :meth:`execute`."""
+    real_seconds: float | None = None
+    """What the items that were left really took, after :meth:`execute`."""
     _engine: Engine | None = None
 
     def execute(self) -> list[Any]:
@@ -76,10 +89,22 @@ class Plan:
                 "this plan has been executed already; call amorsize.optimize() again for another run"
             )
         engine, self._engine = self._engine, None
+        began = clock()
         try:
-            return engine.execute()
+            results = engine.execute()
+            if self.items_left != 0:
+                self.real_seconds = clock() - began
+            return results
         finally:
             self.run = engine.run
+
+    @property
+    def error(self) -> float | None:
+        """By how much the estimate was wrong, as log of real over estimated seconds; None before
+        :meth:`execute`, or if nothing was left to estimate."""
+        if not self.real_seconds or self.estimated_seconds <= 0:
+            return None
+        return math.log(self.real_seconds / self.estimated_seconds)
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain values (for JSON)."""
@@ -92,6 +117,10 @@ class Plan:
             "estimated_speedup": self.estimated_speedup,
             "confidence": self.confidence,
             "source": self.source,
+            "estimated_spread": self.estimated_spread,
+            "neighbours": self.neighbours,
+            "real_seconds": self.real_seconds,
+            "error": self.error,
             "reasons": list(self.reasons),
             "warnings": list(self.warnings),
             "items_done": self.items_done,
@@ -117,7 +146,9 @@ class Tuner:
     """Runs functions over data with settings of its own.
 
     ``settings``: defaults for the options; ``history``: where its runs are learned from; ``machine``:
-    plan for this machine instead of the one detected (a value; see :class:`amorsize.records.Machine`).
+    plan for this machine instead of the one detected (a value; see :class:`amorsize.records.Machine`);
+    ``trace``: a file that all runs are drawn in, in the Trace Event Format (https://ui.perfetto.dev opens
+    it). An existing file is replaced; ``OSError`` if it cannot be written.
     """
 
     def __init__(
@@ -126,7 +157,13 @@ class Tuner:
         *,
         history: Any = None,
         machine: Machine | None = None,
+        trace: str | os.PathLike[str] | None = None,
     ) -> None:
+        self.trace: Trace | None = None
+        if trace is not None:
+            from amorsize.tracing import Trace
+
+            self.trace = Trace(trace)
         self.settings = settings or Settings()
         if self.settings.pruning not in (*PRUNING, None):
             raise OptionError(
@@ -134,6 +171,14 @@ class Tuner:
                 self.settings.pruning,
                 "must be one of " + ", ".join(map(repr, PRUNING)),
                 "choose one of them, or None for no pruning",
+            )
+        explore = self.settings.explore
+        if not isinstance(explore, (int, float)) or not 0 <= explore <= 1:
+            raise OptionError(
+                "explore",
+                explore,
+                "must be a share of the time from 0 to 1",
+                "0 never explores; leave it out for 0.02",
             )
         if history is not None:
             if isinstance(history, str) and "://" in history:
@@ -181,8 +226,12 @@ class Tuner:
             options = {**self.settings.options, **options}
         checked = make_options(**options)
         settings = self.settings
-        if (settings.explore, settings.pruning) != (checked.explore, checked.pruning):
-            checked = replace(checked, explore=settings.explore, pruning=settings.pruning)
+        kept = settings.explore, settings.explore_seed, settings.pruning
+        if kept != (checked.explore, checked.explore_seed, checked.pruning):
+            explore, seed, pruning = kept
+            checked = replace(checked, explore=explore, explore_seed=seed, pruning=pruning)
+        if self.trace is not None:
+            checked = replace(checked, trace=self.trace)
         _check_call(func, data)
         if checked.checkpoint is not None:
             from amorsize.resuming import ResumableEngine
@@ -249,9 +298,19 @@ def _plan(engine: Engine) -> Plan:
         items_done=done,
         items_left=left,
         candidates=choice.candidates if choice is not None else (),
+        estimated_spread=_spread(choice),
+        neighbours=choice.prediction.evidence if choice is not None else 0.0,
         run=engine.run,
         _engine=engine,
     )
+
+
+def _spread(choice: Choice | None) -> float:
+    """As stated by experience; the cost model's own usual error without it."""
+    if choice is None or not choice.candidates:
+        return 0.0
+    spread = choice.prediction.spread
+    return spread if choice.prediction.source == "history" else planning.DOUBTED_SPREAD
 
 
 def _confidence(engine: Engine, left: int | None) -> float:

@@ -96,3 +96,41 @@ def test_wrong_words(place: Path, tmp_path: Path) -> None:
     newer = tmp_path / "directory"
     newer.mkdir()
     assert call(history=newer).returncode == 2
+
+
+def test_show_and_functions(place: Path) -> None:
+    done = call("show", history=place)
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 6
+    assert len(call("show", "--limit", "2", history=place).stdout.splitlines()) == 3
+    name = observation(0).fingerprint
+    assert len(call("show", name[:6], history=place).stdout.splitlines()) == 6
+    assert call("show", "ffff", history=place).stdout.strip() == "no such runs"
+    line = call("show", "--json", "--limit", "1", history=place).stdout
+    assert json.loads(line)["id"] == f"{4:032x}"
+    done = call("functions", history=place)
+    assert name[:12] in done.stdout
+    assert (
+        json.loads(call("functions", "--json", history=place).stdout)[0]["runs"] == 2.5
+    )  # weights of 0.5
+
+
+def test_show_finds_a_function_by_its_name(tmp_path: Path) -> None:
+    import math
+
+    place = tmp_path / "h.sqlite"
+    with open_history(place) as history:
+        one = replace(observation(0), fingerprint=history.fingerprint(math.sqrt), id="0" * 32)
+        history.add([one, replace(observation(1), id="1" * 32)])
+    done = call("show", "math:sqrt", history=place)
+    assert len(done.stdout.splitlines()) == 2
+    assert one.fingerprint[:12] in done.stdout
+
+
+def test_learned(place: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "learned.svg"
+    done = call("learned", "--plot", str(picture), history=place)
+    assert done.returncode == 0, done.stderr
+    assert picture.exists()
+    assert call("learned", history=tmp_path / "new.sqlite").stdout.startswith("no runs")
+    assert call("learned", "--plot", str(tmp_path), history=place).returncode == 2

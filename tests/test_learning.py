@@ -13,9 +13,11 @@ import warnings
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import amorsize
-from amorsize import planning
+from amorsize import hindsight, planning
 from amorsize.cost_model import Costs
 from amorsize.features import FEATURES, Arrays, decode, encode
 from amorsize.history import HistoryUnavailable, open_history
@@ -24,7 +26,7 @@ from amorsize.history.quick import MOST_SPOOL_BYTES, SLOT_BYTES, SLOTS, SPOOL_BY
 from amorsize.history.sqlite import SqliteHistory
 from amorsize.learning import resolve
 from amorsize.planning import Limits
-from amorsize.predictors import Predictor, known_residual
+from amorsize.predictors import Predictor, has_changed, known_residual
 from amorsize.records import Config, Machine, Profile, Safety
 from amorsize.testing.history_contract import observation
 from amorsize.values import replace
@@ -424,11 +426,10 @@ def test_own_runs_correct_the_model() -> None:
     residual = known_residual([a_run(slow, 3.0, 1.0), a_run(slow, 3.0, 1.0)], PROFILE)
     found = residual(slow)
     assert found is not None
-    assert found[0] == pytest.approx(math.log(3.0))
+    assert 0.8 * math.log(3.0) < found[0] < math.log(3.0)
     other = residual(Config("threads", 2))
     assert other is not None
     assert 0 < other[0] < found[0]
-    assert residual(Config("fork", 4)) is None
 
 
 def test_runs_with_quite_other_items_do_not_count() -> None:
@@ -441,7 +442,9 @@ def test_newer_runs_count_more() -> None:
     runs = [a_run(config, 2.0, 1.0), *[a_run(config, 1.0, 1.0)] * 3]
     found = known_residual(runs, PROFILE)(config)
     assert found is not None
-    assert math.log(2) / 4 < found[0] < math.log(2)
+    even = known_residual(runs[::-1], PROFILE)(config)
+    assert even is not None
+    assert even[0] < found[0] < math.log(2)
 
 
 def choose(residual: object) -> planning.Choice:
@@ -460,8 +463,8 @@ def test_experience_overrules_the_model() -> None:
     model = choose(None).config
     assert model.backend in ("threads", "fork")
 
-    def worse(config: Config) -> tuple[float, float] | None:
-        return (1.5, 0.1) if config.backend == model.backend else None
+    def worse(config: Config) -> tuple[float, float, float] | None:
+        return (1.5, 0.1, 3.0) if config.backend == model.backend else None
 
     learned = choose(worse)
     assert learned.config.backend != model.backend
@@ -476,17 +479,15 @@ def test_no_experience_changes_nothing() -> None:
 def test_an_untried_configuration_is_explored_only_where_it_promises_enough() -> None:
     choice = choose(None)
     known = [one.config for one in choice.candidates]
-    assert planning.explore(choice, known) is choice
-    best = choice.config
-    others = [one for one in known if one != best]
-    near = planning.explore(choice, [best])
-    assert near.prediction.seconds <= 1.05 * choice.prediction.seconds
-    assert planning.explore(choice, others).config == best
+    assert planning.explore(choice, known, 1.0, 0.0) is choice
+    near = planning.explore(choice, [choice.config], 1.0, 0.0)
+    assert near.config != choice.config
+    assert near.prediction.seconds < choice.serial_seconds
 
 
 def test_a_tuner_has_a_history_of_its_own() -> None:
     history = MemoryHistory()
-    tuner = amorsize.Tuner(amorsize.Settings(explore=False), history=history)
+    tuner = amorsize.Tuner(amorsize.Settings(explore=0), history=history)
     tuner.execute(wait, [0.006] * 60)
     assert tuner.optimize(wait, [0.006] * 60).source == "history"
 
@@ -528,3 +529,154 @@ def test_parameters_are_tuned_and_kept() -> None:
     assert history.parameters() == found
     history.set_note("predictor", "{broken")
     assert history.parameters() == {}
+
+
+# -- trust and exploration -----------------------------------------------------------------------------
+
+
+def rented(start: float, real: float, foretold: float, doubted: float, step: float) -> float:
+    """Seconds lost by who follows `is_due` where ``real`` seconds could be saved in all."""
+    forgone = 0.0
+    while forgone < real:
+        if planning.is_due(forgone, start, foretold, doubted):
+            return forgone + start
+        forgone += step
+    return real
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    start=st.floats(0.001, 1.0),
+    real=st.floats(0.0, 50.0),
+    foretold=st.floats(0.0, 1e6),
+    doubted=st.floats(planning.LEAST_DOUBT, 1.0),
+)
+def test_wrong_predictions_cost_no_more_than_the_bound(
+    start: float, real: float, foretold: float, doubted: float
+) -> None:
+    step = start / 500
+    best = min(real * start, start)
+    lost = rented(start, real * start, foretold * start, doubted, step)
+    assert lost <= (1 + 1 / doubted) * best + 2 * step
+    right = rented(start, real * start, real * start, doubted, step)
+    assert right <= (1 + doubted) * best + 2 * step
+
+
+def test_the_bound_is_reached_by_the_worst_prediction() -> None:
+    """The rule is that of the paper, not a more careful one: its worst case exists."""
+    for doubted in (0.1, 0.5, 1.0):
+        lost = rented(1.0, doubted + 2e-4, 1e9, doubted, 1e-4)
+        assert lost / doubted == pytest.approx(1 + 1 / doubted, rel=1e-2)
+
+
+def test_trust_grows_with_runs_and_with_how_right_they_were() -> None:
+    config = Config("threads", 4)
+    spreads = []
+    for walls in ([1.0], [1.0, 1.01], [1.0, 1.01, 0.99, 1.0], [1.0, 2.0, 0.5, 3.0]):
+        found = known_residual([a_run(config, wall, 1.0) for wall in walls], PROFILE)(config)
+        assert found is not None
+        spreads.append(found[1])
+    assert spreads[0] > spreads[1] > spreads[2]
+    assert spreads[3] > spreads[0], "runs that contradict each other are worth less than one"
+    doubts = [planning.doubt(spread) for spread in spreads]
+    assert doubts[2] < doubts[0] < doubts[3] <= 1.0
+
+
+def test_a_changed_machine_counts_less() -> None:
+    config = Config("threads", 4)
+    before = replace(MACHINE, python="3.11.7+numpy-1.26.0")
+    now = replace(MACHINE, python="3.11.7+numpy-2.4.6")
+    assert has_changed(before, now)
+    assert not has_changed(replace(MACHINE, python="3.11.7"), replace(now, load=3.0))
+    assert has_changed(replace(MACHINE, python="3.11.7"), replace(MACHINE, python="3.12.0"))
+    assert has_changed(MACHINE, replace(MACHINE, cores=MACHINE.cores + 1))
+    runs = [replace(a_run(config, 3.0, 1.0), machine=before)]  # type: ignore[type-var]
+    same = known_residual(runs, PROFILE, before)(config)
+    other = known_residual(runs, PROFILE, now)(config)
+    assert same is not None and other is not None
+    assert abs(other[0]) < abs(same[0])
+    assert other[1] > same[1]
+
+
+def test_what_all_configurations_share_says_something_of_those_never_run() -> None:
+    """A workload whose first items are shorter than the rest is slow everywhere."""
+    residual = known_residual([a_run(Config("serial"), 3.0, 1.0)], PROFILE)
+    own, other = residual(Config("serial")), residual(Config("fork", 2))
+    assert own is not None and other is not None
+    assert 0 < other[0] < own[0]
+    assert other[1] > own[1]
+
+
+def test_exploring_costs_by_expectation_no_more_than_the_share() -> None:
+    choice = choose(None)
+    lots = [i / 1000 for i in range(1000)]
+    tried = [choice.config]
+    for share in (0.0, 0.001, 0.02):
+        paid = 0.0
+        for lot in lots:
+            found = planning.explore(choice, tried, share, lot)
+            if found is not choice:
+                one = found.prediction
+                assert one.seconds * math.exp(planning.DOUBTED_SPREAD) < choice.serial_seconds
+                expected = one.seconds * math.exp(planning.DOUBTED_SPREAD**2 / 2)
+                paid += expected / choice.prediction.seconds - 1
+        assert paid / len(lots) <= share + 1e-3
+    assert planning.explore(choice, tried, 0.02, 0.0) is not choice
+    assert planning.explore(choice, tried, 0.02, 0.9) is choice
+
+
+# -- told afterwards -----------------------------------------------------------------------------------
+
+
+def test_a_plan_tells_how_right_it_was() -> None:
+    history = MemoryHistory()
+    tuner = amorsize.Tuner(amorsize.Settings(explore=0), history=history)
+    tuner.execute(wait, [0.006] * 60)
+    plan = tuner.optimize(wait, [0.006] * 60)
+    assert plan.neighbours == 1
+    assert plan.estimated_spread > 0
+    assert plan.error is None and plan.real_seconds is None
+    plan.execute()
+    assert plan.real_seconds is not None and plan.error is not None
+    assert plan.error == pytest.approx(math.log(plan.real_seconds / plan.estimated_seconds))
+    text = str(plan)
+    assert "it took" in text and "1 earlier run" in text
+    assert plan.to_dict()["real_seconds"] == plan.real_seconds
+
+
+def test_hindsight_sees_errors_fall() -> None:
+    """Twenty functions, each three times slower than modelled: known from their second run on."""
+    history = MemoryHistory()
+    rows = [
+        replace(
+            a_run(Config("threads", 4), 3.0, 1.0, fingerprint=f"{number % 20:032x}", items=10),
+            time=float(number),
+            id=f"{number:032x}",
+        )  # type: ignore[type-var]
+        for number in range(200)
+    ]
+    history.add(rows)
+    judged = hindsight.judge(history.table())
+    assert len(judged) == 200
+    assert judged[0].source == "nothing" and judged[0].error == pytest.approx(math.log(3))
+    assert all(one.source == "own" for one in judged[20:])
+    assert judged[199].error < 0.2 * judged[199].model_error
+    found = hindsight.spans(judged, 4)
+    assert [one.first for one in found] == [1, 51, 101, 151]
+    assert found[-1].error < found[0].model_error
+    assert found[-1].regret is None, "only one configuration ever ran"
+    assert len(hindsight.text(found).splitlines()) == 6
+    assert hindsight.svg(found).startswith("<svg")
+
+
+def test_hindsight_names_the_regret() -> None:
+    history = MemoryHistory()
+    rows = [
+        replace(
+            a_run(Config("threads", 2 + 2 * (number % 2)), 2.0 - number % 2, 1.0, items=100),
+            id=f"{number:032x}",
+        )  # type: ignore[type-var]
+        for number in range(10)
+    ]
+    history.add(rows)
+    assert [one.regret for one in hindsight.judge(history.table())] == [2.0, 1.0] * 5

@@ -144,7 +144,7 @@ def test_residuals_move_the_choice() -> None:
     assert plain.config.workers > 4
 
     def slow(config: Config):
-        return None if config.backend == "serial" else (5.0, 0.1)
+        return None if config.backend == "serial" else (5.0, 0.1, 9.0)
 
     moved = planning.choose(profile, machine, 1000, Limits(), Safety(), COSTS, residual=slow)
     assert moved.config.backend == "serial"

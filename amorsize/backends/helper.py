@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 clock = time.perf_counter
 
 RESULT, FAILURE, UNSENDABLE, READY = 1, 2, 3, 4
-"""Frames of a worker: (start, values, seconds), (index, exception, traceback), the same for a result
-that cannot be pickled, None when a spawned worker has been set up."""
+"""Frames of a worker: (start, values, when it began them, seconds, seconds spent on sending before,
+number of its thread); (index, exception, traceback); the same for a result that cannot be pickled;
+None when a spawned worker has been set up."""
 WORK, SETUP, END = 1, 2, 3
 """Frames to a worker: (start, items), the run's settings, None at the end of a run."""
 
@@ -87,6 +88,8 @@ class Worker:
         self.ended = False
         self.failed = False
         self._queue: list[tuple[int, Sequence[Any]]] = []
+        self._moved: dict[int, float] = {}
+        """Thread -> seconds that sending its last results took, until they are told."""
         self._taking = allocate_lock()
         self._sending = allocate_lock()
 
@@ -131,13 +134,13 @@ class Worker:
                 values = run_items(self.func, start + lo, part, self.on_error, self.marks, slot)
             except ItemFailed as failed:
                 if failed.done:
-                    self._send_results(start + lo, failed.done, clock() - began)
+                    self._send_results(start + lo, failed.done, began, clock() - began, slot)
                 self._send_failure(failed.index, failed.exception)
                 self.ended = self.failed = True
                 return per
             seconds = clock() - began
             per = 0.5 * (per + seconds / len(values)) if per > 0 else seconds / len(values)
-            self._send_results(start + lo, values, seconds)
+            self._send_results(start + lo, values, began, seconds, slot)
             if marks is not None:
                 marks[first] = -1
             lo += len(values)
@@ -173,16 +176,24 @@ class Worker:
 
     # -- sending --------------------------------------------------------------------------------
 
-    def _send_results(self, start: int, values: list[Any], seconds: float) -> None:
+    def _send_results(
+        self, start: int, values: list[Any], began: float, seconds: float, slot: int
+    ) -> None:
+        thread = slot - self.slot
+        sending, moved = clock(), self._moved.pop(thread, 0.0)
         try:
-            parts = wire.encode(RESULT, (start, values, seconds), self.pickled)
+            frame = start, values, began, seconds, moved, thread
+            parts = wire.encode(RESULT, frame, self.pickled)
         except Exception as error:
             if len(values) > 1:  # send what can be sent
+                seconds /= len(values)
                 for offset, value in enumerate(values):
-                    self._send_results(start + offset, [value], seconds / len(values))
+                    self._send_results(start + offset, [value], began, seconds, slot)
+                    began += seconds
                 return
             parts = wire.encode(UNSENDABLE, (start, *portable(error)))
         self._send(parts)
+        self._moved[thread] = clock() - sending
 
     def _send_failure(self, index: int | None, error: BaseException) -> None:
         self._send(wire.encode(FAILURE, (index, *portable(error))))

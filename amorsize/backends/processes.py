@@ -336,6 +336,8 @@ class Processes:
                 return True
             if self.crew.shared:
                 _shorten(self.crew.open_runs, start, len(values))
+            seconds = clock() - began
+            self.sink.ledger.chunk((os.getpid(), 0), start, len(values), began, seconds)
             self.sink.place(start, values)
             self._learn(len(values), clock() - began)
         return bool(runs)
@@ -510,9 +512,11 @@ class Processes:
             return False
         for kind, value in frames:
             if kind == helper.RESULT:
-                start, values, seconds = value
+                start, values, began, seconds, moved, thread = value
                 self.barren_deaths = 0
                 self._answered(start, len(values), peer)
+                worker = peer.pid, thread
+                self.sink.ledger.chunk(worker, start, len(values), began, seconds, moved)
                 self.sink.place(start, values)
                 self._learn(len(values), seconds)
             elif kind == helper.READY:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from amorsize.backends.helper import CHUNK_SECONDS
@@ -43,7 +44,9 @@ class Serial:
             self.sink.place(start, failed.done)
             self.sink.fail(failed.index, failed.exception)
             return
-        self.item_seconds = (time.perf_counter() - began) / len(values)
+        seconds = time.perf_counter() - began
+        self.item_seconds = seconds / len(values)
+        self.sink.ledger.chunk((os.getpid(), 0), start, len(values), began, seconds)
         self.sink.place(start, values)
 
     def nudge(self) -> None:

@@ -20,6 +20,9 @@ EPILOG = """\
 actions:
   path             where it is
   stats            what it holds (this is what happens without an action)
+  show [FUNCTION]  the newest runs; of one function by its fingerprint or as MODULE:FUNCTION
+  functions        each function: its runs, where it ran best, how fast
+  learned          error and regret of predictions, as they came down; --plot FILE.svg draws it
   check            whether everything in it is sound; exit code 2 if not
   export [FILE]    write it as JSON lines, to standard output without a FILE
   import FILE...   add what was exported, here or elsewhere; bad lines are named and left out
@@ -28,17 +31,38 @@ actions:
   clear            forget everything
 
 """
-ACTIONS = ("path", "stats", "check", "export", "import", "prune", "tune", "clear")
+ACTIONS = (
+    "path",
+    "stats",
+    "show",
+    "functions",
+    "learned",
+    "check",
+    "export",
+    "import",
+    "prune",
+    "tune",
+    "clear",
+)
+
+TOLD = ("show", "functions", "learned")
+"""Those that are in ``told``."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the words that this command takes."""
     parser.add_argument("action", nargs="?", choices=ACTIONS, default="stats", help="see below")
-    parser.add_argument("files", nargs="*", metavar="FILE", help="for export (one) and import")
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE", help="for show, export (one) and import"
+    )
     parser.add_argument(
         "--history", default="default", metavar="PLACE", help="path or URL instead of the default"
     )
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+    parser.add_argument(
+        "--limit", type=int, metavar="N", help="lines of show and functions (default: 20)"
+    )
+    parser.add_argument("--plot", metavar="FILE", help="learned: draw it into this SVG file")
     prune = parser.add_argument_group("prune")
     prune.add_argument(
         "--strategy",
@@ -61,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
     from amorsize.history import HistoryError, open_history, shown
     from amorsize.learning import resolve
 
-    if options.files and options.action not in ("export", "import"):
+    if options.files and options.action not in ("show", "export", "import"):
         raise Stop(USAGE, f"history {options.action} takes no FILE")
     location = resolve(options.history)
     if location is None:
@@ -71,7 +95,13 @@ def run(options: argparse.Namespace) -> int:
         return OK
     try:
         with open_history(location) as history:
-            code: int = globals()[f"_{options.action}"](history, options)
+            if options.action in TOLD:
+                from amorsize.cli import told
+
+                act = getattr(told, options.action)
+            else:
+                act = globals()[f"_{options.action}"]
+            code: int = act(history, options)
             return code
     except HistoryError as error:
         raise Stop(USAGE, str(error)) from None
