@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from amorsize.calling import item_rng
 from amorsize.errors import (
     AmorsizeError,
     AmorsizeWarning,
@@ -35,6 +36,7 @@ __all__ = [
     "WorkerDied",
     "__version__",
     "execute",
+    "item_rng",
     "optimize",
     "star",
     "stream",

@@ -111,6 +111,8 @@ class Alone:
         """The observer has made the slice end."""
         self._open_ended = False
         """The slice has no end of its own but that of the data."""
+        self._rest: Any = None
+        """The present piece of items, an islice."""
         self._index_is_least = False
         """Items too short to be counted one by one: an error's index is only a lower bound."""
         self._seen = (0, 0.0)
@@ -182,13 +184,20 @@ class Alone:
             end = clock() + seconds
             while True:
                 before = len(results)
-                results += map(func, islice(iterator, piece))
+                rest = self._rest = islice(iterator, piece)
+                results += map(func, rest)
                 if len(results) - before < piece:
+                    if ISLICE_TELLS and _gave(rest):
+                        raise StopIteration  # the function did, and map takes that for an end
                     return True
                 if clock() >= end:
                     return False
+        self._rest = None
         if type(func) not in _INLINED:
             results += map(func, iterator)
+            data = self.supply.data
+            if data is not None and not self._late and len(results) < len(data):
+                raise StopIteration
             return True
         part = [func(item) for item in iterator]
         if len(part) > len(results):
@@ -288,24 +297,19 @@ class Alone:
                 continue
             rest = islice(iterator, size - 1)
             meter.pause()
-            try:
-                if ISLICE_TELLS:
-                    for item in rest:
-                        yield func(item)
-                    self.done += size - 1
-                else:
-                    for item in rest:
-                        yield func(item)
-                        self.done += 1
-            except GeneratorExit:
-                raise
-            except BaseException as error:
-                if self._from_source(error):
-                    raise
-                index = self.done
-                if ISLICE_TELLS:
-                    index += int(rest.__reduce__()[2]) - 1
-                raise with_origin(error, index) from None
+            for item in rest:
+                try:
+                    value = func(item)
+                except Exception as error:
+                    index = self.done
+                    if ISLICE_TELLS:
+                        index += _gave(rest) - 1
+                    raise with_origin(error, index) from None
+                yield value
+                if not ISLICE_TELLS:
+                    self.done += 1
+            if ISLICE_TELLS:
+                self.done += size - 1
             meter.resume()
 
     def _next_run(self, size: int, seconds: float) -> int:
@@ -323,6 +327,9 @@ class Alone:
             if frame is not None:  # a generator that is still alive did not end
                 raise with_origin(StopIteration(), done)
             supply.exhausted = True
+            mapped = self._open_ended and type(self.func) not in _INLINED
+            if mapped and next(supply.iterator, supply) is not supply:  # it had not ended
+                raise with_origin(StopIteration(), done)
             return True
         if done >= len(supply.data):
             return True
@@ -334,9 +341,12 @@ class Alone:
 
     def _from_source(self, error: BaseException) -> bool:
         """Whether the error is not an item's: the source raised, or the user interrupted."""
+        if not isinstance(error, Exception):
+            return True
         source = self.supply.iterator
-        dead = hasattr(source, "gi_frame") and source.gi_frame is None
-        return dead or not isinstance(error, Exception)
+        if hasattr(source, "gi_frame"):
+            return source.gi_frame is None
+        return ISLICE_TELLS and self._rest is not None and not _gave(self._rest)
 
     def _raised_alone(self, error: BaseException) -> None:
         """An item of a slice raised; the results before it are kept."""
@@ -408,6 +418,11 @@ class Alone:
         if clock() - self.started >= self.not_before:
             self.interrupted_at = supply.interrupt()
             self._late = True
+
+
+def _gave(rest: Any) -> int:
+    """How many items an islice has given; 0 as well when its source has ended or raised."""
+    return int(rest.__reduce__()[2])
 
 
 def _is_importing(thread: int) -> bool:

@@ -80,8 +80,8 @@ class Decider:
         self.nested = nested
         self.threads_failed = False
         """Threads were tried and did not help."""
-        data = supply.data
-        self.only_computes = data is not None and len(data) > 0 and only_computes(func, data[0])
+        first = self._first_items(1)
+        self.only_computes = len(first) > 0 and only_computes(func, first[0])
         """The function's names tell that it holds the GIL and never waits: nobody need watch."""
         self.shares: tuple[float, float, float] | None = None
         """What :meth:`Meter.shares` gave when the caller last worked alone."""
@@ -355,9 +355,16 @@ class Decider:
     @property
     def safety(self) -> Safety:
         if self._safety is None:
-            data = self.supply.data
-            self._safety = inspect_function(self.func, () if data is None else data[:3])
+            self._safety = inspect_function(self.func, self._first_items(3))
         return self._safety
+
+    def _first_items(self, count: int) -> Sequence[Any]:
+        """The first items as the function gets them, where they can be seen before they run."""
+        data = self.supply.data
+        if data is None:
+            return ()
+        first = data[:count]
+        return first if self.options.seed is None else [item for _, item in first]
 
     @property
     def costs(self) -> Costs:

@@ -76,10 +76,15 @@ class Engine:
         self.nested = helper.in_worker or self._owner in helper.busy_threads
         self._progress = options.make_progress(self.supply.total)
         self.decider = Decider(func, self.supply, self.meter, options, machine, nested=self.nested)
-        self.handover = Handover(func, self.supply, self.meter, options, self.decider, keeper)
+        alone = called = func
+        if options.seed is not None or options.retries:
+            from amorsize.retrying import helped
+
+            alone, called = helped(func, options)
+        self.handover = Handover(called, self.supply, self.meter, options, self.decider, keeper)
         self._behind = Behind(self.handover)
         self.alone = self._behind.alone = Alone(
-            func,
+            alone,
             self.supply,
             self.meter,
             options,

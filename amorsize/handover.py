@@ -107,24 +107,24 @@ class Handover:
         self.supply.hand_over(position)
         if self.stream_window is None:
             self.sink = ListSink(position, self.options.on_error)
-            self.sink.ledger = self.ledger
-            self._journal_sink()
+            self._watch_sink()
             return
         ordered, buffersize = self.stream_window
         self.window = buffersize or self._default_window()
         self.sink = WindowSink(position, self.options.on_error, ordered=ordered)
-        self.sink.ledger = self.ledger
-        self._journal_sink()
+        self._watch_sink()
         self.supply.limit = position + self.window
-        kind = type(self.supply.iterator)
-        bound = kind.__module__ in THREAD_BOUND_SOURCES
-        if self.keeper is not None:
-            bound = self.keeper.source in THREAD_BOUND_SOURCES
+        bound = self.supply.read_in in THREAD_BOUND_SOURCES
         self.supply.pull_here = self.supply.indexed or bound
 
-    def _journal_sink(self) -> None:
+    def _watch_sink(self) -> None:
+        options, self.to.ledger = self.options, self.ledger
         if self.keeper is not None:
             self.keeper.watch(self.to)
+        if options.retries:
+            from amorsize.retrying import Retrier
+
+            Retrier(self.to, self.supply, options.retries, options.retry_on)
 
     def _default_window(self) -> int:
         per = self.meter.item_seconds

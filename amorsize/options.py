@@ -45,6 +45,11 @@ class Options:
     """Seconds that an item may take."""
     rerun_after_death: bool = True
     """Whether an item in which a worker died runs once more."""
+    retries: int = 0
+    """Further tries of an item that fails."""
+    retry_on: tuple[type[BaseException], ...] = (Exception,)
+    seed: int | tuple[int, ...] | None = None
+    """Of the items' own random generators."""
     trace: Trace | None = None
     """Where the run is drawn (see Tuner)."""
     explore: float = 0.02
@@ -243,6 +248,51 @@ def _check_rerun(rerun_after_death: Any) -> dict[str, Any]:
     return {"rerun_after_death": rerun_after_death}
 
 
+def _check_retries(retries: Any) -> dict[str, Any]:
+    if retries is None:
+        return {"retries": 0}
+    if isinstance(retries, bool) or not hasattr(retries, "__index__"):
+        raise OptionTypeError(
+            "retries", retries, "must be a whole number", "give the further tries of a failed item"
+        )
+    count = int(retries.__index__())
+    if count < 0:
+        raise OptionError("retries", retries, "must be at least 0", "0 means one try")
+    return {"retries": count}
+
+
+def _check_retry_on(retry_on: Any) -> dict[str, Any]:
+    kinds = retry_on if isinstance(retry_on, (tuple, list)) else (retry_on,)
+    for kind in kinds:
+        if not isinstance(kind, type) or not issubclass(kind, Exception):
+            raise OptionTypeError(
+                "retry_on",
+                retry_on,
+                "must be an exception type or a tuple of them (subclasses of Exception)",
+                "write retry_on=(OSError,)",
+            )
+    if not kinds:
+        raise OptionError("retry_on", retry_on, "names no exception", "write retry_on=(OSError,)")
+    return {"retry_on": tuple(kinds)}
+
+
+def _check_seed(seed: Any) -> dict[str, Any]:
+    if seed is None:
+        return {"seed": None}
+    numbers = seed if isinstance(seed, (tuple, list)) else (seed,)
+    for number in numbers:
+        if isinstance(number, bool) or not hasattr(number, "__index__"):
+            raise OptionTypeError(
+                "seed", seed, "must be a whole number or several", "write seed=42, or leave it out"
+            )
+        if number.__index__() < 0:
+            raise OptionError("seed", seed, "must not be negative", "write seed=42")
+    if not numbers:
+        raise OptionError("seed", seed, "holds no number", "write seed=42, or leave it out")
+    plain = tuple(int(number.__index__()) for number in numbers)
+    return {"seed": plain if isinstance(seed, (tuple, list)) else plain[0]}
+
+
 def _check_jobs(n_jobs: Any) -> dict[str, Any]:
     if n_jobs in ("auto", None):
         return {"max_jobs": None}
@@ -340,6 +390,9 @@ _CHECKS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "checkpoint_format": _check_checkpoint_format,
     "timeout": _check_timeout,
     "rerun_after_death": _check_rerun,
+    "retries": _check_retries,
+    "retry_on": _check_retry_on,
+    "seed": _check_seed,
 }
 """One line an option: its name, and what checks it and gives it its place in :class:`Options`."""
 NAMES = frozenset(_CHECKS) | {"max_workers"}

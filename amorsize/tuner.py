@@ -137,9 +137,9 @@ class Plan:
         return plan_text(self)
 
     def _repr_html_(self) -> str:
-        from html import escape
+        from amorsize.notebooks import plan_html
 
-        return f"<pre>{escape(str(self))}</pre>"
+        return plan_html(self)
 
 
 class Tuner:
@@ -233,6 +233,10 @@ class Tuner:
         if self.trace is not None:
             checked = replace(checked, trace=self.trace)
         _check_call(func, data)
+        if checked.seed is not None:
+            from amorsize.calling import numbered
+
+            data = numbered(data)
         if checked.checkpoint is not None:
             from amorsize.resuming import ResumableEngine
 
@@ -371,6 +375,14 @@ def execute(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> 
         How long an item may take, from its start. One that takes longer becomes a ``TimeoutError``
         (``on_error`` applies); its worker process is ended and replaced, a thread is left behind. Nothing
         runs in the caller then: nobody could stop it.
+    retries : int, default 0
+        Further tries of an item that raises one of ``retry_on`` (an exception type or a tuple of them,
+        default ``Exception``) or, where ``TimeoutError`` is one of them, takes longer than ``timeout``.
+        Between two tries lies a pause of 0.05 to 0.1 s, doubled with each try up to 10 s; other items
+        go on meanwhile. What the last try raises counts (``on_error`` applies).
+    seed : int or several, default None
+        Gives each item a random generator of its own, :func:`amorsize.item_rng`, by its position: the
+        same numbers for every backend, number of workers and chunk size.
     rerun_after_death : bool, default True
         Whether an item in which a worker process died runs once more. If not, or if its worker dies
         again, it is a :class:`amorsize.WorkerDied` (``on_error`` applies). All other items are done.

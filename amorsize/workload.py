@@ -8,6 +8,7 @@ what could not be done.
 from __future__ import annotations
 
 import sys
+import time
 from _thread import allocate_lock
 from collections import deque
 from itertools import islice
@@ -43,7 +44,7 @@ def _yes() -> bool:
 def is_indexed(data: object) -> bool:
     """Whether ``data[i]`` for i in range(len(data)) gives exactly what iterating gives, at once."""
     kind = type(data)
-    if kind in INDEXED_TYPES:
+    if kind in INDEXED_TYPES or getattr(kind, "indexed_by_amorsize", False):
         return True
     module, name = kind.__module__, kind.__qualname__
     if module == "numpy" and name == "ndarray":
@@ -66,7 +67,7 @@ def length_of(data: object) -> int | None:
         return None
     try:
         return len(data)
-    except TypeError:
+    except Exception:  # the loop would not ask
         return None
 
 
@@ -83,6 +84,8 @@ class Supply:
         self.data: Sequence[Any] | None = data if is_indexed(data) else None  # type: ignore[assignment]
         self.snapshot = self.data is None and is_snapshot(data)
         self.iterator: Iterator[Any] = iter(data)
+        self.read_in = getattr(data, "read_in", None) or type(self.iterator).__module__
+        """Module of the source's iterator: some are bound to a thread."""
         self.interruptible = (
             self.data is not None
             and hasattr(self.iterator, "__setstate__")
@@ -103,6 +106,11 @@ class Supply:
         self._buffer_start = 0
         self._returned: deque[tuple[int, Sequence[Any]]] = deque()
         self._from_back = False
+        self.returns = False
+        """Whether items may come back, by :meth:`give_back_later`: nobody leaves before all is done."""
+        self._later: list[tuple[float, int]] = []
+        self._kept: dict[int, Any] = {}
+        """Items that may come back, where a position is not enough to find them."""
 
     # -- while the caller works alone -----------------------------------------------------------
 
@@ -155,12 +163,13 @@ class Supply:
         """Items that can be taken now or later without reading the source."""
         with self._lock:
             runs = sum(hi - lo for lo, hi in self._runs)
-            return runs + sum(len(items) for _, items in self._returned) + len(self._buffer)
+            returned = sum(len(items) for _, items in self._returned)
+            return runs + returned + len(self._buffer) + len(self._later)
 
     @property
     def finished(self) -> bool:
         """Nothing is left and nothing will come (unless something is given back)."""
-        return self.exhausted and not (self._runs or self._returned or self._buffer)
+        return self.exhausted and not (self._runs or self._returned or self._buffer or self._later)
 
     def left(self) -> int | None:
         """Items not yet taken, None when nobody knows."""
@@ -196,6 +205,8 @@ class Supply:
     def take(self, count: int) -> tuple[int, Sequence[Any]] | None:
         """Up to ``count`` items of one run as (first position, items), None when there is none now."""
         with self._lock:
+            if self._later:
+                self._bring_back()
             if self._runs:
                 run = self._take_run(count)
                 if run is not None:
@@ -212,11 +223,15 @@ class Supply:
             start = self._buffer_start
             taken = [buffer.popleft() for _ in range(min(count, len(buffer)))]
             self._buffer_start += len(taken)
+            if self.returns:
+                self._kept.update(enumerate(taken, start))
             return start, taken
 
     def take_run(self, count: int) -> tuple[int, int] | None:
         """As :meth:`take` for indexed data, as positions (first, one past the last)."""
         with self._lock:
+            if self._later:
+                self._bring_back()
             return self._take_run(count)
 
     def _take_run(self, count: int) -> tuple[int, int] | None:
@@ -247,6 +262,33 @@ class Supply:
                 self._runs.appendleft((start, start + items))
             else:
                 self._returned.appendleft((start, items))
+
+    # -- items that come back later -------------------------------------------------------------
+
+    def keep_items(self) -> None:
+        """From now on items that were taken may come back, until they are forgotten."""
+        self.returns = True
+
+    def forget_items(self, start: int, count: int) -> None:
+        """So many items from ``start`` on are done."""
+        if self._kept:
+            for position in range(start, start + count):
+                self._kept.pop(position, None)
+
+    def give_back_later(self, position: int, due: float) -> None:
+        """Put one item back; it can be taken when the monotonic clock says ``due``."""
+        with self._lock:
+            self._later.append((due, position))
+            self._later.sort()
+
+    def _bring_back(self) -> None:
+        now = time.monotonic()
+        while self._later and self._later[0][0] <= now:
+            _, position = self._later.pop(0)
+            if self.indexed:
+                self._runs.appendleft((position, position + 1))
+            else:
+                self._returned.appendleft((position, [self._kept[position]]))
 
     def close(self) -> None:
         """Close the source if it can be closed (a generator that was abandoned)."""

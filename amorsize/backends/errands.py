@@ -20,6 +20,7 @@ from collections import OrderedDict
 
 from amorsize.backends import helper, wire
 from amorsize.backends.items import ItemFailed, run_items, unsendable_result
+from amorsize.backends.portable import portable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,11 +84,21 @@ class Report:
         return Report, (self.pieces, self.failures, self.seconds)
 
 
+class Unread:
+    """Instead of a report: the items could not be unpickled, and nothing has run."""
+
+    def __init__(self, error: BaseException, traceback: str) -> None:
+        self.error, self.traceback = error, traceback
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Unread, (self.error, self.traceback)
+
+
 UNKNOWN = "unknown"
 """Instead of a report: this worker does not have the function, and nothing has run."""
 
 
-def run_chunk(parcel: Parcel, start: int, items: Any) -> Report | str:
+def run_chunk(parcel: Parcel, start: int, items: Any) -> Report | Unread | str:
     """Run the items from position ``start`` on (a pickle of them, or themselves)."""
     here = parcel.call is not None
     me = get_ident()
@@ -98,9 +109,12 @@ def run_chunk(parcel: Parcel, start: int, items: Any) -> Report | str:
             call = _prepared_here(parcel) if here else _unpacked(parcel)
             if call is None:
                 return UNKNOWN
-            items = _until_stopped(parcel, items) if here else _loads(parcel, items)
         except BaseException as error:
             return Report((), ((None, *_portable(error, here)),), 0.0)
+        try:
+            items = _until_stopped(parcel, items) if here else _loads(parcel, items)
+        except BaseException as error:
+            return Unread(*portable(error))
         return _run(call, start, items, here)
     finally:
         if not nested:
@@ -111,7 +125,8 @@ def _run(call: Call, start: int, items: Any, here: bool) -> Report:
     failures: list[tuple[int | None, BaseException, str]] = []
     began = time.perf_counter()
     try:
-        values = run_items(call.func, start, items, call.on_error)
+        told = None if here else portable
+        values = run_items(call.func, start, items, call.on_error, told=told)
     except ItemFailed as failed:
         values = failed.done
         failures.append((failed.index, *_portable(failed.exception, here)))
@@ -127,12 +142,12 @@ def _run(call: Call, start: int, items: Any, here: bool) -> Report:
                 pieces.append((position, 1, wire.dumps([value], None)))
             except Exception as error:
                 refusal = unsendable_result(error, position)
-                failures.append((position, refusal, helper.portable(error)[1]))
+                failures.append((position, refusal, portable(error)[1]))
     return Report(pieces, failures, seconds)
 
 
 def _portable(error: BaseException, here: bool) -> tuple[BaseException, str]:
-    return (error, "") if here else helper.portable(error)
+    return (error, "") if here else portable(error)
 
 
 def _until_stopped(parcel: Parcel, items: Sequence[Any]) -> Iterator[Any]:

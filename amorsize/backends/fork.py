@@ -13,6 +13,7 @@ import os
 from amorsize.backends import helper, processes, reaping, wire
 from amorsize.backends.crew import MARKS, Peer, clear_marks
 from amorsize.backends.helper import die_with
+from amorsize.backends.portable import portable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,6 +124,6 @@ def _work(run: Processes, sock: socket.socket, marks: memoryview) -> int:
 def _report(sock: socket.socket, error: BaseException) -> None:
     """An error outside of any item (an initializer's)."""
     try:
-        wire.send(sock, wire.encode(helper.FAILURE, (None, *helper.portable(error))))
+        wire.send(sock, wire.encode(helper.FAILURE, (None, *portable(error))))
     except OSError:
         pass

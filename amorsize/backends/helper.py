@@ -23,7 +23,8 @@ from array import array
 
 from amorsize.backends import wire
 from amorsize.backends.crew import MARKS
-from amorsize.backends.items import ItemFailed, format_traceback, run_items
+from amorsize.backends.items import ItemFailed, run_items
+from amorsize.backends.portable import portable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,10 +34,11 @@ if TYPE_CHECKING:
 
 clock = time.perf_counter
 
-RESULT, FAILURE, UNSENDABLE, READY = 1, 2, 3, 4
+RESULT, FAILURE, UNSENDABLE, READY, UNREADABLE = 1, 2, 3, 4, 5
 """Frames of a worker: (start, values, when it began them, seconds, seconds spent on sending before,
 number of its thread); (index, exception, traceback); the same for a result that cannot be pickled;
-None when a spawned worker has been set up."""
+None when a spawned worker has been set up; (index, exception, traceback) of an item that cannot be
+unpickled."""
 WORK, SETUP, END = 1, 2, 3
 """Frames to a worker: (start, items), the run's settings, None at the end of a run."""
 
@@ -85,8 +87,11 @@ class Worker:
         """Results are sent at least so often; 0 sends each by itself."""
         self.receiver = wire.Receiver(sock) if receiver is None else receiver
         self.pickled = pickled
+        self.pid = os.getpid()
         self.ended = False
         self.failed = False
+        self._salvaged = False
+        """Some items came that could not be unpickled."""
         self._queue: list[tuple[int, Sequence[Any]]] = []
         self._moved: dict[int, float] = {}
         """Thread -> seconds that sending its last results took, until they are told."""
@@ -126,13 +131,22 @@ class Worker:
         while lo < count and not self.ended:
             piece = max(1, int(self.flush_seconds / per)) if per > 0 else 1
             part = items if not lo and piece >= count else items[lo : lo + piece]
+            if self._salvaged:
+                part = self._readable(start + lo, part)
+                if not part:
+                    lo += 1
+                    continue
             if marks is not None:
                 marks[stop] = start + lo + len(part)
                 marks[first] = start + lo
             began = clock()
             try:
-                values = run_items(self.func, start + lo, part, self.on_error, self.marks, slot)
+                values = run_items(
+                    self.func, start + lo, part, self.on_error, self.marks, slot, portable
+                )
             except ItemFailed as failed:
+                if os.getpid() != self.pid:
+                    _leave(failed.exception)
                 if failed.done:
                     self._send_results(start + lo, failed.done, began, clock() - began, slot)
                 self._send_failure(failed.index, failed.exception)
@@ -171,8 +185,23 @@ class Worker:
         for kind, value in frames:
             if kind == WORK:
                 self._queue.append(value)
+            elif kind == -WORK:
+                self._salvaged = True
+                self._queue.append(value)
             else:
                 self.ended = True
+
+    def _readable(self, start: int, items: Sequence[Any]) -> Sequence[Any]:
+        """The items before the first that could not be unpickled; none: that one was told of."""
+        from amorsize.backends.salvage import breakage
+
+        for number, item in enumerate(items):
+            error = breakage(item)
+            if error is not None:
+                if not number:
+                    self._send(wire.encode(UNREADABLE, (start, *portable(error))))
+                return items[:number]
+        return items
 
     # -- sending --------------------------------------------------------------------------------
 
@@ -199,6 +228,8 @@ class Worker:
         self._send(wire.encode(FAILURE, (index, *portable(error))))
 
     def _send(self, parts: list[Any]) -> None:
+        if os.getpid() != self.pid:
+            _leave(None)
         flush_output()
         with self._sending:
             try:
@@ -235,24 +266,12 @@ def parse_tickets(body: bytes) -> list[tuple[int, int]]:
     return list(zip(numbers[::2], numbers[1::2], strict=True))
 
 
-def portable(error: BaseException) -> tuple[BaseException, str]:
-    """The exception in a form that survives the way to the caller, and its traceback as text."""
-    import pickle
-
-    text = format_traceback(error)
-    try:
-        body = wire.dumps(error, None)
-        if type(pickle.loads(body)) is type(error):  # nosec B301 # pickled just now
-            return error, text
-    except Exception:  # cannot be carried: its name, text and traceback are
-        pass
-    from amorsize.errors import UnportableError
-
-    try:
-        message = str(error)
-    except Exception:
-        message = "(its message cannot be printed)"
-    return UnportableError(type(error).__qualname__, message), text
+def _leave(error: BaseException | None) -> None:
+    """End a process that the user's function has forked and that came back from it, as its parent
+    does: it must not answer in its parent's place."""
+    code: object = error.code if isinstance(error, SystemExit) else error and 1
+    flush_output()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def flush_output() -> None:

@@ -29,10 +29,12 @@ from amorsize.backends.items import (
     ItemFailed,
     overdue_error,
     run_items,
+    unreadable,
     unsendable_argument,
     unsendable_result,
 )
-from amorsize.errors import AmorsizeWarning, WorkerDied
+from amorsize.backends.portable import told_by
+from amorsize.errors import AmorsizeWarning, ItemError, WorkerDied
 from amorsize.values import replace
 
 TYPE_CHECKING = False
@@ -390,7 +392,8 @@ class Processes:
             held += 1
         if numbers:
             self._write_tickets(numbers)
-        if (self.supply.finished or self.leaving) and not self.alone:
+        ended = self.supply.finished and not self.supply.returns
+        if (ended or self.leaving) and not self.alone:
             crew.end_dealing()
 
     def _write_tickets(self, numbers: Any) -> None:
@@ -433,7 +436,11 @@ class Processes:
                 try:
                     parts = wire.encode(helper.WORK, (start, items), peer.crew.launcher.pickled)
                 except Exception as error:
-                    if self.sink.fail(start, unsendable_argument(error, start), ""):
+                    if len(items) > 1:  # send what can be sent
+                        for position in reversed(range(start, start + len(items))):
+                            one = 1 if self.supply.indexed else [items[position - start]]
+                            self.supply.give_back(position, one)
+                    elif self.sink.fail(start, unsendable_argument(error, start), ""):
                         return
                     continue
                 peer.held[start] = items
@@ -521,15 +528,38 @@ class Processes:
                 self._learn(len(values), seconds)
             elif kind == helper.READY:
                 peer.ready = True
-            elif kind in (helper.FAILURE, helper.UNSENDABLE):
+            elif kind == -helper.RESULT:
+                self._place_salvaged(value, peer)
+            elif abs(kind) in (helper.FAILURE, helper.UNSENDABLE, helper.UNREADABLE):
                 index, error, text = value
-                if kind == helper.UNSENDABLE:
+                if kind < 0:  # the exception could not be unpickled
+                    error = told_by(text)
+                if abs(kind) == helper.UNSENDABLE:
                     self._answered(index, 1, peer)
                     error = unsendable_result(error, index)
+                elif abs(kind) == helper.UNREADABLE:
+                    self._answered(index, 1, peer)
+                    error = unreadable("item", error, index)
                 self.sink.fail(index, error, text)
             else:
                 raise AssertionError(f"unknown frame {kind} from a worker")
         return True
+
+    def _place_salvaged(self, frame: Any, peer: Peer) -> None:
+        """Results of which not all could be unpickled."""
+        from amorsize.backends.salvage import breakage
+
+        start, values = frame[:2]
+        self._answered(start, len(values), peer)
+        for index, value in enumerate(values, start):
+            error = breakage(value)
+            if error is None:
+                self.sink.place(index, [value])
+            elif isinstance(value, ItemError):
+                told = ItemError(index, told_by(value.traceback), value.traceback)
+                self.sink.place(index, [told])
+            elif self.sink.fail(index, unreadable("the result of item", error, index), ""):
+                return
 
     def _answered(self, start: int, count: int, peer: Peer) -> None:
         if peer.crew.shared:

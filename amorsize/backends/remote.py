@@ -25,7 +25,7 @@ from collections import deque
 
 from amorsize.backends import errands, sizing, wire
 from amorsize.backends.errands import Call, Parcel
-from amorsize.backends.items import unsendable_argument
+from amorsize.backends.items import unreadable, unsendable_argument
 from amorsize.backends.ports import WorkersLost
 from amorsize.errors import AmorsizeWarning, WorkerDied
 
@@ -239,9 +239,12 @@ class Remote:
             if len(items) == 1:
                 self.sink.fail(start, unsendable_argument(error, start))
                 return None
+        self._one_by_one(start, items)
+        return None
+
+    def _one_by_one(self, start: int, items: Sequence[Any]) -> None:
         for offset in reversed(range(len(items))):
             self._again.appendleft((start + offset, items[offset : offset + 1], 0))
-        return None
 
     def _send(self, chunk: _Chunk, parcel: Any) -> None:
         self._number += 1
@@ -276,6 +279,8 @@ class Remote:
             chunk = self._out.pop(number)
             if isinstance(report, errands.Report):
                 self._place(chunk, report)
+            elif isinstance(report, errands.Unread):
+                self._unread(chunk, report)
             elif isinstance(report, WorkersLost):
                 self._died(chunk, report)
             elif isinstance(report, BaseException):
@@ -286,17 +291,32 @@ class Remote:
     def _place(self, chunk: _Chunk, report: errands.Report) -> None:
         size, count = chunk.bytes, 0
         for start, number, body in report.pieces:
-            values = body
-            if not self.port.in_process:
-                size += len(body)
-                values = wire.loads(body)
             count += number
+            if self.port.in_process:
+                self.sink.place(start, body)
+                continue
+            size += len(body)
+            try:
+                values = wire.loads(body)
+            except Exception as error:
+                for position in range(start, start + number):
+                    if self.sink.fail(position, unreadable("the result of item", error, position)):
+                        return
+                continue
             self.sink.place(start, values)
         for index, error, text in report.failures:
             if self.sink.fail(index, error, text):
                 return
         if count:
             self._learn(count, report.seconds, size)
+
+    def _unread(self, chunk: _Chunk, report: errands.Unread) -> None:
+        """Items that cannot be unpickled there: each by itself, for the others can be."""
+        if len(chunk.items) > 1:
+            self._one_by_one(chunk.start, chunk.items)
+        else:
+            why = unreadable("item", report.error, chunk.start)
+            self.sink.fail(chunk.start, why, report.traceback)
 
     def _learn(self, count: int, seconds: float, size: int) -> None:
         per, each = seconds / count, size / count

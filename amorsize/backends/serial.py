@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from amorsize.workload import Supply
 
 
+LOOK_SECONDS = 0.01
+"""Pause between two looks for something to do."""
+
+
 class Serial:
     """Takes 5 ms of work from the supply at each :meth:`step`."""
 
@@ -34,7 +38,8 @@ class Serial:
         if not self.supply.indexed and self.supply.pull_here:
             self.supply.pull(count)
         run = self.supply.take(count)
-        if run is None:
+        if run is None:  # what failed is to be tried again after a pause, or the source is slow
+            self.sink.wait(min(patience, LOOK_SECONDS))
             return
         start, items = run
         began = time.perf_counter()

@@ -48,6 +48,7 @@ def main(descriptor: int, page: int, lifeline: int) -> None:
 def _serve(sock: socket.socket, marks: memoryview) -> bool:
     """One run; False when there will be no other."""
     from amorsize.backends import helper, wire
+    from amorsize.backends.portable import portable
 
     receiver = wire.Receiver(sock)
     sock.settimeout(IDLE_SECONDS)
@@ -79,7 +80,7 @@ def _serve(sock: socket.socket, marks: memoryview) -> bool:
             initializer(*initargs)
         import cloudpickle
     except BaseException as error:
-        wire.send(sock, wire.encode(helper.FAILURE, (None, *helper.portable(error))))
+        wire.send(sock, wire.encode(helper.FAILURE, (None, *portable(error))))
         return False
     wire.send(sock, wire.encode(helper.READY, None))
 

@@ -283,6 +283,7 @@ class Threads:
                 return
             seconds = clock() - began
             per = 0.5 * (per + seconds / len(values))
+            self.item_seconds = per  # how much the caller reads ahead of a source depends on it
             sink.ledger.chunk(me, start, len(values), began, seconds)
             sink.place(start, values)
 

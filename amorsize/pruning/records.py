@@ -82,6 +82,11 @@ class PruningResult:
         before = self.before.memory_bytes
         return 1.0 - self.after.memory_bytes / before if before else 0.0
 
+    def _repr_html_(self) -> str:
+        from amorsize.notebooks import pruning_html
+
+        return pruning_html(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; without the data."""
         from dataclasses import asdict
