@@ -308,8 +308,8 @@ class Decider:
         return choice_unseen(config, 0.0, total or 0, reason)
 
     def supervised(self) -> Choice:
-        """What runs everything where nothing may run in the caller: it has a time limit, and nobody
-        could stop the caller in an item.
+        """What runs everything where nothing may run in the caller: there is a limit on time or memory,
+        and nobody could stop the caller in an item, or replace it.
 
         Nothing has been seen of the items yet: helper processes, which can be ended, where they may
         be used; threads for what is known to wait (``watching`` looks whether it does)."""
@@ -336,6 +336,15 @@ class Decider:
         elif threads:
             jobs = most
         if name not in allowed:
+            if options.memory_limit is not None:
+                if name == "threads" and not self.nested:
+                    why = safety.caller_only or safety.no_processes or "none may be started"
+                raise OptionError(
+                    "memory_limit",
+                    options.memory_limit,
+                    f"needs worker processes, and this function stays in the caller: {why}",
+                    "leave the option out, or see what makes the function unfit",
+                )
             raise OptionError(
                 "timeout",
                 options.timeout,
@@ -344,7 +353,8 @@ class Decider:
             )
         jobs = max(1, jobs if total is None else min(jobs, total))
         config = Config(name, jobs, 1, options.chunksize)
-        return choice_unseen(config, 0.0, total or 0, f"timeout is given; {why}")
+        given = "memory_limit" if options.timeout is None else "timeout"
+        return choice_unseen(config, 0.0, total or 0, f"{given} is given; {why}")
 
     @property
     def machine(self) -> Machine:

@@ -139,7 +139,7 @@ class Engine:
         self._behind.measuring = True
         try:
             self._begin()
-            if self.options.timeout is not None and self.supply.total != 0:
+            if self.options.supervised and self.supply.total != 0:
                 self.handover.choice = self.decider.supervised()
             elif self.options.forced in (None, "serial") or self.nested:
                 self.finished = self.alone.run()
@@ -234,7 +234,7 @@ class Engine:
         """Go on after :meth:`measure`, or begin with the backend that the user named. True when
         workers are at work."""
         options, choice = self.options, self.handover.choice
-        if choice is None and options.timeout is not None and self.supply.total != 0:
+        if choice is None and options.supervised and self.supply.total != 0:
             choice = self.decider.supervised()
         elif (
             choice is None

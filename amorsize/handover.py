@@ -11,6 +11,7 @@ import time
 from amorsize import planning
 from amorsize.backends import TRAITS, processes
 from amorsize.backends.fork import ForkLauncher
+from amorsize.backends.memory import Allowance, can_look
 from amorsize.backends.serial import Serial
 from amorsize.backends.threads import Threads
 from amorsize.ledger import Ledger
@@ -202,6 +203,8 @@ class Handover:
             from amorsize.backends.spawn import SpawnLauncher
 
             launcher = SpawnLauncher()
+        machine, limit = self.decider.machine, self.options.memory_limit
+        memory = Allowance(limit, machine.memory_available_bytes, config.n_jobs)
         self.backend = processes.Processes(
             launcher,
             self.func,
@@ -212,11 +215,12 @@ class Handover:
             caller_computes=caller_computes
             and self.stream_window is None
             and self.keeper is None  # who journals does not compute
-            and self.options.timeout is None,
+            and not self.options.supervised,
             initializer=self.options.initializer,
             initargs=self.options.initargs,
-            inner_threads=max(1, self.decider.machine.cores // config.n_jobs),
+            inner_threads=max(1, machine.cores // config.n_jobs),
             timeout=self.options.timeout,
             rerun_after_death=self.options.rerun_after_death,
+            memory=memory if limit is not None or can_look() else None,
         )
         self.backend.start()

@@ -102,7 +102,7 @@ class Meter:
         if wall <= 0:
             return 0.0, 1.0, 1.0
         inner = process / thread if thread > 0 and process - thread > 0.001 else 1.0
-        queued = _queued_seconds() - self._queued_origin
+        queued = queued_seconds() - self._queued_origin
         return wall, min(1.0, thread / max(wall - queued, thread, 1e-9)), inner
 
     @property
@@ -116,7 +116,7 @@ class Meter:
         if self._paused is not None:
             self._paused = self._start
         self._items0, self._turns0 = self.items, self.turns
-        self._queued0 = _queued_seconds()
+        self._queued0 = queued_seconds()
 
     def pause(self) -> None:
         """What follows is not the function's time; shares are those of this moment."""
@@ -178,7 +178,7 @@ class Meter:
         inner = process / thread if thread > 0 and process - thread > 0.001 else 1.0
         share = min(1.0, thread / wall)
         if share < 0.9:
-            held_up = _queued_seconds() - self._queued0
+            held_up = queued_seconds() - self._queued0
             held_up += GIL_TURN_SECONDS * (self.turns - self._turns0)
             share = min(1.0, thread / max(wall - held_up, thread, 1e-9))
         return wall, share, inner
@@ -208,7 +208,7 @@ class Meter:
         )
 
 
-def _queued_seconds() -> float:
+def queued_seconds() -> float:
     """How long the calling thread has been ready to run without a core; 0 where nobody counts."""
     try:
         with open("/proc/thread-self/schedstat", "rb", 0) as file:

@@ -375,6 +375,10 @@ def execute(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> 
         How long an item may take, from its start. One that takes longer becomes a ``TimeoutError``
         (``on_error`` applies); its worker process is ended and replaced, a thread is left behind. Nothing
         runs in the caller then: nobody could stop it.
+    memory_limit : bytes or text, default None
+        What all worker processes may hold together: ``"500MB"``, ``"2GiB"``, a number of bytes. A worker
+        that grows too large is replaced between two items, and no more are started than fit. Nothing
+        runs in the caller then. Without it the limit is what the machine and the control group have left.
     retries : int, default 0
         Further tries of an item that raises one of ``retry_on`` (an exception type or a tuple of them,
         default ``Exception``) or, where ``TimeoutError`` is one of them, takes longer than ``timeout``.
