@@ -298,9 +298,10 @@ class Remote:
             size += len(body)
             try:
                 values = wire.loads(body)
-            except Exception as error:
+            except Exception as refusal:
                 for position in range(start, start + number):
-                    if self.sink.fail(position, unreadable("the result of item", error, position)):
+                    why = unreadable("the result of item", refusal, position)
+                    if self.sink.fail(position, why):
                         return
                 continue
             self.sink.place(start, values)
