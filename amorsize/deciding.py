@@ -58,6 +58,8 @@ UNSEEN_WAITS = planning.FIRST_THREADS
 """Items of unknown number that wait: a thread for each."""
 
 
+ONLY_WAITS_CPU_SHARE = 0.1
+"""Below it an item that is done is taken to be nothing but a wait."""
 LEAST_WAIT_SECONDS = 5e-6
 """Waiting of an item that threads could hide: handing an item to one takes 3 to 5 µs of the GIL
 (10 s for 3 million items that took 0.3 s; a preempted slice of 17 µs had looked like waiting)."""
@@ -119,6 +121,9 @@ class Decider:
         wall, cpu, inner = self.shares
         if cpu < 1.0 and meter.item_seconds * (1.0 - cpu) < LEAST_WAIT_SECONDS:
             cpu = 1.0  # no wait that a hand-over would be shorter than
+            self.shares = self.seen = wall, cpu, inner
+        if meter.items == 1 and cpu < ONLY_WAITS_CPU_SHARE:
+            cpu = 0.0  # what little it computed may have been done for all items
             self.shares = self.seen = wall, cpu, inner
         if total is None and cpu < planning.WAITING_CPU_SHARE:
             left = max(left, UNSEEN_WAITS)

@@ -22,7 +22,7 @@ from amorsize.backends.items import with_origin
 from amorsize.backends.threads import Threads
 from amorsize.behind import Behind
 from amorsize.crowding import Crowd
-from amorsize.deciding import Decider, most_cores
+from amorsize.deciding import ONLY_WAITS_CPU_SHARE, Decider, most_cores
 from amorsize.feeding import Feeder
 from amorsize.handover import Handover
 from amorsize.measurement import Meter, clock
@@ -98,7 +98,7 @@ class Engine:
         if options.trace is not None:
             self.alone.ledger = self.handover.ledger
         self._crowd = Crowd(self.alone, self.decider)
-        self._reviews = Reviews(self.handover)
+        self._reviews = Reviews(self.handover, self.alone.observer)
         self._watch = Watch(self.handover) if options.timeout is not None else None
         self._recorder = Recorder(func, options, self.decider, self.handover, nested=self.nested)
         self._spent = 0.0
@@ -276,6 +276,7 @@ class Engine:
                     self.handover.backend.close(abort=outcome != "done", hurry=hurry)
                     backend, self.handover.backend = self.handover.backend, None
                     self.handover.deaths += getattr(backend, "deaths", 0)
+                    self.handover.longest_seconds = getattr(backend, "longest_seconds", 0.0)
         finally:
             self._pause()
             self._recorder.stop()
@@ -313,8 +314,13 @@ class Engine:
         self._recorder.keep_up()
         if self.keeper is not None:
             self.keeper.catch_up(alone.results)
-        if first and SLICE_SECONDS < seconds < TRUSTED_FIRST_SECONDS:
-            # It may have paid for imports and caches: the shares begin with the next item.
+        if (
+            first
+            and SLICE_SECONDS < seconds < TRUSTED_FIRST_SECONDS
+            and self.meter.shares()[1] > ONLY_WAITS_CPU_SHARE
+        ):
+            # It may have paid for imports and caches: the shares begin with the next item. (One that
+            # did nothing but wait has paid for nothing.)
             self.meter.open_window()
             ahead = ((self.supply.total or 0) - 1) * seconds
             if not decider.ask(ahead * (1 - 1 / most_cores()), ahead):

@@ -92,6 +92,7 @@ class Meter:
         self.argument_seconds = 0.0
         self.picklable = True
         self._paused: tuple[float, float, float] | None = None
+        self._turns_paused = 0
         self.open_window()
         self._origin: tuple[float, ...] = self._start
         self._queued_origin = self._queued0
@@ -114,13 +115,13 @@ class Meter:
         """Begin a fresh window for the shares of CPU time (the first item may be unlike the rest)."""
         self._start = _clocks()
         if self._paused is not None:
-            self._paused = self._start
+            self._paused, self._turns_paused = self._start, self.turns
         self._items0, self._turns0 = self.items, self.turns
         self._queued0 = queued_seconds()
 
     def pause(self) -> None:
         """What follows is not the function's time; shares are those of this moment."""
-        self._paused = _clocks()
+        self._paused, self._turns_paused = _clocks(), self.turns
 
     def resume(self) -> None:
         """The function's time again."""
@@ -129,6 +130,7 @@ class Meter:
         spent = tuple(map(sub, _clocks(), self._paused))
         self._start = tuple(map(add, self._start, spent))
         self._origin = tuple(map(add, self._origin, spent))
+        self._turns0 += self.turns - self._turns_paused
         self._paused = None
 
     def add(self, items: int, seconds: float) -> None:
@@ -179,7 +181,8 @@ class Meter:
         share = min(1.0, thread / wall)
         if share < 0.9:
             held_up = queued_seconds() - self._queued0
-            held_up += GIL_TURN_SECONDS * (self.turns - self._turns0)
+            turns = self.turns if self._paused is None else self._turns_paused
+            held_up += GIL_TURN_SECONDS * (turns - self._turns0)
             share = min(1.0, thread / max(wall - held_up, thread, 1e-9))
         return wall, share, inner
 

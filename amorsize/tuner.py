@@ -6,6 +6,9 @@ import math
 import os
 from types import MappingProxyType
 
+from amorsize import (
+    learning as _learning,  # noqa: F401 # 2 ms that the first run would wait for
+)
 from amorsize import planning
 from amorsize.backends import TRAITS
 from amorsize.errors import OptionError, OptionTypeError

@@ -120,6 +120,8 @@ class Processes:
         self.alone: list[tuple[int, Sequence[Any] | None]] = []
         """Items in which a worker died once, each by itself (None: read by position)."""
         self.deaths = 0
+        self.longest_seconds = 0.0
+        """What the longest stretch between two results took, some milliseconds or one long item."""
         self.barren_deaths = 0
         self.unsettled = False
         """Workers have died, left or are to come: who is there is looked at each time."""
@@ -376,6 +378,7 @@ class Processes:
         return bool(runs)
 
     def _learn(self, items: int, seconds: float) -> None:
+        self.longest_seconds = max(self.longest_seconds, seconds)
         per = seconds / items
         self.item_seconds = per if self.item_seconds <= 0 else 0.7 * self.item_seconds + 0.3 * per
 
