@@ -10,7 +10,8 @@ import os
 import sys
 
 from amorsize import cost_model, planning
-from amorsize.backends import helper, wire
+from amorsize.away import Away
+from amorsize.backends import TRAITS, helper, wire
 from amorsize.cost_model import FORK_SECONDS, Costs, starting_costs
 from amorsize.errors import OptionError
 from amorsize.measurement import Meter, Observer, clock, vanish
@@ -92,6 +93,9 @@ class Decider:
         self._asked = False
         self._asked_seconds = 0.0
         self._machine = machine
+        target = options.target
+        self.away = Away(target, supply) if target is not None and not nested else None
+        """The way to the executor or cluster that the user gave."""
         self._safety: Safety | None = None
         self._costs: Costs | None = None
         self._looked_inside = False
@@ -131,7 +135,8 @@ class Decider:
             serial_seconds = left * meter.item_seconds
         gain = serial_seconds * (1 - 1 / most_cores()) if cpu > 0.5 else serial_seconds
         self.ask(gain, serial_seconds)
-        if cpu >= planning.WAITING_CPU_SHARE and not self._knows_the_gil():
+        away = self.away is not None and self.away.is_worth(serial_seconds)
+        if cpu >= planning.WAITING_CPU_SHARE and not self._knows_the_gil() and not away:
             if inner > planning.INNER_THREADS and not self._looked_inside:
                 if wall > INNER_WINDOW_SECONDS:
                     self._looked_inside = True
@@ -236,6 +241,7 @@ class Decider:
             fork_refused=refusal,
             indexed=self.supply.indexed or self.supply.snapshot,
             residual=residual,
+            far=None if self.away is None else self.away.far,
             spent=spent,
         )
         if self.runs and self.options.explore > 0:
@@ -299,6 +305,9 @@ class Decider:
                 )
             name = "spawn" if refusal is not None else "fork"
         jobs = options.max_jobs
+        if self.away is not None and TRAITS[name].remote:
+            slots = max(1, self.away.open()[0].slots())
+            jobs = slots if jobs is None else min(slots, jobs)
         if jobs is None:
             jobs = self.machine.cores + (4 if name == "threads" else 0)
         total = self.supply.total

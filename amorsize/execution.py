@@ -143,8 +143,10 @@ class Engine:
             self._begin()
             if self.options.supervised and self.supply.total != 0:
                 self.handover.choice = self.decider.supervised()
-            elif self.options.forced is None:
+            elif self.options.forced in (None, "serial") or self.nested:
                 self.finished = self.alone.run()
+            else:
+                self.handover.choice = self.decider.forced()
         except BaseException:
             self._end("failed")
             raise
@@ -251,7 +253,12 @@ class Engine:
         options, choice = self.options, self.handover.choice
         if choice is None and options.supervised and self.supply.total != 0:
             choice = self.decider.supervised()
-        elif choice is None and options.forced not in (None, "serial") and not self.nested:
+        elif (
+            choice is None
+            and options.forced not in (None, "serial")
+            and not self.nested
+            and self.supply.total != 0
+        ):
             choice = self.decider.forced()
         if choice is not None:
             self.handover.choose(choice)
@@ -269,6 +276,8 @@ class Engine:
         if self._entered:
             self._entered = False
             helper.busy_threads.discard(self._owner)
+        if self.decider.away is not None:
+            self.decider.away.close()
 
     def _end(self, outcome: str, *, hurry: bool = False) -> None:
         """The end of a run, however it comes; ``hurry``: somebody waits for the prompt."""
