@@ -31,7 +31,7 @@ from amorsize.workload import ISLICE_TELLS, gave
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from amorsize.ledger import Ledger
@@ -95,6 +95,8 @@ class Alone:
         """Seconds from the start before which the observer lets a slice go on."""
         self.started = 0.0
         self.streaming = False
+        self.failed: Callable[[BaseException], None] = _pass
+        """Told of an error in a run of results, which goes straight to the consumer."""
         self.ledger: Ledger | None = None
         """Who wants to know of each slice."""
         self.journaled = False
@@ -238,8 +240,8 @@ class Alone:
         self._index_is_least = True
         return len(self.results)
 
-    def stream(self) -> Iterator[Any]:
-        """As :meth:`run`, giving each result out at once.
+    def stream(self) -> Iterator[Iterable[Any]]:
+        """As :meth:`run`, giving each result out at once, as runs of results to be iterated.
 
         The first item of a slice is timed by itself. What the consumer does between two results is
         nobody's measurement: the meter pauses, the observer looks away."""
@@ -269,7 +271,7 @@ class Alone:
                 self.ledger.slice(self.done - 1, 1, began, seconds)
             meter.pause()
             if value is not SKIPPED:
-                yield value
+                yield (value,)
             if self.taken_over():
                 return
             if self._late:
@@ -284,8 +286,14 @@ class Alone:
             size = 1 if counted else self._next_run(size, seconds)
             if size < 2:
                 continue
-            rest = islice(iterator, size - 1)
             meter.pause()
+            yield self._serve(islice(iterator, size - 1), size - 1)
+            meter.resume()
+
+    def _serve(self, rest: Iterator[Any], size: int) -> Iterator[Any]:
+        """A run of results that nobody times, at the price of a loop."""
+        func = self.func
+        try:
             for item in rest:
                 try:
                     value = func(item)
@@ -297,9 +305,13 @@ class Alone:
                 yield value
                 if not ISLICE_TELLS:
                     self.done += 1
-            if ISLICE_TELLS:
-                self.done += size - 1
-            meter.resume()
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self.failed(error)
+            raise
+        if ISLICE_TELLS:
+            self.done += size
 
     def _next_run(self, size: int, seconds: float) -> int:
         """Items of a stream from one that is timed to the next."""
@@ -383,6 +395,10 @@ class Alone:
         if clock() - self.started >= self.not_before:
             self.interrupted_at = supply.interrupt()
             self._late = True
+
+
+def _pass(error: BaseException) -> None:
+    """Nobody is told."""
 
 
 def _is_importing(thread: int) -> bool:
