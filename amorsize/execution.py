@@ -160,7 +160,9 @@ class Engine:
         if self.finished:
             self._end("done")
 
-    def stream(self, *, ordered: bool, buffersize: int | None) -> Stream | Generator[Any, None, None]:
+    def stream(
+        self, *, ordered: bool, buffersize: int | None
+    ) -> Stream | Generator[Any, None, None]:
         """The results one after the other; closing the iterator ends the run."""
         return stream_of(self, self._runs(ordered=ordered, buffersize=buffersize))
 
