@@ -13,7 +13,6 @@ import os
 from amorsize.backends import helper, processes, reaping, wire
 from amorsize.backends.crew import MARKS, Peer, clear_marks
 from amorsize.backends.helper import die_with
-from amorsize.backends.portable import portable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +36,12 @@ class ForkLauncher:
     def launch(self, run: Processes) -> Peer:
         near, far = wire.pair()
         theirs = lifeline = -1
-        helper.flush_output()
+        from amorsize.backends import (  # loaded before the fork; the caller has no use
+            portable,
+            telling,
+        )
+
+        telling.flush()
         gc.freeze()  # a collection in the worker would touch, and so copy, every page
         try:
             theirs, lifeline = os.pipe()
@@ -72,9 +76,9 @@ class ForkLauncher:
             helper.settle(run.inner_threads)
             code = _work(run, far, marks)
         except BaseException as error:
-            _report(far, error)
+            _report(far, portable.portable(error))
         finally:
-            helper.flush_output()
+            telling.finish()
             os._exit(code)
 
     def release(self, peer: Peer, *, abort: bool) -> None:
@@ -104,8 +108,8 @@ def _keep_tickets(run: Processes) -> None:
 
 
 def _work(run: Processes, sock: socket.socket, marks: memoryview) -> int:
-    if run.initializer is not None:
-        run.initializer(*run.initargs)
+    from amorsize.backends import telling
+
     worker = helper.Worker(
         run.func,
         sock,
@@ -117,13 +121,16 @@ def _work(run: Processes, sock: socket.socket, marks: memoryview) -> int:
         marks=marks,
         flush_seconds=helper.FLUSH_SECONDS if run.rerun_after_death else 0.0,
     )
+    telling.start(worker.tell)
+    if run.initializer is not None:
+        run.initializer(*run.initargs)
     worker.run(run.config.threads_per_job)
     return 0
 
 
-def _report(sock: socket.socket, error: BaseException) -> None:
+def _report(sock: socket.socket, told: tuple[BaseException, str]) -> None:
     """An error outside of any item (an initializer's)."""
     try:
-        wire.send(sock, wire.encode(helper.FAILURE, (None, *portable(error))))
+        wire.send(sock, wire.encode(helper.FAILURE, (None, *told)))
     except OSError:
         pass

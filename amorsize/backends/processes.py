@@ -26,7 +26,6 @@ from amorsize.backends import CALLER_ITEM_SECONDS, helper, reaping, wire
 from amorsize.backends.crew import Crew, Peer
 from amorsize.backends.holding import held
 from amorsize.backends.items import ItemFailed, overdue_error, run_items
-from amorsize.backends.portable import told_by
 from amorsize.errors import AmorsizeWarning, ItemError, WorkerDied
 from amorsize.values import replace
 
@@ -521,11 +520,17 @@ class Processes:
                 self._learn(len(values), seconds)
             elif kind == helper.READY:
                 peer.ready = True
+            elif kind == helper.TOLD:
+                from amorsize.backends.telling import heard
+
+                heard(value)
             elif kind == -helper.RESULT:
                 self._place_salvaged(value, peer)
             elif abs(kind) in (helper.FAILURE, helper.UNSENDABLE, helper.UNREADABLE):
                 index, error, text = value
                 if kind < 0:  # the exception could not be unpickled
+                    from amorsize.backends.portable import told_by
+
                     error = told_by(text)
                 if abs(kind) == helper.UNSENDABLE:
                     self._answered(index, 1, peer)
@@ -540,6 +545,7 @@ class Processes:
 
     def _place_salvaged(self, frame: Any, peer: Peer) -> None:
         """Results of which not all could be unpickled."""
+        from amorsize.backends.portable import told_by
         from amorsize.backends.salvage import breakage
 
         start, values = frame[:2]

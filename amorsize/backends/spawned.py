@@ -47,7 +47,7 @@ def main(descriptor: int, page: int, lifeline: int) -> None:
 
 def _serve(sock: socket.socket, marks: memoryview) -> bool:
     """One run; False when there will be no other."""
-    from amorsize.backends import helper, wire
+    from amorsize.backends import helper, telling, wire
     from amorsize.backends.portable import portable
 
     receiver = wire.Receiver(sock)
@@ -76,13 +76,10 @@ def _serve(sock: socket.socket, marks: memoryview) -> bool:
 
             multiprocessing.current_process().authkey = setup["authkey"]
         func, initializer, initargs = pickle.loads(setup["function"])  # nosec B301 # of our caller
-        if initializer is not None:
-            initializer(*initargs)
         import cloudpickle
     except BaseException as error:
         wire.send(sock, wire.encode(helper.FAILURE, (None, *portable(error))))
         return False
-    wire.send(sock, wire.encode(helper.READY, None))
 
     def pickled(value: object, buffers: list[Any] | None) -> bytes:
         callback = None if buffers is None else buffers.append
@@ -99,8 +96,16 @@ def _serve(sock: socket.socket, marks: memoryview) -> bool:
         pickled=pickled,
         flush_seconds=setup["flush_seconds"],
     )
+    telling.start(worker.tell, setup["telling"])
+    try:
+        if initializer is not None:
+            initializer(*initargs)
+    except BaseException as error:
+        wire.send(sock, wire.encode(helper.FAILURE, (None, *portable(error))))
+        return False
+    wire.send(sock, wire.encode(helper.READY, None))
     worker.accept(frames)
     worker.run(setup["threads"])
-    helper.flush_output()
+    telling.stop()
     wire.send(sock, wire.encode(helper.READY, None))
     return not worker.failed
