@@ -57,6 +57,8 @@ UNSEEN_WAITS = planning.FIRST_THREADS
 """Items of unknown number that wait: a thread for each."""
 
 
+ONLY_WAITS_CPU_SHARE = 0.1
+"""Below it an item that is done is taken to be nothing but a wait."""
 LEAST_WAIT_SECONDS = 5e-6
 """Waiting of an item that threads could hide: handing an item to one takes 3 to 5 µs of the GIL
 (10 s for 3 million items that took 0.3 s; a preempted slice of 17 µs had looked like waiting)."""
@@ -115,6 +117,9 @@ class Decider:
         wall, cpu, inner = self.shares
         if cpu < 1.0 and meter.item_seconds * (1.0 - cpu) < LEAST_WAIT_SECONDS:
             cpu = 1.0  # no wait that a hand-over would be shorter than
+            self.shares = self.seen = wall, cpu, inner
+        if meter.items == 1 and cpu < ONLY_WAITS_CPU_SHARE:
+            cpu = 0.0  # what little it computed may have been done for all items
             self.shares = self.seen = wall, cpu, inner
         if total is None and cpu < planning.WAITING_CPU_SHARE:
             left = max(left, UNSEEN_WAITS)
@@ -299,8 +304,8 @@ class Decider:
         return choice_unseen(config, 0.0, total or 0, reason)
 
     def supervised(self) -> Choice:
-        """What runs everything where nothing may run in the caller: it has a time limit, and nobody
-        could stop the caller in an item.
+        """What runs everything where nothing may run in the caller: there is a limit on time or memory,
+        and nobody could stop the caller in an item, or replace it.
 
         Nothing has been seen of the items yet: helper processes, which can be ended, where they may
         be used; threads for what is known to wait (``watching`` looks whether it does)."""
@@ -327,6 +332,15 @@ class Decider:
         elif threads:
             jobs = most
         if name not in allowed:
+            if options.memory_limit is not None:
+                if name == "threads" and not self.nested:
+                    why = safety.caller_only or safety.no_processes or "none may be started"
+                raise OptionError(
+                    "memory_limit",
+                    options.memory_limit,
+                    f"needs worker processes, and this function stays in the caller: {why}",
+                    "leave the option out, or see what makes the function unfit",
+                )
             raise OptionError(
                 "timeout",
                 options.timeout,
@@ -335,7 +349,8 @@ class Decider:
             )
         jobs = max(1, jobs if total is None else min(jobs, total))
         config = Config(name, jobs, 1, options.chunksize)
-        return choice_unseen(config, 0.0, total or 0, f"timeout is given; {why}")
+        given = "memory_limit" if options.timeout is None else "timeout"
+        return choice_unseen(config, 0.0, total or 0, f"{given} is given; {why}")
 
     @property
     def machine(self) -> Machine:

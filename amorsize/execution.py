@@ -22,7 +22,7 @@ from amorsize.backends.items import with_origin
 from amorsize.backends.threads import Threads
 from amorsize.behind import Behind
 from amorsize.crowding import Crowd
-from amorsize.deciding import Decider, most_cores
+from amorsize.deciding import ONLY_WAITS_CPU_SHARE, Decider, most_cores
 from amorsize.feeding import Feeder
 from amorsize.handover import Handover
 from amorsize.measurement import Meter, clock
@@ -98,7 +98,7 @@ class Engine:
         if options.trace is not None:
             self.alone.ledger = self.handover.ledger
         self._crowd = Crowd(self.alone, self.decider)
-        self._reviews = Reviews(self.handover)
+        self._reviews = Reviews(self.handover, self.alone.observer)
         self._watch = Watch(self.handover) if options.timeout is not None else None
         self._recorder = Recorder(func, options, self.decider, self.handover, nested=self.nested)
         self._spent = 0.0
@@ -139,7 +139,7 @@ class Engine:
         self._behind.measuring = True
         try:
             self._begin()
-            if self.options.timeout is not None and self.supply.total != 0:
+            if self.options.supervised and self.supply.total != 0:
                 self.handover.choice = self.decider.supervised()
             elif self.options.forced is None:
                 self.finished = self.alone.run()
@@ -232,7 +232,7 @@ class Engine:
         """Go on after :meth:`measure`, or begin with the backend that the user named. True when
         workers are at work."""
         options, choice = self.options, self.handover.choice
-        if choice is None and options.timeout is not None and self.supply.total != 0:
+        if choice is None and options.supervised and self.supply.total != 0:
             choice = self.decider.supervised()
         elif choice is None and options.forced not in (None, "serial") and not self.nested:
             choice = self.decider.forced()
@@ -267,6 +267,7 @@ class Engine:
                     self.handover.backend.close(abort=outcome != "done", hurry=hurry)
                     backend, self.handover.backend = self.handover.backend, None
                     self.handover.deaths += getattr(backend, "deaths", 0)
+                    self.handover.longest_seconds = getattr(backend, "longest_seconds", 0.0)
         finally:
             self._pause()
             self._recorder.stop()
@@ -304,8 +305,13 @@ class Engine:
         self._recorder.keep_up()
         if self.keeper is not None:
             self.keeper.catch_up(alone.results)
-        if first and SLICE_SECONDS < seconds < TRUSTED_FIRST_SECONDS:
-            # It may have paid for imports and caches: the shares begin with the next item.
+        if (
+            first
+            and SLICE_SECONDS < seconds < TRUSTED_FIRST_SECONDS
+            and self.meter.shares()[1] > ONLY_WAITS_CPU_SHARE
+        ):
+            # It may have paid for imports and caches: the shares begin with the next item. (One that
+            # did nothing but wait has paid for nothing.)
             self.meter.open_window()
             ahead = ((self.supply.total or 0) - 1) * seconds
             if not decider.ask(ahead * (1 - 1 / most_cores()), ahead):

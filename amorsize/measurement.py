@@ -92,6 +92,7 @@ class Meter:
         self.argument_seconds = 0.0
         self.picklable = True
         self._paused: tuple[float, float, float] | None = None
+        self._turns_paused = 0
         self.open_window()
         self._origin: tuple[float, ...] = self._start
         self._queued_origin = self._queued0
@@ -102,7 +103,7 @@ class Meter:
         if wall <= 0:
             return 0.0, 1.0, 1.0
         inner = process / thread if thread > 0 and process - thread > 0.001 else 1.0
-        queued = _queued_seconds() - self._queued_origin
+        queued = queued_seconds() - self._queued_origin
         return wall, min(1.0, thread / max(wall - queued, thread, 1e-9)), inner
 
     @property
@@ -114,13 +115,13 @@ class Meter:
         """Begin a fresh window for the shares of CPU time (the first item may be unlike the rest)."""
         self._start = _clocks()
         if self._paused is not None:
-            self._paused = self._start
+            self._paused, self._turns_paused = self._start, self.turns
         self._items0, self._turns0 = self.items, self.turns
-        self._queued0 = _queued_seconds()
+        self._queued0 = queued_seconds()
 
     def pause(self) -> None:
         """What follows is not the function's time; shares are those of this moment."""
-        self._paused = _clocks()
+        self._paused, self._turns_paused = _clocks(), self.turns
 
     def resume(self) -> None:
         """The function's time again."""
@@ -129,6 +130,7 @@ class Meter:
         spent = tuple(map(sub, _clocks(), self._paused))
         self._start = tuple(map(add, self._start, spent))
         self._origin = tuple(map(add, self._origin, spent))
+        self._turns0 += self.turns - self._turns_paused
         self._paused = None
 
     def add(self, items: int, seconds: float) -> None:
@@ -178,8 +180,9 @@ class Meter:
         inner = process / thread if thread > 0 and process - thread > 0.001 else 1.0
         share = min(1.0, thread / wall)
         if share < 0.9:
-            held_up = _queued_seconds() - self._queued0
-            held_up += GIL_TURN_SECONDS * (self.turns - self._turns0)
+            held_up = queued_seconds() - self._queued0
+            turns = self.turns if self._paused is None else self._turns_paused
+            held_up += GIL_TURN_SECONDS * (turns - self._turns0)
             share = min(1.0, thread / max(wall - held_up, thread, 1e-9))
         return wall, share, inner
 
@@ -208,7 +211,7 @@ class Meter:
         )
 
 
-def _queued_seconds() -> float:
+def queued_seconds() -> float:
     """How long the calling thread has been ready to run without a core; 0 where nobody counts."""
     try:
         with open("/proc/thread-self/schedstat", "rb", 0) as file:

@@ -40,6 +40,8 @@ class Options:
     checkpoint_format: str = "pickle"
     timeout: float | None = None
     """Seconds that an item may take."""
+    memory_limit: int | None = None
+    """Bytes that all workers may hold together."""
     rerun_after_death: bool = True
     """Whether an item in which a worker died runs once more."""
     retries: int = 0
@@ -55,6 +57,11 @@ class Options:
     """Of the lots that decide when."""
     pruning: str | None = "auto"
     """Strategy of the history's upkeep beside long runs, None for none."""
+
+    @property
+    def supervised(self) -> bool:
+        """Whether nothing may run in the caller: nobody could stop it there, or limit it."""
+        return self.timeout is not None or self.memory_limit is not None
 
     def limits(self, nested: bool) -> Limits:
         """What planning needs to know."""
@@ -120,7 +127,11 @@ def make_options(**given: Any) -> Options:
     return Options(**checked)
 
 
-_PROMISES = {"timeout": "timeout", "rerun_after_death": "survives_death"}
+_PROMISES = {
+    "timeout": "timeout",
+    "memory_limit": "limits_memory",
+    "rerun_after_death": "survives_death",
+}
 """Options that not every backend can honour, and the trait of those that can."""
 
 
@@ -235,6 +246,56 @@ def _check_timeout(timeout: Any) -> dict[str, Any]:
             "timeout", timeout, "must be more than 0 seconds and finite", "pass None for no limit"
         )
     return {"timeout": seconds}
+
+
+_UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def _check_memory_limit(memory_limit: Any) -> dict[str, Any]:
+    if memory_limit is None:
+        return {"memory_limit": None}
+    size: float
+    if isinstance(memory_limit, str):
+        size = _bytes_of(memory_limit)
+    elif isinstance(memory_limit, bool) or not hasattr(memory_limit, "__index__"):
+        raise OptionTypeError(
+            "memory_limit", memory_limit, "must be bytes or a text like '500MB'", "write '2GB'"
+        )
+    else:
+        size = float(int(memory_limit.__index__()))
+    if size < 1:
+        raise OptionError(
+            "memory_limit", memory_limit, "must be at least one byte", "pass None for no limit"
+        )
+    from amorsize.backends.memory import can_look
+
+    if not can_look():
+        raise OptionError(
+            "memory_limit",
+            memory_limit,
+            "this system does not tell what a process holds (no /proc/self/statm)",
+            "leave it out",
+        )
+    return {"memory_limit": int(size)}
+
+
+def _bytes_of(text: str) -> float:
+    """Bytes: '500MB' (of 1000 * 1000), '500MiB' (of 1024 * 1024), '1.5G', '4096'."""
+    number = text.strip().upper().removesuffix("B")
+    binary = number.endswith("I")
+    number = number.removesuffix("I")
+    unit = number[-1:] if number[-1:] in _UNITS else ""
+    try:
+        size = float(number.removesuffix(unit)) if unit or not binary else float("nan")
+        for _ in range(_UNITS[unit]):
+            size *= 1024 if binary else 1000
+        if 0 <= size < 2**63:
+            return size
+    except ValueError:
+        pass
+    raise OptionError(
+        "memory_limit", text, "is no amount of memory", "write bytes, or '500MB', '2GB', '1.5GiB'"
+    )
 
 
 def _check_rerun(rerun_after_death: Any) -> dict[str, Any]:
@@ -365,6 +426,7 @@ _CHECKS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "checkpoint": _check_checkpoint,
     "checkpoint_format": _check_checkpoint_format,
     "timeout": _check_timeout,
+    "memory_limit": _check_memory_limit,
     "rerun_after_death": _check_rerun,
     "retries": _check_retries,
     "retry_on": _check_retry_on,

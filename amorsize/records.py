@@ -175,3 +175,8 @@ class Run:
         from amorsize.reporting import run_text
 
         return run_text(self)
+
+    def _repr_html_(self) -> str:
+        from amorsize.notebooks import run_html
+
+        return run_html(self)

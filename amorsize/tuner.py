@@ -6,6 +6,9 @@ import math
 import os
 from types import MappingProxyType
 
+from amorsize import (
+    learning as _learning,  # noqa: F401 # 2 ms that the first run would wait for
+)
 from amorsize import planning
 from amorsize.backends import TRAITS
 from amorsize.errors import OptionError, OptionTypeError
@@ -137,9 +140,9 @@ class Plan:
         return plan_text(self)
 
     def _repr_html_(self) -> str:
-        from html import escape
+        from amorsize.notebooks import plan_html
 
-        return f"<pre>{escape(str(self))}</pre>"
+        return plan_html(self)
 
 
 class Tuner:
@@ -374,6 +377,10 @@ def execute(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> 
         How long an item may take, from its start. One that takes longer becomes a ``TimeoutError``
         (``on_error`` applies); its worker process is ended and replaced, a thread is left behind. Nothing
         runs in the caller then: nobody could stop it.
+    memory_limit : bytes or text, default None
+        What all worker processes may hold together: ``"500MB"``, ``"2GiB"``, a number of bytes. A worker
+        that grows too large is replaced between two items, and no more are started than fit. Nothing
+        runs in the caller then. Without it the limit is what the machine and the control group have left.
     retries : int, default 0
         Further tries of an item that raises one of ``retry_on`` (an exception type or a tuple of them,
         default ``Exception``) or, where ``TimeoutError`` is one of them, takes longer than ``timeout``.

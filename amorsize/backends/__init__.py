@@ -23,6 +23,8 @@ class Traits:
     """Can keep many more items waiting than there are cores."""
     timeout: bool = False
     """An item that takes too long can be ended, or left behind, while the others go on."""
+    limits_memory: bool = False
+    """Workers can be watched for the memory they hold, and be replaced between two items."""
     survives_death: bool = False
     """The death of a worker costs no item but the one it was in, and no item runs twice against the
     user's word (``rerun_after_death=False``)."""
@@ -37,10 +39,28 @@ TRAITS: dict[str, Traits] = {
             "threads", "threads", False, False, False, True, True, timeout=True, survives_death=True
         ),
         Traits(
-            "fork", "processes", True, False, True, False, False, timeout=True, survives_death=True
+            "fork",
+            "processes",
+            True,
+            False,
+            True,
+            False,
+            False,
+            timeout=True,
+            limits_memory=True,
+            survives_death=True,
         ),
         Traits(
-            "spawn", "processes", True, True, False, False, False, timeout=True, survives_death=True
+            "spawn",
+            "processes",
+            True,
+            True,
+            False,
+            False,
+            False,
+            timeout=True,
+            limits_memory=True,
+            survives_death=True,
         ),
     )
 }

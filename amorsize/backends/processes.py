@@ -26,7 +26,13 @@ from amorsize.backends import CALLER_ITEM_SECONDS, helper, reaping, wire
 from amorsize.backends.crew import Crew, Peer
 from amorsize.backends.holding import held
 from amorsize.backends.items import ItemFailed, overdue_error, run_items
+<<<<<<< HEAD
 from amorsize.errors import AmorsizeWarning, ItemError, WorkerDied
+=======
+from amorsize.backends.memory import BASE
+from amorsize.backends.portable import told_by
+from amorsize.errors import AmorsizeWarning, ItemError, OptionError, WorkerDied
+>>>>>>> main
 from amorsize.values import replace
 
 TYPE_CHECKING = False
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from amorsize.backends.memory import Allowance
     from amorsize.records import Config
     from amorsize.sinks import Sink
     from amorsize.workload import Supply
@@ -84,6 +91,7 @@ class Processes:
         inner_threads: int = 1,
         timeout: float | None = None,
         rerun_after_death: bool = True,
+        memory: Allowance | None = None,
     ) -> None:
         self.launcher, self.func, self.supply, self.sink = launcher, func, supply, sink
         self.config = config
@@ -92,6 +100,8 @@ class Processes:
         self.initializer, self.initargs = initializer, initargs
         self.inner_threads = inner_threads
         self.timeout, self.rerun_after_death = timeout, rerun_after_death
+        self.memory = memory
+        """What the workers may take of it together."""
         self.peers: dict[int, Peer] = {}
         """All living workers by the descriptor of their socket."""
         self.crew: Crew
@@ -107,7 +117,11 @@ class Processes:
         self.alone: list[tuple[int, Sequence[Any] | None]] = []
         """Items in which a worker died once, each by itself (None: read by position)."""
         self.deaths = 0
+        self.longest_seconds = 0.0
+        """What the longest stretch between two results took, some milliseconds or one long item."""
         self.barren_deaths = 0
+        self.unsettled = False
+        """Workers have died, left or are to come: who is there is looked at each time."""
         self.leaving = False
         """Others have taken over: nothing new is dealt, but for items in which a worker died."""
         self._rest: Any = None
@@ -128,7 +142,7 @@ class Processes:
         """Start the workers and give them their first work."""
         self._poll = select.poll()
         live.append(self)
-        self.wanted = self.helpers
+        self.wanted = self._fitting()
         try:
             if not self.supply.pull_here:
                 self._nudge = socket.socketpair()
@@ -159,14 +173,22 @@ class Processes:
                     peer.crew = self.crew
                     self.peers[peer.sock.fileno()] = peer
                     self._poll.register(peer.sock.fileno(), select.POLLIN)
+                if self.memory is not None:
+                    self.memory.admit(peer)
             except OSError as error:
                 self._go_on_without(error)
                 return
             except Exception as error:
-                if not self.deaths:
+                if not self.deaths and not self.peers:
                     raise  # the function cannot be sent
                 self._go_on_without(error)  # it need not be where a fork is allowed
                 return
+
+    def _fitting(self) -> int:
+        """Workers to be had, as far as memory goes."""
+        if self.memory is None:
+            return self.helpers
+        return min(self.helpers, self.memory.fit(self.peers.values()))
 
     def _go_on_without(self, error: BaseException) -> None:
         """No more workers can be had: fewer do, or nobody but the caller."""
@@ -201,6 +223,17 @@ class Processes:
                     self._last_end.exitcode,
                     f"{reaping.hint(self._last_end)}; no other worker could be started, and what ends "
                     "a worker could end this process",
+                ),
+            )
+            return
+        if self.memory is not None and self.memory.limit is not None:
+            self.sink.fail(
+                None,
+                OptionError(
+                    "memory_limit",
+                    self.memory.limit,
+                    "no worker process can be had, and nothing limits the caller",
+                    "raise the limit on processes, or leave the option out",
                 ),
             )
             return
@@ -279,14 +312,17 @@ class Processes:
 
     def step(self, patience: float = PATIENCE_SECONDS) -> None:
         """Deal, compute a little, place what has come; waits so long when there is nothing to do."""
-        if self.deaths:
+        if self.memory is not None and self.memory.first:
+            self._fitting()
+            self.unsettled |= not self.memory.first
+        if self.unsettled:
             self._tend()
         if self._rest is not None:
             self._rest.step(patience)
             return
         if self.crew.shared:
             self._deal_tickets()
-        if not self.crew.shared or self.deaths:
+        if not self.crew.shared or self.unsettled:
             self._deal_frames()
         busy = self.caller_computes and self.item_seconds < CALLER_ITEM_SECONDS
         worked = busy and self._compute()
@@ -297,6 +333,8 @@ class Processes:
         self._drain(0 if worked else patience)
         if clock() - self._looked > LOOK_SECONDS:
             self._look_for_the_dead()
+            if self.memory is not None:
+                self._look_at_memory(self.memory)
         if not self.peers and self.sink.failure is None:
             self._tend()
 
@@ -337,6 +375,7 @@ class Processes:
         return bool(runs)
 
     def _learn(self, items: int, seconds: float) -> None:
+        self.longest_seconds = max(self.longest_seconds, seconds)
         per = seconds / items
         self.item_seconds = per if self.item_seconds <= 0 else 0.7 * self.item_seconds + 0.3 * per
 
@@ -418,7 +457,7 @@ class Processes:
         chunk = self._chunk()
         depth = self._depth()
         for peer in self.peers.values():
-            if not peer.ready or peer.crew.shared or peer.overdue:
+            if not peer.ready or peer.crew.shared or peer.overdue or peer.leaving:
                 continue
             while len(peer.held) < depth:
                 run = self._next_alone() if self.alone else self._next_run(chunk)
@@ -513,6 +552,7 @@ class Processes:
             if kind == helper.RESULT:
                 start, values, began, seconds, moved, thread = value
                 self.barren_deaths = 0
+                peer.answered = True
                 self._answered(start, len(values), peer)
                 worker = peer.pid, thread
                 self.sink.ledger.chunk(worker, start, len(values), began, seconds, moved)
@@ -520,10 +560,15 @@ class Processes:
                 self._learn(len(values), seconds)
             elif kind == helper.READY:
                 peer.ready = True
+<<<<<<< HEAD
             elif kind == helper.TOLD:
                 from amorsize.backends.telling import heard
 
                 heard(value)
+=======
+            elif kind == helper.LEAVING:
+                self._leaves(peer, value)
+>>>>>>> main
             elif kind == -helper.RESULT:
                 self._place_salvaged(value, peer)
             elif abs(kind) in (helper.FAILURE, helper.UNSENDABLE, helper.UNREADABLE):
@@ -568,6 +613,29 @@ class Processes:
             if count < len(items):
                 peer.held[start + count] = items[count:]
 
+    # -- memory ---------------------------------------------------------------------------------
+
+    def _look_at_memory(self, memory: Allowance) -> None:
+        warning = memory.look(clock(), self.peers.values())
+        if warning is not None:
+            import warnings
+
+            warnings.warn(warning, AmorsizeWarning, stacklevel=2)
+
+    def _leaves(self, peer: Peer, spans: list[tuple[int, int]]) -> None:
+        """A worker has grown too large and leaves between two items; others do what it has not begun."""
+        peer.leaving = self.unsettled = True
+        if peer.crew.shared:
+            for first, stop in spans:
+                del peer.crew.open_runs[first]
+                self.supply.give_back(first, stop - first)
+            return
+        peer.outbox.clear()
+        try:
+            peer.sock.shutdown(socket.SHUT_WR)  # its other threads wait for no more
+        except OSError:
+            pass
+
     # -- death ----------------------------------------------------------------------------------
 
     def _look_for_the_dead(self) -> None:
@@ -586,12 +654,24 @@ class Processes:
         self._poll.unregister(fd)
         del self.peers[fd]
         crew = peer.crew
-        self._last_end = end = crew.launcher.reap(peer)
+        end = crew.launcher.reap(peer)
+        if (
+            peer.peak_bytes > end.peak_bytes
+        ):  # the system forgets what it takes from a dying process
+            end = replace(end, peak_bytes=peer.peak_bytes)
+        self._last_end = end
         running, unsent = peer.running(), list(peer.unsent())
+        if peer.leaving and not running and not unsent:
+            for start, items in peer.held.items():
+                self.supply.give_back(start, len(items) if self.supply.indexed else items)
+            return
         if not end.exitcode and not running and not peer.held:
             return
         self.deaths += 1
+        self.unsettled = True
         self.caller_computes = False
+        if self.memory is not None and reaping.short_of_memory(end, peer.room[BASE]):
+            self.memory.fewer(len(self.peers))
         if not running and not unsent:
             self._was_barren()
         for position in self._suspected(running, unsent):
@@ -646,14 +726,16 @@ class Processes:
                 self._take_over()
             return
         if not self.barren_deaths:
-            self.wanted = self.config.n_jobs
+            self.wanted = self._fitting()
         left = 0 if self.leaving else self.supply.left()
         missing = self.wanted - len(self.peers)
         if left is not None:
             missing = min(missing, left + len(self.alone))
-        launcher = self._next_launcher()
         crew = self.crew
         is_open = crew in self.crews and (not crew.shared or crew.write_fd >= 0)
+        if is_open and missing <= 0:
+            return
+        launcher = self._next_launcher()
         if not is_open or launcher is not self.launcher:
             crew.end_dealing()
             if missing <= 0 and self.peers:
