@@ -13,11 +13,7 @@ import os
 from amorsize.backends import helper, processes, reaping, wire
 from amorsize.backends.crew import Peer, clear_marks, page_bytes, split_page
 from amorsize.backends.helper import die_with
-<<<<<<< HEAD
-=======
 from amorsize.backends.memory import Gauge, clear_room
-from amorsize.backends.portable import portable
->>>>>>> main
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,15 +110,9 @@ def _keep_tickets(run: Processes) -> None:
             crew.close()
 
 
-<<<<<<< HEAD
-def _work(run: Processes, sock: socket.socket, marks: memoryview) -> int:
+def _work(run: Processes, sock: socket.socket, marks: memoryview, room: memoryview) -> int:
     from amorsize.backends import telling
 
-=======
-def _work(run: Processes, sock: socket.socket, marks: memoryview, room: memoryview) -> int:
-    if run.initializer is not None:
-        run.initializer(*run.initargs)
->>>>>>> main
     worker = helper.Worker(
         run.func,
         sock,
@@ -132,12 +122,12 @@ def _work(run: Processes, sock: socket.socket, marks: memoryview, room: memoryvi
         data=run.supply.data if run.crew.shared else None,
         tickets=run.crew.read_fd if run.crew.shared else None,
         marks=marks,
-        gauge=Gauge(room, forked=True),
         flush_seconds=helper.FLUSH_SECONDS if run.rerun_after_death else 0.0,
     )
     telling.start(worker.tell)
     if run.initializer is not None:
         run.initializer(*run.initargs)
+    worker.gauge = Gauge(room, forked=True)  # what the initializer has loaded is no growth
     worker.run(run.config.threads_per_job)
     return 0
 

@@ -36,19 +36,12 @@ if TYPE_CHECKING:
 
 clock = time.perf_counter
 
-<<<<<<< HEAD
-RESULT, FAILURE, UNSENDABLE, READY, UNREADABLE, TOLD = 1, 2, 3, 4, 5, 6
+RESULT, FAILURE, UNSENDABLE, READY, UNREADABLE, LEAVING, TOLD = 1, 2, 3, 4, 5, 6, 7
 """Frames of a worker: (start, values, when it began them, seconds, seconds spent on sending before,
 number of its thread); (index, exception, traceback); the same for a result that cannot be pickled;
 None when a spawned worker has been set up; (index, exception, traceback) of an item that cannot be
-unpickled; what was said beside the results (`telling`)."""
-=======
-RESULT, FAILURE, UNSENDABLE, READY, UNREADABLE, LEAVING = 1, 2, 3, 4, 5, 6
-"""Frames of a worker: (start, values, when it began them, seconds, seconds spent on sending before,
-number of its thread); (index, exception, traceback); the same for a result that cannot be pickled;
-None when a spawned worker has been set up; (index, exception, traceback) of an item that cannot be
-unpickled; spans that a worker which leaves for its memory has taken and not begun."""
->>>>>>> main
+unpickled; spans that a worker which leaves for its memory has taken and not begun; what was said beside
+the results (`telling`)."""
 WORK, SETUP, END = 1, 2, 3
 """Frames to a worker: (start, items), the run's settings, None at the end of a run."""
 
@@ -101,14 +94,11 @@ class Worker:
         """Results are sent at least so often; 0 sends each by itself."""
         self.receiver = wire.Receiver(sock) if receiver is None else receiver
         self.pickled = pickled
-<<<<<<< HEAD
         from amorsize.backends import telling
         from amorsize.backends.portable import portable
 
         self._portable, self._flush = portable, telling.flush
-=======
         self.gauge = gauge
->>>>>>> main
         self.pid = os.getpid()
         self._said: deque[list[Any]] = deque()
         """What the function has said and is not sent yet."""

@@ -26,13 +26,8 @@ from amorsize.backends import CALLER_ITEM_SECONDS, helper, reaping, wire
 from amorsize.backends.crew import Crew, Peer
 from amorsize.backends.holding import held
 from amorsize.backends.items import ItemFailed, overdue_error, run_items
-<<<<<<< HEAD
-from amorsize.errors import AmorsizeWarning, ItemError, WorkerDied
-=======
 from amorsize.backends.memory import BASE
-from amorsize.backends.portable import told_by
 from amorsize.errors import AmorsizeWarning, ItemError, OptionError, WorkerDied
->>>>>>> main
 from amorsize.values import replace
 
 TYPE_CHECKING = False
@@ -560,15 +555,12 @@ class Processes:
                 self._learn(len(values), seconds)
             elif kind == helper.READY:
                 peer.ready = True
-<<<<<<< HEAD
             elif kind == helper.TOLD:
                 from amorsize.backends.telling import heard
 
                 heard(value)
-=======
             elif kind == helper.LEAVING:
                 self._leaves(peer, value)
->>>>>>> main
             elif kind == -helper.RESULT:
                 self._place_salvaged(value, peer)
             elif abs(kind) in (helper.FAILURE, helper.UNSENDABLE, helper.UNREADABLE):

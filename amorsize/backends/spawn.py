@@ -13,14 +13,9 @@ import signal
 import subprocess
 import sys
 
-<<<<<<< HEAD
 from amorsize.backends import helper, reaping, telling, wire
-from amorsize.backends.crew import MARKS, Peer, clear_marks
-=======
-from amorsize.backends import helper, reaping, wire
 from amorsize.backends.crew import Peer, clear_marks, page_bytes, split_page
 from amorsize.backends.memory import clear_room
->>>>>>> main
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -47,13 +47,9 @@ def main(descriptor: int, page: int, lifeline: int) -> None:
 
 def _serve(sock: socket.socket, words: memoryview) -> bool:
     """One run; False when there will be no other."""
-<<<<<<< HEAD
     from amorsize.backends import helper, telling, wire
-=======
-    from amorsize.backends import helper, wire
     from amorsize.backends.crew import MARKS, split_page
     from amorsize.backends.memory import ROOM_WORDS, Gauge
->>>>>>> main
     from amorsize.backends.portable import portable
 
     receiver = wire.Receiver(sock)
@@ -92,7 +88,6 @@ def _serve(sock: socket.socket, words: memoryview) -> bool:
         return cloudpickle.dumps(value, 5, buffer_callback=callback)  # type: ignore[no-any-return]
 
     marks, room = split_page(words, (len(words) - ROOM_WORDS) // MARKS)
-    gauge = Gauge(room, forked=False)
     worker = helper.Worker(
         func,
         sock,
@@ -100,7 +95,6 @@ def _serve(sock: socket.socket, words: memoryview) -> bool:
         setup["workers"],
         setup["item_seconds"],
         marks=marks,
-        gauge=gauge,
         receiver=receiver,
         pickled=pickled,
         flush_seconds=setup["flush_seconds"],
@@ -112,14 +106,11 @@ def _serve(sock: socket.socket, words: memoryview) -> bool:
     except BaseException as error:
         wire.send(sock, wire.encode(helper.FAILURE, (None, *portable(error))))
         return False
+    worker.gauge = gauge = Gauge(room, forked=False)
     wire.send(sock, wire.encode(helper.READY, None))
     worker.accept(frames)
     worker.run(setup["threads"])
-<<<<<<< HEAD
-    telling.stop()
-=======
     gauge.close()
-    helper.flush_output()
->>>>>>> main
+    telling.stop()
     wire.send(sock, wire.encode(helper.READY, None))
     return not (worker.failed or worker.left)
