@@ -10,16 +10,19 @@ import os
 import sys
 
 from amorsize import cost_model, planning
-from amorsize.backends import helper, wire
+from amorsize.away import Away
+from amorsize.backends import TRAITS, helper, wire
 from amorsize.cost_model import FORK_SECONDS, Costs, starting_costs
 from amorsize.errors import OptionError
 from amorsize.measurement import Meter, Observer, clock, vanish
+from amorsize.opening import LEAST_GAIN_SECONDS
 from amorsize.planning import Choice
 from amorsize.purity import only_computes
 from amorsize.records import Config, Machine, Prediction, Safety
 from amorsize.safety import inspect_function
 from amorsize.system import detect_machine, fork_refusal
 from amorsize.values import replace
+from amorsize.workload import NOTHING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,8 +35,6 @@ if TYPE_CHECKING:
     from amorsize.records import Profile
     from amorsize.workload import Supply
 
-LEAST_GAIN_SECONDS = 0.0015
-"""Nothing is considered when less than this is left."""
 LEAST_START_SECONDS = 0.0014
 """No way to use a second core for computing work starts in less (two threads and a fork, measured on
 several machines at 1.5 to 3 ms); below, nothing is looked up."""
@@ -81,8 +82,7 @@ class Decider:
         self.nested = nested
         self.threads_failed = False
         """Threads were tried and did not help."""
-        first = self._first_items(1)
-        self.only_computes = len(first) > 0 and only_computes(func, first[0])
+        self.only_computes = False
         """The function's names tell that it holds the GIL and never waits: nobody need watch."""
         self.shares: tuple[float, float, float] | None = None
         """What :meth:`Meter.shares` gave when the caller last worked alone."""
@@ -93,9 +93,18 @@ class Decider:
         self._asked = False
         self._asked_seconds = 0.0
         self._machine = machine
+        target = options.target
+        self.away = Away(target, supply) if target is not None and not nested else None
+        """The way to the executor or cluster that the user gave."""
         self._safety: Safety | None = None
         self._costs: Costs | None = None
         self._looked_inside = False
+
+    def meet(self) -> bool:
+        """Whether the function's names and the first item tell that it only computes."""
+        first = self.supply.peek()
+        self.only_computes = first is not NOTHING and only_computes(self.func, first)
+        return self.only_computes
 
     def consider(
         self, done: int, elapsed: float, samples: Sequence[Any], observer: Observer
@@ -126,7 +135,8 @@ class Decider:
             serial_seconds = left * meter.item_seconds
         gain = serial_seconds * (1 - 1 / most_cores()) if cpu > 0.5 else serial_seconds
         self.ask(gain, serial_seconds)
-        if cpu >= planning.WAITING_CPU_SHARE and not self._knows_the_gil():
+        away = self.away is not None and self.away.is_worth(serial_seconds)
+        if cpu >= planning.WAITING_CPU_SHARE and not self._knows_the_gil() and not away:
             if inner > planning.INNER_THREADS and not self._looked_inside:
                 if wall > INNER_WINDOW_SECONDS:
                     self._looked_inside = True
@@ -231,6 +241,7 @@ class Decider:
             fork_refused=refusal,
             indexed=self.supply.indexed or self.supply.snapshot,
             residual=residual,
+            far=None if self.away is None else self.away.far,
             spent=spent,
         )
         if self.runs and self.options.explore > 0:
@@ -294,6 +305,9 @@ class Decider:
                 )
             name = "spawn" if refusal is not None else "fork"
         jobs = options.max_jobs
+        if self.away is not None and TRAITS[name].remote:
+            slots = max(1, self.away.open()[0].slots())
+            jobs = slots if jobs is None else min(slots, jobs)
         if jobs is None:
             jobs = self.machine.cores + (4 if name == "threads" else 0)
         total = self.supply.total

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 from amorsize import planning
-from amorsize.backends import processes
+from amorsize.backends import TRAITS, processes
 from amorsize.backends.fork import ForkLauncher
 from amorsize.backends.memory import Allowance, can_look
 from amorsize.backends.serial import Serial
@@ -151,6 +151,8 @@ class Handover:
             self.start_threads(config, waits, item_seconds, first)
         elif config.backend == "serial":
             self.backend = Serial(self.func, self.supply, self.to, item_seconds)
+        elif TRAITS[config.backend].remote:
+            self._start_remote(config, item_seconds)
         else:
             self._start_processes(config, self.choice.caller_computes, item_seconds)
 
@@ -179,6 +181,25 @@ class Handover:
         )
         self.on_threads()
         backend.start()
+
+    def _start_remote(self, config: Config, item_seconds: float) -> None:
+        from amorsize.backends.remote import Remote
+
+        assert self.decider.away is not None
+        port, link = self.decider.away.open()
+        self.backend = Remote(
+            port,
+            link,
+            self.func,
+            self.supply,
+            self.to,
+            config,
+            item_seconds,
+            most=self.options.max_jobs,
+            initializer=self.options.initializer,
+            initargs=self.options.initargs,
+        )
+        self.backend.start()
 
     def _start_processes(self, config: Config, caller_computes: bool, item_seconds: float) -> None:
         launcher: Any

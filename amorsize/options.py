@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amorsize.backends import PUBLIC_NAMES, TRAITS
+from amorsize.backends import LOCAL, PUBLIC_NAMES, TRAITS
 from amorsize.errors import OptionError, OptionTypeError
 from amorsize.planning import Limits, known_backends
 from amorsize.values import dataclass
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from amorsize.backends.reaching import Target
     from amorsize.progress import Progress
     from amorsize.tracing import Trace
 
@@ -25,9 +26,11 @@ class Options:
 
     max_jobs: int | None = None
     """Most workers, None for free choice."""
-    backends: frozenset[str] = frozenset(TRAITS)
+    backends: frozenset[str] = LOCAL
     forced: str | None = None
     """The one backend named by the user."""
+    target: Target | None = None
+    """The executor or cluster that the user gave."""
     chunksize: int | None = None
     on_error: str = "raise"
     progress: Any = False
@@ -57,6 +60,20 @@ class Options:
     """Of the lots that decide when."""
     pruning: str | None = "auto"
     """Strategy of the history's upkeep beside long runs, None for none."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Nothing asks to be done with the first items but to run them."""
+        return (
+            self.forced is None
+            and self.on_error == "raise"
+            and not self.supervised
+            and self.checkpoint is None
+            and self.seed is None
+            and not self.retries
+            and self.trace is None
+            and not self.progress
+        )
 
     @property
     def supervised(self) -> bool:
@@ -394,24 +411,45 @@ def _check_chunksize(chunksize: Any) -> dict[str, Any]:
 
 def _check_backend(backend: Any) -> dict[str, Any]:
     if backend in ("auto", None):
-        return {"backends": frozenset(TRAITS), "forced": None}
-    names = (backend,) if isinstance(backend, str) else backend
-    if not isinstance(names, (tuple, list, set, frozenset)) or not names:
-        raise OptionTypeError(
-            "backend", backend, "must be a name or a tuple of names", f"known: {known_backends()}"
-        )
+        return {"backends": LOCAL, "forced": None}
+    several = isinstance(backend, (tuple, list, set, frozenset))
+    names = backend if several else (backend,)
+    if not names:
+        raise OptionTypeError("backend", backend, "allows nothing", f"known: {known_backends()}")
     allowed: set[str] = set()
+    target: Target | None = None
+    forced: str | None = None
     for name in names:
-        if name == "auto":
-            allowed.update(TRAITS)
-        elif name not in PUBLIC_NAMES:
-            raise OptionError(
-                "backend", name, "is not a known backend", f"known: {known_backends()}"
-            )
-        else:
+        if isinstance(name, str) and name == "auto":
+            allowed.update(LOCAL)
+        elif isinstance(name, str) and name in PUBLIC_NAMES:
             allowed.update(t.name for t in TRAITS.values() if name in (t.name, t.public))
-    forced = next(iter(names)) if len(names) == 1 else None
-    return {"backends": frozenset(allowed), "forced": forced}
+            forced = name
+        else:
+            found = _target(name)
+            if target is not None:
+                raise OptionError(
+                    "backend", backend, "names two executors or clusters", "give one of them"
+                )
+            target, forced = found, found.name
+            allowed.add(found.name)
+    if len(names) > 1 or "auto" in map(_word, names):
+        forced = None
+    return {"backends": frozenset(allowed), "forced": forced, "target": target}
+
+
+def _target(value: Any) -> Target:
+    from amorsize.backends.reaching import target_of
+
+    target = target_of(value)
+    if target is None:
+        kind = OptionError if isinstance(value, str) else OptionTypeError
+        raise kind("backend", value, "is not a known backend", f"known: {known_backends()}")
+    return target
+
+
+def _word(name: Any) -> str | None:
+    return name if isinstance(name, str) else None
 
 
 _CHECKS: dict[str, Callable[[Any], dict[str, Any]]] = {

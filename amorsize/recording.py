@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import time
 
+from amorsize.backends import TRAITS
 from amorsize.measurement import clock
 from amorsize.values import replace
 
@@ -71,6 +72,8 @@ class Recorder:
         """Leave to the history what the last configuration of this run really cost."""
         if work_seconds <= RECORD_LEAST_SECONDS or run.outcome == "abandoned":
             return
+        if TRAITS[run.config.backend].remote:
+            return  # what a cluster did says nothing of this machine
         decider, (began, position, cpu) = self.decider, self.handover.phase
         learner, items = decider.learner, run.items - position
         consumed = self.handover.consumed

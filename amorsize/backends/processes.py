@@ -25,7 +25,14 @@ import time
 from amorsize.backends import CALLER_ITEM_SECONDS, helper, reaping, wire
 from amorsize.backends.crew import Crew, Peer
 from amorsize.backends.holding import held
-from amorsize.backends.items import ItemFailed, overdue_error, run_items
+from amorsize.backends.items import (
+    ItemFailed,
+    overdue_error,
+    run_items,
+    unreadable,
+    unsendable_argument,
+    unsendable_result,
+)
 from amorsize.backends.memory import BASE
 from amorsize.errors import AmorsizeWarning, ItemError, OptionError, WorkerDied
 from amorsize.values import replace
@@ -466,7 +473,7 @@ class Processes:
                         for position in reversed(range(start, start + len(items))):
                             one = 1 if self.supply.indexed else [items[position - start]]
                             self.supply.give_back(position, one)
-                    elif self.sink.fail(start, _unsendable_argument(error, start), ""):
+                    elif self.sink.fail(start, unsendable_argument(error, start), ""):
                         return
                     continue
                 peer.held[start] = items
@@ -571,10 +578,10 @@ class Processes:
                     error = told_by(text)
                 if abs(kind) == helper.UNSENDABLE:
                     self._answered(index, 1, peer)
-                    error = _unsendable_result(error, index)
+                    error = unsendable_result(error, index)
                 elif abs(kind) == helper.UNREADABLE:
                     self._answered(index, 1, peer)
-                    error = _unreadable("item", error, index)
+                    error = unreadable("item", error, index)
                 self.sink.fail(index, error, text)
             else:
                 raise AssertionError(f"unknown frame {kind} from a worker")
@@ -594,7 +601,7 @@ class Processes:
             elif isinstance(value, ItemError):
                 told = ItemError(index, told_by(value.traceback), value.traceback)
                 self.sink.place(index, [told])
-            elif self.sink.fail(index, _unreadable("the result of item", error, index), ""):
+            elif self.sink.fail(index, unreadable("the result of item", error, index), ""):
                 return
 
     def _answered(self, start: int, count: int, peer: Peer) -> None:
@@ -823,30 +830,3 @@ def _shorten(open_runs: dict[int, int], start: int, count: int) -> None:
     stop = open_runs.pop(start)
     if start + count < stop:
         open_runs[start + count] = stop
-
-
-def _unsendable_result(error: BaseException, index: int) -> BaseException:
-    import pickle
-
-    return pickle.PicklingError(
-        f"the result of item {index} cannot be sent to the caller ({error}); return something that "
-        "can be pickled, or use backend='threads' or 'serial'"
-    )
-
-
-def _unreadable(what: str, error: BaseException, index: int) -> BaseException:
-    import pickle
-
-    return pickle.UnpicklingError(
-        f"{what} {index} cannot be unpickled on the other side ({type(error).__name__}: {error}); make "
-        "its class importable there, or use backend='threads' or 'serial'"
-    )
-
-
-def _unsendable_argument(error: BaseException, index: int) -> BaseException:
-    import pickle
-
-    return pickle.PicklingError(
-        f"item {index} cannot be sent to a worker ({error}); pass a list instead of an iterator (a "
-        "forked worker needs no copy of it), or use backend='threads' or 'serial'"
-    )
