@@ -104,6 +104,7 @@ class Engine:
         self._spent = 0.0
         self._spent_cpu = 0.0
         self._entered = False
+        self._interrupted: BaseException | None = None
 
     @property
     def choice(self) -> Choice | None:
@@ -214,6 +215,12 @@ class Engine:
             finally:
                 self._end(outcome, hurry=hurry)
 
+    def interrupt(self, error: BaseException) -> None:
+        """End the run soon, with this error; from any thread."""
+        self._interrupted = error
+        if self.handover.sink is not None:
+            self.handover.sink.fail(None, error)
+
     # -- begin and end --------------------------------------------------------------------------
 
     def _begin(self) -> None:
@@ -311,6 +318,8 @@ class Engine:
     def _is_decided(self, first: bool, seconds: float) -> bool:
         """After a slice: have workers been started (or, measuring, is the choice clear)?"""
         alone, decider = self.alone, self.decider
+        if self._interrupted is not None:
+            raise self._interrupted
         self._recorder.keep_up()
         if self.keeper is not None:
             self.keeper.catch_up(alone.results)
@@ -384,6 +393,8 @@ class Engine:
 
     def _review(self) -> None:
         """Look after the history, and at what the workers reach."""
+        if self._interrupted is not None:
+            raise self._interrupted
         self._recorder.keep_up()
         if self._watch is not None:
             self._watch.review()
