@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 
 from amorsize import planning
-from amorsize.backends import processes
+from amorsize.backends import TRAITS, processes
 from amorsize.backends.fork import ForkLauncher
+from amorsize.backends.memory import Allowance, can_look
 from amorsize.backends.serial import Serial
 from amorsize.backends.threads import Threads
 from amorsize.ledger import Ledger
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from amorsize.measurement import Meter
     from amorsize.options import Options
     from amorsize.planning import Choice
-    from amorsize.records import Config
+    from amorsize.records import Config, Profile
     from amorsize.resuming import Keeper
     from amorsize.workload import Supply
 
@@ -61,6 +62,8 @@ class Handover:
         self.corrections = 0
         self.deaths = 0
         """Of workers that have gone."""
+        self.longest_seconds = 0.0
+        """Of the last processes: their longest item, if there was a long one."""
         self.backend: Any = None
         self.sink: ListSink | WindowSink | None = None
         """Where results go once workers have taken over."""
@@ -71,6 +74,8 @@ class Handover:
         self.window = 0
         self.consumed = 0.0
         """Seconds that the consumer of a stream has taken."""
+        self.believed: Profile | None = None
+        """What was known of the items when it was first decided to stay in the caller."""
         self.ledger = Ledger(None if options.trace is None else options.trace.lines)
         self.handed_over: tuple[float, int] | None = None
         """When workers took over first, and from which position."""
@@ -80,6 +85,8 @@ class Handover:
     def choose(self, choice: Choice) -> None:
         """From now on this choice holds."""
         known = self.choice
+        if choice.config.backend == "serial" and self.believed is None:
+            self.believed = self.decider.to_remember()
         if known is not None and known.config.backend not in ("serial", choice.config.backend):
             self.corrections += 1
         if known is None or known.config != choice.config:
@@ -144,6 +151,8 @@ class Handover:
             self.start_threads(config, waits, item_seconds, first)
         elif config.backend == "serial":
             self.backend = Serial(self.func, self.supply, self.to, item_seconds)
+        elif TRAITS[config.backend].remote:
+            self._start_remote(config, item_seconds)
         else:
             self._start_processes(config, self.choice.caller_computes, item_seconds)
 
@@ -173,6 +182,25 @@ class Handover:
         self.on_threads()
         backend.start()
 
+    def _start_remote(self, config: Config, item_seconds: float) -> None:
+        from amorsize.backends.remote import Remote
+
+        assert self.decider.away is not None
+        port, link = self.decider.away.open()
+        self.backend = Remote(
+            port,
+            link,
+            self.func,
+            self.supply,
+            self.to,
+            config,
+            item_seconds,
+            most=self.options.max_jobs,
+            initializer=self.options.initializer,
+            initargs=self.options.initargs,
+        )
+        self.backend.start()
+
     def _start_processes(self, config: Config, caller_computes: bool, item_seconds: float) -> None:
         launcher: Any
         if config.backend == "fork":
@@ -181,6 +209,8 @@ class Handover:
             from amorsize.backends.spawn import SpawnLauncher
 
             launcher = SpawnLauncher()
+        machine, limit = self.decider.machine, self.options.memory_limit
+        memory = Allowance(limit, machine.memory_available_bytes, config.n_jobs)
         self.backend = processes.Processes(
             launcher,
             self.func,
@@ -191,11 +221,12 @@ class Handover:
             caller_computes=caller_computes
             and self.stream_window is None
             and self.keeper is None  # who journals does not compute
-            and self.options.timeout is None,
+            and not self.options.supervised,
             initializer=self.options.initializer,
             initargs=self.options.initargs,
-            inner_threads=max(1, self.decider.machine.cores // config.n_jobs),
+            inner_threads=max(1, machine.cores // config.n_jobs),
             timeout=self.options.timeout,
             rerun_after_death=self.options.rerun_after_death,
+            memory=memory if limit is not None or can_look() else None,
         )
         self.backend.start()

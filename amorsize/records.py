@@ -77,11 +77,37 @@ class Profile:
 
 
 @dataclass(frozen=True)
+class Link:
+    """What it costs to have something done by an executor or a cluster, in seconds."""
+
+    start: float
+    """Until the first call has come back."""
+    round_trip: float
+    """Of one call by itself."""
+    task: float
+    """Of a call, where many are on their way."""
+    byte: float
+    """Of a byte, there or back."""
+
+
+@dataclass(frozen=True)
+class Far:
+    """An executor or a cluster that may be chosen."""
+
+    backend: str
+    slots: int
+    """Calls that can be at work there at the same time."""
+    link: Link
+    argument_bytes: float = 0.0
+    """Pickled size of an item."""
+
+
+@dataclass(frozen=True)
 class Config:
     """What can be chosen."""
 
     backend: str
-    """Name of a backend: serial, threads, fork, spawn."""
+    """Name of a backend: serial, threads, fork, spawn, executor, dask, ray."""
     n_jobs: int = 1
     """Processes that compute, or threads for the threads backend."""
     threads_per_job: int = 1

@@ -111,7 +111,7 @@ def run_in(func: Any, data: Any, config: Config, profile: Profile) -> tuple[floa
     engine = Engine(func, data, options, None)
     if not serial:
         engine.handover.meter = Seen(profile)  # type: ignore[assignment]
-        engine._reviews = Patient(engine.handover)
+        engine._reviews = Patient(engine.handover, engine.alone.observer)
         computes = caller_computes(config, profile)
         engine.handover.choice = Choice(Prediction(config, 0.0), (), (), computes)
     began = clock()

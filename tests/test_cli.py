@@ -447,6 +447,7 @@ WRONG: list[tuple[list[str], int, list[str]]] = [
     (["run", "jobs:upper", "a", "--chunksize", "-1"], 2, ["chunksize=-1"]),
     (["plan", "jobs:upper", "a", "-j", "0"], 2, ["n_jobs=0"]),
     (["run", "jobs:upper", "a", "--timeout", "0"], 2, ["timeout=0"]),
+    (["run", "jobs:upper", "a", "--memory-limit", "5 bytes"], 2, ["memory_limit='5 bytes'"]),
     (["run", "jobs:upper", "a", "--retries", "-1"], 2, ["retries=-1"]),
     (["run", "jobs:upper", "a", "--retry-on", "OSEror"], 3, ["OSEror", "OSError"]),
     (["run", "jobs:upper", "a", "--retry-on", "len"], 2, ["retry_on=", "exception type"]),
@@ -475,6 +476,9 @@ def slow(text):
     return text
 def draw(item):
     return amorsize.item_rng().random()
+main = os.getpid()
+def in_a_child(item):
+    return os.getpid() != main
 """
 
 
@@ -487,6 +491,8 @@ def test_retries_time_limits_and_seeds(place: Path) -> None:
     assert done.returncode == 1 and "ConnectionError" in done.stderr
     done = call(place, "run", "faults:slow", "a", "b", "c", "--timeout", "1", "--on-error", "skip")
     assert done.stdout.split() == ['"a"', '"c"'] and "1 of 3 items failed" in done.stderr
+    done = call(place, "run", "faults:in_a_child", "a", "--memory-limit", "300MB")
+    assert done.stdout == "true\n", done.stderr
     drawn = [
         call(place, "run", "faults:draw", "--range", "5", "--seed", "7", *words).stdout.split()
         for words in ((), ("--backend", "spawn"))

@@ -32,13 +32,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from amorsize.backends.memory import Gauge
+
 clock = time.perf_counter
 
-RESULT, FAILURE, UNSENDABLE, READY, UNREADABLE = 1, 2, 3, 4, 5
+RESULT, FAILURE, UNSENDABLE, READY, UNREADABLE, LEAVING = 1, 2, 3, 4, 5, 6
 """Frames of a worker: (start, values, when it began them, seconds, seconds spent on sending before,
 number of its thread); (index, exception, traceback); the same for a result that cannot be pickled;
 None when a spawned worker has been set up; (index, exception, traceback) of an item that cannot be
-unpickled."""
+unpickled; spans that a worker which leaves for its memory has taken and not begun."""
 WORK, SETUP, END = 1, 2, 3
 """Frames to a worker: (start, items), the run's settings, None at the end of a run."""
 
@@ -48,6 +50,9 @@ CHUNK_SECONDS = 0.005
 """Aim of one take: 20 to 50 times what taking and sending costs (0.1-0.25 ms)."""
 FLUSH_SECONDS = 0.0025
 """Results are sent at least so often: what a dying worker can lose beside the item it is in."""
+OOM_SCORE = 500
+"""Thousandths of the machine's memory that a worker seems to have more when the kernel looks for whom to
+end; what a user's own process has is kept if it is more."""
 F_SETSIG = 10
 """Linux: which signal tells of input on a descriptor (fcntl.h; not in the fcntl module)."""
 TICKET_SECONDS = 0.0001
@@ -73,6 +78,7 @@ class Worker:
         data: Sequence[Any] | None = None,
         tickets: int | None = None,
         marks: memoryview[int] | None = None,
+        gauge: Gauge | None = None,
         slot: int = 0,
         receiver: wire.Receiver | None = None,
         pickled: Callable[..., bytes] = wire.dumps,
@@ -87,9 +93,12 @@ class Worker:
         """Results are sent at least so often; 0 sends each by itself."""
         self.receiver = wire.Receiver(sock) if receiver is None else receiver
         self.pickled = pickled
+        self.gauge = gauge
         self.pid = os.getpid()
         self.ended = False
         self.failed = False
+        self.left = False
+        """It leaves because of its memory."""
         self._salvaged = False
         """Some items came that could not be unpickled."""
         self._queue: list[tuple[int, Sequence[Any]]] = []
@@ -114,18 +123,29 @@ class Worker:
         try:
             take = self._take_tickets if self.data is not None else self._take_frame
             per = self.item_seconds
+            undone: list[tuple[int, int]] = []
             while not self.ended:
                 run = take(per)
                 if run is None:
-                    return
+                    break
                 for start, items in run:
-                    per = self._run(start, items, per, self.slot + number)
+                    per = self._run(start, items, per, self.slot + number, undone)
+            if self.left:
+                self._send(wire.encode(LEAVING, undone))
         finally:
             if gone is not None:
                 gone.release()
 
-    def _run(self, start: int, items: Sequence[Any], per: float, slot: int) -> float:
-        """Run one stretch in pieces; returns the seconds of an item as seen now."""
+    def _run(
+        self,
+        start: int,
+        items: Sequence[Any],
+        per: float,
+        slot: int,
+        undone: list[tuple[int, int]],
+    ) -> float:
+        """Run one stretch in pieces; returns the seconds of an item as seen now. ``undone`` gets what is
+        not begun because the worker leaves."""
         lo, count = 0, len(items)
         marks, first, stop = self.marks, self._slots + slot, 2 * self._slots + slot
         while lo < count and not self.ended:
@@ -158,6 +178,10 @@ class Worker:
             if marks is not None:
                 marks[first] = -1
             lo += len(values)
+            if self.gauge is not None and self.gauge.is_full(clock()):
+                self.ended = self.left = True
+        if self.left and lo < count:
+            undone.append((start + lo, start + count))
         return per
 
     # -- taking ---------------------------------------------------------------------------------
@@ -322,6 +346,17 @@ def settle(inner_threads: int) -> None:
     from amorsize.system import limit_inner_threads
 
     limit_inner_threads(inner_threads)
+    _offer_to_the_kernel()
+
+
+def _offer_to_the_kernel() -> None:
+    """Where memory runs out the kernel is to end a worker, not the caller, who knows what to do then."""
+    try:
+        with open("/proc/self/oom_score_adj", "r+b", 0) as file:
+            if int(file.read()) < OOM_SCORE:
+                file.write(b"%d" % OOM_SCORE)
+    except (OSError, ValueError):
+        pass
 
 
 def ignore(signum: int, frame: object) -> None:

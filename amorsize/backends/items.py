@@ -77,6 +77,36 @@ def overdue_error(position: int, timeout: float) -> TimeoutError:
     return TimeoutError(f"item {position} took longer than timeout={timeout:g} seconds")
 
 
+def unsendable_result(error: BaseException, index: int) -> BaseException:
+    """What becomes of an item whose result cannot be pickled."""
+    import pickle
+
+    return pickle.PicklingError(
+        f"the result of item {index} cannot be sent to the caller ({error}); return something that "
+        "can be pickled, or use backend='threads' or 'serial'"
+    )
+
+
+def unreadable(what: str, error: BaseException, index: int) -> BaseException:
+    """What becomes of an item, or a result, that cannot be unpickled on the other side."""
+    import pickle
+
+    return pickle.UnpicklingError(
+        f"{what} {index} cannot be unpickled on the other side ({type(error).__name__}: {error}); make "
+        "its class importable there, or use backend='threads' or 'serial'"
+    )
+
+
+def unsendable_argument(error: BaseException, index: int) -> BaseException:
+    """What becomes of an item that cannot be pickled."""
+    import pickle
+
+    return pickle.PicklingError(
+        f"item {index} cannot be sent to a worker ({error}); pass a list instead of an iterator (a "
+        "forked worker needs no copy of it), or use backend='threads' or 'serial'"
+    )
+
+
 def format_traceback(error: BaseException) -> str:
     """The traceback as printed, without the frames of this package at its top."""
     import traceback

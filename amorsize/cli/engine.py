@@ -22,6 +22,9 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--timeout", metavar="SECONDS", type=float, help="how long an item may take; then it fails"
     )
+    how.add_argument(
+        "--memory-limit", metavar="SIZE", help="what all workers may hold together: 500MB, 2GiB ..."
+    )
     how.add_argument("--retries", metavar="N", type=int, help="further tries of an item that fails")
     how.add_argument(
         "--retry-on",
@@ -53,7 +56,7 @@ def engine_options(options: argparse.Namespace) -> dict[str, Any]:
         chosen["backend"] = names if len(names) > 1 else names[0]
     if options.chunksize is not None:
         chosen["chunksize"] = options.chunksize
-    for name in ("timeout", "retries", "seed"):
+    for name in ("timeout", "retries", "seed", "memory_limit"):
         if getattr(options, name) is not None:
             chosen[name] = getattr(options, name)
     if options.retry_on is not None:
