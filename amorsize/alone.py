@@ -15,7 +15,19 @@ from amorsize import measurement
 from amorsize.backends.items import format_traceback, with_origin
 from amorsize.errors import ItemError
 from amorsize.measurement import Meter, Observer, clock
+from amorsize.opening import (
+    PIECE_SECONDS,
+    PIECE_SHARE,
+    SLICE_SECONDS,
+    TRIVIAL_ITEM_SECONDS,
+    TRIVIAL_ITEMS,
+    TRIVIAL_UNSEEN_ITEMS,
+    UNSEEN_PIECE,
+    all_of,
+    is_inlined,
+)
 from amorsize.sinks import SKIPPED
+from amorsize.workload import ISLICE_TELLS, gave
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,41 +38,20 @@ if TYPE_CHECKING:
     from amorsize.options import Options
     from amorsize.workload import Supply
 
-SLICE_SECONDS = 0.0005
-"""Slices grow until they last so long: the 3 µs that bracket one are then below 1 %."""
 SLICE_SHARE = 0.15
 """...later this share of the time since the start, so that considering (10-100 µs) stays below 1 %."""
 LONGEST_SLICE_SECONDS = 0.05
 """...and not more, for progress to be seen."""
-PIECE_SECONDS = 0.00005
-"""Items between two looks at the clock last so long; a look costs 0.35 µs."""
-PIECE_SHARE = 0.03
-"""...and are not more than this share of those left."""
-UNSEEN_PIECE = 1024
-"""...nor more than this."""
-TRIVIAL_ITEM_SECONDS = 2.5e-7
-"""Items below this are not worth carrying anywhere (pickling a result costs as much), and dear to
-count: bracketing them in slices costs 5 ns each (benchmarks/special.py, 10,000,000 items)."""
-TRIVIAL_ITEMS = 255
-"""So many trivial items are evidence enough where the observer can end what follows (slices of 1, 2,
-4 ... 128 items)..."""
-TRIVIAL_UNSEEN_ITEMS = 4096
-"""...and so many where nothing can: the data are an iterator."""
 STREAM_RUN = 2048
 """Items from one timed one to the next of a stream that works alone: 5 µs of timing on 50 ns each."""
 STREAM_RUN_SECONDS = 0.00025
 """...and seconds: timing stays near 2 %."""
-ISLICE_TELLS = sys.version_info < (3, 12)
-"""Whether an islice can be asked how many items it has given (later Pythons: count, 10 ns an item)."""
 INNER_BUSY = 1.3
 """CPU seconds a second of the process above which the item is taken to be parallel inside."""
 OBSERVED_SECONDS = 0.001
 """Less than this is left to pieces: an observer's start and end cost 0.25 ms, pieces some 2 %."""
 WORTH_SECONDS = 0.0015
 """The observer ends a slice only when more than this is left."""
-
-_INLINED = (type(lambda: None), type)
-"""Functions that a comprehension calls faster than map does."""
 
 
 class Alone:
@@ -94,6 +85,8 @@ class Alone:
         self.results: list[Any] = []
         self.done = 0
         """Items done, also where a stream has given the results away."""
+        self.opened_seconds = 0.0
+        """What the last slice of an opening took."""
         self.sample: list[Any] = []
         """Some result, where they are not kept."""
         self.unattended = True
@@ -128,7 +121,9 @@ class Alone:
         """Compute in the caller. True when everything is done, False when workers take over (while
         measuring: when it is clear how to go on)."""
         results, supply, observer = self.results, self.supply, self.observer
-        iterator = supply.iterator
+        if results and self.is_decided(len(results) == 1, self.opened_seconds):
+            return False  # an opening went before
+        iterator = supply.begin()
         piece, seconds = 1, 0.0
         while True:
             before = len(results)
@@ -150,6 +145,8 @@ class Alone:
                 return False
             if ended and self._is_end(done - before):
                 return True
+            if not before:
+                iterator = supply.iterator
             if self._late:
                 iterator = supply.rewind(done)
                 self._late = False
@@ -175,10 +172,7 @@ class Alone:
 
     def _slice(self, iterator: Iterator[Any], piece: int, seconds: float) -> bool:
         """Run pieces of ``piece`` items until ``seconds`` are over, at least one. True when the items
-        came to an end. A ``piece`` of 0 runs everything that is left and costs what a loop costs.
-
-        The two forms of the latter are the two fastest of Python: a comprehension inlines calls of
-        Python functions and of types, map is quicker for all others."""
+        came to an end. A ``piece`` of 0 runs everything that is left and costs what a loop costs."""
         results, func = self.results, self.func
         if piece:
             end = clock() + seconds
@@ -187,24 +181,17 @@ class Alone:
                 rest = self._rest = islice(iterator, piece)
                 results += map(func, rest)
                 if len(results) - before < piece:
-                    if ISLICE_TELLS and _gave(rest):
+                    if ISLICE_TELLS and gave(rest):
                         raise StopIteration  # the function did, and map takes that for an end
                     return True
                 if clock() >= end:
                     return False
         self._rest = None
-        if type(func) not in _INLINED:
-            results += map(func, iterator)
+        self.results = all_of(func, iterator, results)
+        if not is_inlined(func):
             data = self.supply.data
-            if data is not None and not self._late and len(results) < len(data):
+            if data is not None and not self._late and len(self.results) < len(data):
                 raise StopIteration
-            return True
-        part = [func(item) for item in iterator]
-        if len(part) > len(results):
-            part[:0] = results
-            self.results = part
-        else:
-            results += part
         return True
 
     def _piece(self) -> int:
@@ -242,7 +229,7 @@ class Alone:
 
     def _index_alone(self, piece: int) -> int:
         """Position of the item that has just raised in a slice."""
-        if piece or type(self.func) not in _INLINED:
+        if piece or not is_inlined(self.func):
             return len(self.results)  # the results before it were kept
         if self._late and self.interrupted_at is not None:
             return self.interrupted_at - 1
@@ -258,7 +245,7 @@ class Alone:
         nobody's measurement: the meter pauses, the observer looks away."""
         func, meter, supply, observer = self.func, self.meter, self.supply, self.observer
         counted = self.options.on_error != "raise" or self.progress.active or self.journaled
-        iterator = supply.iterator
+        iterator = supply.begin()
         size = 1
         while True:
             try:
@@ -274,6 +261,8 @@ class Alone:
             seconds = clock() - began
             observer.end_slice()
             self.done += 1
+            if self.done == 1:
+                iterator = supply.iterator
             self.sample = [value]
             meter.add(1, seconds)
             if self.ledger is not None:
@@ -303,7 +292,7 @@ class Alone:
                 except Exception as error:
                     index = self.done
                     if ISLICE_TELLS:
-                        index += _gave(rest) - 1
+                        index += gave(rest) - 1
                     raise with_origin(error, index) from None
                 yield value
                 if not ISLICE_TELLS:
@@ -321,40 +310,16 @@ class Alone:
 
     def _is_end(self, got: int) -> bool:
         """A slice came out short: is that the end of the data?"""
-        supply, done = self.supply, len(self.results)
-        if supply.data is None:
-            frame = getattr(supply.iterator, "gi_frame", None)
-            if frame is not None:  # a generator that is still alive did not end
-                raise with_origin(StopIteration(), done)
-            supply.exhausted = True
-            mapped = self._open_ended and type(self.func) not in _INLINED
-            if mapped and next(supply.iterator, supply) is not supply:  # it had not ended
-                raise with_origin(StopIteration(), done)
-            return True
-        if done >= len(supply.data):
-            return True
-        if got or self._late:
-            return False
-        # Nothing came although items are left and nobody interrupted: the function raised
-        # StopIteration, which ``map`` takes for an end and the plain loop would let through.
-        raise with_origin(StopIteration(), done)
-
-    def _from_source(self, error: BaseException) -> bool:
-        """Whether the error is not an item's: the source raised, or the user interrupted."""
-        if not isinstance(error, Exception):
-            return True
-        source = self.supply.iterator
-        if hasattr(source, "gi_frame"):
-            return source.gi_frame is None
-        return ISLICE_TELLS and self._rest is not None and not _gave(self._rest)
-
-    def _raised_alone(self, error: BaseException) -> None:
-        """An item of a slice raised; the results before it are kept."""
-        self.results.append(self._stood_in(error, len(self.results)))
+        done = len(self.results)
+        certain, mapped = bool(got) or self._late, self._open_ended and not is_inlined(self.func)
+        try:
+            return self.supply.has_ended(done, certain=certain, mapped=mapped)
+        except StopIteration as error:
+            raise with_origin(error, done) from None
 
     def _stood_in(self, error: BaseException, index: int) -> Any:
         """What stands in the place of an item that raised; raises where the run is to end."""
-        if self._from_source(error):
+        if self.supply.raised(error, self._rest):
             raise error
         if self.options.on_error == "raise":
             raise with_origin(error, index, at_least=self._index_is_least)
@@ -418,11 +383,6 @@ class Alone:
         if clock() - self.started >= self.not_before:
             self.interrupted_at = supply.interrupt()
             self._late = True
-
-
-def _gave(rest: Any) -> int:
-    """How many items an islice has given; 0 as well when its source has ended or raised."""
-    return int(rest.__reduce__()[2])
 
 
 def _is_importing(thread: int) -> bool:

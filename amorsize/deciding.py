@@ -15,12 +15,14 @@ from amorsize.backends import TRAITS, helper, wire
 from amorsize.cost_model import FORK_SECONDS, Costs, starting_costs
 from amorsize.errors import OptionError
 from amorsize.measurement import Meter, Observer, clock, vanish
+from amorsize.opening import LEAST_GAIN_SECONDS
 from amorsize.planning import Choice
 from amorsize.purity import only_computes
 from amorsize.records import Config, Machine, Prediction, Safety
 from amorsize.safety import inspect_function
 from amorsize.system import detect_machine, fork_refusal
 from amorsize.values import replace
+from amorsize.workload import NOTHING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
     from amorsize.records import Profile
     from amorsize.workload import Supply
 
-LEAST_GAIN_SECONDS = 0.0015
-"""Nothing is considered when less than this is left."""
 LEAST_START_SECONDS = 0.0014
 """No way to use a second core for computing work starts in less (two threads and a fork, measured on
 several machines at 1.5 to 3 ms); below, nothing is looked up."""
@@ -82,8 +82,7 @@ class Decider:
         self.nested = nested
         self.threads_failed = False
         """Threads were tried and did not help."""
-        first = self._first_items(1)
-        self.only_computes = len(first) > 0 and only_computes(func, first[0])
+        self.only_computes = False
         """The function's names tell that it holds the GIL and never waits: nobody need watch."""
         self.shares: tuple[float, float, float] | None = None
         """What :meth:`Meter.shares` gave when the caller last worked alone."""
@@ -100,6 +99,12 @@ class Decider:
         self._safety: Safety | None = None
         self._costs: Costs | None = None
         self._looked_inside = False
+
+    def meet(self) -> bool:
+        """Whether the function's names and the first item tell that it only computes."""
+        first = self.supply.peek()
+        self.only_computes = first is not NOTHING and only_computes(self.func, first)
+        return self.only_computes
 
     def consider(
         self, done: int, elapsed: float, samples: Sequence[Any], observer: Observer

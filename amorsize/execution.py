@@ -16,7 +16,7 @@ import time
 from _thread import get_ident
 
 from amorsize import planning
-from amorsize.alone import SLICE_SECONDS, Alone
+from amorsize.alone import Alone
 from amorsize.backends import helper
 from amorsize.backends.items import with_origin
 from amorsize.backends.threads import Threads
@@ -26,6 +26,7 @@ from amorsize.deciding import ONLY_WAITS_CPU_SHARE, Decider, most_cores
 from amorsize.feeding import Feeder
 from amorsize.handover import Handover
 from amorsize.measurement import Meter, clock
+from amorsize.opening import FIRST_DECISION_SECONDS, SLICE_SECONDS, Opening
 from amorsize.recording import Recorder
 from amorsize.records import Config, Machine, Run
 from amorsize.reviewing import Reviews
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 
 RECONSIDER_FACTOR = 1.3
 """A choice to stay is looked at again when the run is so many times as old."""
-FIRST_DECISION_SECONDS = 0.0015
-"""Nothing is considered before: what is done by then is not worth a worker."""
 TRUSTED_FIRST_SECONDS = 0.1
 """A first item that took longer decides alone (unless it imported something): a second one in the
 caller would cost up to half of it, a worker started in vain costs 0.003."""
@@ -64,12 +63,13 @@ class Engine:
         options: Options,
         machine: Machine | None,
         keeper: Keeper | None = None,
+        opening: Opening | None = None,
     ) -> None:
         self.func, self.options = func, options
         self.keeper = keeper
         """Journals what is done, if there is a checkpoint."""
         self.meter = Meter()
-        self.supply = Supply(data)
+        self.supply = Supply(data) if opening is None else opening.supply
         self.finished = False
         self.run: Run | None = None
         self._owner = get_ident()
@@ -103,8 +103,10 @@ class Engine:
         self._recorder = Recorder(func, options, self.decider, self.handover, nested=self.nested)
         self._spent = 0.0
         self._spent_cpu = 0.0
-        self._entered = False
         self._interrupted: BaseException | None = None
+        self._entered = self._begun = False
+        if opening is not None:
+            self._go_on_from(opening)
 
     @property
     def choice(self) -> Choice | None:
@@ -234,8 +236,23 @@ class Engine:
             helper.busy_threads.add(self._owner)
         alone.unattended = self.nested or self.supply.total == 1 or forced is not None
         alone.not_before = max(alone.not_before, FIRST_DECISION_SECONDS)
+        if not self._begun:
+            self._begun = True
+            self.meter.begin(only_computes=not alone.unattended and self.decider.meet())
         if not alone.unattended and not self.decider.only_computes:
             alone.observer.start()
+
+    def _go_on_from(self, opening: Opening) -> None:
+        """Take over what an opening has done."""
+        self._begun, self.decider.only_computes = True, opening.only_computes
+        self.meter.begin(only_computes=opening.only_computes)
+        self._spent = self._spent_cpu = clock() - opening.began
+        for items, seconds in opening.slices:
+            self.meter.add(items, seconds)
+            self.alone.opened_seconds = seconds
+        self.meter.open_window()
+        self.alone.results = opening.results
+        self.alone.done = len(opening.results)
 
     def _resume(self) -> bool:
         """Go on after :meth:`measure`, or begin with the backend that the user named. True when

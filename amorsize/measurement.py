@@ -64,6 +64,10 @@ def _clocks() -> tuple[float, float, float]:
     return clock(), thread_clock(), process_clock()
 
 
+def _wall_clock() -> tuple[float, float, float]:
+    return clock(), 0.0, 0.0
+
+
 STAT_BYTES = 400
 """Of a thread's status: it has 300. A buffer of over 512 bytes would come from the C heap and change its
 layout: NumPy's arrays then paid 80 % more page faults, 15 % of a run of small matrices."""
@@ -73,6 +77,9 @@ class Meter:
     """Sums over slices; makes the :class:`Profile`. All times in seconds."""
 
     def __init__(self) -> None:
+        self.only_computes = False
+        """It is known that the function neither waits nor lets others work: no share is measured."""
+        self._clocks = _clocks
         self.items = 0
         self.seconds = 0.0
         self._last: tuple[float, ...] = ()
@@ -93,15 +100,21 @@ class Meter:
         self.picklable = True
         self._paused: tuple[float, float, float] | None = None
         self._turns_paused = 0
+
+    def begin(self, *, only_computes: bool) -> None:
+        """The run begins."""
+        self.only_computes = only_computes
+        if only_computes:
+            self._clocks = _wall_clock
         self.open_window()
         self._origin: tuple[float, ...] = self._start
         self._queued_origin = self._queued0
 
     def overall(self) -> tuple[float, float, float]:
         """As :meth:`shares`, since the run began: the first item counts."""
-        wall, thread, process = map(sub, self._paused or _clocks(), self._origin)
-        if wall <= 0:
-            return 0.0, 1.0, 1.0
+        wall, thread, process = map(sub, self._paused or self._clocks(), self._origin)
+        if wall <= 0 or self.only_computes:
+            return max(0.0, wall), 1.0, 1.0
         inner = process / thread if thread > 0 and process - thread > 0.001 else 1.0
         queued = queued_seconds() - self._queued_origin
         return wall, min(1.0, thread / max(wall - queued, thread, 1e-9)), inner
@@ -113,21 +126,21 @@ class Meter:
 
     def open_window(self) -> None:
         """Begin a fresh window for the shares of CPU time (the first item may be unlike the rest)."""
-        self._start = _clocks()
+        self._start = self._clocks()
         if self._paused is not None:
             self._paused, self._turns_paused = self._start, self.turns
         self._items0, self._turns0 = self.items, self.turns
-        self._queued0 = queued_seconds()
+        self._queued0 = 0.0 if self.only_computes else queued_seconds()
 
     def pause(self) -> None:
         """What follows is not the function's time; shares are those of this moment."""
-        self._paused, self._turns_paused = _clocks(), self.turns
+        self._paused, self._turns_paused = self._clocks(), self.turns
 
     def resume(self) -> None:
         """The function's time again."""
         if self._paused is None:
             return
-        spent = tuple(map(sub, _clocks(), self._paused))
+        spent = tuple(map(sub, self._clocks(), self._paused))
         self._start = tuple(map(add, self._start, spent))
         self._origin = tuple(map(add, self._origin, spent))
         self._turns0 += self.turns - self._turns_paused
@@ -173,9 +186,9 @@ class Meter:
 
         Time in which the thread was ready and had no core (a busy machine), or had to hand over the
         GIL to the observer, is left out of the share: the items did not wait then."""
-        wall, thread, process = map(sub, self._paused or _clocks(), self._start)
-        if wall <= 0:
-            return 0.0, 1.0, 1.0
+        wall, thread, process = map(sub, self._paused or self._clocks(), self._start)
+        if wall <= 0 or self.only_computes:
+            return max(0.0, wall), 1.0, 1.0
         # Below 1 ms of CPU time the clocks' own noise would look like parallel work.
         inner = process / thread if thread > 0 and process - thread > 0.001 else 1.0
         share = min(1.0, thread / wall)
@@ -214,10 +227,15 @@ class Meter:
 def queued_seconds() -> float:
     """How long the calling thread has been ready to run without a core; 0 where nobody counts."""
     try:
-        with open("/proc/thread-self/schedstat", "rb", 0) as file:
-            return int(file.read(100).split()[1]) * 1e-9
+        file = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
+    except OSError:
+        return 0.0
+    try:
+        return int(os.read(file, 100).split()[1]) * 1e-9
     except (OSError, IndexError, ValueError):
         return 0.0
+    finally:
+        os.close(file)
 
 
 def _is_asleep(thread: int) -> bool:

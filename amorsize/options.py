@@ -62,6 +62,20 @@ class Options:
     """Strategy of the history's upkeep beside long runs, None for none."""
 
     @property
+    def is_plain(self) -> bool:
+        """Nothing asks to be done with the first items but to run them."""
+        return (
+            self.forced is None
+            and self.on_error == "raise"
+            and not self.supervised
+            and self.checkpoint is None
+            and self.seed is None
+            and not self.retries
+            and self.trace is None
+            and not self.progress
+        )
+
+    @property
     def supervised(self) -> bool:
         """Whether nothing may run in the caller: nobody could stop it there, or limit it."""
         return self.timeout is not None or self.memory_limit is not None

@@ -143,6 +143,15 @@ def tell_choice(choice: Choice) -> None:
         logger.debug("chose %s", why, extra={"amorsize": choice_fields(choice)})
 
 
+def is_heard() -> bool:
+    """Whether anybody would take note of :func:`tell_run`."""
+    modules = sys.modules
+    if "opentelemetry.trace" in modules:
+        return True
+    logging = modules.get("logging")
+    return logging is not None and logging.getLogger(LOGGER).isEnabledFor(logging.INFO)
+
+
 def tell_run(run: Run) -> None:
     """Log the end of a run, and leave a span of it with OpenTelemetry, if somebody listens."""
     logging = sys.modules.get("logging")

@@ -14,8 +14,10 @@ from amorsize.backends import TRAITS
 from amorsize.errors import OptionError, OptionTypeError
 from amorsize.execution import Engine
 from amorsize.measurement import clock
+from amorsize.opening import Opening
 from amorsize.options import Options, make_options
 from amorsize.records import Config
+from amorsize.tracing import is_heard
 from amorsize.values import dataclass, replace
 from amorsize.workload import is_coroutine_function
 
@@ -204,7 +206,13 @@ class Tuner:
 
     def execute(self, func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> list[Any]:
         """As :func:`amorsize.execute`."""
-        return self._engine(func, data, options).execute()
+        checked = self._checked(func, data, options)
+        if not checked.is_plain or is_heard() or is_coroutine_function(func):
+            return self._engine(func, data, checked).execute()
+        opening = Opening(func, data)
+        if opening.run():
+            return opening.results
+        return Engine(func, data, checked, self._machine, opening=opening).execute()
 
     def stream(
         self,
@@ -217,19 +225,21 @@ class Tuner:
     ) -> Generator[Any, None, None]:
         """As :func:`amorsize.stream`."""
         _check_buffersize(buffersize)
-        engine = self._engine(func, data, options, streaming=True)
+        checked = self._checked(func, data, options)
+        engine = self._engine(func, data, checked, streaming=True)
         return engine.stream(ordered=ordered, buffersize=buffersize)
 
     def optimize(self, func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> Plan:
         """As :func:`amorsize.optimize`."""
-        engine = self._engine(func, data, options)
-        if not isinstance(engine, Engine):
+        if is_coroutine_function(func):
             raise OptionTypeError(
                 "func",
                 func,
                 "is a coroutine function, whose limit finds its own level as it runs",
                 "call execute, stream, aexecute or astream",
             )
+        engine = self._engine(func, data, self._checked(func, data, options))
+        assert isinstance(engine, Engine)
         engine.measure()
         return _plan(engine)
 
@@ -246,7 +256,7 @@ class Tuner:
             return await coroutines.execute(func, data, self._checked(func, data, options))
 
         def make(source: Any) -> Any:
-            return self._engine(func, source, options)
+            return self._engine(func, source, self._checked(func, source, options))
 
         return await bridging.execute(make, data)
 
@@ -268,33 +278,19 @@ class Tuner:
             return coroutines.stream(func, data, checked, ordered=ordered, buffersize=buffersize)
 
         def make(source: Any) -> Any:
-            return self._engine(func, source, options, streaming=True)
+            checked = self._checked(func, source, options)
+            return self._engine(func, source, checked, streaming=True)
 
         return bridging.stream(make, data, ordered=ordered, buffersize=buffersize)
 
-    def _checked(self, func: Any, data: Any, options: dict[str, Any]) -> Options:
-        """Options of a run on an event loop."""
-        from amorsize import coroutines
-
-        options = {**self.settings.options, **options}
-        coroutines.check(options)
-        _check_call(func, data)
-        return make_options(**options)
-
-    def _engine(
-        self,
-        func: Callable[[Any], Any],
-        data: Iterable[Any],
-        options: dict[str, Any],
-        *,
-        streaming: bool = False,
-    ) -> Engine | CoroutineEngine:
-        if is_coroutine_function(func):
-            from amorsize.coroutines import CoroutineEngine
-
-            return CoroutineEngine(func, data, self._checked(func, data, options))
+    def _checked(self, func: object, data: object, options: dict[str, Any]) -> Options:
+        """The options of a call over those of the settings; errors for whatever is wrong with it."""
         if self.settings.options:
             options = {**self.settings.options, **options}
+        if is_coroutine_function(func):
+            from amorsize import coroutines
+
+            coroutines.check(options)
         checked = make_options(**options)
         settings = self.settings
         kept = settings.explore, settings.explore_seed, settings.pruning
@@ -304,6 +300,20 @@ class Tuner:
         if self.trace is not None:
             checked = replace(checked, trace=self.trace)
         _check_call(func, data)
+        return checked
+
+    def _engine(
+        self,
+        func: Callable[[Any], Any],
+        data: Iterable[Any],
+        checked: Options,
+        *,
+        streaming: bool = False,
+    ) -> Engine | CoroutineEngine:
+        if is_coroutine_function(func):
+            from amorsize.coroutines import CoroutineEngine
+
+            return CoroutineEngine(func, data, checked)
         if checked.seed is not None:
             from amorsize.calling import numbered
 

@@ -36,9 +36,20 @@ SNAPSHOT_TYPES: tuple[type, ...] = (
 """Containers whose items exist already: the rest is listed once when work is handed over."""
 
 
+ISLICE_TELLS = sys.version_info < (3, 12)
+"""Whether an islice can be asked how many items it has given (later Pythons: count, 10 ns an item)."""
+NOTHING = object()
+"""Stands for the first item of data that have none."""
+
+
 def _yes() -> bool:
     """Before Python 3.13 there is always a GIL."""
     return True
+
+
+def gave(rest: Any) -> int:
+    """How many items an islice has given; 0 as well when its source has ended or raised."""
+    return int(rest.__reduce__()[2])
 
 
 def is_indexed(data: object) -> bool:
@@ -92,6 +103,8 @@ class Supply:
             and hasattr(self.iterator, "__length_hint__")
             and getattr(sys, "_is_gil_enabled", _yes)()
         )
+        self._first: tuple[Any, ...] = ()
+        """The first item, where it was taken from the iterator to be looked at."""
         self.position = 0
         """First position that has not left the supply (fed: not read from the source)."""
         self.exhausted = False
@@ -113,6 +126,52 @@ class Supply:
         """Items that may come back, where a position is not enough to find them."""
 
     # -- while the caller works alone -----------------------------------------------------------
+
+    def peek(self) -> Any:
+        """The first item before anything was taken, ``NOTHING`` if there is none.
+
+        Where only an iterator can tell, the item waits for :meth:`begin`. Errors of the source pass."""
+        if self.data is not None:
+            return self.data[0] if len(self.data) else NOTHING
+        for first in self.iterator:
+            self._first = (first,)
+            return first
+        self.exhausted = True
+        return NOTHING
+
+    def begin(self) -> Iterator[Any]:
+        """Iterator of the first slice, which is one item."""
+        first, self._first = self._first, ()
+        return iter(first) if first else self.iterator
+
+    def has_ended(self, done: int, *, certain: bool, mapped: bool) -> bool:
+        """A slice came out short after ``done`` items: is that the end of the data?
+
+        ``map`` takes a StopIteration that the function raises for an end, which the plain loop lets
+        through: it is raised here where that is seen. ``certain``: the function did not raise it;
+        ``mapped``: there may be items left behind it."""
+        if self.data is None:
+            frame = getattr(self.iterator, "gi_frame", None)
+            if frame is not None:  # a generator that is still alive did not end
+                raise StopIteration
+            self.exhausted = True
+            if mapped and next(self.iterator, self) is not self:  # it had not ended
+                raise StopIteration
+            return True
+        if done >= len(self.data):
+            return True
+        if certain:
+            return False
+        raise StopIteration
+
+    def raised(self, error: BaseException, rest: Any) -> bool:
+        """Whether an error is not an item's, ``rest`` being the islice that was run, if any: the source
+        raised, or the user interrupted."""
+        if not isinstance(error, Exception):
+            return True
+        if hasattr(self.iterator, "gi_frame"):
+            return self.iterator.gi_frame is None
+        return ISLICE_TELLS and rest is not None and not gave(rest)
 
     def rewind(self, position: int) -> Iterator[Any]:
         """Iterator over indexed data that goes on at ``position``, after an interrupted slice."""

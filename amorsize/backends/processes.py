@@ -811,12 +811,16 @@ class Processes:
                     reaping.kill(peer.pid)
         return max(OVERDUE_LOOK_SECONDS, OVERDUE_LOOK_SHARE * timeout)
 
-    def cpu_seconds(self) -> float | None:
-        """CPU seconds of the workers so far; None where the system does not tell."""
+    def busy_seconds(self) -> dict[int, float] | None:
+        """Process id -> seconds that a worker has computed so far, or wanted to while others had the
+        cores; None where the system does not tell."""
         try:
-            # The number of another process's clock (Linux, clock_getcpuclockid).
-            return sum(time.clock_gettime((~peer.pid << 3) | 2) for peer in self.peers.values())
-        except (AttributeError, OSError, OverflowError):
+            return {
+                peer.pid: reaping.busy_seconds(peer.pid)
+                for peer in self.peers.values()
+                if peer.ready
+            }
+        except (AttributeError, OSError, OverflowError, ValueError):
             return None
 
 
