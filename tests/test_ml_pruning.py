@@ -290,6 +290,23 @@ def test_a_workload_whose_rows_all_tell_something_keeps_them() -> None:
     assert errors[1] < 1.15 * errors[0]  # the bound, and what 2,000 rows leave open
 
 
+def test_workloads_are_found_where_no_groups_are_given() -> None:
+    """Forty places of which some lie near each other: no gap, but two kinds of links."""
+    from amorsize.pruning import regions
+
+    rng = np.random.default_rng(23)
+    work = Workloads(40, 23, width=6)
+    group = rng.choice(40, 4000, p=zipf(40))
+    X, _ = work.draw(rng, group)
+    found = regions.find(X, DEFAULT_SIMILARITY_THRESHOLD, adaptive=True, smallest=5)
+    table = np.zeros((found.max() + 1, 40))
+    np.add.at(table, (found, group), 1)
+    assert 35 <= len(table) <= 60
+    assert table.max(1).sum() > 0.99 * len(X)  # hardly a region mixes workloads
+    even = regions.find(rng.uniform(0, 1, (4000, 6)), 0.5, adaptive=True, smallest=5)
+    assert even.max() < 8
+
+
 def test_a_dozen_rows_lose_little_by_one_label() -> None:
     """The label is what the rows used to say together, not the mean of what each says of itself."""
     from amorsize.pruning.probes import usual_labels

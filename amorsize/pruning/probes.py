@@ -100,7 +100,10 @@ def usual_labels(
         angle = rng.uniform(0.0, 2.0 * np.pi, (ASKED, 1))
         queries.append(center + np.cos(angle) * pairs[0] + np.sin(angle) * pairs[1])
     d2 = squares(np.concatenate(queries) - Z.mean(0), Z - Z.mean(0))
-    near = np.argpartition(d2, min(WIDTH, len(inside)) - 1, 1)[:, :WIDTH]
+    width = min(WIDTH, len(inside))
+    if mass.min() >= 1.0:
+        width = min(width, int(np.ceil(kernel.k)) + 1)
+    near = np.argpartition(d2, width - 1, 1)[:, :width]
     d2 = np.take_along_axis(d2, near, 1)
     order = np.argsort(d2, 1)
     near, d2 = np.take_along_axis(near, order, 1), np.take_along_axis(d2, order, 1)

@@ -38,6 +38,8 @@ BORROWED_PAIRS = 5.0
 """Pairs that the noise common to all regions counts as in each."""
 SMALL_ROWS = 300
 """In regions of up to so many rows a prototype may be worse than its rows by chance: `usual_labels`."""
+MOST_SMALL = 500
+"""More such regions than this are left alone: a millisecond each, on every rung of the ladder."""
 LEAST_NOISE = 0.05
 """Regions that are known better than this share of the usual noise count as if they were not."""
 
@@ -120,7 +122,7 @@ class Reducer:
 
     def _usual(self, found: Prototypes, kernel: Kernel) -> Prototypes:
         """Prototypes that are few in a small region get the labels of `usual_labels`."""
-        if not len(self._small):
+        if len(self._small) > MOST_SMALL:
             return found
         y = found.y.copy()
         near = np.bincount(found.regions, minlength=self.regions)
