@@ -245,7 +245,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         soak = Soak(options.seed, folder)
         while (age := time.monotonic() - began) < seconds:
-            if settled is None and age > seconds / 10 and soak.calls.total() > 50:
+            if settled is None and age > seconds / 10 and soak.calls.total() >= 20:
                 settled = count()
             soak.run()
     after = count()
