@@ -2,7 +2,7 @@
 
     python -m benchmarks.huge [--bytes 2200000000]
 
-Bytes go inside the pickle, an array beside it (protocol 5). Needs four times as much memory for bytes: result
+Bytes go inside the pickle, an array beside it (protocol 5). Bytes need four times as much memory: result
 and pickle on both sides.
 """
 
