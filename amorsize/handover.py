@@ -71,6 +71,8 @@ class Handover:
         """Seconds that the consumer of a stream has taken."""
         self.phase = 0.0, 0, 0.0
         """Since when, from which position, and after how many CPU seconds the choice holds."""
+        self.forked_cpu_seconds = 0.0
+        """What forked workers have computed; told before they are ended."""
 
     def choose(self, choice: Choice) -> None:
         """From now on this choice holds."""
@@ -82,6 +84,11 @@ class Handover:
     def open_phase(self, position: int) -> None:
         """From ``position`` on, items run in the configuration that is chosen now."""
         self.phase = clock(), position, time.process_time()
+
+    def count_cpu(self) -> None:
+        """Ask forked workers for their CPU seconds while they are there."""
+        if isinstance(self.backend, processes.Processes) and self.backend.config.backend == "fork":
+            self.forked_cpu_seconds = self.backend.cpu_seconds() or 0.0
 
     def to_workers(self, position: int) -> None:
         """Hand what is left from ``position`` on to the backend that was chosen (a stream opens its
