@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from amorsize.calling import item_rng
 from amorsize.errors import (
     AmorsizeError,
     AmorsizeWarning,
@@ -20,6 +21,7 @@ from amorsize.workload import star
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from amorsize.executor import Executor
+    from amorsize.integrations import register_joblib_backend
 
 __version__ = "0.1.0"
 
@@ -35,7 +37,9 @@ __all__ = [
     "WorkerDied",
     "__version__",
     "execute",
+    "item_rng",
     "optimize",
+    "register_joblib_backend",
     "star",
     "stream",
 ]
@@ -48,4 +52,8 @@ def __getattr__(name: str) -> object:
 
         globals()[name] = Executor
         return Executor
+    if name == "register_joblib_backend":
+        from amorsize.integrations import register_joblib_backend
+
+        return register_joblib_backend
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

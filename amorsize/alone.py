@@ -15,51 +15,43 @@ from amorsize import measurement
 from amorsize.backends.items import format_traceback, with_origin
 from amorsize.errors import ItemError
 from amorsize.measurement import Meter, Observer, clock
+from amorsize.opening import (
+    PIECE_SECONDS,
+    PIECE_SHARE,
+    SLICE_SECONDS,
+    TRIVIAL_ITEM_SECONDS,
+    TRIVIAL_ITEMS,
+    TRIVIAL_UNSEEN_ITEMS,
+    UNSEEN_PIECE,
+    all_of,
+    is_inlined,
+)
 from amorsize.sinks import SKIPPED
+from amorsize.workload import ISLICE_TELLS, gave
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    from amorsize.ledger import Ledger
     from amorsize.options import Options
     from amorsize.workload import Supply
 
-SLICE_SECONDS = 0.0005
-"""Slices grow until they last so long: the 3 µs that bracket one are then below 1 %."""
 SLICE_SHARE = 0.15
 """...later this share of the time since the start, so that considering (10-100 µs) stays below 1 %."""
 LONGEST_SLICE_SECONDS = 0.05
 """...and not more, for progress to be seen."""
-PIECE_SECONDS = 0.00005
-"""Items between two looks at the clock last so long; a look costs 0.35 µs."""
-PIECE_SHARE = 0.03
-"""...and are not more than this share of those left."""
-UNSEEN_PIECE = 1024
-"""...nor more than this."""
-TRIVIAL_ITEM_SECONDS = 2.5e-7
-"""Items below this are not worth carrying anywhere (pickling a result costs as much), and dear to
-count: bracketing them in slices costs 5 ns each (benchmarks/special.py, 10,000,000 items)."""
-TRIVIAL_ITEMS = 255
-"""So many trivial items are evidence enough where the observer can end what follows (slices of 1, 2,
-4 ... 128 items)..."""
-TRIVIAL_UNSEEN_ITEMS = 4096
-"""...and so many where nothing can: the data are an iterator."""
 STREAM_RUN = 2048
 """Items from one timed one to the next of a stream that works alone: 5 µs of timing on 50 ns each."""
 STREAM_RUN_SECONDS = 0.00025
 """...and seconds: timing stays near 2 %."""
-ISLICE_TELLS = sys.version_info < (3, 12)
-"""Whether an islice can be asked how many items it has given (later Pythons: count, 10 ns an item)."""
 INNER_BUSY = 1.3
 """CPU seconds a second of the process above which the item is taken to be parallel inside."""
 OBSERVED_SECONDS = 0.001
 """Less than this is left to pieces: an observer's start and end cost 0.25 ms, pieces some 2 %."""
 WORTH_SECONDS = 0.0015
 """The observer ends a slice only when more than this is left."""
-
-_INLINED = (type(lambda: None), type)
-"""Functions that a comprehension calls faster than map does."""
 
 
 class Alone:
@@ -93,6 +85,8 @@ class Alone:
         self.results: list[Any] = []
         self.done = 0
         """Items done, also where a stream has given the results away."""
+        self.opened_seconds = 0.0
+        """What the last slice of an opening took."""
         self.sample: list[Any] = []
         """Some result, where they are not kept."""
         self.unattended = True
@@ -101,6 +95,8 @@ class Alone:
         """Seconds from the start before which the observer lets a slice go on."""
         self.started = 0.0
         self.streaming = False
+        self.ledger: Ledger | None = None
+        """Who wants to know of each slice."""
         self.journaled = False
         """Somebody looks at the results after each slice: none is open-ended."""
         self.interrupted_at: int | None = None
@@ -108,6 +104,8 @@ class Alone:
         """The observer has made the slice end."""
         self._open_ended = False
         """The slice has no end of its own but that of the data."""
+        self._rest: Any = None
+        """The present piece of items, an islice."""
         self._index_is_least = False
         """Items too short to be counted one by one: an error's index is only a lower bound."""
         self._seen = (0, 0.0)
@@ -123,7 +121,9 @@ class Alone:
         """Compute in the caller. True when everything is done, False when workers take over (while
         measuring: when it is clear how to go on)."""
         results, supply, observer = self.results, self.supply, self.observer
-        iterator = supply.iterator
+        if results and self.is_decided(len(results) == 1, self.opened_seconds):
+            return False  # an opening went before
+        iterator = supply.begin()
         piece, seconds = 1, 0.0
         while True:
             before = len(results)
@@ -139,10 +139,14 @@ class Alone:
             results = self.results
             done = self.done = len(results)
             self.meter.add(done - before, took)
+            if self.ledger is not None:
+                self.ledger.slice(before, done - before, began, took)
             if self.taken_over():  # the observer started threads behind a long item
                 return False
             if ended and self._is_end(done - before):
                 return True
+            if not before:
+                iterator = supply.iterator
             if self._late:
                 iterator = supply.rewind(done)
                 self._late = False
@@ -168,29 +172,26 @@ class Alone:
 
     def _slice(self, iterator: Iterator[Any], piece: int, seconds: float) -> bool:
         """Run pieces of ``piece`` items until ``seconds`` are over, at least one. True when the items
-        came to an end. A ``piece`` of 0 runs everything that is left and costs what a loop costs.
-
-        The two forms of the latter are the two fastest of Python: a comprehension inlines calls of
-        Python functions and of types, map is quicker for all others."""
+        came to an end. A ``piece`` of 0 runs everything that is left and costs what a loop costs."""
         results, func = self.results, self.func
         if piece:
             end = clock() + seconds
             while True:
                 before = len(results)
-                results += map(func, islice(iterator, piece))
+                rest = self._rest = islice(iterator, piece)
+                results += map(func, rest)
                 if len(results) - before < piece:
+                    if ISLICE_TELLS and gave(rest):
+                        raise StopIteration  # the function did, and map takes that for an end
                     return True
                 if clock() >= end:
                     return False
-        if type(func) not in _INLINED:
-            results += map(func, iterator)
-            return True
-        part = [func(item) for item in iterator]
-        if len(part) > len(results):
-            part[:0] = results
-            self.results = part
-        else:
-            results += part
+        self._rest = None
+        self.results = all_of(func, iterator, results)
+        if not is_inlined(func):
+            data = self.supply.data
+            if data is not None and not self._late and len(self.results) < len(data):
+                raise StopIteration
         return True
 
     def _piece(self) -> int:
@@ -228,7 +229,7 @@ class Alone:
 
     def _index_alone(self, piece: int) -> int:
         """Position of the item that has just raised in a slice."""
-        if piece or type(self.func) not in _INLINED:
+        if piece or not is_inlined(self.func):
             return len(self.results)  # the results before it were kept
         if self._late and self.interrupted_at is not None:
             return self.interrupted_at - 1
@@ -244,7 +245,7 @@ class Alone:
         nobody's measurement: the meter pauses, the observer looks away."""
         func, meter, supply, observer = self.func, self.meter, self.supply, self.observer
         counted = self.options.on_error != "raise" or self.progress.active or self.journaled
-        iterator = supply.iterator
+        iterator = supply.begin()
         size = 1
         while True:
             try:
@@ -260,8 +261,12 @@ class Alone:
             seconds = clock() - began
             observer.end_slice()
             self.done += 1
+            if self.done == 1:
+                iterator = supply.iterator
             self.sample = [value]
             meter.add(1, seconds)
+            if self.ledger is not None:
+                self.ledger.slice(self.done - 1, 1, began, seconds)
             meter.pause()
             if value is not SKIPPED:
                 yield value
@@ -281,24 +286,19 @@ class Alone:
                 continue
             rest = islice(iterator, size - 1)
             meter.pause()
-            try:
-                if ISLICE_TELLS:
-                    for item in rest:
-                        yield func(item)
-                    self.done += size - 1
-                else:
-                    for item in rest:
-                        yield func(item)
-                        self.done += 1
-            except GeneratorExit:
-                raise
-            except BaseException as error:
-                if self._from_source(error):
-                    raise
-                index = self.done
-                if ISLICE_TELLS:
-                    index += int(rest.__reduce__()[2]) - 1
-                raise with_origin(error, index) from None
+            for item in rest:
+                try:
+                    value = func(item)
+                except Exception as error:
+                    index = self.done
+                    if ISLICE_TELLS:
+                        index += gave(rest) - 1
+                    raise with_origin(error, index) from None
+                yield value
+                if not ISLICE_TELLS:
+                    self.done += 1
+            if ISLICE_TELLS:
+                self.done += size - 1
             meter.resume()
 
     def _next_run(self, size: int, seconds: float) -> int:
@@ -310,34 +310,16 @@ class Alone:
 
     def _is_end(self, got: int) -> bool:
         """A slice came out short: is that the end of the data?"""
-        supply, done = self.supply, len(self.results)
-        if supply.data is None:
-            frame = getattr(supply.iterator, "gi_frame", None)
-            if frame is not None:  # a generator that is still alive did not end
-                raise with_origin(StopIteration(), done)
-            supply.exhausted = True
-            return True
-        if done >= len(supply.data):
-            return True
-        if got or self._late:
-            return False
-        # Nothing came although items are left and nobody interrupted: the function raised
-        # StopIteration, which ``map`` takes for an end and the plain loop would let through.
-        raise with_origin(StopIteration(), done)
-
-    def _from_source(self, error: BaseException) -> bool:
-        """Whether the error is not an item's: the source raised, or the user interrupted."""
-        source = self.supply.iterator
-        dead = hasattr(source, "gi_frame") and source.gi_frame is None
-        return dead or not isinstance(error, Exception)
-
-    def _raised_alone(self, error: BaseException) -> None:
-        """An item of a slice raised; the results before it are kept."""
-        self.results.append(self._stood_in(error, len(self.results)))
+        done = len(self.results)
+        certain, mapped = bool(got) or self._late, self._open_ended and not is_inlined(self.func)
+        try:
+            return self.supply.has_ended(done, certain=certain, mapped=mapped)
+        except StopIteration as error:
+            raise with_origin(error, done) from None
 
     def _stood_in(self, error: BaseException, index: int) -> Any:
         """What stands in the place of an item that raised; raises where the run is to end."""
-        if self._from_source(error):
+        if self.supply.raised(error, self._rest):
             raise error
         if self.options.on_error == "raise":
             raise with_origin(error, index, at_least=self._index_is_least)

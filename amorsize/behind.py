@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amorsize import planning
 from amorsize.backends.threads import Threads
-from amorsize.deciding import choice_unseen
+from amorsize.deciding import ONLY_WAITS_CPU_SHARE, choice_unseen
 from amorsize.handover import WAIT_SEEN_THREADS
 from amorsize.measurement import clock
 from amorsize.records import Config
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 LIKE_BEFORE = 2.0
 """An item that has taken less than so many times those before is taken to be like them."""
-ONLY_WAITS_CPU_SHARE = 0.1
-"""Below it an item that is done is taken to be nothing but a wait."""
 GIL_SURE_SHARE = 0.75
 """Behind a single long item threads need this share of free looks: three out of three at least."""
 

@@ -104,6 +104,11 @@ class Journal:
                 f"say checkpoint_format={about['format']!r}, {_ANEW}",
             )
         if about["function"] != function:
+            if about["function"].partition(SEED)[0] == function.partition(SEED)[0]:
+                raise self.refused(
+                    "holds results drawn with another seed",
+                    f"give the seed it was begun with, {_ANEW}",
+                )
             made = f"amorsize {about['library']} on Python {about['python']}"
             now = f"amorsize {__version__} on Python {_python()}"
             raise self.refused(
@@ -532,6 +537,8 @@ class Journal:
 
 
 _BROKEN = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR", "SQLITE_MISMATCH")
+SEED = " seed "
+"""Between the hash of a function and the seed of its items: another seed gives other results."""
 _ANEW = "or remove the file (or name another) to begin anew"
 
 

@@ -10,16 +10,19 @@ import os
 import sys
 
 from amorsize import cost_model, planning
-from amorsize.backends import helper, wire
+from amorsize.away import Away
+from amorsize.backends import TRAITS, helper, wire
 from amorsize.cost_model import FORK_SECONDS, Costs, starting_costs
 from amorsize.errors import OptionError
 from amorsize.measurement import Meter, Observer, clock, vanish
+from amorsize.opening import LEAST_GAIN_SECONDS
 from amorsize.planning import Choice
 from amorsize.purity import only_computes
 from amorsize.records import Config, Machine, Prediction, Safety
 from amorsize.safety import inspect_function
 from amorsize.system import detect_machine, fork_refusal
 from amorsize.values import replace
+from amorsize.workload import NOTHING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,8 +35,6 @@ if TYPE_CHECKING:
     from amorsize.records import Profile
     from amorsize.workload import Supply
 
-LEAST_GAIN_SECONDS = 0.0015
-"""Nothing is considered when less than this is left."""
 LEAST_START_SECONDS = 0.0014
 """No way to use a second core for computing work starts in less (two threads and a fork, measured on
 several machines at 1.5 to 3 ms); below, nothing is looked up."""
@@ -57,6 +58,8 @@ UNSEEN_WAITS = planning.FIRST_THREADS
 """Items of unknown number that wait: a thread for each."""
 
 
+ONLY_WAITS_CPU_SHARE = 0.1
+"""Below it an item that is done is taken to be nothing but a wait."""
 LEAST_WAIT_SECONDS = 5e-6
 """Waiting of an item that threads could hide: handing an item to one takes 3 to 5 µs of the GIL
 (10 s for 3 million items that took 0.3 s; a preempted slice of 17 µs had looked like waiting)."""
@@ -79,8 +82,7 @@ class Decider:
         self.nested = nested
         self.threads_failed = False
         """Threads were tried and did not help."""
-        data = supply.data
-        self.only_computes = data is not None and len(data) > 0 and only_computes(func, data[0])
+        self.only_computes = False
         """The function's names tell that it holds the GIL and never waits: nobody need watch."""
         self.shares: tuple[float, float, float] | None = None
         """What :meth:`Meter.shares` gave when the caller last worked alone."""
@@ -91,9 +93,18 @@ class Decider:
         self._asked = False
         self._asked_seconds = 0.0
         self._machine = machine
+        target = options.target
+        self.away = Away(target, supply) if target is not None and not nested else None
+        """The way to the executor or cluster that the user gave."""
         self._safety: Safety | None = None
         self._costs: Costs | None = None
         self._looked_inside = False
+
+    def meet(self) -> bool:
+        """Whether the function's names and the first item tell that it only computes."""
+        first = self.supply.peek()
+        self.only_computes = first is not NOTHING and only_computes(self.func, first)
+        return self.only_computes
 
     def consider(
         self, done: int, elapsed: float, samples: Sequence[Any], observer: Observer
@@ -116,12 +127,16 @@ class Decider:
         if cpu < 1.0 and meter.item_seconds * (1.0 - cpu) < LEAST_WAIT_SECONDS:
             cpu = 1.0  # no wait that a hand-over would be shorter than
             self.shares = self.seen = wall, cpu, inner
+        if meter.items == 1 and cpu < ONLY_WAITS_CPU_SHARE:
+            cpu = 0.0  # what little it computed may have been done for all items
+            self.shares = self.seen = wall, cpu, inner
         if total is None and cpu < planning.WAITING_CPU_SHARE:
             left = max(left, UNSEEN_WAITS)
             serial_seconds = left * meter.item_seconds
         gain = serial_seconds * (1 - 1 / most_cores()) if cpu > 0.5 else serial_seconds
         self.ask(gain, serial_seconds)
-        if cpu >= planning.WAITING_CPU_SHARE and not self._knows_the_gil():
+        away = self.away is not None and self.away.is_worth(serial_seconds)
+        if cpu >= planning.WAITING_CPU_SHARE and not self._knows_the_gil() and not away:
             if inner > planning.INNER_THREADS and not self._looked_inside:
                 if wall > INNER_WINDOW_SECONDS:
                     self._looked_inside = True
@@ -226,6 +241,7 @@ class Decider:
             fork_refused=refusal,
             indexed=self.supply.indexed or self.supply.snapshot,
             residual=residual,
+            far=None if self.away is None else self.away.far,
             spent=spent,
         )
         if self.runs and self.options.explore > 0:
@@ -289,6 +305,9 @@ class Decider:
                 )
             name = "spawn" if refusal is not None else "fork"
         jobs = options.max_jobs
+        if self.away is not None and TRAITS[name].remote:
+            slots = max(1, self.away.open()[0].slots())
+            jobs = slots if jobs is None else min(slots, jobs)
         if jobs is None:
             jobs = self.machine.cores + (4 if name == "threads" else 0)
         total = self.supply.total
@@ -299,8 +318,8 @@ class Decider:
         return choice_unseen(config, 0.0, total or 0, reason)
 
     def supervised(self) -> Choice:
-        """What runs everything where nothing may run in the caller: it has a time limit, and nobody
-        could stop the caller in an item.
+        """What runs everything where nothing may run in the caller: there is a limit on time or memory,
+        and nobody could stop the caller in an item, or replace it.
 
         Nothing has been seen of the items yet: helper processes, which can be ended, where they may
         be used; threads for what is known to wait (``watching`` looks whether it does)."""
@@ -327,6 +346,15 @@ class Decider:
         elif threads:
             jobs = most
         if name not in allowed:
+            if options.memory_limit is not None:
+                if name == "threads" and not self.nested:
+                    why = safety.caller_only or safety.no_processes or "none may be started"
+                raise OptionError(
+                    "memory_limit",
+                    options.memory_limit,
+                    f"needs worker processes, and this function stays in the caller: {why}",
+                    "leave the option out, or see what makes the function unfit",
+                )
             raise OptionError(
                 "timeout",
                 options.timeout,
@@ -335,7 +363,8 @@ class Decider:
             )
         jobs = max(1, jobs if total is None else min(jobs, total))
         config = Config(name, jobs, 1, options.chunksize)
-        return choice_unseen(config, 0.0, total or 0, f"timeout is given; {why}")
+        given = "memory_limit" if options.timeout is None else "timeout"
+        return choice_unseen(config, 0.0, total or 0, f"{given} is given; {why}")
 
     @property
     def machine(self) -> Machine:
@@ -346,9 +375,16 @@ class Decider:
     @property
     def safety(self) -> Safety:
         if self._safety is None:
-            data = self.supply.data
-            self._safety = inspect_function(self.func, () if data is None else data[:3])
+            self._safety = inspect_function(self.func, self._first_items(3))
         return self._safety
+
+    def _first_items(self, count: int) -> Sequence[Any]:
+        """The first items as the function gets them, where they can be seen before they run."""
+        data = self.supply.data
+        if data is None:
+            return ()
+        first = data[:count]
+        return first if self.options.seed is None else [item for _, item in first]
 
     @property
     def costs(self) -> Costs:

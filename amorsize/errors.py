@@ -86,11 +86,19 @@ class ItemError(AmorsizeError):
     """
 
     def __init__(self, index: int, exception: BaseException, traceback: str = "") -> None:
-        super().__init__(f"item {index}: {type(exception).__name__}: {exception}")
+        super().__init__(f"item {index}: {type(exception).__name__}: {text_of(exception)}")
         self.index, self.exception, self.traceback = index, exception, traceback
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.index, self.exception, self.traceback)
+
+
+def text_of(value: object) -> str:
+    """``str(value)``, whatever its class makes of that."""
+    try:
+        return str(value)
+    except Exception:
+        return "(cannot be printed)"
 
 
 class UnportableError(AmorsizeError):

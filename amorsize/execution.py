@@ -16,20 +16,22 @@ import time
 from _thread import get_ident
 
 from amorsize import planning
-from amorsize.alone import SLICE_SECONDS, Alone
+from amorsize.alone import Alone
 from amorsize.backends import helper
 from amorsize.backends.items import with_origin
 from amorsize.backends.threads import Threads
 from amorsize.behind import Behind
 from amorsize.crowding import Crowd
-from amorsize.deciding import Decider, most_cores
+from amorsize.deciding import ONLY_WAITS_CPU_SHARE, Decider, most_cores
 from amorsize.feeding import Feeder
 from amorsize.handover import Handover
 from amorsize.measurement import Meter, clock
+from amorsize.opening import FIRST_DECISION_SECONDS, SLICE_SECONDS, Opening
 from amorsize.recording import Recorder
 from amorsize.records import Config, Machine, Run
 from amorsize.reviewing import Reviews
 from amorsize.sinks import SKIPPED, ListSink, WindowSink
+from amorsize.tracing import tell_run
 from amorsize.watching import Watch
 from amorsize.workload import Supply
 
@@ -44,8 +46,6 @@ if TYPE_CHECKING:
 
 RECONSIDER_FACTOR = 1.3
 """A choice to stay is looked at again when the run is so many times as old."""
-FIRST_DECISION_SECONDS = 0.0015
-"""Nothing is considered before: what is done by then is not worth a worker."""
 TRUSTED_FIRST_SECONDS = 0.1
 """A first item that took longer decides alone (unless it imported something): a second one in the
 caller would cost up to half of it, a worker started in vain costs 0.003."""
@@ -63,22 +63,28 @@ class Engine:
         options: Options,
         machine: Machine | None,
         keeper: Keeper | None = None,
+        opening: Opening | None = None,
     ) -> None:
         self.func, self.options = func, options
         self.keeper = keeper
         """Journals what is done, if there is a checkpoint."""
         self.meter = Meter()
-        self.supply = Supply(data)
+        self.supply = Supply(data) if opening is None else opening.supply
         self.finished = False
         self.run: Run | None = None
         self._owner = get_ident()
         self.nested = helper.in_worker or self._owner in helper.busy_threads
         self._progress = options.make_progress(self.supply.total)
         self.decider = Decider(func, self.supply, self.meter, options, machine, nested=self.nested)
-        self.handover = Handover(func, self.supply, self.meter, options, self.decider, keeper)
+        alone = called = func
+        if options.seed is not None or options.retries:
+            from amorsize.retrying import helped
+
+            alone, called = helped(func, options)
+        self.handover = Handover(called, self.supply, self.meter, options, self.decider, keeper)
         self._behind = Behind(self.handover)
         self.alone = self._behind.alone = Alone(
-            func,
+            alone,
             self.supply,
             self.meter,
             options,
@@ -89,13 +95,17 @@ class Engine:
             lambda: self.handover.backend is not None,
         )
         self.alone.journaled = keeper is not None
+        if options.trace is not None:
+            self.alone.ledger = self.handover.ledger
         self._crowd = Crowd(self.alone, self.decider)
-        self._reviews = Reviews(self.handover)
+        self._reviews = Reviews(self.handover, self.alone.observer)
         self._watch = Watch(self.handover) if options.timeout is not None else None
         self._recorder = Recorder(func, options, self.decider, self.handover, nested=self.nested)
         self._spent = 0.0
         self._spent_cpu = 0.0
-        self._entered = False
+        self._entered = self._begun = False
+        if opening is not None:
+            self._go_on_from(opening)
 
     @property
     def choice(self) -> Choice | None:
@@ -131,10 +141,12 @@ class Engine:
         self._behind.measuring = True
         try:
             self._begin()
-            if self.options.timeout is not None and self.supply.total != 0:
+            if self.options.supervised and self.supply.total != 0:
                 self.handover.choice = self.decider.supervised()
-            elif self.options.forced is None:
+            elif self.options.forced in (None, "serial") or self.nested:
                 self.finished = self.alone.run()
+            else:
+                self.handover.choice = self.decider.forced()
         except BaseException:
             self._end("failed")
             raise
@@ -217,18 +229,39 @@ class Engine:
             helper.busy_threads.add(self._owner)
         alone.unattended = self.nested or self.supply.total == 1 or forced is not None
         alone.not_before = max(alone.not_before, FIRST_DECISION_SECONDS)
+        if not self._begun:
+            self._begun = True
+            self.meter.begin(only_computes=not alone.unattended and self.decider.meet())
         if not alone.unattended and not self.decider.only_computes:
             alone.observer.start()
+
+    def _go_on_from(self, opening: Opening) -> None:
+        """Take over what an opening has done."""
+        self._begun, self.decider.only_computes = True, opening.only_computes
+        self.meter.begin(only_computes=opening.only_computes)
+        self._spent = self._spent_cpu = clock() - opening.began
+        for items, seconds in opening.slices:
+            self.meter.add(items, seconds)
+            self.alone.opened_seconds = seconds
+        self.meter.open_window()
+        self.alone.results = opening.results
+        self.alone.done = len(opening.results)
 
     def _resume(self) -> bool:
         """Go on after :meth:`measure`, or begin with the backend that the user named. True when
         workers are at work."""
         options, choice = self.options, self.handover.choice
-        if choice is None and options.timeout is not None and self.supply.total != 0:
+        if choice is None and options.supervised and self.supply.total != 0:
             choice = self.decider.supervised()
-        elif choice is None and options.forced not in (None, "serial") and not self.nested:
+        elif (
+            choice is None
+            and options.forced not in (None, "serial")
+            and not self.nested
+            and self.supply.total != 0
+        ):
             choice = self.decider.forced()
-        self.handover.choice = choice
+        if choice is not None:
+            self.handover.choose(choice)
         if choice is None or choice.config.backend == "serial":
             return False
         if choice.config.workers == 1:
@@ -243,6 +276,8 @@ class Engine:
         if self._entered:
             self._entered = False
             helper.busy_threads.discard(self._owner)
+        if self.decider.away is not None:
+            self.decider.away.close()
 
     def _end(self, outcome: str, *, hurry: bool = False) -> None:
         """The end of a run, however it comes; ``hurry``: somebody waits for the prompt."""
@@ -259,6 +294,7 @@ class Engine:
                     self.handover.backend.close(abort=outcome != "done", hurry=hurry)
                     backend, self.handover.backend = self.handover.backend, None
                     self.handover.deaths += getattr(backend, "deaths", 0)
+                    self.handover.longest_seconds = getattr(backend, "longest_seconds", 0.0)
         finally:
             self._pause()
             self._recorder.stop()
@@ -267,6 +303,9 @@ class Engine:
             self._progress.close()
             if outcome != "done":
                 self.supply.close()
+            ended = clock()
+            over = self.handover.handed_over
+            since, position = over if over is not None else (ended, done)
             self.run = Run(
                 self.choice.config if self.choice is not None else Config("serial"),
                 done,
@@ -275,9 +314,15 @@ class Engine:
                 outcome,
                 self.handover.corrections,
                 self.handover.deaths,
+                position,
+                self._spent - (ended - since),
+                self.handover.ledger.uses(since, ended),
             )
             work = max(self._spent, done * self.meter.item_seconds)
             self._recorder.record(self.run, work)
+            tell_run(self.run)
+            if self.options.trace is not None:
+                self.options.trace.add(self.run, ended - self._spent, self.handover.ledger)
 
     # -- alone, and beyond ----------------------------------------------------------------------
 
@@ -287,8 +332,13 @@ class Engine:
         self._recorder.keep_up()
         if self.keeper is not None:
             self.keeper.catch_up(alone.results)
-        if first and SLICE_SECONDS < seconds < TRUSTED_FIRST_SECONDS:
-            # It may have paid for imports and caches: the shares begin with the next item.
+        if (
+            first
+            and SLICE_SECONDS < seconds < TRUSTED_FIRST_SECONDS
+            and self.meter.shares()[1] > ONLY_WAITS_CPU_SHARE
+        ):
+            # It may have paid for imports and caches: the shares begin with the next item. (One that
+            # did nothing but wait has paid for nothing.)
             self.meter.open_window()
             ahead = ((self.supply.total or 0) - 1) * seconds
             if not decider.ask(ahead * (1 - 1 / most_cores()), ahead):

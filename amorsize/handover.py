@@ -9,12 +9,15 @@ from __future__ import annotations
 import time
 
 from amorsize import planning
-from amorsize.backends import processes
+from amorsize.backends import TRAITS, processes, reaping
 from amorsize.backends.fork import ForkLauncher
+from amorsize.backends.memory import Allowance, can_look
 from amorsize.backends.serial import Serial
 from amorsize.backends.threads import Threads
+from amorsize.ledger import Ledger
 from amorsize.measurement import clock
 from amorsize.sinks import ListSink, WindowSink
+from amorsize.tracing import choice_fields, tell_choice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from amorsize.measurement import Meter
     from amorsize.options import Options
     from amorsize.planning import Choice
-    from amorsize.records import Config
+    from amorsize.records import Config, Profile
     from amorsize.resuming import Keeper
     from amorsize.workload import Supply
 
@@ -59,6 +62,8 @@ class Handover:
         self.corrections = 0
         self.deaths = 0
         """Of workers that have gone."""
+        self.longest_seconds = 0.0
+        """Of the last processes: their longest item, if there was a long one."""
         self.backend: Any = None
         self.sink: ListSink | WindowSink | None = None
         """Where results go once workers have taken over."""
@@ -69,6 +74,11 @@ class Handover:
         self.window = 0
         self.consumed = 0.0
         """Seconds that the consumer of a stream has taken."""
+        self.believed: Profile | None = None
+        """What was known of the items when it was first decided to stay in the caller."""
+        self.ledger = Ledger(None if options.trace is None else options.trace.lines)
+        self.handed_over: tuple[float, int] | None = None
+        """When workers took over first, and from which position."""
         self.phase = 0.0, 0, 0.0
         """Since when, from which position, and after how many CPU seconds the choice holds."""
         self.forked_cpu_seconds = 0.0
@@ -77,8 +87,14 @@ class Handover:
     def choose(self, choice: Choice) -> None:
         """From now on this choice holds."""
         known = self.choice
+        if choice.config.backend == "serial" and self.believed is None:
+            self.believed = self.decider.to_remember()
         if known is not None and known.config.backend not in ("serial", choice.config.backend):
             self.corrections += 1
+        if known is None or known.config != choice.config:
+            tell_choice(choice)
+            if self.ledger.lines is not None:
+                self.ledger.mark("decision", clock(), **choice_fields(choice))
         self.choice = choice
 
     def open_phase(self, position: int) -> None:
@@ -88,7 +104,9 @@ class Handover:
     def count_cpu(self) -> None:
         """Ask forked workers for their CPU seconds while they are there."""
         if isinstance(self.backend, processes.Processes) and self.backend.config.backend == "fork":
-            self.forked_cpu_seconds = self.backend.cpu_seconds() or 0.0
+            self.forked_cpu_seconds = sum(
+                reaping.cpu_seconds(peer.pid) for peer in self.backend.peers.values()
+            )
 
     def to_workers(self, position: int) -> None:
         """Hand what is left from ``position`` on to the backend that was chosen (a stream opens its
@@ -99,25 +117,30 @@ class Handover:
     def open_sink(self, position: int) -> None:
         """From ``position`` on, items come from the supply and results go to the sink."""
         self.open_phase(position)
+        if self.handed_over is None:
+            self.handed_over = self.phase[0], position
+        self.ledger.mark("hand-over", self.phase[0], position=position)
         self.supply.hand_over(position)
         if self.stream_window is None:
             self.sink = ListSink(position, self.options.on_error)
-            self._journal_sink()
+            self._watch_sink()
             return
         ordered, buffersize = self.stream_window
         self.window = buffersize or self._default_window()
         self.sink = WindowSink(position, self.options.on_error, ordered=ordered)
-        self._journal_sink()
+        self._watch_sink()
         self.supply.limit = position + self.window
-        kind = type(self.supply.iterator)
-        bound = kind.__module__ in THREAD_BOUND_SOURCES
-        if self.keeper is not None:
-            bound = self.keeper.source in THREAD_BOUND_SOURCES
+        bound = self.supply.read_in in THREAD_BOUND_SOURCES
         self.supply.pull_here = self.supply.indexed or bound
 
-    def _journal_sink(self) -> None:
+    def _watch_sink(self) -> None:
+        options, self.to.ledger = self.options, self.ledger
         if self.keeper is not None:
             self.keeper.watch(self.to)
+        if options.retries:
+            from amorsize.retrying import Retrier
+
+            Retrier(self.to, self.supply, options.retries, options.retry_on)
 
     def _default_window(self) -> int:
         per = self.meter.item_seconds
@@ -137,6 +160,8 @@ class Handover:
             self.start_threads(config, waits, item_seconds, first)
         elif config.backend == "serial":
             self.backend = Serial(self.func, self.supply, self.to, item_seconds)
+        elif TRAITS[config.backend].remote:
+            self._start_remote(config, item_seconds)
         else:
             self._start_processes(config, self.choice.caller_computes, item_seconds)
 
@@ -166,6 +191,25 @@ class Handover:
         self.on_threads()
         backend.start()
 
+    def _start_remote(self, config: Config, item_seconds: float) -> None:
+        from amorsize.backends.remote import Remote
+
+        assert self.decider.away is not None
+        port, link = self.decider.away.open()
+        self.backend = Remote(
+            port,
+            link,
+            self.func,
+            self.supply,
+            self.to,
+            config,
+            item_seconds,
+            most=self.options.max_jobs,
+            initializer=self.options.initializer,
+            initargs=self.options.initargs,
+        )
+        self.backend.start()
+
     def _start_processes(self, config: Config, caller_computes: bool, item_seconds: float) -> None:
         launcher: Any
         if config.backend == "fork":
@@ -174,6 +218,8 @@ class Handover:
             from amorsize.backends.spawn import SpawnLauncher
 
             launcher = SpawnLauncher()
+        machine, limit = self.decider.machine, self.options.memory_limit
+        memory = Allowance(limit, machine.memory_available_bytes, config.n_jobs)
         self.backend = processes.Processes(
             launcher,
             self.func,
@@ -184,11 +230,12 @@ class Handover:
             caller_computes=caller_computes
             and self.stream_window is None
             and self.keeper is None  # who journals does not compute
-            and self.options.timeout is None,
+            and not self.options.supervised,
             initializer=self.options.initializer,
             initargs=self.options.initargs,
-            inner_threads=max(1, self.decider.machine.cores // config.n_jobs),
+            inner_threads=max(1, machine.cores // config.n_jobs),
             timeout=self.options.timeout,
             rerun_after_death=self.options.rerun_after_death,
+            memory=memory if limit is not None or can_look() else None,
         )
         self.backend.start()

@@ -7,7 +7,8 @@
     run --Observation--> record
 
 Nothing here may harm a run: whatever is wrong with a history is one warning, and the run goes on
-without it. Nothing here is imported by a run that is too short to gain from it.
+without it. A run that is too short to gain from it opens nothing; databases and NumPy are imported only
+by those that ask them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import os
 import sys
 import time
 
+from amorsize.fingerprint import fingerprint
 from amorsize.history import (
     SHARED,
     HistoryUnavailable,
@@ -24,6 +26,8 @@ from amorsize.history import (
     open_history,
     warn_of,
 )
+from amorsize.history.quick import Quick
+from amorsize.observations import Observation
 from amorsize.predictors import known_residual
 
 TYPE_CHECKING = False
@@ -32,8 +36,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.history import History
-    from amorsize.history.quick import Quick
-    from amorsize.observations import Observation
     from amorsize.predictors import Predictor, Residual
     from amorsize.records import Machine, Profile, Run
 
@@ -102,8 +104,6 @@ class Learner:
         self.path = path = _sqlite_path(location)
         """The file of a SQLite history."""
         if path is not None:
-            from amorsize.history.quick import Quick
-
             self._quick = Quick(path)
 
     # ------------------------------------------------------------------ asking
@@ -128,8 +128,6 @@ class Learner:
         if quick is not None and self._history is None:
             if quick.key is None:
                 return None
-            from amorsize.fingerprint import fingerprint
-
             return fingerprint(func, quick.key)
         history = self._opened()
         return None if history is None else history.fingerprint(func)
@@ -137,8 +135,10 @@ class Learner:
     def prepare(self, func: Callable[..., Any]) -> None:
         """Make :meth:`record` quick later."""
         try:
-            if not _is_shared(self.location):  # a server is told after the run
-                self.fingerprint(func)
+            if _is_shared(self.location):
+                return  # a server is told after the run
+            if self.fingerprint(func) is None and self._quick is not None:
+                self._quick.begin()
         except Exception as error:  # learning must never harm a run
             self._fail(error)
 
@@ -299,7 +299,6 @@ def observe(
 ) -> Observation:
     """The observation of a run: of its last configuration, the ``items`` that ran in it."""
     from amorsize import __version__
-    from amorsize.observations import Observation
 
     return Observation(
         fingerprint=fingerprint,

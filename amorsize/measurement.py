@@ -64,6 +64,10 @@ def _clocks() -> tuple[float, float, float]:
     return clock(), thread_clock(), process_clock()
 
 
+def _wall_clock() -> tuple[float, float, float]:
+    return clock(), 0.0, 0.0
+
+
 LONG_PAUSE_SECONDS = 0.001
 """Time without a core in our own planning that would distort what is seen of the items: the look that
 tells it costs 15 µs."""
@@ -76,6 +80,9 @@ class Meter:
     """Sums over slices; makes the :class:`Profile`. All times in seconds."""
 
     def __init__(self) -> None:
+        self.only_computes = False
+        """It is known that the function neither waits nor lets others work: no share is measured."""
+        self._clocks = _clocks
         self.items = 0
         self.seconds = 0.0
         self._last: tuple[float, ...] = ()
@@ -95,17 +102,24 @@ class Meter:
         self.argument_seconds = 0.0
         self.picklable = True
         self._paused: tuple[float, float, float] | None = None
+        self._turns_paused = 0
+
+    def begin(self, *, only_computes: bool) -> None:
+        """The run begins."""
+        self.only_computes = only_computes
+        if only_computes:
+            self._clocks = _wall_clock
         self.open_window()
         self._origin: tuple[float, ...] = self._start
         self._queued_origin = self._queued0
 
     def overall(self) -> tuple[float, float, float]:
         """As :meth:`shares`, since the run began: the first item counts."""
-        wall, thread, process = map(sub, self._paused or _clocks(), self._origin)
-        if wall <= 0:
-            return 0.0, 1.0, 1.0
+        wall, thread, process = map(sub, self._paused or self._clocks(), self._origin)
+        if wall <= 0 or self.only_computes:
+            return max(0.0, wall), 1.0, 1.0
         inner = process / thread if thread > 0 and process - thread > 0.001 else 1.0
-        queued = _queued_seconds() - self._queued_origin
+        queued = queued_seconds() - self._queued_origin
         return wall, min(1.0, thread / max(wall - queued, thread, 1e-9)), inner
 
     @property
@@ -115,28 +129,29 @@ class Meter:
 
     def open_window(self) -> None:
         """Begin a fresh window for the shares of CPU time (the first item may be unlike the rest)."""
-        self._start = _clocks()
+        self._start = self._clocks()
         if self._paused is not None:
-            self._paused = self._start
+            self._paused, self._turns_paused = self._start, self.turns
         self._items0, self._turns0 = self.items, self.turns
-        self._queued0 = _queued_seconds()
+        self._queued0 = 0.0 if self.only_computes else queued_seconds()
 
     def pause(self) -> None:
         """What follows is not the function's time; shares are those of this moment."""
-        self._paused = _clocks()
+        self._paused, self._turns_paused = self._clocks(), self.turns
 
     def resume(self) -> None:
         """The function's time again."""
         if self._paused is None:
             return
-        spent = tuple(map(sub, _clocks(), self._paused))
+        spent = tuple(map(sub, self._clocks(), self._paused))
         self._start = tuple(map(add, self._start, spent))
         self._origin = tuple(map(add, self._origin, spent))
+        self._turns0 += self.turns - self._turns_paused
         self._paused = None
         idle = spent[0] - spent[1]
-        if idle > LONG_PAUSE_SECONDS:
+        if idle > LONG_PAUSE_SECONDS and spent[1] > 0:
             # On a busy machine we queued for a core meanwhile: no item was held up by that.
-            queued = min(idle, max(0.0, _queued_seconds() - self._queued0))
+            queued = min(idle, max(0.0, queued_seconds() - self._queued0))
             self._queued0 += queued
             self._queued_origin += queued
 
@@ -180,15 +195,16 @@ class Meter:
 
         Time in which the thread was ready and had no core (a busy machine), or had to hand over the
         GIL to the observer, is left out of the share: the items did not wait then."""
-        wall, thread, process = map(sub, self._paused or _clocks(), self._start)
-        if wall <= 0:
-            return 0.0, 1.0, 1.0
+        wall, thread, process = map(sub, self._paused or self._clocks(), self._start)
+        if wall <= 0 or self.only_computes:
+            return max(0.0, wall), 1.0, 1.0
         # Below 1 ms of CPU time the clocks' own noise would look like parallel work.
         inner = process / thread if thread > 0 and process - thread > 0.001 else 1.0
         share = min(1.0, thread / wall)
         if share < 0.9:
-            held_up = _queued_seconds() - self._queued0
-            held_up += GIL_TURN_SECONDS * (self.turns - self._turns0)
+            held_up = queued_seconds() - self._queued0
+            turns = self.turns if self._paused is None else self._turns_paused
+            held_up += GIL_TURN_SECONDS * (turns - self._turns0)
             share = min(1.0, thread / max(wall - held_up, thread, 1e-9))
         return wall, share, inner
 
@@ -217,13 +233,18 @@ class Meter:
         )
 
 
-def _queued_seconds() -> float:
+def queued_seconds() -> float:
     """How long the calling thread has been ready to run without a core; 0 where nobody counts."""
     try:
-        with open("/proc/thread-self/schedstat", "rb", 0) as file:
-            return int(file.read(100).split()[1]) * 1e-9
+        file = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
+    except OSError:
+        return 0.0
+    try:
+        return int(os.read(file, 100).split()[1]) * 1e-9
     except (OSError, IndexError, ValueError):
         return 0.0
+    finally:
+        os.close(file)
 
 
 def _is_asleep(thread: int) -> bool:

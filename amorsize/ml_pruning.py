@@ -231,9 +231,10 @@ class PrototypeSelector(_Parameters):
         elif not (mass > 0).all():
             raise ValueError("sample_weight must be above 0 in every row: leave such rows out")
         times = _column(timestamps, "timestamps", rows)
-        codes = None
+        codes = names = None
         if groups is not None:
-            codes = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+            found, codes = np.unique(np.asarray(groups), return_inverse=True)
+            codes, names = codes.reshape(-1), tuple(str(name) for name in found)
             if codes.shape != (rows,):
                 raise ValueError(
                     f"groups has {codes.size} values, X has {rows} rows: one group for each row"
@@ -254,6 +255,7 @@ class PrototypeSelector(_Parameters):
                 bool(self.merge),
                 self.similarity_threshold,
                 _seed(self.random_state),
+                names,
             )
         )
         self.n_features_in_ = features.shape[1]
@@ -446,6 +448,9 @@ def prune_training_data(
     similarity_threshold: float | None = None,
     estimator: Any = None,
     random_state: int | None = None,
+    sample_weight: ArrayLike | None = None,
+    timestamps: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
     dry_run: bool = False,
     archive: Any = None,
     progress: Any = None,
@@ -461,6 +466,8 @@ def prune_training_data(
     strategy, tolerance, keep_fraction, merge, similarity_threshold, estimator, random_state :
         As in `PrototypeSelector`; ``estimator`` is for a tuple of arrays, a history is judged by its
         own predictor.
+    sample_weight, timestamps, groups :
+        Of a tuple of arrays, as in `PrototypeSelector.fit_resample`; a history knows its own.
     dry_run : bool, default=False
         Change nothing.
     archive : path, default=None
@@ -482,7 +489,8 @@ def prune_training_data(
         "similarity_threshold": similarity_threshold,
         "random_state": random_state,
     }
-    return prune(data, options, estimator, dry_run, archive, progress)
+    columns = {"sample_weight": sample_weight, "timestamps": timestamps, "groups": groups}
+    return prune(data, options, estimator, columns, dry_run, archive, progress)
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amorsize.backends import PUBLIC_NAMES, TRAITS
+from amorsize.backends import LOCAL, PUBLIC_NAMES, TRAITS
 from amorsize.errors import OptionError, OptionTypeError
 from amorsize.planning import Limits, known_backends
 from amorsize.values import dataclass
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from amorsize.backends.reaching import Target
     from amorsize.progress import Progress
+    from amorsize.tracing import Trace
 
 ON_ERROR = ("raise", "collect", "skip")
 CHECKPOINT_FORMATS = ("pickle", "json")
@@ -24,9 +26,11 @@ class Options:
 
     max_jobs: int | None = None
     """Most workers, None for free choice."""
-    backends: frozenset[str] = frozenset(TRAITS)
+    backends: frozenset[str] = LOCAL
     forced: str | None = None
     """The one backend named by the user."""
+    target: Target | None = None
+    """The executor or cluster that the user gave."""
     chunksize: int | None = None
     on_error: str = "raise"
     progress: Any = False
@@ -39,14 +43,42 @@ class Options:
     checkpoint_format: str = "pickle"
     timeout: float | None = None
     """Seconds that an item may take."""
+    memory_limit: int | None = None
+    """Bytes that all workers may hold together."""
     rerun_after_death: bool = True
     """Whether an item in which a worker died runs once more."""
+    retries: int = 0
+    """Further tries of an item that fails."""
+    retry_on: tuple[type[BaseException], ...] = (Exception,)
+    seed: int | tuple[int, ...] | None = None
+    """Of the items' own random generators."""
+    trace: Trace | None = None
+    """Where the run is drawn (see Tuner)."""
     explore: float = 0.02
     """Share of the time that trying what a known function never ran in may cost (see Settings)."""
     explore_seed: int | None = None
     """Of the lots that decide when."""
     pruning: str | None = "auto"
     """Strategy of the history's upkeep beside long runs, None for none."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Nothing asks to be done with the first items but to run them."""
+        return (
+            self.forced is None
+            and self.on_error == "raise"
+            and not self.supervised
+            and self.checkpoint is None
+            and self.seed is None
+            and not self.retries
+            and self.trace is None
+            and not self.progress
+        )
+
+    @property
+    def supervised(self) -> bool:
+        """Whether nothing may run in the caller: nobody could stop it there, or limit it."""
+        return self.timeout is not None or self.memory_limit is not None
 
     def limits(self, nested: bool) -> Limits:
         """What planning needs to know."""
@@ -112,7 +144,11 @@ def make_options(**given: Any) -> Options:
     return Options(**checked)
 
 
-_PROMISES = {"timeout": "timeout", "rerun_after_death": "survives_death"}
+_PROMISES = {
+    "timeout": "timeout",
+    "memory_limit": "limits_memory",
+    "rerun_after_death": "survives_death",
+}
 """Options that not every backend can honour, and the trait of those that can."""
 
 
@@ -229,12 +265,107 @@ def _check_timeout(timeout: Any) -> dict[str, Any]:
     return {"timeout": seconds}
 
 
+_UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def _check_memory_limit(memory_limit: Any) -> dict[str, Any]:
+    if memory_limit is None:
+        return {"memory_limit": None}
+    size: float
+    if isinstance(memory_limit, str):
+        size = _bytes_of(memory_limit)
+    elif isinstance(memory_limit, bool) or not hasattr(memory_limit, "__index__"):
+        raise OptionTypeError(
+            "memory_limit", memory_limit, "must be bytes or a text like '500MB'", "write '2GB'"
+        )
+    else:
+        size = float(int(memory_limit.__index__()))
+    if size < 1:
+        raise OptionError(
+            "memory_limit", memory_limit, "must be at least one byte", "pass None for no limit"
+        )
+    from amorsize.backends.memory import can_look
+
+    if not can_look():
+        raise OptionError(
+            "memory_limit",
+            memory_limit,
+            "this system does not tell what a process holds (no /proc/self/statm)",
+            "leave it out",
+        )
+    return {"memory_limit": int(size)}
+
+
+def _bytes_of(text: str) -> float:
+    """Bytes: '500MB' (of 1000 * 1000), '500MiB' (of 1024 * 1024), '1.5G', '4096'."""
+    number = text.strip().upper().removesuffix("B")
+    binary = number.endswith("I")
+    number = number.removesuffix("I")
+    unit = number[-1:] if number[-1:] in _UNITS else ""
+    try:
+        size = float(number.removesuffix(unit)) if unit or not binary else float("nan")
+        for _ in range(_UNITS[unit]):
+            size *= 1024 if binary else 1000
+        if 0 <= size < 2**63:
+            return size
+    except ValueError:
+        pass
+    raise OptionError(
+        "memory_limit", text, "is no amount of memory", "write bytes, or '500MB', '2GB', '1.5GiB'"
+    )
+
+
 def _check_rerun(rerun_after_death: Any) -> dict[str, Any]:
     if rerun_after_death is not True and rerun_after_death is not False:
         raise OptionTypeError(
             "rerun_after_death", rerun_after_death, "must be True or False", "pass one of them"
         )
     return {"rerun_after_death": rerun_after_death}
+
+
+def _check_retries(retries: Any) -> dict[str, Any]:
+    if retries is None:
+        return {"retries": 0}
+    if isinstance(retries, bool) or not hasattr(retries, "__index__"):
+        raise OptionTypeError(
+            "retries", retries, "must be a whole number", "give the further tries of a failed item"
+        )
+    count = int(retries.__index__())
+    if count < 0:
+        raise OptionError("retries", retries, "must be at least 0", "0 means one try")
+    return {"retries": count}
+
+
+def _check_retry_on(retry_on: Any) -> dict[str, Any]:
+    kinds = retry_on if isinstance(retry_on, (tuple, list)) else (retry_on,)
+    for kind in kinds:
+        if not isinstance(kind, type) or not issubclass(kind, Exception):
+            raise OptionTypeError(
+                "retry_on",
+                retry_on,
+                "must be an exception type or a tuple of them (subclasses of Exception)",
+                "write retry_on=(OSError,)",
+            )
+    if not kinds:
+        raise OptionError("retry_on", retry_on, "names no exception", "write retry_on=(OSError,)")
+    return {"retry_on": tuple(kinds)}
+
+
+def _check_seed(seed: Any) -> dict[str, Any]:
+    if seed is None:
+        return {"seed": None}
+    numbers = seed if isinstance(seed, (tuple, list)) else (seed,)
+    for number in numbers:
+        if isinstance(number, bool) or not hasattr(number, "__index__"):
+            raise OptionTypeError(
+                "seed", seed, "must be a whole number or several", "write seed=42, or leave it out"
+            )
+        if number.__index__() < 0:
+            raise OptionError("seed", seed, "must not be negative", "write seed=42")
+    if not numbers:
+        raise OptionError("seed", seed, "holds no number", "write seed=42, or leave it out")
+    plain = tuple(int(number.__index__()) for number in numbers)
+    return {"seed": plain if isinstance(seed, (tuple, list)) else plain[0]}
 
 
 def _check_jobs(n_jobs: Any) -> dict[str, Any]:
@@ -280,24 +411,45 @@ def _check_chunksize(chunksize: Any) -> dict[str, Any]:
 
 def _check_backend(backend: Any) -> dict[str, Any]:
     if backend in ("auto", None):
-        return {"backends": frozenset(TRAITS), "forced": None}
-    names = (backend,) if isinstance(backend, str) else backend
-    if not isinstance(names, (tuple, list, set, frozenset)) or not names:
-        raise OptionTypeError(
-            "backend", backend, "must be a name or a tuple of names", f"known: {known_backends()}"
-        )
+        return {"backends": LOCAL, "forced": None}
+    several = isinstance(backend, (tuple, list, set, frozenset))
+    names = backend if several else (backend,)
+    if not names:
+        raise OptionTypeError("backend", backend, "allows nothing", f"known: {known_backends()}")
     allowed: set[str] = set()
+    target: Target | None = None
+    forced: str | None = None
     for name in names:
-        if name == "auto":
-            allowed.update(TRAITS)
-        elif name not in PUBLIC_NAMES:
-            raise OptionError(
-                "backend", name, "is not a known backend", f"known: {known_backends()}"
-            )
-        else:
+        if isinstance(name, str) and name == "auto":
+            allowed.update(LOCAL)
+        elif isinstance(name, str) and name in PUBLIC_NAMES:
             allowed.update(t.name for t in TRAITS.values() if name in (t.name, t.public))
-    forced = next(iter(names)) if len(names) == 1 else None
-    return {"backends": frozenset(allowed), "forced": forced}
+            forced = name
+        else:
+            found = _target(name)
+            if target is not None:
+                raise OptionError(
+                    "backend", backend, "names two executors or clusters", "give one of them"
+                )
+            target, forced = found, found.name
+            allowed.add(found.name)
+    if len(names) > 1 or "auto" in map(_word, names):
+        forced = None
+    return {"backends": frozenset(allowed), "forced": forced, "target": target}
+
+
+def _target(value: Any) -> Target:
+    from amorsize.backends.reaching import target_of
+
+    target = target_of(value)
+    if target is None:
+        kind = OptionError if isinstance(value, str) else OptionTypeError
+        raise kind("backend", value, "is not a known backend", f"known: {known_backends()}")
+    return target
+
+
+def _word(name: Any) -> str | None:
+    return name if isinstance(name, str) else None
 
 
 _CHECKS: dict[str, Callable[[Any], dict[str, Any]]] = {
@@ -312,7 +464,11 @@ _CHECKS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "checkpoint": _check_checkpoint,
     "checkpoint_format": _check_checkpoint_format,
     "timeout": _check_timeout,
+    "memory_limit": _check_memory_limit,
     "rerun_after_death": _check_rerun,
+    "retries": _check_retries,
+    "retry_on": _check_retry_on,
+    "seed": _check_seed,
 }
 """One line an option: its name, and what checks it and gives it its place in :class:`Options`."""
 NAMES = frozenset(_CHECKS) | {"max_workers"}

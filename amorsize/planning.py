@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import exp
 
 from amorsize import cost_model
-from amorsize.backends import CALLER_ITEM_SECONDS, PUBLIC_NAMES, TRAITS
+from amorsize.backends import CALLER_ITEM_SECONDS, LOCAL, PUBLIC_NAMES, TRAITS
 from amorsize.cost_model import Costs
-from amorsize.records import Config, Machine, Prediction, Profile, Safety
+from amorsize.records import Config, Far, Machine, Prediction, Profile, Safety
 from amorsize.values import dataclass, replace
 
 TYPE_CHECKING = False
@@ -48,7 +48,7 @@ class Limits:
 
     max_jobs: int | None = None
     """Most workers, None when the choice is free."""
-    backends: frozenset[str] = frozenset(TRAITS)
+    backends: frozenset[str] = LOCAL
     """Names out of ``TRAITS``."""
     forced: str | None = None
     """The one backend to be used whatever its cost."""
@@ -92,6 +92,7 @@ def choose(
     fork_refused: str | None = None,
     indexed: bool = True,
     residual: Residual | None = None,
+    far: Far | None = None,
     spent: float | None = None,
 ) -> Choice:
     """Choose the configuration for ``left`` more items like those of ``profile``.
@@ -99,8 +100,8 @@ def choose(
     Pure: equal arguments give equal choices. ``fork_refused`` says why the process must not fork now;
     ``residual`` gives, for a configuration, the logarithm of real over modelled seconds, its spread and
     the runs behind it, as far as experience goes; it is trusted as :func:`is_due` says, ``spent`` being
-    the seconds that the caller has worked alone (None: act on it at once). Complexity O(log of the most
-    workers)."""
+    the seconds that the caller has worked alone (None: act on it at once). ``far`` is an executor or
+    a cluster that may be chosen. Complexity O(log of the most workers)."""
     serial = _experienced(
         cost_model.seconds(Config("serial"), profile, machine, left, costs), residual
     )
@@ -114,9 +115,14 @@ def choose(
         _add_processes(
             at_hand, profile, machine, left, limits, safety, costs, jobs, fork_refused, indexed
         )
-    if residual is not None:
+        _add_far(at_hand, profile, left, limits, safety, far)
+    if residual is not None:  # what was learned of other workers says nothing of these
         at_hand.found = [
-            (_experienced(prediction, residual), start, caller_computes)
+            (
+                prediction if _is_far(prediction) else _experienced(prediction, residual),
+                start,
+                caller_computes,
+            )
             for prediction, start, caller_computes in at_hand.found
         ]
     best, caller = serial, False
@@ -169,9 +175,9 @@ def explore(choice: Choice, tried: Collection[Config], share: float, lot: float)
 
     A model that is wrong about a configuration is never found out by runs that avoid it. Only what beats
     the loop even at its upper bound (one standard deviation), and the choice at its lower one, is tried,
-    and so seldom that at the upper bound exploring costs ``share`` of the time: ``lot``, from 0 to 1, must
-    fall below the share over that loss (benchmarks/learning_simulation.py: by expectation instead of the
-    upper bound, 4 % were lost where 2 % were meant)."""
+    and so seldom that at the upper bound exploring costs ``share`` of the time: ``lot``, from 0 to 1,
+    must fall below the share over that loss (benchmarks/learning_simulation.py: by expectation instead of
+    the upper bound, 4 % were lost where 2 % were meant)."""
     if share <= 0 or lot >= EXPLORE_CHANCE:
         return choice
     known = {(one.backend, one.n_jobs, one.threads_per_job) for one in tried}
@@ -181,6 +187,8 @@ def explore(choice: Choice, tried: Collection[Config], share: float, lot: float)
         spread = one.spread if one.source == "history" else DOUBTED_SPREAD
         if shape in known or one.config.backend == "serial" or one.config == choice.config:
             continue
+        if _is_far(one):
+            continue  # whose costs are measured, not modelled
         if one.seconds * exp(spread) < choice.serial_seconds:
             loss = one.seconds * exp(spread) / choice.prediction.seconds - 1.0
             could_win = one.seconds * exp(-spread) < choice.prediction.seconds
@@ -293,6 +301,34 @@ def _add_processes(
             at_hand.found.append((prediction, start, computes))
 
 
+def _add_far(
+    at_hand: _Field,
+    profile: Profile,
+    left: int,
+    limits: Limits,
+    safety: Safety,
+    far: Far | None,
+) -> None:
+    if far is None or far.backend not in limits.backends:
+        return
+    if safety.no_processes or not profile.picklable:
+        why = safety.no_processes or "the results cannot be pickled"
+        at_hand.reasons.append(f"not on {far.backend}: {why}")
+        return
+    count = min(far.slots, left, limits.max_jobs or far.slots)
+    if count < 1:
+        at_hand.reasons.append(f"not on {far.backend}: there is no worker now")
+        return
+    config = Config(far.backend, count, 1, limits.chunksize)
+    at_hand.found.append(
+        (cost_model.seconds_far(config, profile, left, far), far.link.round_trip, False)
+    )
+
+
+def _is_far(prediction: Prediction) -> bool:
+    return TRAITS[prediction.config.backend].remote
+
+
 def _threads_inside(
     profile: Profile, safety: Safety, left: int, processes: int, jobs: int | None
 ) -> tuple[int, ...]:
@@ -320,7 +356,9 @@ def _counts(most: int) -> list[int]:
 def _why(best: Prediction, serial: Prediction, profile: Profile) -> str:
     config = best.config
     each = format_seconds(profile.item_seconds)
-    if config.backend == "threads" and profile.cpu_share < WAITING_CPU_SHARE:
+    if _is_far(best):
+        work = f"an item takes {each}, and the way there was measured"
+    elif config.backend == "threads" and profile.cpu_share < WAITING_CPU_SHARE:
         work = f"an item takes {each} and waits for {1 - profile.cpu_share:.0%} of it"
     elif config.backend == "threads":
         work = f"an item takes {each} and leaves the GIL alone"
@@ -352,6 +390,8 @@ def describe(config: Config) -> str:
     name = TRAITS[config.backend].public if config.backend in TRAITS else config.backend
     if config.backend == "serial":
         return "serial"
+    if config.backend in TRAITS and TRAITS[config.backend].remote:
+        return f"{config.n_jobs} workers of {name}"
     if config.threads_per_job > 1:
         return (
             f"{config.n_jobs} {name} with {config.threads_per_job} threads each ({config.backend})"
@@ -370,4 +410,5 @@ def format_seconds(seconds: float) -> str:
 
 def known_backends() -> str:
     """The names for error messages."""
-    return ", ".join(("auto", *PUBLIC_NAMES))
+    given = "an Executor, a dask Client, 'dask://host:port', 'ray', 'ray://host:port'"
+    return ", ".join(("auto", *PUBLIC_NAMES)) + f"; or {given}"

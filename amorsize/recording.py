@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import time
 
+from amorsize.backends import TRAITS
 from amorsize.measurement import clock
 from amorsize.values import replace
 
@@ -71,6 +72,8 @@ class Recorder:
         """Leave to the history what the last configuration of this run really cost."""
         if work_seconds <= RECORD_LEAST_SECONDS or run.outcome == "abandoned":
             return
+        if TRAITS[run.config.backend].remote:
+            return  # what a cluster did says nothing of this machine
         decider, (began, position, cpu) = self.decider, self.handover.phase
         learner, items = decider.learner, run.items - position
         consumed = self.handover.consumed
@@ -78,6 +81,10 @@ class Recorder:
         if learner is None or items < 1 or consumed > CONSUMER_SHARE * seconds:
             return
         profile = decider.to_remember()
+        if run.config.backend == "serial" and self.handover.believed is not None:
+            # As for workers, what was known when it was decided: were the loop alone judged by all of
+            # its items, one giant among them would speak against workers and for the loop.
+            profile = self.handover.believed
         if profile.item_seconds <= 0:
             return  # the user named the backend: nothing was seen of an item by itself
         from amorsize.learning import observe
@@ -89,7 +96,10 @@ class Recorder:
             profile = replace(profile, cpu_share=max(profile.cpu_share, computed))
         choice = self.handover.choice
         computes = choice is not None and choice.caller_computes
-        model = decider.model_seconds(run.config, profile, items, caller_computes=computes)
+        model = max(  # one giant item bounds every configuration: that is no fault of this one
+            decider.model_seconds(run.config, profile, items, caller_computes=computes),
+            self.handover.longest_seconds,
+        )
         learner.record(
             self.func,
             lambda name, number: observe(

@@ -77,11 +77,37 @@ class Profile:
 
 
 @dataclass(frozen=True)
+class Link:
+    """What it costs to have something done by an executor or a cluster, in seconds."""
+
+    start: float
+    """Until the first call has come back."""
+    round_trip: float
+    """Of one call by itself."""
+    task: float
+    """Of a call, where many are on their way."""
+    byte: float
+    """Of a byte, there or back."""
+
+
+@dataclass(frozen=True)
+class Far:
+    """An executor or a cluster that may be chosen."""
+
+    backend: str
+    slots: int
+    """Calls that can be at work there at the same time."""
+    link: Link
+    argument_bytes: float = 0.0
+    """Pickled size of an item."""
+
+
+@dataclass(frozen=True)
 class Config:
     """What can be chosen."""
 
     backend: str
-    """Name of a backend: serial, threads, fork, spawn."""
+    """Name of a backend: serial, threads, fork, spawn, executor, dask, ray."""
     n_jobs: int = 1
     """Processes that compute, or threads for the threads backend."""
     threads_per_job: int = 1
@@ -125,6 +151,26 @@ class Safety:
 
 
 @dataclass(frozen=True)
+class WorkerUse:
+    """What one worker did from the hand-over to the end of the run."""
+
+    name: str
+    """caller, thread 1234, process 1234, or process 1234 thread 1"""
+    items: int
+    chunks: int
+    busy_seconds: float
+    """Inside items: computing, and what the items themselves wait for."""
+    moving_seconds: float
+    """Pickling and sending results; 0 for threads."""
+    start_seconds: float
+    """From the hand-over to its first item."""
+    tail_seconds: float
+    """From the end of its last item to the end of the run."""
+    waiting_seconds: float
+    """Between its first and its last item, and neither inside an item nor sending."""
+
+
+@dataclass(frozen=True)
 class Run:
     """What happened."""
 
@@ -138,3 +184,25 @@ class Run:
     """How often the loop changed its mind after the first choice."""
     deaths: int = 0
     """Workers that died."""
+    alone_items: int = 0
+    """Items that the caller ran by itself, before it handed over."""
+    alone_seconds: float = 0.0
+    """From the start to the hand-over; all of it where nothing was handed over."""
+    workers: tuple[WorkerUse, ...] = ()
+    """Who worked after the hand-over, and on what their time went."""
+
+    @property
+    def utilisation(self) -> float:
+        """Share of the workers' time since the hand-over that they spent inside items; 1 for a loop."""
+        given = len(self.workers) * (self.wall_seconds - self.alone_seconds)
+        return min(1.0, sum(use.busy_seconds for use in self.workers) / given) if given > 0 else 1.0
+
+    def __str__(self) -> str:
+        from amorsize.reporting import run_text
+
+        return run_text(self)
+
+    def _repr_html_(self) -> str:
+        from amorsize.notebooks import run_html
+
+        return run_html(self)

@@ -8,6 +8,7 @@ from amorsize.planning import describe, format_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from amorsize.records import Run, WorkerUse
     from amorsize.tuner import Plan
 
 
@@ -25,13 +26,17 @@ def _evidence(plan: Plan) -> str:
     return f", {plan.neighbours:.0f} earlier run{'s' if plan.neighbours > 1 else ''}"
 
 
+def _items(count: int) -> str:
+    return f"{count:,} item{'s' * (count != 1)}"
+
+
 def plan_text(plan: Plan) -> str:
     """A plan in a few lines: the choice, what it is expected to take, the losers, the reasons."""
     workers = f"{plan.n_jobs} {plan.backend}" if plan.backend != "serial" else "serial"
     if plan.threads_per_job > 1:
         workers += f" with {plan.threads_per_job} threads each"
     left = "an unknown number of" if plan.items_left is None else f"{plan.items_left:,}"
-    lines = [f"Plan: {workers}", f"  {plan.items_done:,} items done, {left} left"]
+    lines = [f"Plan: {workers}", f"  {_items(plan.items_done)} done, {left} left"]
     if plan.items_left != 0 and plan.estimated_seconds > 0:
         lines.append(
             f"  about {format_seconds(plan.estimated_seconds)} to go{_within(plan)}, "
@@ -52,3 +57,43 @@ def plan_text(plan: Plan) -> str:
         lines += [f"      {format_seconds(p.seconds):>9}  {describe(p.config)}" for p in losers]
     lines += [f"  warning: {warning}" for warning in plan.warnings]
     return "\n".join(lines)
+
+
+MOST_WORKERS = 8
+"""Workers that a run's text tells of one by one."""
+
+
+def run_text(run: Run) -> str:
+    """A run in a few lines: what ran where, and on what the workers' time went."""
+    lines = [
+        f"Run: {run.outcome}, {_items(run.items)} in {format_seconds(run.wall_seconds)} on "
+        f"{describe(run.config)}"
+    ]
+    if run.corrections:
+        lines.append(f"  it changed its mind {run.corrections} times")
+    if run.deaths:
+        lines.append(f"  {run.deaths} workers died")
+    if not run.workers:
+        return lines[0]
+    after = run.wall_seconds - run.alone_seconds
+    lines.append(
+        f"  the caller alone: {_items(run.alone_items)} in {format_seconds(run.alone_seconds)}; then "
+        f"{len(run.workers)} worker{'s' * (len(run.workers) > 1)} for {format_seconds(after)}, "
+        f"{run.utilisation:.0%} of it in items"
+    )
+    lines += [_use_text(use, after) for use in run.workers[:MOST_WORKERS]]
+    if len(run.workers) > MOST_WORKERS:
+        lines.append(f"      ... and {len(run.workers) - MOST_WORKERS} more")
+    return "\n".join(lines)
+
+
+def _use_text(use: WorkerUse, seconds: float) -> str:
+    parts = {
+        "in items": use.busy_seconds,
+        "moving data": use.moving_seconds,
+        "waiting": use.waiting_seconds,
+        "start": use.start_seconds,
+        "tail": use.tail_seconds,
+    }
+    shares = ", ".join(f"{what} {part / max(seconds, 1e-9):.0%}" for what, part in parts.items())
+    return f"      {use.name}: {use.items:,} items in {use.chunks:,} chunks; {shares}"

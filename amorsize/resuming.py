@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 
-from amorsize.checkpoint import Journal
+from amorsize.checkpoint import SEED, Journal
 from amorsize.digests import digest, sample
 from amorsize.errors import ItemError, WorkerDied
 from amorsize.execution import Engine
@@ -73,6 +73,7 @@ class Remaining:
         self.digests: dict[int, bytes] = {}
         """Of the items that are on their way."""
         self._key = journal.key
+        self.read_in = getattr(source, "read_in", None) or type(iter(source)).__module__
         self._total = length_of(source)
 
     def __len__(self) -> int:
@@ -129,11 +130,10 @@ class Keeper:
         journal: Journal,
         places: Places,
         rest: Remaining | Listed,
-        source: str,
         *,
         errors: bool,
     ) -> None:
-        self.journal, self.places, self.rest, self.source = journal, places, rest, source
+        self.journal, self.places, self.rest = journal, places, rest
         self.errors = errors
         """Whether errors may stand in the place of results; they are not done."""
         self.seen = 0
@@ -197,7 +197,8 @@ class ResumableEngine(Engine):
         self.journal = journal = Journal(options.checkpoint, options.checkpoint_format)
         try:
             function = fingerprint(func, journal.key)
-            source = type(iter(data)).__module__
+            if options.seed is not None:
+                function += f"{SEED}{options.seed}"
             if is_snapshot(data):
                 data = list(data)
             journal.bind(function, length_of(data))
@@ -219,7 +220,7 @@ class ResumableEngine(Engine):
                 options = replace(options, progress=_ahead(options.progress, places.count))
             if self._skip:
                 options = replace(options, on_error="collect")
-            keeper = Keeper(journal, places, rest, source, errors=options.on_error != "raise")
+            keeper = Keeper(journal, places, rest, errors=options.on_error != "raise")
             super().__init__(func, left, options, machine, keeper)
             journal.settle()
         except BaseException:

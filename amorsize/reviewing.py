@@ -14,6 +14,7 @@ from amorsize.system import fork_refusal
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from amorsize.handover import Handover
+    from amorsize.measurement import Observer
 
 REVIEW_SECONDS = 0.015
 """After so long with threads their gain is judged."""
@@ -40,8 +41,8 @@ GIL_STALLED_SHARE = 0.6
 class Reviews:
     """Judges the threads of one run while they work."""
 
-    def __init__(self, handover: Handover) -> None:
-        self.handover = handover
+    def __init__(self, handover: Handover, observer: Observer) -> None:
+        self.handover, self.observer = handover, observer
         self.meter, self.decider, self.supply = handover.meter, handover.decider, handover.supply
         self._forced = handover.options.forced is not None
         self._early_review = self._doubted = False
@@ -124,6 +125,7 @@ class Reviews:
         backend.close()
         self.handover.backend = None
         self.decider.threads_failed = True
+        self.observer.stop()  # it had asked for these threads, perhaps; a fork is to find nobody
         vanish()
         known = self.supply.left()
         left = self.handover.to.done if known is None else known

@@ -6,6 +6,7 @@ from _thread import allocate_lock
 from collections import deque
 
 from amorsize.errors import ItemError
+from amorsize.ledger import Ledger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Sink:
 
     def __init__(self, on_error: str) -> None:
         self.on_error = on_error
+        self.ledger = Ledger()
+        """Who ran what."""
         self.done = 0
         self.skipped = False
         self.failure: Failure | None = None

@@ -250,6 +250,15 @@ def detect_machine(root: str = "/") -> Machine:
     )
 
 
+def available_memory() -> int:
+    """Bytes that could be allocated now without swapping, 0 where unknown; takes about 0.2 ms."""
+    meminfo = _read("/proc/meminfo")
+    rooms = [room for _, room in _memory_limits(_groups("/", "memory")[0])]
+    if "MemAvailable:" in meminfo:
+        rooms.append(_named_number(meminfo, "MemAvailable:") * 1024)
+    return min(rooms, default=0)
+
+
 def _numeric_libraries() -> str:
     """Those loaded that bring their BLAS along, with their versions: another one computes at its own
     speed."""

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
+import os
 from types import MappingProxyType
 
+from amorsize import (
+    learning as _learning,  # noqa: F401 # 2 ms that the first run would wait for
+)
 from amorsize import planning
 from amorsize.backends import TRAITS
 from amorsize.errors import OptionError, OptionTypeError
 from amorsize.execution import Engine
 from amorsize.measurement import clock
+from amorsize.opening import Opening
 from amorsize.options import Options, make_options
 from amorsize.records import Config
+from amorsize.tracing import is_heard
 from amorsize.values import dataclass, replace
 
 TYPE_CHECKING = False
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
 
     from amorsize.planning import Choice
     from amorsize.records import Machine, Prediction, Run
+    from amorsize.tracing import Trace
 
 
 PRUNING = ("conservative", "auto", "aggressive")
@@ -135,16 +142,18 @@ class Plan:
         return plan_text(self)
 
     def _repr_html_(self) -> str:
-        from html import escape
+        from amorsize.notebooks import plan_html
 
-        return f"<pre>{escape(str(self))}</pre>"
+        return plan_html(self)
 
 
 class Tuner:
     """Runs functions over data with settings of its own.
 
     ``settings``: defaults for the options; ``history``: where its runs are learned from; ``machine``:
-    plan for this machine instead of the one detected (a value; see :class:`amorsize.records.Machine`).
+    plan for this machine instead of the one detected (a value; see :class:`amorsize.records.Machine`);
+    ``trace``: a file that all runs are drawn in, in the Trace Event Format (https://ui.perfetto.dev opens
+    it). An existing file is replaced; ``OSError`` if it cannot be written.
     """
 
     def __init__(
@@ -153,7 +162,13 @@ class Tuner:
         *,
         history: Any = None,
         machine: Machine | None = None,
+        trace: str | os.PathLike[str] | None = None,
     ) -> None:
+        self.trace: Trace | None = None
+        if trace is not None:
+            from amorsize.tracing import Trace
+
+            self.trace = Trace(trace)
         self.settings = settings or Settings()
         if self.settings.pruning not in (*PRUNING, None):
             raise OptionError(
@@ -182,7 +197,13 @@ class Tuner:
 
     def execute(self, func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> list[Any]:
         """As :func:`amorsize.execute`."""
-        return self._engine(func, data, options).execute()
+        checked = self._checked(func, data, options)
+        if not checked.is_plain or is_heard():
+            return self._engine(func, data, checked).execute()
+        opening = Opening(func, data)
+        if opening.run():
+            return opening.results
+        return Engine(func, data, checked, self._machine, opening=opening).execute()
 
     def stream(
         self,
@@ -195,23 +216,18 @@ class Tuner:
     ) -> Generator[Any, None, None]:
         """As :func:`amorsize.stream`."""
         _check_buffersize(buffersize)
-        engine = self._engine(func, data, options, streaming=True)
+        checked = self._checked(func, data, options)
+        engine = self._engine(func, data, checked, streaming=True)
         return engine.stream(ordered=ordered, buffersize=buffersize)
 
     def optimize(self, func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> Plan:
         """As :func:`amorsize.optimize`."""
-        engine = self._engine(func, data, options)
+        engine = self._engine(func, data, self._checked(func, data, options))
         engine.measure()
         return _plan(engine)
 
-    def _engine(
-        self,
-        func: Callable[[Any], Any],
-        data: Iterable[Any],
-        options: dict[str, Any],
-        *,
-        streaming: bool = False,
-    ) -> Engine:
+    def _checked(self, func: object, data: object, options: dict[str, Any]) -> Options:
+        """The options of a call over those of the settings; errors for whatever is wrong with it."""
         if self.settings.options:
             options = {**self.settings.options, **options}
         checked = make_options(**options)
@@ -220,7 +236,23 @@ class Tuner:
         if kept != (checked.explore, checked.explore_seed, checked.pruning):
             explore, seed, pruning = kept
             checked = replace(checked, explore=explore, explore_seed=seed, pruning=pruning)
+        if self.trace is not None:
+            checked = replace(checked, trace=self.trace)
         _check_call(func, data)
+        return checked
+
+    def _engine(
+        self,
+        func: Callable[[Any], Any],
+        data: Iterable[Any],
+        checked: Options,
+        *,
+        streaming: bool = False,
+    ) -> Engine:
+        if checked.seed is not None:
+            from amorsize.calling import numbered
+
+            data = numbered(data)
         if checked.checkpoint is not None:
             from amorsize.resuming import ResumableEngine
 
@@ -342,7 +374,8 @@ def execute(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> 
     n_jobs : "auto" or int, default "auto"
         Most workers; -1 all cores, -2 all but one; 1 a plain loop. ``max_workers`` is an alias.
     backend : "auto", a name or a tuple of allowed names, default "auto"
-        "serial", "threads", "processes" ("fork" where safe, else "spawn"). One name is an order:
+        "serial", "threads", "processes" ("fork" where safe, else "spawn"), or any
+        ``concurrent.futures.Executor``. One is an order:
         every item goes there. A tuple is a limit on the choice.
     chunksize : "auto" or int, default "auto"
         Items handed over at once; sized by time as the run goes when left alone.
@@ -358,6 +391,18 @@ def execute(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> 
         How long an item may take, from its start. One that takes longer becomes a ``TimeoutError``
         (``on_error`` applies); its worker process is ended and replaced, a thread is left behind. Nothing
         runs in the caller then: nobody could stop it.
+    memory_limit : bytes or text, default None
+        What all worker processes may hold together: ``"500MB"``, ``"2GiB"``, a number of bytes. A worker
+        that grows too large is replaced between two items, and no more are started than fit. Nothing
+        runs in the caller then. Without it the limit is what the machine and the control group have left.
+    retries : int, default 0
+        Further tries of an item that raises one of ``retry_on`` (an exception type or a tuple of them,
+        default ``Exception``) or, where ``TimeoutError`` is one of them, takes longer than ``timeout``.
+        Between two tries lies a pause of 0.05 to 0.1 s, doubled with each try up to 10 s; other items
+        go on meanwhile. What the last try raises counts (``on_error`` applies).
+    seed : int or several, default None
+        Gives each item a random generator of its own, :func:`amorsize.item_rng`, by its position: the
+        same numbers for every backend, number of workers and chunk size.
     rerun_after_death : bool, default True
         Whether an item in which a worker process died runs once more. If not, or if its worker dies
         again, it is a :class:`amorsize.WorkerDied` (``on_error`` applies). All other items are done.

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from amorsize.handover import Handover
 
 WATCHED_SECONDS, WATCHED_WAITS_SHARE = 0.05, 0.5
-"""With a time limit: after so long, workers that computed for less than this share of it wait."""
+"""With a time limit: after so long, workers that are in an item and computed, or wanted a core, for less
+than this share of it wait."""
+WATCHED_LOOKS = 3
+"""So many such looks one after the other: a single one may have met a slow disk, and a thread that
+computes without end cannot be ended."""
 
 
 class Watch:
@@ -22,8 +26,10 @@ class Watch:
 
     def __init__(self, handover: Handover) -> None:
         self.handover = handover
-        self._watched: tuple[float, float, set[int]] = (0.0, 0.0, set())
-        """Since when the workers are watched, their CPU seconds then, who they are."""
+        self._watched: tuple[float, dict[int, float]] = (0.0, {})
+        """Since when the workers are watched, and how long each had been busy then."""
+        self._waiting = 0
+        """Looks one after the other that saw them wait."""
         self._leaving: Processes | None = None
         """Workers that finish what they are in, beside the threads that have taken over."""
 
@@ -53,20 +59,26 @@ class Watch:
             or left == 0
         ):
             return
-        now, cpu = clock(), backend.cpu_seconds()
-        at, cpu_then, pids = self._watched
-        workers = {peer.pid for peer in backend.peers.values() if peer.ready}
-        if cpu is None or not workers or pids != workers:
-            self._watched = now, cpu or 0.0, workers
+        now, busy = clock(), backend.busy_seconds()
+        at, before = self._watched
+        if not busy or busy.keys() != before.keys():
+            self._watched = now, busy or {}
             return
         if now - at < WATCHED_SECONDS:
             return
-        self._watched = now, cpu, workers
-        if cpu - cpu_then > WATCHED_WAITS_SHARE * (now - at) * len(workers):
+        self._watched = now, busy
+        # One without an item waits for the caller, which says nothing of the items.
+        inside = [
+            peer.pid for peer in backend.peers.values() if peer.pid in busy and peer.running()
+        ]
+        computed = sum(busy[pid] - before[pid] for pid in inside)
+        waits = bool(inside) and computed <= WATCHED_WAITS_SHARE * (now - at) * len(inside)
+        self._waiting = self._waiting + 1 if waits else 0
+        if self._waiting < WATCHED_LOOKS:
             return
         count = handover.options.max_jobs or planning.FIRST_THREADS
         config = Config("threads", count if left is None else min(count, left))
-        if config.n_jobs <= len(workers):
+        if config.n_jobs <= len(busy):
             return
         self._leaving, handover.backend = backend, None
         backend.dismiss()

@@ -8,6 +8,7 @@ what could not be done.
 from __future__ import annotations
 
 import sys
+import time
 from _thread import allocate_lock
 from collections import deque
 from itertools import islice
@@ -35,15 +36,26 @@ SNAPSHOT_TYPES: tuple[type, ...] = (
 """Containers whose items exist already: the rest is listed once when work is handed over."""
 
 
+ISLICE_TELLS = sys.version_info < (3, 12)
+"""Whether an islice can be asked how many items it has given (later Pythons: count, 10 ns an item)."""
+NOTHING = object()
+"""Stands for the first item of data that have none."""
+
+
 def _yes() -> bool:
     """Before Python 3.13 there is always a GIL."""
     return True
 
 
+def gave(rest: Any) -> int:
+    """How many items an islice has given; 0 as well when its source has ended or raised."""
+    return int(rest.__reduce__()[2])
+
+
 def is_indexed(data: object) -> bool:
     """Whether ``data[i]`` for i in range(len(data)) gives exactly what iterating gives, at once."""
     kind = type(data)
-    if kind in INDEXED_TYPES:
+    if kind in INDEXED_TYPES or getattr(kind, "indexed_by_amorsize", False):
         return True
     module, name = kind.__module__, kind.__qualname__
     if module == "numpy" and name == "ndarray":
@@ -66,7 +78,7 @@ def length_of(data: object) -> int | None:
         return None
     try:
         return len(data)
-    except TypeError:
+    except Exception:  # the loop would not ask
         return None
 
 
@@ -83,12 +95,16 @@ class Supply:
         self.data: Sequence[Any] | None = data if is_indexed(data) else None  # type: ignore[assignment]
         self.snapshot = self.data is None and is_snapshot(data)
         self.iterator: Iterator[Any] = iter(data)
+        self.read_in = getattr(data, "read_in", None) or type(self.iterator).__module__
+        """Module of the source's iterator: some are bound to a thread."""
         self.interruptible = (
             self.data is not None
             and hasattr(self.iterator, "__setstate__")
             and hasattr(self.iterator, "__length_hint__")
             and getattr(sys, "_is_gil_enabled", _yes)()
         )
+        self._first: tuple[Any, ...] = ()
+        """The first item, where it was taken from the iterator to be looked at."""
         self.position = 0
         """First position that has not left the supply (fed: not read from the source)."""
         self.exhausted = False
@@ -103,8 +119,59 @@ class Supply:
         self._buffer_start = 0
         self._returned: deque[tuple[int, Sequence[Any]]] = deque()
         self._from_back = False
+        self.returns = False
+        """Whether items may come back, by :meth:`give_back_later`: nobody leaves before all is done."""
+        self._later: list[tuple[float, int]] = []
+        self._kept: dict[int, Any] = {}
+        """Items that may come back, where a position is not enough to find them."""
 
     # -- while the caller works alone -----------------------------------------------------------
+
+    def peek(self) -> Any:
+        """The first item before anything was taken, ``NOTHING`` if there is none.
+
+        Where only an iterator can tell, the item waits for :meth:`begin`. Errors of the source pass."""
+        if self.data is not None:
+            return self.data[0] if len(self.data) else NOTHING
+        for first in self.iterator:
+            self._first = (first,)
+            return first
+        self.exhausted = True
+        return NOTHING
+
+    def begin(self) -> Iterator[Any]:
+        """Iterator of the first slice, which is one item."""
+        first, self._first = self._first, ()
+        return iter(first) if first else self.iterator
+
+    def has_ended(self, done: int, *, certain: bool, mapped: bool) -> bool:
+        """A slice came out short after ``done`` items: is that the end of the data?
+
+        ``map`` takes a StopIteration that the function raises for an end, which the plain loop lets
+        through: it is raised here where that is seen. ``certain``: the function did not raise it;
+        ``mapped``: there may be items left behind it."""
+        if self.data is None:
+            frame = getattr(self.iterator, "gi_frame", None)
+            if frame is not None:  # a generator that is still alive did not end
+                raise StopIteration
+            self.exhausted = True
+            if mapped and next(self.iterator, self) is not self:  # it had not ended
+                raise StopIteration
+            return True
+        if done >= len(self.data):
+            return True
+        if certain:
+            return False
+        raise StopIteration
+
+    def raised(self, error: BaseException, rest: Any) -> bool:
+        """Whether an error is not an item's, ``rest`` being the islice that was run, if any: the source
+        raised, or the user interrupted."""
+        if not isinstance(error, Exception):
+            return True
+        if hasattr(self.iterator, "gi_frame"):
+            return self.iterator.gi_frame is None
+        return ISLICE_TELLS and rest is not None and not gave(rest)
 
     def rewind(self, position: int) -> Iterator[Any]:
         """Iterator over indexed data that goes on at ``position``, after an interrupted slice."""
@@ -155,12 +222,13 @@ class Supply:
         """Items that can be taken now or later without reading the source."""
         with self._lock:
             runs = sum(hi - lo for lo, hi in self._runs)
-            return runs + sum(len(items) for _, items in self._returned) + len(self._buffer)
+            returned = sum(len(items) for _, items in self._returned)
+            return runs + returned + len(self._buffer) + len(self._later)
 
     @property
     def finished(self) -> bool:
         """Nothing is left and nothing will come (unless something is given back)."""
-        return self.exhausted and not (self._runs or self._returned or self._buffer)
+        return self.exhausted and not (self._runs or self._returned or self._buffer or self._later)
 
     def left(self) -> int | None:
         """Items not yet taken, None when nobody knows."""
@@ -196,6 +264,8 @@ class Supply:
     def take(self, count: int) -> tuple[int, Sequence[Any]] | None:
         """Up to ``count`` items of one run as (first position, items), None when there is none now."""
         with self._lock:
+            if self._later:
+                self._bring_back()
             if self._runs:
                 run = self._take_run(count)
                 if run is not None:
@@ -212,11 +282,15 @@ class Supply:
             start = self._buffer_start
             taken = [buffer.popleft() for _ in range(min(count, len(buffer)))]
             self._buffer_start += len(taken)
+            if self.returns:
+                self._kept.update(enumerate(taken, start))
             return start, taken
 
     def take_run(self, count: int) -> tuple[int, int] | None:
         """As :meth:`take` for indexed data, as positions (first, one past the last)."""
         with self._lock:
+            if self._later:
+                self._bring_back()
             return self._take_run(count)
 
     def _take_run(self, count: int) -> tuple[int, int] | None:
@@ -247,6 +321,33 @@ class Supply:
                 self._runs.appendleft((start, start + items))
             else:
                 self._returned.appendleft((start, items))
+
+    # -- items that come back later -------------------------------------------------------------
+
+    def keep_items(self) -> None:
+        """From now on items that were taken may come back, until they are forgotten."""
+        self.returns = True
+
+    def forget_items(self, start: int, count: int) -> None:
+        """So many items from ``start`` on are done."""
+        if self._kept:
+            for position in range(start, start + count):
+                self._kept.pop(position, None)
+
+    def give_back_later(self, position: int, due: float) -> None:
+        """Put one item back; it can be taken when the monotonic clock says ``due``."""
+        with self._lock:
+            self._later.append((due, position))
+            self._later.sort()
+
+    def _bring_back(self) -> None:
+        now = time.monotonic()
+        while self._later and self._later[0][0] <= now:
+            _, position = self._later.pop(0)
+            if self.indexed:
+                self._runs.appendleft((position, position + 1))
+            else:
+                self._returned.appendleft((position, [self._kept[position]]))
 
     def close(self) -> None:
         """Close the source if it can be closed (a generator that was abandoned)."""

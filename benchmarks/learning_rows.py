@@ -36,6 +36,7 @@ from amorsize.planning import LARGE_RESULT_BYTES, Choice
 from amorsize.records import Config, Prediction, Profile
 from amorsize.reviewing import REVIEW_SECONDS, Reviews
 from amorsize.system import detect_machine, fork_refusal
+from amorsize.values import replace
 from benchmarks.learnable import NAMES, WAITS, portion
 from benchmarks.measure import ROOT, bench
 from benchmarks.workloads import Workload
@@ -117,7 +118,7 @@ def run_in(func: Any, data: Any, config: Config, profile: Profile) -> tuple[floa
     engine = Engine(func, data, options, None)
     if not serial:
         engine.handover.meter = Seen(profile)  # type: ignore[assignment]
-        engine._reviews = Patient(engine.handover)
+        engine._reviews = Patient(engine.handover, engine.alone.observer)
         computes = caller_computes(config, profile)
         engine.handover.choice = Choice(Prediction(config, 0.0), (), (), computes)
     began, cpu = clock(), cpu_seconds()
@@ -211,11 +212,15 @@ def collect(seconds: float) -> None:
 
 def finish() -> None:
     """One compressed file, and a note on where it comes from."""
+    from benchmarks.learning import modelled
+
     lines = []
     for name in NAMES:
         file = PARTIAL / (name.replace("/", "-") + ".jsonl")
         if file.exists():
-            lines += [to_line(from_line(line)) for line in file.read_text().splitlines()]
+            for line in file.read_text().splitlines():
+                run = from_line(line)
+                lines.append(to_line(replace(run, model_seconds=modelled(run))))
     RUNS.write_bytes(gzip.compress("\n".join(lines).encode() + b"\n", 9, mtime=0))
     first = from_line(lines[0])
     import numpy
@@ -226,7 +231,7 @@ def finish() -> None:
 {len(lines)} real runs of {len({json.loads(line)["workload"] for line in lines})} workloads
 (`benchmarks/learnable.py`), each in three lengths, three times over, in every configuration, collected by
 `python -m benchmarks.learning_rows`. One line a run, as `amorsize history export` writes them; a workload
-is the BLAKE2b hash of its name (16 bytes). The model's seconds are computed when the file is read.
+is the BLAKE2b hash of its name (16 bytes). The model's seconds are computed anew when the benchmark reads the file.
 
 | | |
 | --- | --- |

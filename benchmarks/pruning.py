@@ -1,13 +1,16 @@
 """The evidence on pruning.
 
 python -m benchmarks.pruning bound         tolerance mode: what was removed, and the error on fresh rows
+python -m benchmarks.pruning told          its records as a table
 python -m benchmarks.pruning sizes         fixed fractions against other ways to choose rows
+python -m benchmarks.pruning front         its records as tables and a plot
 python -m benchmarks.pruning drift         a change at 70 % of the history
 python -m benchmarks.pruning cost          seconds and memory of pruning, 1e3 to 1e6 rows
 python -m benchmarks.pruning latency       one prediction before and after
 
 ``--held-out`` adds the families that are looked at only to check; ``--seeds N``; ``--only REGEX``.
-Results go to ``results/pruning-*.json`` and, for the sizes, a plot beside it.
+Records are appended to ``results/pruning-*.jsonl`` (``--records`` names another place), so that a part of
+it can be measured at a time: ``--first-seed``, ``--only``, ``--predictor``, ``--rows``.
 """
 
 from __future__ import annotations
@@ -15,20 +18,22 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import subprocess
-import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from amorsize.ml_neighbors import shares
 from amorsize.ml_prediction import KNNRegressor
 from amorsize.ml_pruning import PrototypeSelector
 from benchmarks.measure import ROOT
-from benchmarks.pruning_families import Clusters, Family, drifting, families, zipf
+from benchmarks.pruning_costs import cost, latency, rounded
+from benchmarks.pruning_families import Clusters, Family, drifting, families
+from benchmarks.pruning_rivals import by_chance, centroids, drop, earlier, k_centre
 
 OUT = ROOT / "benchmarks" / "results"
-FRESH, FRESH_REGION, MOST_REGIONS = 20_000, 200, 60_000
+FRESH, FRESH_REGION, MOST_REGIONS = 20_000, 200, 120_000
 FRACTIONS = (0.35, 0.10, 0.05, 0.01)
 TINY = 1e-6
 """Errors below this are none: regions that are known exactly."""
@@ -60,6 +65,29 @@ def trained(estimator: Any, X: Any, y: Any, mass: Any = None) -> Any:
     return model.fit(X, y) if isinstance(model, PlainKNN) else model.fit(X, y, mass)
 
 
+class ByTree:
+    """What a fitted predictor on distinct rows of mass 1 says, by SciPy's k-d tree: the same, sooner."""
+
+    def __init__(self, model: KNNRegressor) -> None:
+        from scipy.spatial import cKDTree  # type: ignore[import-untyped,unused-ignore]
+
+        self.model = model
+        self.factors = (
+            np.ones(model.X_.shape[1]) if model.scale is None else np.asarray(model.scale)
+        )
+        self.tree = cKDTree(model.X_ * self.factors)
+
+    def predict(self, X: Any) -> Any:
+        away, index = self.tree.query(X * self.factors, int(self.model.n_neighbors))
+        away = away.reshape(len(X), -1)
+        share = shares(away**2, np.ones_like(away), self.model.weights)
+        return np.einsum("qk,qk->q", share, self.model.y_[:, 0][index.reshape(len(X), -1)])
+
+
+MANY_DISTANCES = 3e8
+"""More than these are left to `ByTree`, where rows are distinct."""
+
+
 def data_of(family: Family, seed: int) -> tuple[Any, Any, Any, Any, Any, Any]:
     """Rows to prune, and fresh rows of all regions: enough of each."""
     rng = np.random.default_rng(seed + 77)
@@ -84,15 +112,23 @@ def data_of(family: Family, seed: int) -> tuple[Any, Any, Any, Any, Any, Any]:
 
 
 def bound(options: argparse.Namespace) -> None:
-    """Tolerance mode. Rows of code < 0 are those drawn evenly for the regions."""
-    found = []
+    """Tolerance mode. Rows of code < 0 are those drawn evenly for the regions.
+
+    Records are appended to a file of JSON lines as they come; what it has already is not done again."""
+    path = options.records
+    known = {(one["family"], one["tolerance"], one["seed"], one["predictor"]) for one in read(path)}
     for tolerance in options.tolerance:
         for family in chosen(options):
-            for seed in range(options.seeds):
+            for seed in range(options.first_seed, options.first_seed + options.seeds):
+                if all((family.name, tolerance, seed, name) in known for name in PREDICTORS):
+                    continue
                 one = next(f for f in families(seed) if f.name == family.name)
                 X, y, group, X_new, y_new, codes = data_of(one, seed)
                 for name, estimator in estimators(X, y, seed).items():
                     if options.predictor not in ("all", name):
+                        continue
+                    key = (family.name, tolerance, seed, name)
+                    if key in known:
                         continue
                     began = time.perf_counter()
                     selector = PrototypeSelector(
@@ -100,7 +136,10 @@ def bound(options: argparse.Namespace) -> None:
                     )
                     X_kept, y_kept = selector.fit_resample(X, y, groups=group)
                     seconds = time.perf_counter() - began
-                    whole = trained(estimator, X, y).predict(X_new) - y_new
+                    base = trained(estimator, X, y)
+                    if one.fresh is not None and len(X) * len(X_new) > MANY_DISTANCES:
+                        base = ByTree(base)
+                    whole = base.predict(X_new) - y_new
                     less = trained(estimator, X_kept, y_kept, selector.sample_weight_)
                     pruned = less.predict(X_new) - y_new
                     record = {
@@ -113,29 +152,63 @@ def bound(options: argparse.Namespace) -> None:
                         "seconds": seconds,
                         **judged(whole, pruned, codes, one.fresh is None, tolerance),
                     }
-                    found.append(record)
-                    print(json.dumps(record), flush=True)
-    write("bound" if len(options.tolerance) > 1 else f"bound-{options.tolerance[0]:g}", found)
-    print()
-    for tolerance in options.tolerance:
-        some = [one for one in found if one["tolerance"] == tolerance]
-        good = [one["overall"] and one["regions"] and not one["provable"] for one in some]
-        print(
-            f"tolerance {tolerance:.0%}: {np.mean([o['overall'] for o in some]):.0%} of {len(some)} "
-            f"within it overall; each region's point within twice of it in "
-            f"{np.mean([o['regions'] for o in some]):.0%}; a region's breach provable in "
-            f"{np.mean([o['provable'] for o in some]):.0%}; all three: {np.mean(good):.0%}"
-        )
-        for family in chosen(options):
-            mine = [one for one in some if one["family"] == family.name]
-            told = {
-                name: float(np.median([one[name] for one in mine]))
-                for name in ("removed", "rmse", "mae", "worst", "seconds")
-            }
+                    with path.open("a") as file:
+                        file.write(json.dumps(rounded(record)) + "\n")
+                    print(json.dumps(rounded(record)), flush=True)
+
+
+PREDICTORS = ("plain", "tuned", "mass")
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+LEAST_REMOVED = {
+    "homogeneous": (0.995, 0.997),
+    "99 % one of ten": (0.98, 0.99),
+    "Zipf over 200": (0.90, 0.95),
+    "Zipf, few rows": (0.90, 0.95),
+    "heterogeneous": (0.90, 0.95),
+    "recorded history": (0.60, 0.65),
+}
+"""Share that is to go at 2 and at 5 %."""
+
+
+def told(options: argparse.Namespace) -> None:
+    """The records of `bound` as a table."""
+    found = read(options.records)
+    for tolerance in sorted({one["tolerance"] for one in found}):
+        for held_out in (False, True):
+            some = [o for o in found if o["tolerance"] == tolerance and o["held_out"] == held_out]
+            if not some:
+                continue
+            good = [one["overall"] and one["regions"] and not one["provable"] for one in some]
             print(
-                f"  {family.name:18} removed {told['removed']:.1%}, RMSE {told['rmse']:+.1%}, "
-                f"MAE {told['mae']:+.1%}, worst region {told['worst']:+.1%}, {told['seconds']:.1f} s"
+                f"\ntolerance {tolerance:.0%}{', families held aside' if held_out else ''}: of "
+                f"{len(some)} runs {np.mean([o['overall'] for o in some]):.1%} within it overall, "
+                f"{np.mean([o['regions'] for o in some]):.1%} with each region's point within twice of "
+                f"it, {np.mean([not o['provable'] for o in some]):.1%} without a region's provable "
+                f"breach; all three {np.mean(good):.1%}\n"
             )
+            heads = "family runs removed,_median least asked RMSE MAE worst_region all_kept seconds"
+            print(f"| {' | '.join(heads.split())} |".replace("_", " "))
+            print("|" + " --- |" * len(heads.split()))
+            for family in dict.fromkeys(one["family"] for one in some):
+                mine = [one for one in some if one["family"] == family]
+                mid = {
+                    k: float(np.median([o[k] for o in mine]))
+                    for k in ("removed", "rmse", "mae", "seconds")
+                }
+                kept = sum(o["overall"] and o["regions"] and not o["provable"] for o in mine)
+                asked = LEAST_REMOVED.get(family)
+                print(
+                    f"| {family} | {len(mine)} | {mid['removed']:.1%} "
+                    f"| {min(o['removed'] for o in mine):.1%} "
+                    f"| {'' if asked is None else f'{asked[tolerance > 0.02]:.1%}'} "
+                    f"| {mid['rmse']:+.1%} | {mid['mae']:+.1%} "
+                    f"| {max(o['worst'] for o in mine):+.1%} | {kept} | {mid['seconds']:.1f} |"
+                )
 
 
 def judged(whole: Any, pruned: Any, codes: Any, table: bool, tolerance: float) -> dict[str, Any]:
@@ -174,135 +247,91 @@ def judged(whole: Any, pruned: Any, codes: Any, table: bool, tolerance: float) -
 # -- against others ------------------------------------------------------------------------------------
 
 
-def by_chance(X: Any, y: Any, size: int, seed: int) -> tuple[Any, Any, Any]:
-    some = np.random.default_rng(seed).choice(len(X), size, replace=False)
-    return X[some], y[some], None
-
-
-def centroids(X: Any, y: Any, size: int, seed: int) -> tuple[Any, Any, Any]:
-    """k-means over the features, labels by their means."""
-    from sklearn.cluster import MiniBatchKMeans  # type: ignore[import-untyped,unused-ignore]
-
-    own = MiniBatchKMeans(size, random_state=seed, n_init=1, batch_size=4096).fit_predict(X)
-    own = np.unique(own, return_inverse=True)[1]
-    count = np.bincount(own)
-    centers = np.stack([np.bincount(own, column) for column in X.T], 1) / count[:, None]
-    return centers, np.bincount(own, y) / count, count.astype(float)
-
-
-def k_centre(X: Any, y: Any, size: int, seed: int) -> tuple[Any, Any, Any]:
-    """Greedy: always the row that is farthest from those taken."""
-    taken = [int(np.random.default_rng(seed).integers(len(X)))]
-    away = ((X - X[taken[0]]) ** 2).sum(1)
-    while len(taken) < size:
-        taken.append(int(away.argmax()))
-        away = np.minimum(away, ((X - X[taken[-1]]) ** 2).sum(1))
-    return X[taken], y[taken], None
-
-
-def earlier(X: Any, y: Any) -> tuple[Any, Any, Any]:
-    """The algorithm of old: clusters by a fixed threshold, five of each, those of the best outcome."""
-    Z = (X - X.min(0)) / np.where(np.ptp(X, 0) > 0, np.ptp(X, 0), 1.0) / np.sqrt(X.shape[1])
-    leaders: list[int] = []
-    own = np.empty(len(Z), np.intp)
-    for i, row in enumerate(Z):
-        away = ((Z[leaders] - row) ** 2).sum(1) if leaders else np.array([np.inf])
-        if away.min() > 0.25:
-            leaders.append(i)
-            own[i] = len(leaders) - 1
-        else:
-            own[i] = int(away.argmin())
-    kept = []
-    for cluster in range(len(leaders)):
-        inside = np.flatnonzero(own == cluster)
-        kept += inside[np.argsort(y[inside])][:5].tolist()
-    return X[kept], y[kept], None
-
-
 def ours(X: Any, y: Any, size: int, seed: int) -> tuple[Any, Any, Any]:
     selector = PrototypeSelector(keep_fraction=size / len(X), random_state=seed)
     return (*selector.fit_resample(X, y), selector.sample_weight_)
 
 
 OTHERS = {"amorsize": ours, "random": by_chance, "k-means": centroids, "k-centre": k_centre}
-MOST_ROWS = 20_000
-"""Rows of a family in this part: k-centre is quadratic."""
+MOST_ROWS, DROP_ROWS = 6_000, 3_000
+"""Rows of a family in this part: k-means takes minutes for more, DROP is plain Python."""
 
 
 def sizes(options: argparse.Namespace) -> None:
-    """Change of the RMSE at fixed fractions, for the predictor that counts mass."""
-    found: list[dict[str, Any]] = []
+    """Change of the RMSE at fixed fractions, for the predictor that counts mass; records are appended."""
+    path = options.records.with_name("pruning-sizes.jsonl")
+    known = {(one["family"], one["seed"]) for one in read(path)}
     for family in chosen(options):
-        for seed in range(options.seeds):
+        for seed in range(options.first_seed, options.first_seed + options.seeds):
+            if (family.name, seed) in known:
+                continue
             one = next(f for f in families(seed) if f.name == family.name)
             X, y, _, X_new, y_new, codes = data_of(one, seed)
             X, y = X[:MOST_ROWS], y[:MOST_ROWS]
             use = slice(None) if one.fresh is None else codes >= 0
             X_new, y_new = X_new[use][:8000], y_new[use][:8000]
-            base = error(KNNRegressor().fit(X, y), X_new, y_new)
+            found: list[dict[str, Any]] = []
+
+            def record(
+                method: str, kept: Any, rows: slice, X: Any = X, y: Any = y,
+                X_new: Any = X_new, y_new: Any = y_new, seed: int = seed, found: Any = found,
+                family: Family = family,
+            ) -> None:  # fmt: skip
+                whole = error(KNNRegressor().fit(X[rows], y[rows]), X_new, y_new)
+                change = error(KNNRegressor().fit(*kept), X_new, y_new) / whole - 1
+                found.append(
+                    {"family": family.name, "held_out": family.held_out, "seed": seed,
+                     "fraction": len(kept[0]) / len(X[rows]), "method": method, "change": change}
+                )  # fmt: skip
+
+            everything = slice(None)
             for fraction in FRACTIONS:
                 size = max(20, round(fraction * len(X)))
-                if size >= len(X):
-                    continue
-                for name, choose in OTHERS.items():
-                    kept = choose(X, y, size, seed)
-                    change = error(KNNRegressor().fit(*kept), X_new, y_new) / base - 1
-                    found.append(
-                        {"family": family.name, "held_out": family.held_out, "seed": seed,
-                         "fraction": fraction, "method": name, "change": change}
-                    )  # fmt: skip
-            old = earlier(X, y)
-            size = max(20, len(old[0]))
-            if size < len(X):
-                for name, kept in (
-                    ("earlier", old),
-                    ("amorsize at its size", ours(X, y, size, seed)),
-                ):
-                    change = error(KNNRegressor().fit(*kept), X_new, y_new) / base - 1
-                    found.append(
-                        {"family": family.name, "held_out": family.held_out, "seed": seed,
-                         "fraction": len(kept[0]) / len(X), "method": name, "change": change}
-                    )  # fmt: skip
-        mine = [one for one in found if one["family"] == family.name]
-        print(family.name)
-        for fraction in FRACTIONS:
-            told = {
-                name: [
-                    o["change"] for o in mine if (o["method"], o["fraction"]) == (name, fraction)
-                ]
-                for name in OTHERS
-            }
-            line = [f"{name} {np.median(each):+.1%}" for name, each in told.items() if each]
-            print(f"  {fraction:4.0%}: {', '.join(line)}")
-        for name in ("earlier", "amorsize at its size"):
-            some = [o for o in mine if o["method"] == name]
-            if some:
-                print(
-                    f"  {name}: {np.median([o['change'] for o in some]):+.1%} with "
-                    f"{np.median([o['fraction'] for o in some]):.2%} kept"
-                )
-    write("sizes", found)
-    print("medians over families and seeds:")
+                if size < len(X):
+                    for name, choose in OTHERS.items():
+                        record(f"{name} {fraction:.0%}", choose(X, y, size, seed), everything)
+            few = slice(DROP_ROWS)
+            for rival, other, part in (
+                ("earlier", earlier(X, y), everything),
+                ("DROP2-RE", drop(X[few], y[few], seed), few),
+            ):
+                size = max(20, len(other[0]))
+                if size < len(X[part]):
+                    record(rival, other, part)
+                    record(f"amorsize as {rival}", ours(X[part], y[part], size, seed), part)
+            with path.open("a") as file:
+                file.writelines(json.dumps(rounded(one)) + "\n" for one in found)
+            print(family.name, seed, flush=True)
+
+
+def front(options: argparse.Namespace) -> None:
+    """The records of `sizes` as tables, and as a picture of error against the kept fraction."""
+    found = read(options.records.with_name("pruning-sizes.jsonl"))
+
+    def middle(method: str, family: str = "", what: str = "change") -> float | None:
+        some = [o[what] for o in found if o["method"] == method and family in ("", o["family"])]
+        return float(np.median(some)) if some else None
+
+    def shown(value: float | None) -> str:
+        return "" if value is None else f"{value:+.1%}"
+
     for fraction in FRACTIONS:
-        told = {
-            name: np.median(
-                [o["change"] for o in found if (o["method"], o["fraction"]) == (name, fraction)]
-            )
-            for name in OTHERS
-        }
-        print(
-            f"  {fraction:4.0%}: "
-            + ", ".join(f"{name} {value:+.1%}" for name, value in told.items())
-        )
-    front(found)
+        print(f"\nkept {fraction:.0%}\n\n| family | {' | '.join(OTHERS)} |")
+        print("|" + " --- |" * (len(OTHERS) + 1))
+        for family in [*dict.fromkeys(o["family"] for o in found), ""]:
+            values = [shown(middle(f"{name} {fraction:.0%}", family)) for name in OTHERS]
+            print(f"| {family or 'median of all'} | {' | '.join(values)} |")
+    print("\n| family | earlier keeps | its change | amorsize at that size | DROP2-RE keeps "
+          "| its change | amorsize at that size |")  # fmt: skip
+    print("|" + " --- |" * 7)
+    for family in [*dict.fromkeys(o["family"] for o in found), ""]:
+        cells = []
+        for rival in ("earlier", "DROP2-RE"):
+            kept = middle(rival, family, "fraction")
+            cells.append("" if kept is None else f"{kept:.1%}")
+            cells += [shown(middle(name, family)) for name in (rival, f"amorsize as {rival}")]
+        print(f"| {family or 'median of all'} | {' | '.join(cells)} |")
 
-
-def error(model: Any, X: Any, y: Any) -> float:
-    return float(np.sqrt(((model.predict(X) - y) ** 2).mean()))
-
-
-def front(found: list[dict[str, Any]]) -> None:
-    """Error against the kept fraction, medians over families and seeds, as a picture."""
     import matplotlib  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
     matplotlib.use("Agg")
@@ -310,20 +339,20 @@ def front(found: list[dict[str, Any]]) -> None:
 
     figure, axes = pyplot.subplots(figsize=(6, 4), layout="constrained")
     for name in OTHERS:
-        values = [
-            np.median([o["change"] for o in found if (o["method"], o["fraction"]) == (name, f)])
-            * 100
-            for f in FRACTIONS
-        ]
-        axes.plot([100 * f for f in FRACTIONS], values, marker="o", label=name)
+        changes = [100 * (middle(f"{name} {f:.0%}") or 0.0) for f in FRACTIONS]
+        axes.plot([100 * f for f in FRACTIONS], changes, marker="o", label=name)
     axes.set_xscale("log")
     axes.set_xlabel("rows kept (%)")
-    axes.set_ylabel("RMSE at fresh rows (% change)")
+    axes.set_ylabel("RMSE at fresh rows (% change, median of families)")
     axes.legend(frameon=False)
-    figure.savefig(OUT / "pruning-front.svg")
+    figure.savefig(options.records.with_name("pruning-front.svg"))
 
 
-# -- drift, cost, latency ------------------------------------------------------------------------------
+def error(model: Any, X: Any, y: Any) -> float:
+    return float(np.sqrt(((model.predict(X) - y) ** 2).mean()))
+
+
+# -- drift ------------------------------------------------------------------------------
 
 
 def drift(options: argparse.Namespace) -> None:
@@ -354,83 +383,6 @@ def drift(options: argparse.Namespace) -> None:
         )
 
 
-_COST = """
-import resource, sys, time, numpy as np
-from benchmarks.pruning_families import Surface, Clusters, zipf
-from amorsize.ml_pruning import PrototypeSelector
-rows, mode, kind = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-family = Surface(0) if kind == "heterogeneous" else Clusters(zipf(200), 0)
-X, y, group = family.draw(rows, np.random.default_rng(0))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-began = time.perf_counter()
-options = {"keep_fraction": 0.05} if mode == "fixed" else {"tolerance": 0.05}
-selector = PrototypeSelector(**options)
-selector.fit_resample(X, y)
-seconds = time.perf_counter() - began
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(seconds, (after - before) / 1024, selector.report_.ratio)
-"""
-
-
-def cost(options: argparse.Namespace) -> None:
-    """Each in an interpreter of its own, on one core."""
-    for rows in (1_000, 10_000, 100_000, 1_000_000):
-        for mode in ("fixed", "tolerance"):
-            for kind in ("heterogeneous", "Zipf"):
-                done = subprocess.run(
-                    ["taskset", "-c", "0", sys.executable, "-c", _COST, str(rows), mode, kind],
-                    cwd=ROOT, capture_output=True, text=True, check=False,
-                )  # fmt: skip
-                if done.returncode:
-                    print(done.stderr)
-                    continue
-                seconds, memory, ratio = map(float, done.stdout.split())
-                print(
-                    f"{rows:9,} rows, {kind:13} {mode:9}: {seconds:6.2f} s, {memory:4.0f} MB more, "
-                    f"{ratio:.1%} removed",
-                    flush=True,
-                )
-
-
-def latency(options: argparse.Namespace) -> None:
-    """One query, brute force before and after, and the best engine on all rows (SciPy's k-d tree)."""
-    from scipy.spatial import cKDTree  # type: ignore[import-untyped,unused-ignore]
-
-    for rows in (1_000, 10_000, 100_000):
-        family = Clusters(zipf(200), 0)
-        rng = np.random.default_rng(0)
-        X, y, group = family.draw(rows, rng)
-        queries, _, _ = family.draw(200, rng)
-        whole = KNNRegressor().fit(X, y)
-        selector = PrototypeSelector(tolerance=0.05)
-        pruned = KNNRegressor().fit(
-            *selector.fit_resample(X, y, groups=group), selector.sample_weight_
-        )
-        tree = cKDTree(X)
-
-        def by_tree(query: Any, tree: Any = tree, y: Any = y) -> Any:
-            away, index = tree.query(query, 5)
-            weight = 1.0 / np.maximum(away, 1e-12)
-            return (weight * y[index]).sum(1) / weight.sum(1)
-
-        took: dict[str, list[float]] = {"before": [], "after": [], "tree": []}
-        for query in queries[:, None]:
-            for name, ask in (
-                ("before", whole.predict),
-                ("after", pruned.predict),
-                ("tree", by_tree),
-            ):
-                began = time.perf_counter()
-                ask(query)
-                took[name].append(time.perf_counter() - began)
-        middle = {name: float(np.median(values)) * 1e6 for name, values in took.items()}
-        print(
-            f"{rows:7,} rows -> {selector.report_.kept:5,}: {middle['before']:.0f} -> "
-            f"{middle['after']:.0f} µs ({middle['before'] / middle['after']:.1f} times); "
-            f"k-d tree on all rows {middle['tree']:.0f} µs"
-        )
-
-
 # -- the rest ------------------------------------------------------------------------------------------
 
 
@@ -442,25 +394,31 @@ def chosen(options: argparse.Namespace) -> list[Family]:
     ]
 
 
-def write(name: str, found: list[dict[str, Any]]) -> None:
-    OUT.mkdir(exist_ok=True)
-    (OUT / f"pruning-{name}.json").write_text(json.dumps(found, indent=0))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("bound", "sizes", "drift", "cost", "latency"))
+    parser.add_argument("what", choices=tuple(PARTS))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--records", type=Path, default=OUT / "pruning-bound.jsonl")
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
     parser.add_argument("--tolerance", type=float, nargs="+", default=[0.02, 0.05])
     parser.add_argument("--only", default="", metavar="REGEX")
     parser.add_argument("--held-out", action="store_true")
     parser.add_argument("--predictor", choices=("all", "plain", "tuned", "mass"), default="all")
     options = parser.parse_args()
-    {"bound": bound, "sizes": sizes, "drift": drift, "cost": cost, "latency": latency}[
-        options.what
-    ](options)
+    PARTS[options.what](options)
+
+
+PARTS = {
+    "bound": bound,
+    "told": told,
+    "sizes": sizes,
+    "drift": drift,
+    "cost": cost,
+    "latency": latency,
+}
 
 
 if __name__ == "__main__":

@@ -129,7 +129,8 @@ def main() -> None:
                     errors.append(abs(plan.error))
             off = f"{math.exp(median(errors)) - 1:.0%}" if errors else "-"
             print(
-                f"{number:5}         {fmean(regrets):6.2f} {max(regrets):6.2f}   {off:>20}   {known:6} of {len(todo)}"
+                f"{number:5}         {fmean(regrets):6.2f} {max(regrets):6.2f}   {off:>20}"
+                f"   {known:6} of {len(todo)}"
             )
         with open_history(place) as history:
             found = hindsight.spans(hindsight.judge(history.table(), history.parameters()))

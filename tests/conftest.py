@@ -65,8 +65,8 @@ def living_children() -> dict[int, str]:
 
 
 def _is_expected(command: str) -> bool:
-    """The standard library's own helper, one for each process, which ends with it."""
-    return "multiprocessing.resource_tracker" in command
+    """The helpers of the standard library and of loky, one for each process, which end with it."""
+    return "multiprocessing.resource_tracker" in command or "loky.backend.resource" in command
 
 
 def leftover_children(seconds: float = FAREWELL_SECONDS) -> dict[int, str]:

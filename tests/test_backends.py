@@ -7,6 +7,7 @@ import random
 import socket
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -34,14 +35,14 @@ def nested(number: int) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_results_of_all_sizes(backend: str) -> None:
+def test_results_of_all_sizes(backend: Any) -> None:
     expected = [sized(i) for i in range(40)]
     assert amorsize.execute(sized, range(40), backend=backend, n_jobs=2) == expected
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("lazy", [False, True], ids=["list", "generator"])
-def test_arguments_of_all_sizes(backend: str, lazy: bool) -> None:
+def test_arguments_of_all_sizes(backend: Any, lazy: bool) -> None:
     data = [sized(i) for i in range(40)]
     given_data = (one for one in data) if lazy else data
     found = amorsize.execute(length, given_data, backend=backend, n_jobs=2)
@@ -49,13 +50,13 @@ def test_arguments_of_all_sizes(backend: str, lazy: bool) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_nested_values(backend: str) -> None:
+def test_nested_values(backend: Any) -> None:
     expected = [nested(i) for i in range(200)]
     assert amorsize.execute(nested, range(200), backend=backend, n_jobs=2) == expected
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_arrays(backend: str) -> None:
+def test_arrays(backend: Any) -> None:
     np = pytest.importorskip("numpy")
     data = [np.arange(n, dtype=float).reshape(-1, 1) for n in (0, 1, 1000, 300_000)] * 3
     found = amorsize.execute(np.square, data, backend=backend, n_jobs=2)
@@ -66,7 +67,7 @@ def test_arrays(backend: str) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("kind", ["list", "tuple", "range", "generator", "dict", "set", "string"])
-def test_once_whatever_the_data_are(backend: str, kind: str, tmp_path: Path) -> None:
+def test_once_whatever_the_data_are(backend: Any, kind: str, tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "calls")
     numbers = list(range(300))
     data = {
@@ -86,7 +87,7 @@ def test_once_whatever_the_data_are(backend: str, kind: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("backend", ["fork", "spawn"])
-def test_more_results_than_a_socket_holds(backend: str) -> None:
+def test_more_results_than_a_socket_holds(backend: Any) -> None:
     """Workers that cannot be rid of their results, and a caller that hands out work meanwhile."""
     found = amorsize.execute(bytes, [2_000_000] * 60, backend=backend, n_jobs=3)
     assert [len(one) for one in found] == [2_000_000] * 60

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import amorsize
@@ -445,6 +446,12 @@ WRONG: list[tuple[list[str], int, list[str]]] = [
     (["run", "jobs:upper", "a", "--backend", "gpu"], 2, ["gpu", "threads"]),
     (["run", "jobs:upper", "a", "--chunksize", "-1"], 2, ["chunksize=-1"]),
     (["plan", "jobs:upper", "a", "-j", "0"], 2, ["n_jobs=0"]),
+    (["run", "jobs:upper", "a", "--timeout", "0"], 2, ["timeout=0"]),
+    (["run", "jobs:upper", "a", "--memory-limit", "5 bytes"], 2, ["memory_limit='5 bytes'"]),
+    (["run", "jobs:upper", "a", "--retries", "-1"], 2, ["retries=-1"]),
+    (["run", "jobs:upper", "a", "--retry-on", "OSEror"], 3, ["OSEror", "OSError"]),
+    (["run", "jobs:upper", "a", "--retry-on", "len"], 2, ["retry_on=", "exception type"]),
+    (["run", "jobs:upper", "a", "--seed", "-3"], 2, ["seed=-3"]),
 ]
 
 
@@ -455,6 +462,43 @@ def test_wrong_usage_is_one_clear_line(
     line = one_line(call(place, *words), code)
     for part in parts:
         assert part in line
+
+
+FLAKY = """
+import amorsize, os, time
+def flaky(name):
+    if not os.path.exists(name):
+        open(name, "w").close()
+        raise ConnectionError(name)
+    return name
+def slow(text):
+    time.sleep(20 * (text == "b"))
+    return text
+def draw(item):
+    return amorsize.item_rng().random()
+main = os.getpid()
+def in_a_child(item):
+    return os.getpid() != main
+"""
+
+
+def test_retries_time_limits_and_seeds(place: Path) -> None:
+    (place / "faults.py").write_text(FLAKY)
+    again = ("--retries", "1", "--retry-on")
+    done = call(place, "run", "faults:flaky", "a", "b", *again, "KeyError,OSError")
+    assert done.stdout.split() == ['"a"', '"b"'], done.stderr
+    done = call(place, "run", "faults:flaky", "c", *again, "KeyError,json:JSONDecodeError")
+    assert done.returncode == 1 and "ConnectionError" in done.stderr
+    done = call(place, "run", "faults:slow", "a", "b", "c", "--timeout", "1", "--on-error", "skip")
+    assert done.stdout.split() == ['"a"', '"c"'] and "1 of 3 items failed" in done.stderr
+    done = call(place, "run", "faults:in_a_child", "a", "--memory-limit", "300MB")
+    assert done.stdout == "true\n", done.stderr
+    drawn = [
+        call(place, "run", "faults:draw", "--range", "5", "--seed", "7", *words).stdout.split()
+        for words in ((), ("--backend", "spawn"))
+    ]
+    children = np.random.SeedSequence(7).spawn(5)
+    assert drawn == 2 * [[repr(np.random.default_rng(child).random()) for child in children]]
 
 
 def test_a_line_that_is_not_json_is_named(place: Path) -> None:

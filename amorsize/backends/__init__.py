@@ -23,9 +23,13 @@ class Traits:
     """Can keep many more items waiting than there are cores."""
     timeout: bool = False
     """An item that takes too long can be ended, or left behind, while the others go on."""
+    limits_memory: bool = False
+    """Workers can be watched for the memory they hold, and be replaced between two items."""
     survives_death: bool = False
     """The death of a worker costs no item but the one it was in, and no item runs twice against the
     user's word (``rerun_after_death=False``)."""
+    remote: bool = False
+    """The workers are somebody else's: used only when the user gives them as ``backend``."""
 
 
 TRAITS: dict[str, Traits] = {
@@ -37,14 +41,40 @@ TRAITS: dict[str, Traits] = {
             "threads", "threads", False, False, False, True, True, timeout=True, survives_death=True
         ),
         Traits(
-            "fork", "processes", True, False, True, False, False, timeout=True, survives_death=True
+            "fork",
+            "processes",
+            True,
+            False,
+            True,
+            False,
+            False,
+            timeout=True,
+            limits_memory=True,
+            survives_death=True,
         ),
         Traits(
-            "spawn", "processes", True, True, False, False, False, timeout=True, survives_death=True
+            "spawn",
+            "processes",
+            True,
+            True,
+            False,
+            False,
+            False,
+            timeout=True,
+            limits_memory=True,
+            survives_death=True,
         ),
+        # Nobody can look into these: an item cannot be ended; what is lost with a worker may have run.
+        # Whether an executor leaves the process is seen when it is used.
+        Traits("executor", "executor", True, True, False, True, True, remote=True),
+        Traits("dask", "dask", True, True, False, True, True, remote=True),
+        Traits("ray", "ray", True, True, False, False, True, remote=True),
     )
 }
 """All backends by name."""
+
+LOCAL: frozenset[str] = frozenset(name for name, one in TRAITS.items() if not one.remote)
+"""Those that amorsize may choose by itself."""
 
 CALLER_ITEM_SECONDS = 0.05
 """The caller computes only items expected to be shorter: it must answer deaths, errors and Ctrl-C."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 
 from amorsize.backends import wire
+from amorsize.backends.memory import ROOM_WORDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +23,17 @@ if TYPE_CHECKING:
 
 MARKS = 3
 """Marks of a thread: the item it is in; first position that is not sent; where its stretch ends."""
+
+
+def split_page(page: memoryview[int], slots: int) -> tuple[memoryview[int], memoryview[int]]:
+    """Shared memory of a worker with so many threads: its marks, and what memory it may take."""
+    end = MARKS * slots
+    return page[:end], page[end : end + ROOM_WORDS]
+
+
+def page_bytes(slots: int) -> int:
+    """Shared memory that a worker with so many threads needs."""
+    return 8 * (MARKS * slots + ROOM_WORDS)
 
 
 def clear_marks(marks: memoryview[int]) -> None:
@@ -38,6 +50,7 @@ class Peer:
         pid: int,
         sock: socket.socket,
         marks: memoryview[int],
+        room: memoryview[int],
         lifeline: int = -1,
         *,
         ready: bool = True,
@@ -47,6 +60,14 @@ class Peer:
         """Our end of a pipe whose closing kills the worker."""
         self.marks = marks
         self.slots = len(marks) // MARKS
+        self.room = room
+        """What memory it may take, and what it held at first (`memory`)."""
+        self.peak_bytes = 0
+        """Most memory that it was seen to hold."""
+        self.answered = False
+        """It has sent a result."""
+        self.leaving = False
+        """It has said that it leaves: what it holds goes back."""
         self.receiver = wire.Receiver(sock)
         self.outbox: list[memoryview] = []
         self.held: dict[int, Sequence[Any]] = {}

@@ -11,8 +11,10 @@ import mmap
 import os
 
 from amorsize.backends import helper, processes, reaping, wire
-from amorsize.backends.crew import MARKS, Peer, clear_marks
+from amorsize.backends.crew import Peer, clear_marks, page_bytes, split_page
 from amorsize.backends.helper import die_with
+from amorsize.backends.memory import Gauge, clear_room
+from amorsize.backends.portable import portable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,8 +43,10 @@ class ForkLauncher:
         try:
             theirs, lifeline = os.pipe()
             slots = run.config.threads_per_job
-            marks = memoryview(mmap.mmap(-1, 8 * MARKS * slots)).cast("q")
+            page = memoryview(mmap.mmap(-1, page_bytes(slots))).cast("q")
+            marks, room = split_page(page, slots)
             clear_marks(marks)
+            clear_room(room)
             pid = os.fork()
         except BaseException:
             near.close()
@@ -56,7 +60,7 @@ class ForkLauncher:
         if pid:
             far.close()
             os.close(theirs)
-            return Peer(pid, near, marks, lifeline)
+            return Peer(pid, near, marks, room, lifeline)
         code = 1
         try:
             gc.freeze()
@@ -69,7 +73,7 @@ class ForkLauncher:
                     other.forget()
             die_with(theirs)
             helper.settle(run.inner_threads)
-            code = _work(run, far, marks)
+            code = _work(run, far, marks, room)
         except BaseException as error:
             _report(far, error)
         finally:
@@ -102,7 +106,7 @@ def _keep_tickets(run: Processes) -> None:
             crew.close()
 
 
-def _work(run: Processes, sock: socket.socket, marks: memoryview) -> int:
+def _work(run: Processes, sock: socket.socket, marks: memoryview, room: memoryview) -> int:
     if run.initializer is not None:
         run.initializer(*run.initargs)
     worker = helper.Worker(
@@ -114,6 +118,7 @@ def _work(run: Processes, sock: socket.socket, marks: memoryview) -> int:
         data=run.supply.data if run.crew.shared else None,
         tickets=run.crew.read_fd if run.crew.shared else None,
         marks=marks,
+        gauge=Gauge(room, forked=True),
         flush_seconds=helper.FLUSH_SECONDS if run.rerun_after_death else 0.0,
     )
     worker.run(run.config.threads_per_job)
@@ -123,6 +128,6 @@ def _work(run: Processes, sock: socket.socket, marks: memoryview) -> int:
 def _report(sock: socket.socket, error: BaseException) -> None:
     """An error outside of any item (an initializer's)."""
     try:
-        wire.send(sock, wire.encode(helper.FAILURE, (None, *helper.portable(error))))
+        wire.send(sock, wire.encode(helper.FAILURE, (None, *portable(error))))
     except OSError:
         pass

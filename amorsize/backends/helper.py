@@ -23,7 +23,8 @@ from array import array
 
 from amorsize.backends import wire
 from amorsize.backends.crew import MARKS
-from amorsize.backends.items import ItemFailed, format_traceback, run_items
+from amorsize.backends.items import ItemFailed, run_items
+from amorsize.backends.portable import portable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,11 +32,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from amorsize.backends.memory import Gauge
+
 clock = time.perf_counter
 
-RESULT, FAILURE, UNSENDABLE, READY = 1, 2, 3, 4
-"""Frames of a worker: (start, values, seconds), (index, exception, traceback), the same for a result
-that cannot be pickled, None when a spawned worker has been set up."""
+RESULT, FAILURE, UNSENDABLE, READY, UNREADABLE, LEAVING = 1, 2, 3, 4, 5, 6
+"""Frames of a worker: (start, values, when it began them, seconds, seconds spent on sending before,
+number of its thread); (index, exception, traceback); the same for a result that cannot be pickled;
+None when a spawned worker has been set up; (index, exception, traceback) of an item that cannot be
+unpickled; spans that a worker which leaves for its memory has taken and not begun."""
 WORK, SETUP, END = 1, 2, 3
 """Frames to a worker: (start, items), the run's settings, None at the end of a run."""
 
@@ -45,6 +50,9 @@ CHUNK_SECONDS = 0.005
 """Aim of one take: 20 to 50 times what taking and sending costs (0.1-0.25 ms)."""
 FLUSH_SECONDS = 0.0025
 """Results are sent at least so often: what a dying worker can lose beside the item it is in."""
+OOM_SCORE = 500
+"""Thousandths of the machine's memory that a worker seems to have more when the kernel looks for whom to
+end; what a user's own process has is kept if it is more."""
 F_SETSIG = 10
 """Linux: which signal tells of input on a descriptor (fcntl.h; not in the fcntl module)."""
 TICKET_SECONDS = 0.0001
@@ -70,6 +78,7 @@ class Worker:
         data: Sequence[Any] | None = None,
         tickets: int | None = None,
         marks: memoryview[int] | None = None,
+        gauge: Gauge | None = None,
         slot: int = 0,
         receiver: wire.Receiver | None = None,
         pickled: Callable[..., bytes] = wire.dumps,
@@ -84,9 +93,17 @@ class Worker:
         """Results are sent at least so often; 0 sends each by itself."""
         self.receiver = wire.Receiver(sock) if receiver is None else receiver
         self.pickled = pickled
+        self.gauge = gauge
+        self.pid = os.getpid()
         self.ended = False
         self.failed = False
+        self.left = False
+        """It leaves because of its memory."""
+        self._salvaged = False
+        """Some items came that could not be unpickled."""
         self._queue: list[tuple[int, Sequence[Any]]] = []
+        self._moved: dict[int, float] = {}
+        """Thread -> seconds that sending its last results took, until they are told."""
         self._taking = allocate_lock()
         self._sending = allocate_lock()
 
@@ -106,41 +123,65 @@ class Worker:
         try:
             take = self._take_tickets if self.data is not None else self._take_frame
             per = self.item_seconds
+            undone: list[tuple[int, int]] = []
             while not self.ended:
                 run = take(per)
                 if run is None:
-                    return
+                    break
                 for start, items in run:
-                    per = self._run(start, items, per, self.slot + number)
+                    per = self._run(start, items, per, self.slot + number, undone)
+            if self.left:
+                self._send(wire.encode(LEAVING, undone))
         finally:
             if gone is not None:
                 gone.release()
 
-    def _run(self, start: int, items: Sequence[Any], per: float, slot: int) -> float:
-        """Run one stretch in pieces; returns the seconds of an item as seen now."""
+    def _run(
+        self,
+        start: int,
+        items: Sequence[Any],
+        per: float,
+        slot: int,
+        undone: list[tuple[int, int]],
+    ) -> float:
+        """Run one stretch in pieces; returns the seconds of an item as seen now. ``undone`` gets what is
+        not begun because the worker leaves."""
         lo, count = 0, len(items)
         marks, first, stop = self.marks, self._slots + slot, 2 * self._slots + slot
         while lo < count and not self.ended:
             piece = max(1, int(self.flush_seconds / per)) if per > 0 else 1
             part = items if not lo and piece >= count else items[lo : lo + piece]
+            if self._salvaged:
+                part = self._readable(start + lo, part)
+                if not part:
+                    lo += 1
+                    continue
             if marks is not None:
                 marks[stop] = start + lo + len(part)
                 marks[first] = start + lo
             began = clock()
             try:
-                values = run_items(self.func, start + lo, part, self.on_error, self.marks, slot)
+                values = run_items(
+                    self.func, start + lo, part, self.on_error, self.marks, slot, portable
+                )
             except ItemFailed as failed:
+                if os.getpid() != self.pid:
+                    _leave(failed.exception)
                 if failed.done:
-                    self._send_results(start + lo, failed.done, clock() - began)
+                    self._send_results(start + lo, failed.done, began, clock() - began, slot)
                 self._send_failure(failed.index, failed.exception)
                 self.ended = self.failed = True
                 return per
             seconds = clock() - began
             per = 0.5 * (per + seconds / len(values)) if per > 0 else seconds / len(values)
-            self._send_results(start + lo, values, seconds)
+            self._send_results(start + lo, values, began, seconds, slot)
             if marks is not None:
                 marks[first] = -1
             lo += len(values)
+            if self.gauge is not None and self.gauge.is_full(clock()):
+                self.ended = self.left = True
+        if self.left and lo < count:
+            undone.append((start + lo, start + count))
         return per
 
     # -- taking ---------------------------------------------------------------------------------
@@ -168,26 +209,51 @@ class Worker:
         for kind, value in frames:
             if kind == WORK:
                 self._queue.append(value)
+            elif kind == -WORK:
+                self._salvaged = True
+                self._queue.append(value)
             else:
                 self.ended = True
 
+    def _readable(self, start: int, items: Sequence[Any]) -> Sequence[Any]:
+        """The items before the first that could not be unpickled; none: that one was told of."""
+        from amorsize.backends.salvage import breakage
+
+        for number, item in enumerate(items):
+            error = breakage(item)
+            if error is not None:
+                if not number:
+                    self._send(wire.encode(UNREADABLE, (start, *portable(error))))
+                return items[:number]
+        return items
+
     # -- sending --------------------------------------------------------------------------------
 
-    def _send_results(self, start: int, values: list[Any], seconds: float) -> None:
+    def _send_results(
+        self, start: int, values: list[Any], began: float, seconds: float, slot: int
+    ) -> None:
+        thread = slot - self.slot
+        sending, moved = clock(), self._moved.pop(thread, 0.0)
         try:
-            parts = wire.encode(RESULT, (start, values, seconds), self.pickled)
+            frame = start, values, began, seconds, moved, thread
+            parts = wire.encode(RESULT, frame, self.pickled)
         except Exception as error:
             if len(values) > 1:  # send what can be sent
+                seconds /= len(values)
                 for offset, value in enumerate(values):
-                    self._send_results(start + offset, [value], seconds / len(values))
+                    self._send_results(start + offset, [value], began, seconds, slot)
+                    began += seconds
                 return
             parts = wire.encode(UNSENDABLE, (start, *portable(error)))
         self._send(parts)
+        self._moved[thread] = clock() - sending
 
     def _send_failure(self, index: int | None, error: BaseException) -> None:
         self._send(wire.encode(FAILURE, (index, *portable(error))))
 
     def _send(self, parts: list[Any]) -> None:
+        if os.getpid() != self.pid:
+            _leave(None)
         flush_output()
         with self._sending:
             try:
@@ -224,24 +290,12 @@ def parse_tickets(body: bytes) -> list[tuple[int, int]]:
     return list(zip(numbers[::2], numbers[1::2], strict=True))
 
 
-def portable(error: BaseException) -> tuple[BaseException, str]:
-    """The exception in a form that survives the way to the caller, and its traceback as text."""
-    import pickle
-
-    text = format_traceback(error)
-    try:
-        body = wire.dumps(error, None)
-        if type(pickle.loads(body)) is type(error):  # nosec B301 # pickled just now
-            return error, text
-    except Exception:  # cannot be carried: its name, text and traceback are
-        pass
-    from amorsize.errors import UnportableError
-
-    try:
-        message = str(error)
-    except Exception:
-        message = "(its message cannot be printed)"
-    return UnportableError(type(error).__qualname__, message), text
+def _leave(error: BaseException | None) -> None:
+    """End a process that the user's function has forked and that came back from it, as its parent
+    does: it must not answer in its parent's place."""
+    code: object = error.code if isinstance(error, SystemExit) else error and 1
+    flush_output()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def flush_output() -> None:
@@ -292,6 +346,17 @@ def settle(inner_threads: int) -> None:
     from amorsize.system import limit_inner_threads
 
     limit_inner_threads(inner_threads)
+    _offer_to_the_kernel()
+
+
+def _offer_to_the_kernel() -> None:
+    """Where memory runs out the kernel is to end a worker, not the caller, who knows what to do then."""
+    try:
+        with open("/proc/self/oom_score_adj", "r+b", 0) as file:
+            if int(file.read()) < OOM_SCORE:
+                file.write(b"%d" % OOM_SCORE)
+    except (OSError, ValueError):
+        pass
 
 
 def ignore(signum: int, frame: object) -> None:

@@ -37,9 +37,11 @@ def run_items(
     on_error: str,
     marks: memoryview[int] | None = None,
     slot: int = 0,
+    told: Callable[[BaseException], tuple[BaseException, str]] | None = None,
 ) -> list[Any]:
     """Results of the items from position ``start`` on.
 
+    ``told`` gives an exception that is collected the form it is kept in, and its traceback.
     ``marks[slot]`` holds the position of the item in progress, -1 afterwards: who looks at it from
     outside knows in which item a worker died. Raises :class:`ItemFailed` where the run must end."""
     out: list[Any] = []
@@ -60,8 +62,11 @@ def run_items(
                 index = start + len(out)
                 if on_error == "raise" or not isinstance(error, Exception):
                     raise ItemFailed(out, index, error) from None
-                text = format_traceback(error)
-                append(SKIPPED if on_error == "skip" else ItemError(index, error, text))
+                if on_error == "skip":
+                    append(SKIPPED)
+                    continue
+                kept, text = told(error) if told is not None else (error, format_traceback(error))
+                append(ItemError(index, kept, text))
     finally:
         if marks is not None:
             marks[slot] = -1
@@ -70,6 +75,36 @@ def run_items(
 def overdue_error(position: int, timeout: float) -> TimeoutError:
     """What becomes of an item that took longer than ``timeout`` seconds."""
     return TimeoutError(f"item {position} took longer than timeout={timeout:g} seconds")
+
+
+def unsendable_result(error: BaseException, index: int) -> BaseException:
+    """What becomes of an item whose result cannot be pickled."""
+    import pickle
+
+    return pickle.PicklingError(
+        f"the result of item {index} cannot be sent to the caller ({error}); return something that "
+        "can be pickled, or use backend='threads' or 'serial'"
+    )
+
+
+def unreadable(what: str, error: BaseException, index: int) -> BaseException:
+    """What becomes of an item, or a result, that cannot be unpickled on the other side."""
+    import pickle
+
+    return pickle.UnpicklingError(
+        f"{what} {index} cannot be unpickled on the other side ({type(error).__name__}: {error}); make "
+        "its class importable there, or use backend='threads' or 'serial'"
+    )
+
+
+def unsendable_argument(error: BaseException, index: int) -> BaseException:
+    """What becomes of an item that cannot be pickled."""
+    import pickle
+
+    return pickle.PicklingError(
+        f"item {index} cannot be sent to a worker ({error}); pass a list instead of an iterator (a "
+        "forked worker needs no copy of it), or use backend='threads' or 'serial'"
+    )
 
 
 def format_traceback(error: BaseException) -> str:

@@ -25,8 +25,17 @@ import time
 from amorsize.backends import CALLER_ITEM_SECONDS, helper, reaping, wire
 from amorsize.backends.crew import Crew, Peer
 from amorsize.backends.holding import held
-from amorsize.backends.items import ItemFailed, overdue_error, run_items
-from amorsize.errors import AmorsizeWarning, WorkerDied
+from amorsize.backends.items import (
+    ItemFailed,
+    overdue_error,
+    run_items,
+    unreadable,
+    unsendable_argument,
+    unsendable_result,
+)
+from amorsize.backends.memory import BASE
+from amorsize.backends.portable import told_by
+from amorsize.errors import AmorsizeWarning, ItemError, OptionError, WorkerDied
 from amorsize.values import replace
 
 TYPE_CHECKING = False
@@ -34,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from amorsize.backends.memory import Allowance
     from amorsize.records import Config
     from amorsize.sinks import Sink
     from amorsize.workload import Supply
@@ -84,6 +94,7 @@ class Processes:
         inner_threads: int = 1,
         timeout: float | None = None,
         rerun_after_death: bool = True,
+        memory: Allowance | None = None,
     ) -> None:
         self.launcher, self.func, self.supply, self.sink = launcher, func, supply, sink
         self.config = config
@@ -92,6 +103,8 @@ class Processes:
         self.initializer, self.initargs = initializer, initargs
         self.inner_threads = inner_threads
         self.timeout, self.rerun_after_death = timeout, rerun_after_death
+        self.memory = memory
+        """What the workers may take of it together."""
         self.peers: dict[int, Peer] = {}
         """All living workers by the descriptor of their socket."""
         self.crew: Crew
@@ -107,7 +120,11 @@ class Processes:
         self.alone: list[tuple[int, Sequence[Any] | None]] = []
         """Items in which a worker died once, each by itself (None: read by position)."""
         self.deaths = 0
+        self.longest_seconds = 0.0
+        """What the longest stretch between two results took, some milliseconds or one long item."""
         self.barren_deaths = 0
+        self.unsettled = False
+        """Workers have died, left or are to come: who is there is looked at each time."""
         self.leaving = False
         """Others have taken over: nothing new is dealt, but for items in which a worker died."""
         self._rest: Any = None
@@ -128,7 +145,7 @@ class Processes:
         """Start the workers and give them their first work."""
         self._poll = select.poll()
         live.append(self)
-        self.wanted = self.helpers
+        self.wanted = self._fitting()
         try:
             if not self.supply.pull_here:
                 self._nudge = socket.socketpair()
@@ -159,14 +176,22 @@ class Processes:
                     peer.crew = self.crew
                     self.peers[peer.sock.fileno()] = peer
                     self._poll.register(peer.sock.fileno(), select.POLLIN)
+                if self.memory is not None:
+                    self.memory.admit(peer)
             except OSError as error:
                 self._go_on_without(error)
                 return
             except Exception as error:
-                if not self.deaths:
+                if not self.deaths and not self.peers:
                     raise  # the function cannot be sent
                 self._go_on_without(error)  # it need not be where a fork is allowed
                 return
+
+    def _fitting(self) -> int:
+        """Workers to be had, as far as memory goes."""
+        if self.memory is None:
+            return self.helpers
+        return min(self.helpers, self.memory.fit(self.peers.values()))
 
     def _go_on_without(self, error: BaseException) -> None:
         """No more workers can be had: fewer do, or nobody but the caller."""
@@ -201,6 +226,17 @@ class Processes:
                     self._last_end.exitcode,
                     f"{reaping.hint(self._last_end)}; no other worker could be started, and what ends "
                     "a worker could end this process",
+                ),
+            )
+            return
+        if self.memory is not None and self.memory.limit is not None:
+            self.sink.fail(
+                None,
+                OptionError(
+                    "memory_limit",
+                    self.memory.limit,
+                    "no worker process can be had, and nothing limits the caller",
+                    "raise the limit on processes, or leave the option out",
                 ),
             )
             return
@@ -279,14 +315,17 @@ class Processes:
 
     def step(self, patience: float = PATIENCE_SECONDS) -> None:
         """Deal, compute a little, place what has come; waits so long when there is nothing to do."""
-        if self.deaths:
+        if self.memory is not None and self.memory.first:
+            self._fitting()
+            self.unsettled |= not self.memory.first
+        if self.unsettled:
             self._tend()
         if self._rest is not None:
             self._rest.step(patience)
             return
         if self.crew.shared:
             self._deal_tickets()
-        if not self.crew.shared or self.deaths:
+        if not self.crew.shared or self.unsettled:
             self._deal_frames()
         busy = self.caller_computes and self.item_seconds < CALLER_ITEM_SECONDS
         worked = busy and self._compute()
@@ -297,6 +336,8 @@ class Processes:
         self._drain(0 if worked else patience)
         if clock() - self._looked > LOOK_SECONDS:
             self._look_for_the_dead()
+            if self.memory is not None:
+                self._look_at_memory(self.memory)
         if not self.peers and self.sink.failure is None:
             self._tend()
 
@@ -330,11 +371,14 @@ class Processes:
                 return True
             if self.crew.shared:
                 _shorten(self.crew.open_runs, start, len(values))
+            seconds = clock() - began
+            self.sink.ledger.chunk((os.getpid(), 0), start, len(values), began, seconds)
             self.sink.place(start, values)
             self._learn(len(values), clock() - began)
         return bool(runs)
 
     def _learn(self, items: int, seconds: float) -> None:
+        self.longest_seconds = max(self.longest_seconds, seconds)
         per = seconds / items
         self.item_seconds = per if self.item_seconds <= 0 else 0.7 * self.item_seconds + 0.3 * per
 
@@ -382,7 +426,8 @@ class Processes:
             held += 1
         if numbers:
             self._write_tickets(numbers)
-        if (self.supply.finished or self.leaving) and not self.alone:
+        ended = self.supply.finished and not self.supply.returns
+        if (ended or self.leaving) and not self.alone:
             crew.end_dealing()
 
     def _write_tickets(self, numbers: Any) -> None:
@@ -415,7 +460,7 @@ class Processes:
         chunk = self._chunk()
         depth = self._depth()
         for peer in self.peers.values():
-            if not peer.ready or peer.crew.shared or peer.overdue:
+            if not peer.ready or peer.crew.shared or peer.overdue or peer.leaving:
                 continue
             while len(peer.held) < depth:
                 run = self._next_alone() if self.alone else self._next_run(chunk)
@@ -425,7 +470,11 @@ class Processes:
                 try:
                     parts = wire.encode(helper.WORK, (start, items), peer.crew.launcher.pickled)
                 except Exception as error:
-                    if self.sink.fail(start, _unsendable_argument(error, start), ""):
+                    if len(items) > 1:  # send what can be sent
+                        for position in reversed(range(start, start + len(items))):
+                            one = 1 if self.supply.indexed else [items[position - start]]
+                            self.supply.give_back(position, one)
+                    elif self.sink.fail(start, unsendable_argument(error, start), ""):
                         return
                     continue
                 peer.held[start] = items
@@ -504,22 +553,50 @@ class Processes:
             return False
         for kind, value in frames:
             if kind == helper.RESULT:
-                start, values, seconds = value
+                start, values, began, seconds, moved, thread = value
                 self.barren_deaths = 0
+                peer.answered = True
                 self._answered(start, len(values), peer)
+                worker = peer.pid, thread
+                self.sink.ledger.chunk(worker, start, len(values), began, seconds, moved)
                 self.sink.place(start, values)
                 self._learn(len(values), seconds)
             elif kind == helper.READY:
                 peer.ready = True
-            elif kind in (helper.FAILURE, helper.UNSENDABLE):
+            elif kind == helper.LEAVING:
+                self._leaves(peer, value)
+            elif kind == -helper.RESULT:
+                self._place_salvaged(value, peer)
+            elif abs(kind) in (helper.FAILURE, helper.UNSENDABLE, helper.UNREADABLE):
                 index, error, text = value
-                if kind == helper.UNSENDABLE:
+                if kind < 0:  # the exception could not be unpickled
+                    error = told_by(text)
+                if abs(kind) == helper.UNSENDABLE:
                     self._answered(index, 1, peer)
-                    error = _unsendable_result(error, index)
+                    error = unsendable_result(error, index)
+                elif abs(kind) == helper.UNREADABLE:
+                    self._answered(index, 1, peer)
+                    error = unreadable("item", error, index)
                 self.sink.fail(index, error, text)
             else:
                 raise AssertionError(f"unknown frame {kind} from a worker")
         return True
+
+    def _place_salvaged(self, frame: Any, peer: Peer) -> None:
+        """Results of which not all could be unpickled."""
+        from amorsize.backends.salvage import breakage
+
+        start, values = frame[:2]
+        self._answered(start, len(values), peer)
+        for index, value in enumerate(values, start):
+            error = breakage(value)
+            if error is None:
+                self.sink.place(index, [value])
+            elif isinstance(value, ItemError):
+                told = ItemError(index, told_by(value.traceback), value.traceback)
+                self.sink.place(index, [told])
+            elif self.sink.fail(index, unreadable("the result of item", error, index), ""):
+                return
 
     def _answered(self, start: int, count: int, peer: Peer) -> None:
         if peer.crew.shared:
@@ -528,6 +605,29 @@ class Processes:
             items = peer.held.pop(start)
             if count < len(items):
                 peer.held[start + count] = items[count:]
+
+    # -- memory ---------------------------------------------------------------------------------
+
+    def _look_at_memory(self, memory: Allowance) -> None:
+        warning = memory.look(clock(), self.peers.values())
+        if warning is not None:
+            import warnings
+
+            warnings.warn(warning, AmorsizeWarning, stacklevel=2)
+
+    def _leaves(self, peer: Peer, spans: list[tuple[int, int]]) -> None:
+        """A worker has grown too large and leaves between two items; others do what it has not begun."""
+        peer.leaving = self.unsettled = True
+        if peer.crew.shared:
+            for first, stop in spans:
+                del peer.crew.open_runs[first]
+                self.supply.give_back(first, stop - first)
+            return
+        peer.outbox.clear()
+        try:
+            peer.sock.shutdown(socket.SHUT_WR)  # its other threads wait for no more
+        except OSError:
+            pass
 
     # -- death ----------------------------------------------------------------------------------
 
@@ -547,12 +647,24 @@ class Processes:
         self._poll.unregister(fd)
         del self.peers[fd]
         crew = peer.crew
-        self._last_end = end = crew.launcher.reap(peer)
+        end = crew.launcher.reap(peer)
+        if (
+            peer.peak_bytes > end.peak_bytes
+        ):  # the system forgets what it takes from a dying process
+            end = replace(end, peak_bytes=peer.peak_bytes)
+        self._last_end = end
         running, unsent = peer.running(), list(peer.unsent())
+        if peer.leaving and not running and not unsent:
+            for start, items in peer.held.items():
+                self.supply.give_back(start, len(items) if self.supply.indexed else items)
+            return
         if not end.exitcode and not running and not peer.held:
             return
         self.deaths += 1
+        self.unsettled = True
         self.caller_computes = False
+        if self.memory is not None and reaping.short_of_memory(end, peer.room[BASE]):
+            self.memory.fewer(len(self.peers))
         if not running and not unsent:
             self._was_barren()
         for position in self._suspected(running, unsent):
@@ -607,14 +719,16 @@ class Processes:
                 self._take_over()
             return
         if not self.barren_deaths:
-            self.wanted = self.config.n_jobs
+            self.wanted = self._fitting()
         left = 0 if self.leaving else self.supply.left()
         missing = self.wanted - len(self.peers)
         if left is not None:
             missing = min(missing, left + len(self.alone))
-        launcher = self._next_launcher()
         crew = self.crew
         is_open = crew in self.crews and (not crew.shared or crew.write_fd >= 0)
+        if is_open and missing <= 0:
+            return
+        launcher = self._next_launcher()
         if not is_open or launcher is not self.launcher:
             crew.end_dealing()
             if missing <= 0 and self.peers:
@@ -697,12 +811,16 @@ class Processes:
                     reaping.kill(peer.pid)
         return max(OVERDUE_LOOK_SECONDS, OVERDUE_LOOK_SHARE * timeout)
 
-    def cpu_seconds(self) -> float | None:
-        """CPU seconds of the workers so far; None where the system does not tell."""
+    def busy_seconds(self) -> dict[int, float] | None:
+        """Process id -> seconds that a worker has computed so far, or wanted to while others had the
+        cores; None where the system does not tell."""
         try:
-            # The number of another process's clock (Linux, clock_getcpuclockid).
-            return sum(time.clock_gettime((~peer.pid << 3) | 2) for peer in self.peers.values())
-        except (AttributeError, OSError, OverflowError):
+            return {
+                peer.pid: reaping.busy_seconds(peer.pid)
+                for peer in self.peers.values()
+                if peer.ready
+            }
+        except (AttributeError, OSError, OverflowError, ValueError):
             return None
 
 
@@ -710,21 +828,3 @@ def _shorten(open_runs: dict[int, int], start: int, count: int) -> None:
     stop = open_runs.pop(start)
     if start + count < stop:
         open_runs[start + count] = stop
-
-
-def _unsendable_result(error: BaseException, index: int) -> BaseException:
-    import pickle
-
-    return pickle.PicklingError(
-        f"the result of item {index} cannot be sent to the caller ({error}); return something that "
-        "can be pickled, or use backend='threads' or 'serial'"
-    )
-
-
-def _unsendable_argument(error: BaseException, index: int) -> BaseException:
-    import pickle
-
-    return pickle.PicklingError(
-        f"item {index} cannot be sent to a worker ({error}); pass a list instead of an iterator (a "
-        "forked worker needs no copy of it), or use backend='threads' or 'serial'"
-    )

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 
+from amorsize.backends.memory import amount
 from amorsize.values import dataclass
 
 CHECK_SECONDS = 0.0005
@@ -50,6 +51,29 @@ def _exists(pid: int) -> bool:
     except OSError:
         pass
     return True
+
+
+def busy_seconds(pid: int) -> float:
+    """Seconds that the first thread of a process has had a core, or waited for one.
+
+    On a crowded machine one that computes has little CPU time, and must not be taken for one that waits.
+    Raises OSError, ValueError or AttributeError where the system does not tell."""
+    try:
+        with open(f"/proc/{pid}/schedstat", "rb", 0) as file:
+            ran, queued = map(int, file.read().split()[:2])
+        return (ran + queued) * 1e-9
+    except (OSError, ValueError):
+        # The number of another process's clock (Linux, clock_getcpuclockid).
+        return time.clock_gettime((~pid << 3) | 2)
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU seconds of a process that is there; 0 where the system does not tell."""
+    try:
+        # The number of another process's clock (Linux, clock_getcpuclockid).
+        return time.clock_gettime((~pid << 3) | 2)
+    except (AttributeError, OSError, OverflowError):
+        return 0.0
 
 
 def kill(pid: int) -> None:
@@ -98,9 +122,17 @@ def _ends_within(pid: int, seconds: float) -> bool:
         os.close(descriptor)
 
 
+def short_of_memory(end: End, base: int) -> bool:
+    """Whether a worker that held ``base`` bytes at first was probably killed for what it took."""
+    if end.exitcode is None or end.exitcode != -SIGKILL:
+        return False
+    return end.peak_bytes - max(0, base) >= MEMORY_SUSPECT_BYTES
+
+
 def hint(end: End) -> str:
     """What probably happened to a worker, and what to do about it."""
-    code, resident = end.exitcode, _amount(end.peak_bytes)
+    code = end.exitcode
+    resident = amount(end.peak_bytes) if end.peak_bytes else "an unknown amount"
     if code is None:
         return "how is not known: something else in this process waits for its children"
     if code >= 0:
@@ -124,9 +156,3 @@ def _name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-def _amount(size: int) -> str:
-    if not size:
-        return "an unknown amount"
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from amorsize.backends.helper import CHUNK_SECONDS
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
     from amorsize.sinks import Sink
     from amorsize.workload import Supply
+
+
+LOOK_SECONDS = 0.01
+"""Pause between two looks for something to do."""
 
 
 class Serial:
@@ -33,7 +38,8 @@ class Serial:
         if not self.supply.indexed and self.supply.pull_here:
             self.supply.pull(count)
         run = self.supply.take(count)
-        if run is None:
+        if run is None:  # what failed is to be tried again after a pause, or the source is slow
+            self.sink.wait(min(patience, LOOK_SECONDS))
             return
         start, items = run
         began = time.perf_counter()
@@ -43,7 +49,9 @@ class Serial:
             self.sink.place(start, failed.done)
             self.sink.fail(failed.index, failed.exception)
             return
-        self.item_seconds = (time.perf_counter() - began) / len(values)
+        seconds = time.perf_counter() - began
+        self.item_seconds = seconds / len(values)
+        self.sink.ledger.chunk((os.getpid(), 0), start, len(values), began, seconds)
         self.sink.place(start, values)
 
     def nudge(self) -> None:

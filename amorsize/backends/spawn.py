@@ -14,7 +14,8 @@ import subprocess
 import sys
 
 from amorsize.backends import helper, reaping, wire
-from amorsize.backends.crew import MARKS, Peer, clear_marks
+from amorsize.backends.crew import Peer, clear_marks, page_bytes, split_page
+from amorsize.backends.memory import clear_room
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from amorsize.backends.processes import Processes
 
 MAX_SLOTS = 512
-"""Threads in one worker that can mark their item: three pages of shared memory."""
+"""Threads in one worker that can mark their item: 12 KB of shared memory."""
 MOST_STARTS = 3
 """Interpreters started for one worker that may end before they are told what to do."""
 FAREWELL_SECONDS = 0.05
@@ -35,9 +36,9 @@ class _Warm:
     """A spawned worker between runs."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], sock: socket.socket, marks: Any, lifeline: int
+        self, process: subprocess.Popen[bytes], sock: socket.socket, page: Any, lifeline: int
     ):
-        self.process, self.sock, self.marks, self.lifeline = process, sock, marks, lifeline
+        self.process, self.sock, self.page, self.lifeline = process, sock, page, lifeline
 
 
 _idle: list[_Warm] = []
@@ -90,6 +91,9 @@ class SpawnLauncher:
             if warm is None:
                 starts += 1
                 warm = _start()
+            marks, room = split_page(warm.page, MAX_SLOTS)
+            clear_marks(marks)
+            clear_room(room)
             try:
                 wire.send(warm.sock, parts)
                 break
@@ -97,9 +101,8 @@ class SpawnLauncher:
                 _end(warm)
                 if starts == MOST_STARTS:
                     raise
-        clear_marks(warm.marks)
         _by_pid[warm.process.pid] = warm
-        return Peer(warm.process.pid, warm.sock, warm.marks, ready=False)
+        return Peer(warm.process.pid, warm.sock, marks, room, ready=False)
 
     def release(self, peer: Peer, *, abort: bool) -> None:
         """Give the worker back to the warm ones, or end it if it is in the middle of work."""
@@ -143,7 +146,7 @@ def _start() -> _Warm:
     page = theirs = lifeline = -1
     process = None
     try:
-        page, marks = _shared_pages()
+        page, words = _shared_pages()
         theirs, lifeline = os.pipe()
         process = _popen(far.fileno(), page, theirs)
     finally:
@@ -155,7 +158,7 @@ def _start() -> _Warm:
             near.close()
             if lifeline >= 0:
                 os.close(lifeline)
-    return _Warm(process, near, marks, lifeline)
+    return _Warm(process, near, words, lifeline)
 
 
 def _popen(sock: int, page: int, lifeline: int) -> subprocess.Popen[bytes]:
@@ -178,8 +181,8 @@ def _popen(sock: int, page: int, lifeline: int) -> subprocess.Popen[bytes]:
 
 
 def _shared_pages() -> tuple[int, Any]:
-    """Memory shared with the worker, as (descriptor to hand on, view of 64-bit marks)."""
-    size = 8 * MARKS * MAX_SLOTS
+    """Memory shared with the worker, as (descriptor to hand on, view of 64-bit words)."""
+    size = page_bytes(MAX_SLOTS)
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("amorsize")
     else:
@@ -189,12 +192,11 @@ def _shared_pages() -> tuple[int, Any]:
         os.unlink(path)
     try:
         os.ftruncate(descriptor, size)
-        marks = memoryview(mmap.mmap(descriptor, size)).cast("q")
+        words = memoryview(mmap.mmap(descriptor, size)).cast("q")
     except BaseException:
         os.close(descriptor)
         raise
-    clear_marks(marks)
-    return descriptor, marks
+    return descriptor, words
 
 
 def _end(warm: _Warm, seconds: float = 0.0) -> reaping.End:

@@ -33,11 +33,11 @@ def main(descriptor: int, page: int, lifeline: int) -> None:
     signal.signal(signal.SIGINT, helper.ignore)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     sock = socket.socket(fileno=descriptor)
-    marks = memoryview(mmap.mmap(page, os.fstat(page).st_size)).cast("q")
+    words = memoryview(mmap.mmap(page, os.fstat(page).st_size)).cast("q")
     os.close(page)
     code = 0
     try:
-        while _serve(sock, marks):
+        while _serve(sock, words):
             pass
     except BaseException:
         code = 1
@@ -45,9 +45,12 @@ def main(descriptor: int, page: int, lifeline: int) -> None:
         os._exit(code)
 
 
-def _serve(sock: socket.socket, marks: memoryview) -> bool:
+def _serve(sock: socket.socket, words: memoryview) -> bool:
     """One run; False when there will be no other."""
     from amorsize.backends import helper, wire
+    from amorsize.backends.crew import MARKS, split_page
+    from amorsize.backends.memory import ROOM_WORDS, Gauge
+    from amorsize.backends.portable import portable
 
     receiver = wire.Receiver(sock)
     sock.settimeout(IDLE_SECONDS)
@@ -79,7 +82,7 @@ def _serve(sock: socket.socket, marks: memoryview) -> bool:
             initializer(*initargs)
         import cloudpickle
     except BaseException as error:
-        wire.send(sock, wire.encode(helper.FAILURE, (None, *helper.portable(error))))
+        wire.send(sock, wire.encode(helper.FAILURE, (None, *portable(error))))
         return False
     wire.send(sock, wire.encode(helper.READY, None))
 
@@ -87,6 +90,8 @@ def _serve(sock: socket.socket, marks: memoryview) -> bool:
         callback = None if buffers is None else buffers.append
         return cloudpickle.dumps(value, 5, buffer_callback=callback)  # type: ignore[no-any-return]
 
+    marks, room = split_page(words, (len(words) - ROOM_WORDS) // MARKS)
+    gauge = Gauge(room, forked=False)
     worker = helper.Worker(
         func,
         sock,
@@ -94,12 +99,14 @@ def _serve(sock: socket.socket, marks: memoryview) -> bool:
         setup["workers"],
         setup["item_seconds"],
         marks=marks,
+        gauge=gauge,
         receiver=receiver,
         pickled=pickled,
         flush_seconds=setup["flush_seconds"],
     )
     worker.accept(frames)
     worker.run(setup["threads"])
+    gauge.close()
     helper.flush_output()
     wire.send(sock, wire.encode(helper.READY, None))
-    return not worker.failed
+    return not (worker.failed or worker.left)

@@ -296,7 +296,7 @@ def call(item: tuple[bytes, list[Any]]) -> tuple[str, bytes, list[Any]]:
         del fn, args, named
         return _answer("value", value)
     except BaseException as error:
-        from amorsize.backends.helper import portable
+        from amorsize.backends.portable import portable
 
         return _answer("error", portable(error))
 

@@ -7,6 +7,7 @@ asked ends the growth.
 
 from __future__ import annotations
 
+import os
 import time
 from _thread import allocate_lock, get_ident, get_native_id, start_new_thread
 
@@ -261,6 +262,7 @@ class Threads:
 
     def _work(self) -> None:
         supply, sink = self.supply, self.sink
+        me = os.getpid(), get_native_id()
         per = self.item_seconds
         while not self.stopping and sink.failure is None:
             run = supply.take(self._chunk(per))
@@ -279,12 +281,15 @@ class Threads:
                 sink.place(start, failed.done)
                 sink.fail(failed.index, failed.exception)
                 return
-            per = 0.5 * (per + (clock() - began) / len(values))
+            seconds = clock() - began
+            per = 0.5 * (per + seconds / len(values))
+            self.item_seconds = per  # how much the caller reads ahead of a source depends on it
+            sink.ledger.chunk(me, start, len(values), began, seconds)
             sink.place(start, values)
 
     def _work_watched(self, me: Any) -> None:
         """As :meth:`_work` with a time limit: one item at a time; ``me`` is in it since when."""
-        supply, sink, inside = self.supply, self.sink, self._inside
+        supply, sink, inside, own = self.supply, self.sink, self._inside, os.getpid()
         while not self.stopping and sink.failure is None:
             run = supply.take(1)
             if run is None:
@@ -295,7 +300,8 @@ class Threads:
                 self.idle -= 1
                 continue
             start, items = run
-            inside[me] = start, clock()
+            began = clock()
+            inside[me] = start, began
             failed: ItemFailed | None = None
             try:
                 values = run_items(self.func, start, items, sink.on_error)
@@ -306,6 +312,7 @@ class Threads:
             if failed is not None:
                 sink.fail(failed.index, failed.exception)
                 return
+            sink.ledger.chunk((own, get_native_id()), start, 1, began, clock() - began)
             sink.place(start, values)
 
     def _leave_overdue(self, timeout: float) -> float:

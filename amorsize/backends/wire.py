@@ -53,6 +53,11 @@ def dumps(value: object, buffers: list[Any] | None) -> bytes:
         return cloudpickle.dumps(value, 5, buffer_callback=callback)  # type: ignore[no-any-return]
 
 
+def loads(body: Any) -> Any:
+    """What :func:`dumps` has pickled."""
+    return pickle.loads(body)  # nosec B301 # of our own worker
+
+
 def encode(kind: int, value: object, pickled: Callable[..., bytes] = dumps) -> list[Any]:
     """The parts of a frame, ready for :func:`send`. Raises whatever pickling raises."""
     buffers: list[Any] = []
@@ -83,7 +88,8 @@ class Closed(Exception):
 class Receiver:
     """Takes frames from a socket, whatever pieces they come in.
 
-    :meth:`receive` reads once and returns the frames that are complete by then.
+    :meth:`receive` reads once and returns the frames that are complete by then. A frame of which a part
+    raised when it was unpickled comes as ``-kind``, with :class:`salvage.Unreadable` in its place.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -148,4 +154,9 @@ class Receiver:
         assert self._frame is not None
         kind, parts = self._frame
         self._frame = None
-        return kind, pickle.loads(parts[0], buffers=parts[1:])  # nosec B301 # of our own worker
+        try:
+            return kind, pickle.loads(parts[0], buffers=parts[1:])  # nosec B301 # of our own worker
+        except Exception:
+            from amorsize.backends.salvage import salvaged
+
+            return -kind, salvaged(parts)

@@ -20,6 +20,25 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--backend", metavar="NAME[,NAME]", help="allowed: " + ", ".join(BACKENDS))
     how.add_argument("--chunksize", metavar="N", type=_number, help="items handed over at once")
     how.add_argument(
+        "--timeout", metavar="SECONDS", type=float, help="how long an item may take; then it fails"
+    )
+    how.add_argument(
+        "--memory-limit", metavar="SIZE", help="what all workers may hold together: 500MB, 2GiB ..."
+    )
+    how.add_argument("--retries", metavar="N", type=int, help="further tries of an item that fails")
+    how.add_argument(
+        "--retry-on",
+        metavar="NAME[,NAME]",
+        help="exceptions after which it is tried again (default: Exception): a builtin one, or "
+        "MODULE:CLASS",
+    )
+    how.add_argument(
+        "--seed",
+        metavar="N",
+        type=int,
+        help="give each item the same amorsize.item_rng() each time",
+    )
+    how.add_argument(
         "--on-error",
         choices=("raise", "skip", "collect"),
         default="raise",
@@ -37,7 +56,18 @@ def engine_options(options: argparse.Namespace) -> dict[str, Any]:
         chosen["backend"] = names if len(names) > 1 else names[0]
     if options.chunksize is not None:
         chosen["chunksize"] = options.chunksize
+    for name in ("timeout", "retries", "seed", "memory_limit"):
+        if getattr(options, name) is not None:
+            chosen[name] = getattr(options, name)
+    if options.retry_on is not None:
+        chosen["retry_on"] = tuple(_exception(name) for name in options.retry_on.split(","))
     return chosen
+
+
+def _exception(name: str) -> Any:
+    from amorsize.cli.target import load
+
+    return load(name if ":" in name else f"builtins:{name}")
 
 
 def _number(text: str) -> int | str:

@@ -76,6 +76,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how FILE holds results; pickle (default) must be a file that you trust",
     )
     results.add_argument("--progress", action="store_true", help="a bar on standard error")
+    results.add_argument(
+        "--trace", metavar="FILE", help="draw the run in FILE, for https://ui.perfetto.dev"
+    )
     results.add_argument("--joblog", metavar="FILE", help="one line for each item; see below")
     results.add_argument("--traceback", action="store_true", help="show where the function raised")
     results.add_argument(
@@ -131,6 +134,7 @@ class _Run:
         self.on_error: str = options.on_error
         self.as_repr: bool = options.repr
         self.traceback: bool = options.traceback
+        self.trace: str | None = options.trace
         self.output, self.log = output, log
         self.failed = 0
         self._encode = JSONEncoder(allow_nan=False).encode
@@ -138,7 +142,7 @@ class _Run:
     def __call__(
         self, function: Callable[[Any], Any], items: Iterable[Any], keywords: dict[str, Any]
     ) -> int:
-        from amorsize import stream
+        from amorsize import Tuner
         from amorsize.errors import CheckpointError, ItemError, OptionError
 
         known: Listed | Remembered
@@ -147,9 +151,11 @@ class _Run:
         called = function if self.log is None else Timed(function)
         index = -1
         try:
-            results: Any = stream(called, data, **keywords)
+            results: Any = Tuner(trace=self.trace).stream(called, data, **keywords)
         except (OptionError, CheckpointError) as error:
             raise Stop(USAGE, str(error)) from None
+        except OSError as error:
+            raise Stop(USAGE, f"--trace {self.trace}: {error.strerror or error}") from None
         try:
             for index, result in enumerate(results):
                 item = known.pop()

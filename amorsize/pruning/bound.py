@@ -32,8 +32,9 @@ CONFIDENT = 1.645
 CERTIFIABLE_ROWS = 500
 """Fewer rows are judged by the point estimate, and the result is called not certified."""
 STEP = 2.0
-"""Each rung keeps so many times what the one below keeps; the last step is refined FINE_STEPS times."""
-FINE_STEPS = 2
+FINE_STEPS, BEYOND = 2, 3
+"""Each rung keeps so many times what the one below keeps; the last step is refined FINE_STEPS times, and
+as many as BEYOND further ones are tried where regions had to be kept whole."""
 MOST_FRACTION = 0.9
 """Keeping more than this is not worth a change."""
 BENEFIT = 1.0
@@ -45,12 +46,16 @@ HOPELESS = 3.0
 """A rung whose error has grown by so many times the tolerance is not repaired region by region."""
 REGION_FACTOR, REGION_AIM = 2.0, 1.0
 """A region may lose so many times the tolerance; where there are rows enough, less is aimed at."""
-SPARED_SHARE, SPARED_ROWS = 0.05, 0.28
+SPARED_SHARE, SPARED_ROWS = 0.06, 0.28
 """Rows of small regions that stay whatever else goes, as a share of all; and how small they are, in rows
 times the tolerance. See `spared`."""
+SMALL_SHARE, SMALL_BOOSTS = 0.05, 0
+"""A region of no more than this share of all rows that fails more often than that is kept whole, which
+costs little: prototypes of a few rows each average less noise than either rows or large prototypes do,
+and it has too few rows to show which of them would do."""
+MOST_OF_SMALL = 0.25
+"""Nor is more than this share of its rows worth choosing."""
 SMALL_REGION = 40
-"""A region of so few rows that fails is kept whole: prototypes of two or three of its rows would average
-less noise than its rows do, and one was not enough."""
 VARIANCE_ROWS = 10.0
 """Rows that the variance common to all regions counts as in each."""
 LONGEST = 3.0
@@ -60,12 +65,19 @@ PROVEN = 3.0
 BOOST, BOOSTS = 3.0, 7
 """A region that fails gets so many times more prototypes, so often, and is kept whole the last two
 times."""
-MANY = 0.25
-"""A rung where a larger share of the regions fails is not repaired region by region."""
+MANY, MANY_ROWS = 0.25, 0.3
+"""A rung where a larger share of the regions fails, or small ones with a larger share of the rows, is
+not repaired region by region."""
 CONFIRMATIONS = 3
 """Times that sizes are confirmed anew after a region's breach was proved."""
-CAUTION = 1.0
-"""Standard errors of what is known of a region that a certain result keeps from its limit."""
+REGIONS_DIFFER = 0.04
+"""Standard deviation of the changes of regions that is taken for granted, for one odd region among many
+like ones does not show in how much they all differ. In `benchmarks.pruning` it was 0.03."""
+CAUTION = (2.0, 1.5, 1.0, 0.5)
+"""Standard errors of what is known of a region that a certain result keeps from its limit: the most by
+which not too many rows are kept in regions that are whole."""
+CAUTIOUS_ROWS, MOST_CAUTIOUS = 0.0016, 0.1
+"""So many are not too many, as a share of all: times the tolerance, and at most."""
 NEGLIGIBLE = 1e-6
 """Errors below this share of the targets' deviation are none."""
 
@@ -83,6 +95,12 @@ class Judged:
     regions: Ints
     inside: Judged | None = None
     """The same at training rows predicted without themselves, where regions are judged by that too."""
+
+    def error_before(self) -> float:
+        return float(self.mass @ self.base / self.mass.sum())
+
+    def error_after(self) -> float:
+        return float(self.mass @ self.pruned / self.mass.sum())
 
     def change(self) -> float:
         """Of the mean absolute error: 0.01 is 1 % more."""
@@ -152,7 +170,12 @@ def region_changes(judged: Judged, regions: int) -> tuple[Floats, Floats]:
     return change, doubt
 
 
-def failing(judged: Judged, tolerance: float, regions: int, caution: float = 0.0) -> np.ndarray:
+def failing(
+    judged: Judged,
+    tolerance: float,
+    regions: int,
+    caution: float = 0.0,
+) -> np.ndarray:
     """Of each region: whether its bound may fail, ``caution`` standard errors considered (below 0:
     forgiven).
 
@@ -160,31 +183,46 @@ def failing(judged: Judged, tolerance: float, regions: int, caution: float = 0.0
     that is off, the more so the less the regions differ beyond chance (random effects: DerSimonian and
     Laird, Controlled Clinical Trials 1986)."""
     change, doubt = region_changes(judged, regions)
-    prior, careful = np.zeros(regions), np.ones(regions, bool)
+    with np.errstate(invalid="ignore"):
+        alone = change - CONFIDENT * doubt > REGION_FACTOR * tolerance
+    prior, unsure, careful = np.zeros(regions), np.zeros(regions), np.ones(regions, bool)
     if judged.inside is not None:
-        told, unsure = region_changes(judged.inside, regions)
-        known = np.isfinite(told)
-        prior = np.where(known, told, told[known].mean())
-        change, doubt = change - prior, np.hypot(doubt, np.where(known, unsure, 0.0))
-        careful = known  # the others have too few rows to show anything
+        told, off = region_changes(judged.inside, regions)
+        careful = np.isfinite(told) & (off > 0)  # the others have too few rows to show anything
+        if careful.any():
+            mean, own = drawn(told[careful], off[careful], REGIONS_DIFFER)
+            prior[:] = mean
+            prior[careful] += own * (told[careful] - mean)
+            unsure[careful] = np.sqrt(own) * off[careful]
+        change, doubt = change - prior, np.hypot(doubt, unsure)
     seen = np.isfinite(change) & (doubt > 0)
     result = np.isfinite(change) & (doubt <= 0) & (change + prior > REGION_FACTOR * tolerance)
     if not seen.any():
         return result
-    c, weight = change[seen], doubt[seen] ** -2.0
-    mean = float(weight @ c / weight.sum())
+    mean, own = drawn(change[seen], doubt[seen])
+    expected = prior[seen] + mean + own * (change[seen] - mean)
+    left = np.hypot(unsure[seen], np.sqrt(own) * doubt[seen]) * careful[seen]
+    if caution <= 0:
+        left = doubt[seen]
+    factor = np.where((caution > 0) & careful[seen], REGION_AIM, REGION_FACTOR)
+    result[seen] = expected + caution * left > factor * tolerance
+    # training rows may be of no use to judge by where labels have no noise: they were fitted
+    return result | alone if caution > 0 else result
+
+
+def drawn(values: Floats, doubt: Floats, least: float = 0.0) -> tuple[float, Floats]:
+    """Mean of estimates with these standard errors, and the share of its distance from the mean that
+    each should keep: more, the more they differ beyond chance, taken to be ``least`` at least."""
+    weight = doubt**-2.0
+    mean = float(weight @ values / weight.sum())
     spare = weight.sum() - (weight**2).sum() / weight.sum()
     between = 0.0
     if spare > 0:
         # ratios of a handful of rows have long tails
-        off = weight * np.minimum((c - mean) ** 2, (LONGEST * doubt[seen]) ** 2)
-        between = max(0.0, float((off.sum() - (len(c) - 1)) / spare))
-    own = between / (between + doubt[seen] ** 2)
-    expected = prior[seen] + mean + own * (c - mean)
-    left = doubt[seen] * (np.sqrt(own) * careful[seen] if caution > 0 else 1.0)
-    factor = np.where((caution > 0) & careful[seen], REGION_AIM, REGION_FACTOR)
-    result[seen] = expected + caution * left > factor * tolerance
-    return result
+        off = weight * np.minimum((values - mean) ** 2, (LONGEST * doubt) ** 2)
+        between = max(0.0, float((off.sum() - (len(values) - 1)) / spare))
+    between = max(between, least**2)
+    return mean, between / (between + doubt**2)
 
 
 @dataclass(frozen=True)
@@ -214,7 +252,8 @@ class Sizes:
         due = np.ceil(np.minimum(np.maximum(due, least) * self.boost, reducer.counts)).astype(
             np.intp
         )
-        return np.where(spare, reducer.counts, due)
+        few = (reducer.counts <= SMALL_SHARE * rows) & (due > MOST_OF_SMALL * reducer.counts)
+        return np.where(spare | few, reducer.counts, due)
 
 
 def spared(counts: Ints, tolerance: float) -> np.ndarray:
@@ -257,12 +296,22 @@ class Checker:
 
     def judge(self, sizes: Sizes) -> Judged:
         """Errors with so many prototypes, on every part."""
+        judged = self.judge_up_to(sizes, np.inf)
+        assert judged is not None
+        return judged
+
+    def judge_up_to(self, sizes: Sizes, most: float) -> Judged | None:
+        """The same; None as soon as the first part proves that the error grows by more than ``most``."""
         columns, inside = [], []
-        for part in self.parts:
+        for number, part in enumerate(self.parts):
             found, which = part.reducer.prototypes(
                 sizes.of(part.reducer, self.spare, self.least), self.kernel
             )
             columns.append(self._errors(part, self.fit(part, found, which)(part.test)))
+            if number == 0 and len(self.parts) > 1 and most < np.inf:
+                early = Judged(*columns[0], self.mass[part.test], self.regions[part.test])
+                if exceeds(early, most, -PROVEN):
+                    return None
             if part.probes is not None:
                 inside.append(self._inside(part, part.probes, found))
         one, two, three, four = (np.concatenate(column) for column in zip(*columns, strict=True))
@@ -296,27 +345,51 @@ class Checker:
         """Sizes near this fraction that hold, regions that fail strengthened; None if that takes more
         than ``most`` of the rows."""
         boost = boost.copy()
+        hopeless = (HOPELESS if self.count > 1 else 1.0) * tolerance
+        given, rows = self._given(Sizes(fraction, boost))
+        if given.sum() >= most * rows.sum():
+            return None
         for turn in range(BOOSTS + 1):
             sizes = Sizes(fraction, boost)
-            judged = self.judge(sizes)
-            weak = failing(judged, tolerance, self.count, CAUTION if certain else -BENEFIT)
+            judged = self.judge_up_to(sizes, hopeless)
+            if judged is None:
+                return None
+            given, rows = self._given(sizes)
+            weak = self._weak(judged, tolerance, certain, given >= rows, rows)
             whole = holds(judged, tolerance, CONFIDENT if certain else -BENEFIT)
             if whole and not weak.any():
                 return sizes, judged
-            if not whole and (not weak.any() or judged.change() > HOPELESS * tolerance):
+            if not whole and (not weak.any() or judged.change() > hopeless):
                 return None
-            given, rows = self._given(sizes)
-            large = rows > len(self.parts) * SMALL_REGION
-            if turn == 0 and (weak & large).sum() > max(2, MANY * self.count):
+            large = rows > SMALL_SHARE * rows.sum()
+            if turn == 0 and (
+                (weak & large).sum() > max(2, MANY * self.count)
+                or rows[weak & ~large].sum() > MANY_ROWS * rows.sum()
+            ):
                 return None  # the rung is too low
             can = weak & (given < rows)
             if not can.any():
                 return (sizes, judged) if whole else None  # those regions are whole already
-            stronger = large & (turn < BOOSTS - 2)
+            stronger = turn < np.where(large, BOOSTS - 2, SMALL_BOOSTS)
             boost = np.where(can, np.where(stronger, boost * BOOST, np.inf), boost)
             if self._given(Sizes(fraction, boost))[0].sum() >= most * rows.sum():
                 return None
         return None
+
+    def _weak(
+        self, judged: Judged, tolerance: float, certain: bool, full: np.ndarray, rows: Ints
+    ) -> np.ndarray:
+        """Regions that may fail, with as much caution as does not cost too many rows."""
+        if not certain:
+            return failing(judged, tolerance, self.count, -BENEFIT)
+        budget = min(MOST_CAUTIOUS, CAUTIOUS_ROWS / max(tolerance, 1e-9)) * rows.sum()
+        weak = np.zeros(self.count, bool)
+        for caution in CAUTION:
+            weak = failing(judged, tolerance, self.count, caution)
+            small = weak & (rows <= SMALL_SHARE * rows.sum())
+            if rows[small | full].sum() <= budget:
+                break
+        return weak
 
     def _given(self, sizes: Sizes) -> tuple[Ints, Ints]:
         """Prototypes and rows of each region, over all parts."""
@@ -339,6 +412,13 @@ class Checker:
                 held.append(found)
                 break
             failed, fraction = fraction, fraction * step
+        # regions that are kept whole may cost more than what the rung saves
+        for _ in range(BEYOND if held and np.isinf(held[-1][0].boost).any() else 0):
+            fraction *= step
+            found = self.try_rung(fraction, flat, tolerance, certain, self._share(held[-1][0]))
+            if found is not None:
+                held.append(found)
+                failed = 0.0
         if not held or not failed:
             return held
         for _ in range(FINE_STEPS):

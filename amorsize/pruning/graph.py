@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from amorsize.pruning.samples import places
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from amorsize.ml_neighbors import Floats, Ints
@@ -46,10 +44,35 @@ def neighbor_pairs(Z: Floats, k: int, rng: np.random.Generator) -> Ints:
     if k < 1:
         return np.empty((0, 2), np.intp)
     if rows <= EXACT_ROWS:
-        d2 = squares(Z, Z)
-        np.fill_diagonal(d2, np.inf)
-        near = np.argpartition(d2, k - 1, 1)[:, :k]
-        return unique_pairs(np.repeat(np.arange(rows), k), near.ravel(), rows)
+        return unique_pairs(np.repeat(np.arange(rows), k), _nearest(Z, k).ravel(), rows)
+    pairs, rank = _candidates(Z, k, rng)
+    return pairs[np.minimum(rank[: len(pairs)], rank[len(pairs) :]) < k]
+
+
+def neighbor_table(Z: Floats, k: int, rng: np.random.Generator) -> Ints:
+    """About the k nearest of each row, nearest first: (rows, k); the row itself where there are fewer."""
+    rows = len(Z)
+    result = np.repeat(np.arange(rows)[:, None], k, 1)
+    found = min(k, rows - 1)
+    if found < 1:
+        return result
+    if rows <= EXACT_ROWS:
+        result[:, :found] = _nearest(Z, found)
+    else:
+        _fill(result, *_candidates(Z, found, rng))
+    return result
+
+
+def _nearest(Z: Floats, k: int) -> Ints:
+    d2 = squares(Z, Z)
+    np.fill_diagonal(d2, np.inf)
+    near = np.argpartition(d2, k - 1, 1)[:, :k]
+    return np.take_along_axis(near, np.argsort(np.take_along_axis(d2, near, 1), 1), 1)
+
+
+def _candidates(Z: Floats, k: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    """Pairs that are near in one of the cuts, and their `ranks`."""
+    rows = len(Z)
     sources, targets = [], []
     for _ in range(CUTS):
         blocks = cut_blocks(Z, rng)
@@ -66,8 +89,7 @@ def neighbor_pairs(Z: Floats, k: int, rng: np.random.Generator) -> Ints:
             sources.append(np.repeat(part.ravel(), take))
             targets.append(np.take_along_axis(part, near.reshape(len(part), -1), 1).ravel())
     pairs = unique_pairs(np.concatenate(sources), np.concatenate(targets), rows)
-    rank = ranks(pairs, pair_squares(Z, pairs))
-    return pairs[np.minimum(rank[: len(pairs)], rank[len(pairs) :]) < k]
+    return pairs, ranks(pairs, pair_squares(Z, pairs))
 
 
 def cut_blocks(Z: Floats, rng: np.random.Generator) -> Ints:
@@ -99,20 +121,27 @@ def unique_pairs(a: Ints, b: Ints, rows: int) -> Ints:
 
 def ranks(pairs: Ints, d2: Floats) -> Ints:
     """Place of each pair among those of its first row, then of its second, nearest first."""
-    order = np.argsort(np.concatenate([d2, d2]))
+    # the bits of floats >= 0 are in their order: one sort for rows and distances together
+    largest = float(d2.max(initial=0.0))
+    bits = (d2 / (largest or 1.0)).astype(np.float32).view(np.uint32).astype(np.uint64)
+    rows = pairs.T.ravel()
+    order = np.argsort((rows.astype(np.uint64) << np.uint64(32)) | np.concatenate([bits, bits]))
+    starts = np.flatnonzero(np.diff(rows[order], prepend=-1))
     rank = np.empty(len(order), np.intp)
-    rank[order] = places(pairs.T.ravel()[order])
+    rank[order] = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
     return rank
 
 
 def table(Z: Floats, pairs: Ints, k: int) -> Ints:
     """The k nearest of each row among its pairs, nearest first: (rows, k); missing ones itself."""
-    rows = len(Z)
-    result = np.repeat(np.arange(rows)[:, None], k, 1)
-    rank = ranks(pairs, pair_squares(Z, pairs))
-    inside = rank < k
-    result[pairs.T.ravel()[inside], rank[inside]] = pairs[:, ::-1].T.ravel()[inside]
+    result = np.repeat(np.arange(len(Z))[:, None], k, 1)
+    _fill(result, pairs, ranks(pairs, pair_squares(Z, pairs)))
     return result
+
+
+def _fill(result: Ints, pairs: Ints, rank: Ints) -> None:
+    inside = rank < result.shape[1]
+    result[pairs.T.ravel()[inside], rank[inside]] = pairs[:, ::-1].T.ravel()[inside]
 
 
 def separate(Z: Floats, regions: Ints, rng: np.random.Generator) -> Floats:

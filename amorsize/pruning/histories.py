@@ -44,6 +44,7 @@ def prune(
     data: Any,
     options: dict[str, Any],
     estimator: Any,
+    columns: dict[str, Any],
     dry_run: bool,
     archive: Any,
     progress: Progress | None,
@@ -53,9 +54,11 @@ def prune(
     if isinstance(data, tuple) and len(data) == 2:
         if archive is not None:
             raise ValueError("archive= is for a history: arrays stay where they are")
-        return _prune_arrays(data[0], data[1], options, estimator)
-    if estimator is not None:
-        raise ValueError("estimator= is for a tuple of arrays: a history has its own predictor")
+        return _prune_arrays(data[0], data[1], options, estimator, columns, tell)
+    given = {"estimator": estimator, **columns}
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(f"{name}= is for a tuple of arrays: a history has its own")
     if isinstance(data, History):
         for _ in range(ATTEMPTS):
             result = _prune_history(data, options, dry_run, archive, tell)
@@ -80,18 +83,27 @@ def prune(
 # -- arrays --------------------------------------------------------------------------------------------
 
 
-def _prune_arrays(X: Any, y: Any, options: dict[str, Any], estimator: Any) -> PruningResult:
+def _prune_arrays(
+    X: Any,
+    y: Any,
+    options: dict[str, Any],
+    estimator: Any,
+    columns: dict[str, Any],
+    tell: Progress,
+) -> PruningResult:
     from amorsize.ml_pruning import PrototypeSelector
 
     began = time.perf_counter()
     selector = PrototypeSelector(**options, estimator=estimator)
-    X_kept, y_kept = selector.fit_resample(X, y)
+    tell(0, 2, "pruning")
+    X_kept, y_kept = selector.fit_resample(X, y, **columns)
     seconds = time.perf_counter() - began
+    tell(1, 2, "measuring")
     X, y = np.asarray(X, float), np.asarray(y, float)
     model = KNNRegressor() if estimator is None else estimator
     report = selector.report_
 
-    def measured(X: Floats, y: Floats, weight: Floats | None) -> Measured:
+    def measured(X: Floats, y: Floats, weight: Floats | None, error: float | None) -> Measured:
         def fit() -> Any:
             fresh = type(model)(**model.get_params(deep=False))
             if isinstance(fresh, KNNRegressor):
@@ -101,16 +113,22 @@ def _prune_arrays(X: Any, y: Any, options: dict[str, Any], estimator: Any) -> Pr
         fitted, held = _held(fit)
         queries = [X[i : i + 1] for i in range(0, len(X), max(1, len(X) // QUERIES))]
         return Measured(
-            len(X), held, X.nbytes + y.nbytes, *_latency(fitted.predict, queries), None, None
+            len(X), held, X.nbytes + y.nbytes, *_latency(fitted.predict, queries), error, None
         )
 
+    weight = columns["sample_weight"]
+    before = measured(
+        X, y, None if weight is None else np.asarray(weight, float), report.error_before
+    )
+    after = measured(X_kept, y_kept, selector.sample_weight_, report.error_after)
+    tell(2, 2, "done")
     return PruningResult(
         strategy=options["strategy"],
         promise=_promise(options),
         held=_held_promise([report], options),
         certified=report.certified,
-        before=measured(X, y, None),
-        after=measured(X_kept, y_kept, selector.sample_weight_),
+        before=before,
+        after=after,
         reports=(("samples", report),),
         error_change=report.error_change,
         error_interval=report.error_interval,
@@ -164,13 +182,12 @@ def _prune_history(
     changed = _changed(before[1], after[1])
     shares = [(report, report.rows) for _, report in reports if report.error_change is not None]
     weight = sum(count for _, count in shares)
-    error = (
-        sum([(report.error_change or 0.0) * count for report, count in shares]) / weight
-        if weight
-        else None
-    )
-    interval = None
+    error = error_before = error_after = interval = None
     if weight:
+        error, error_before, error_after = (
+            sum([(getattr(report, name) or 0.0) * count for report, count in shares]) / weight
+            for name in ("error_change", "error_before", "error_after")
+        )
         low, high = (
             sum([(report.error_interval or (0.0, 0.0))[side] * count for report, count in shares])
             / weight
@@ -184,8 +201,8 @@ def _prune_history(
         promise=_promise(options),
         held=_held_promise(all_reports, options),
         certified=bool(all_reports) and all(report.certified for report in all_reports),
-        before=before[0],
-        after=replace(after[0], store_bytes=store_after),
+        before=replace(before[0], error=error_before),
+        after=replace(after[0], store_bytes=store_after, error=error_after),
         reports=tuple(reports),
         error_change=error,
         error_interval=interval,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from amorsize.pruning.graph import neighbor_pairs, separate, squares, table
+from amorsize.pruning.graph import neighbor_table, separate, squares
 from amorsize.pruning.samples import Prototypes, grouped, means, numbered, places, sums
 
 TYPE_CHECKING = False
@@ -24,6 +24,10 @@ HELD = 5
 """One row in so many judges refitted labels before they are accepted."""
 
 
+ADOPTERS = 12
+"""Neighbours that rows of an eliminated prototype are offered to before all others."""
+
+
 def near_prototypes(
     Z: Floats, found: Prototypes, own: Ints, rng: np.random.Generator
 ) -> tuple[Floats, Ints]:
@@ -33,8 +37,7 @@ def near_prototypes(
     width = min(WIDTH, len(found.mass))
     around = np.arange(len(found.mass))[:, None]
     if width > 1:
-        pairs = neighbor_pairs(found.Z, width - 1, rng)
-        around = np.concatenate([around, table(found.Z, pairs, width - 1)], 1)
+        around = np.concatenate([around, neighbor_table(found.Z, width - 1, rng)], 1)
     for _ in range(2):
         index = around[own]
         away = found.Z[index] - Z[:, None, :]
@@ -127,8 +130,7 @@ def eliminated(
 
 def adopted(spots: Floats, kept: Ints, lost: Ints, Z: Floats, rng: np.random.Generator) -> Ints:
     """Nearest kept prototype (its place in ``kept``) of rows whose own one is lost."""
-    width = min(24, len(spots) - 1)
-    near = table(spots, neighbor_pairs(spots, width, rng), width)[lost]
+    near = neighbor_table(spots, min(ADOPTERS, len(spots) - 1), rng)[lost]
     place = np.full(len(spots), -1)
     place[kept] = np.arange(len(kept))
     away = spots[near] - Z[:, None, :]

@@ -82,6 +82,11 @@ class PruningResult:
         before = self.before.memory_bytes
         return 1.0 - self.after.memory_bytes / before if before else 0.0
 
+    def _repr_html_(self) -> str:
+        from amorsize.notebooks import pruning_html
+
+        return pruning_html(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; without the data."""
         from dataclasses import asdict
@@ -103,9 +108,15 @@ class PruningResult:
                     "expired": one.expired,
                     "half_life": None if one.half_life == float("inf") else one.half_life,
                     "certified": one.certified,
+                    "error_before": one.error_before,
+                    "error_after": one.error_after,
                     "error_change": one.error_change,
+                    "error_interval": one.error_interval,
                     "rmse_change": one.rmse_change,
-                    "regions": len(one.regions),
+                    "regions": [
+                        {"name": r.name, "rows": r.rows, "kept": r.kept, "error_change": r.change}
+                        for r in one.regions
+                    ],
                     "reasons": list(one.reasons),
                 }
                 for name, one in self.reports
@@ -121,8 +132,10 @@ class PruningResult:
         ]
         if self.error_change is not None:
             low, high = self.error_interval or (self.error_change, self.error_change)
+            was, is_now = self.before.error, self.after.error
+            told = "" if was is None or is_now is None else f"{was:.4g} -> {is_now:.4g}, "
             lines.append(
-                f"error at rows not seen: {self.error_change:+.1%} "
+                f"error at rows not seen: {told}{self.error_change:+.1%} "
                 f"(95 % limits {low:+.1%} to {high:+.1%}), "
                 + ("certified" if self.certified else "not certified")
             )
@@ -146,9 +159,39 @@ class PruningResult:
                 f"region{'' if len(one.regions) == 1 else 's'}"
                 + "".join(f"; {reason}" for reason in one.reasons)
             )
+            lines += [f"    {line}" for line in _by_region(one)]
         lines += [f"  {reason}" for reason in self.reasons]
         lines.append(f"in {self.seconds:.2f} s")
         return "\n".join(lines)
+
+
+REGIONS_SHOWN = 5
+"""Regions told one by one."""
+
+
+def _by_region(report: Report) -> list[str]:
+    """Where most went, and which regions told too much to lose anything."""
+    if len(report.regions) < 2:
+        return []
+    lines = []
+    most = sorted(report.regions, key=lambda one: one.kept - one.rows)
+    for one in most[:REGIONS_SHOWN]:
+        if one.rows > one.kept:
+            change = "" if one.change is None else f", error {one.change:+.1%}"
+            name = "a region" if one.name is None else one.name[:NAME_LENGTH]
+            lines.append(f"{name}: {one.rows:,} -> {one.kept:,} rows{change}")
+    others = most[len(lines) :]
+    whole = [one for one in report.regions if one.kept == one.rows]
+    if others and lines:
+        lines.append(
+            f"{len(others)} more: {sum(one.rows for one in others):,} -> "
+            f"{sum(one.kept for one in others):,} rows; {len(whole)} of all kept whole"
+        )
+    return lines
+
+
+NAME_LENGTH = 12
+"""Of what is shown of a function's hash."""
 
 
 def _size(count: float) -> str:

@@ -13,7 +13,8 @@ from amorsize.pruning import polish
 from amorsize.pruning.graph import neighbor_pairs, separate
 from amorsize.pruning.merging import agglomerate
 from amorsize.pruning.partition import cells
-from amorsize.pruning.samples import Prototypes, grouped, taken
+from amorsize.pruning.probes import usual_labels
+from amorsize.pruning.samples import Prototypes, grouped, in_order, taken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ NOISE_ROWS, NOISE_NEIGHBORS = 20_000, 3
 """Rows, and neighbours of each, that the noise of regions is told from."""
 BORROWED_PAIRS = 5.0
 """Pairs that the noise common to all regions counts as in each."""
+SMALL_ROWS = 300
+"""In regions of up to so many rows a prototype may be worse than its rows by chance: `usual_labels`."""
+MOST_SMALL = 500
+"""More such regions than this are left alone: a millisecond each, on every rung of the ladder."""
 LEAST_NOISE = 0.05
 """Regions that are known better than this share of the usual noise count as if they were not."""
 
@@ -67,6 +72,14 @@ class Reducer:
         if self.unique > limit:
             own = cells(rows.Z, rows.y / unit[rows.regions, None], rows.mass, rows.regions, limit)
         self._own = own
+        order = in_order(rows.regions)
+        starts = np.flatnonzero(np.diff(rows.regions[order], prepend=-1))
+        self._small = {
+            int(rows.regions[inside[0]]): inside
+            for inside in np.split(order, starts[1:])
+            if 2 <= len(inside) <= SMALL_ROWS
+        }
+        self._usually: dict[tuple[int, bytes], Floats] = {}
         self._pool = pool = grouped(rows, own)
         evened = Prototypes(
             pool.Z, pool.y / unit[pool.regions, None], pool.mass, pool.regions, pool.own
@@ -101,10 +114,28 @@ class Reducer:
             if self.subset_least == 0:
                 some = stride(len(rows.mass), FIT_ROWS)
                 found = polish.refitted(found, taken(rows, some), found.own[some], kernel, rng)[0]
+                found = self._usual(found, kernel)
         if self.subset_least:
             least = np.minimum(np.maximum(self.subset_least, wanted), self.counts)
             return polish.medoids(found, rows, least)
         return found, None
+
+    def _usual(self, found: Prototypes, kernel: Kernel) -> Prototypes:
+        """Prototypes that are few in a small region get the labels of `usual_labels`."""
+        if len(self._small) > MOST_SMALL:
+            return found
+        y = found.y.copy()
+        near = np.bincount(found.regions, minlength=self.regions)
+        for region, inside in self._small.items():
+            if near[region] > max(1.0, kernel.k) or near[region] >= len(inside):
+                continue
+            which, own = np.unique(found.own[inside], return_inverse=True)
+            key = (region, own.tobytes())
+            if key not in self._usually:
+                rng = np.random.default_rng(self.seed)
+                self._usually[key] = usual_labels(self.rows, inside, own, kernel, rng)
+            y[which] = self._usually[key]
+        return Prototypes(found.Z, y, found.mass, found.regions, found.own)
 
     def _better(
         self, cut: Prototypes, sizes: Ints, wider: Ints, kernel: Kernel, rng: np.random.Generator

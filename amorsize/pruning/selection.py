@@ -14,16 +14,26 @@ from amorsize.pruning import bound, drift, polish
 from amorsize.pruning import regions as regions_of
 from amorsize.pruning.probes import probes
 from amorsize.pruning.reduction import Reducer, duplicates, hashes
-from amorsize.pruning.samples import Kernel, Rows, grouped, means, numbered, sums, taken
+from amorsize.pruning.samples import (
+    Kernel,
+    Prototypes,
+    Rows,
+    grouped,
+    means,
+    numbered,
+    places,
+    sums,
+    taken,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from dataclasses import dataclass
     from typing import Any
 
     from amorsize.ml_neighbors import Floats, Ints
     from amorsize.pruning.bound import Judged, Part, Predict, Sizes
-    from amorsize.pruning.samples import Prototypes
 else:
     from amorsize.values import dataclass
 
@@ -42,6 +52,9 @@ SMALL_ROWS, LARGE_ROWS = 500, 5_000
 HOLD_OUT_ROWS = 20_000
 """Above, one part of the rows is left out instead of each of FOLDS parts once."""
 FOLDS = 5
+JUDGED_ROWS, CONFIRMED_ROWS = 8_000, 4_000
+"""Rows that the ladder is judged on, and that its result is confirmed on, as far as parts go."""
+LEAST_PARTS = 2
 LEFT_OUT_SHARE, LEAST_LEFT_OUT, MOST_LEFT_OUT = 0.3, 3_000, 10_000
 CHECKED_DISTANCES = 1.5e9
 """Distances that the unpruned predictor may compute for one check: 20 s by brute force."""
@@ -72,6 +85,8 @@ class Task:
     merge: bool
     threshold: float | None
     seed: int
+    names: tuple[str, ...] | None = None
+    """Of the groups, by code."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +97,8 @@ class Region:
     kept: int
     change: float | None
     """Of the mean absolute error at rows not seen, 0.01 is 1 %; None where nothing was checked."""
+    name: str | None = None
+    """Of its group; None where regions were found by clustering."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +116,10 @@ class Report:
     tolerance: float | None
     certified: bool
     """Whether the bound was shown with 95 % confidence on rows that pruning had not seen."""
+    error_before: float | None
+    error_after: float | None
+    """Mean absolute error on such rows, in the units of y (of several outputs: in their deviations);
+    None where nothing was checked."""
     error_change: float | None
     """Of the mean absolute error on such rows: 0.01 is 1 % more; None where nothing was checked."""
     error_interval: tuple[float, float] | None
@@ -257,7 +278,9 @@ class _Work:
         self.task, self.order = task, order
         self.X, self.y, self.mass = task.X[order], task.y[order], weight
         self.kernel = kernel_of(task.estimator)
-        scale = task.estimator.get_params(deep=False).get("scale")
+        params = task.estimator.get_params(deep=False)
+        self.asks_neighbors = isinstance(params.get("n_neighbors"), (int, float))
+        scale = params.get("scale")
         width = self.X.shape[1]
         if scale is not None:
             self.factors = np.asarray(scale, float)
@@ -296,7 +319,8 @@ class _Work:
         size = len(self.mass)
         if not self.task.merge:
             return grouped(self.rows, np.arange(size)), np.arange(size)
-        own = duplicates(self.rows)
+        whole = duplicates(self.rows)
+        own = whole if self.kernel.by_mass else self._repeated(whole)
         unique = np.zeros(int(own.max()) + 1, np.intp)
         unique[own] = self.rows.regions
         wanted = apportion(
@@ -304,7 +328,19 @@ class _Work:
         )
         if len(unique) < least:
             own = polish.split_evenly(self.rows, own, wanted)
-        return grouped(self.rows, own), None
+        found = grouped(self.rows, own)
+        if not self.kernel.by_mass:
+            found.y[own] = grouped(self.rows, whole).y[whole]
+        return found, None
+
+    def _repeated(self, own: Ints) -> Ints:
+        """For a predictor that counts rows, whatever they weigh: equal rows as often as it may ask for
+        them. All rows for one that asks for no number of neighbours."""
+        place = places(own)
+        copies = int(np.ceil(self.kernel.k)) if self.asks_neighbors else len(own)
+        return numbered(
+            own * len(own) + np.where(np.bincount(own)[own] > copies, place % copies, place)
+        )
 
     def fixed(self, total: int, least: int) -> tuple[Prototypes, Ints | None]:
         """So many, as good as possible."""
@@ -314,7 +350,7 @@ class _Work:
         if total >= len(self.mass):
             return self.lossless(least)
         reducer = self.reducer(stop=total)
-        if self.task.merge and total >= reducer.unique:
+        if self.task.merge and self.kernel.by_mass and total >= reducer.unique:
             return self.lossless(least)
         sizes = np.minimum(np.maximum(reducer.sizes(total), 1), reducer.counts)
         return reducer.prototypes(apportion(sizes, reducer.counts, total), self.kernel)
@@ -329,10 +365,11 @@ class _Work:
         everything = (*self.lossless(least), None, False)
         if floor >= 1.0:
             return everything
-        first, second = self._checkers(floor, tolerance)
-        held = first.climb(tolerance, certain, floor)
+        first, confirming = self._checkers(floor, tolerance)
+        held = first.climb(tolerance, certain, max(floor, first.least * self.count / size))
         if not held:
             return everything
+        second = confirming()
         reducer = self.reducer(stop=max(least, int(floor * size)))
         tried: tuple[Sizes, Judged] | None = held[-1]
         while tried is not None:
@@ -349,8 +386,10 @@ class _Work:
             tried = first.wider(tried[0], tolerance, certain)
         return everything
 
-    def _checkers(self, floor: float, tolerance: float) -> tuple[bound.Checker, bound.Checker]:
-        """One for the ladder, one that confirms."""
+    def _checkers(
+        self, floor: float, tolerance: float
+    ) -> tuple[bound.Checker, Callable[[], bound.Checker]]:
+        """One for the ladder, and a way to make one that confirms."""
         size = len(self.mass)
         rng = np.random.default_rng(self.task.seed)
         spare = bound.spared(np.bincount(self.regions, minlength=self.count), tolerance)
@@ -367,16 +406,19 @@ class _Work:
             reducer = self.reducer(train, stop=int(floor * size))
             return (
                 checker([self._part(reducer, train, one)]),
-                checker([self._part(reducer, train, other)]),
+                lambda: checker([self._part(reducer, train, other)]),
             )
-        both = []
-        for _ in range(2):
-            parts = [
-                self._part(self.reducer(train), train, test)
-                for train, test in bound.folds(self.regions, FOLDS, rng)
-            ]
-            both.append(checker(parts))
-        return both[0], both[1]
+
+        def folded(rows: int) -> bound.Checker:
+            parts = max(LEAST_PARTS, min(FOLDS, -(-rows * FOLDS // size)))
+            return checker(
+                [
+                    self._part(self.reducer(train), train, test)
+                    for train, test in bound.folds(self.regions, FOLDS, rng)[:parts]
+                ]
+            )
+
+        return folded(JUDGED_ROWS), lambda: folded(CONFIRMED_ROWS)
 
     def _part(self, reducer: Reducer, train: Ints, test: Ints) -> Part:
         model = _fitted(self.task, self.X[train], self.y[train], self.mass[train])
@@ -425,6 +467,7 @@ class _Work:
         rank = np.empty(size, np.intp)
         rank[place] = np.arange(size)
         owner[owner >= 0] = rank[owner[owner >= 0]]
+        unit = float(self.unit[0]) if len(self.unit) == 1 else 1.0
         report = Report(
             rows=len(task.X),
             kept=size,
@@ -433,6 +476,8 @@ class _Work:
             half_life=length,
             tolerance=task.tolerance,
             certified=certified,
+            error_before=None if judged is None else unit * judged.error_before(),
+            error_after=None if judged is None else unit * judged.error_after(),
             error_change=None if judged is None else judged.change(),
             error_interval=None if judged is None else judged.interval(),
             rmse_change=None if judged is None else judged.squared_change(),
@@ -461,4 +506,11 @@ class _Work:
                 float(a / b - 1.0) if b > 0 else (0.0 if a <= 0 else inf)
                 for a, b in zip(after, before, strict=True)
             ]
-        return tuple(Region(int(r), int(k), c) for r, k, c in zip(rows, kept, change, strict=True))
+        names: list[str | None] = [None] * self.count
+        if self.task.groups is not None and self.task.names is not None and self.count > 1:
+            codes = np.unique(self.task.groups[self.order])
+            names = [self.task.names[code] for code in codes]
+        return tuple(
+            Region(int(r), int(k), c, n)
+            for r, k, c, n in zip(rows, kept, change, names, strict=True)
+        )

@@ -184,6 +184,11 @@ class ValidationReport:
         verdicts += [one.verdict for one in self.decisions]
         return self.complete and bool(verdicts) and all(one == PASSED for one in verdicts)
 
+    def _repr_html_(self) -> str:
+        from amorsize.notebooks import report_html
+
+        return report_html(self)
+
     def counted(self, kind: str) -> tuple[int, int]:
         """Scenarios of a kind that passed, and all of it."""
         some = [one for one in self.outcomes if one.kind == kind]

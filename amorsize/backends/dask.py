@@ -1,0 +1,116 @@
+"""Dask distributed: a ``Client`` that the user has made, or ``dask://host:port``.
+
+Dask runs a call again, by itself, when its worker ends, up to its setting ``allowed-failures``; calls
+that end one worker after the other come back as ``KilledWorker``.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from amorsize.backends.errands import Parcel
+from amorsize.backends.ports import Port, WorkersLost
+from amorsize.errors import OptionError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+SCHEME = "dask://"
+CONNECT_SECONDS = 10.0
+"""How long a scheduler may take to answer."""
+
+
+def is_client(value: object) -> bool:
+    """Whether a value is a client of Dask; imports nothing, for whoever made one has."""
+    client = sys.modules.get("distributed.client")
+    return client is not None and isinstance(value, client.Client)
+
+
+class DaskPort(Port):
+    """A cluster of Dask; ``where``: a client, or an address with the scheme ``dask://``."""
+
+    name = "dask"
+
+    def __init__(self, where: Any) -> None:
+        self.ours = isinstance(where, str)
+        self.client: Any = _connected(where) if isinstance(where, str) else where
+        if self.client.asynchronous:
+            raise OptionError(
+                "backend",
+                where,
+                "is an asynchronous client, which only its own event loop can use",
+                "make one with asynchronous=False",
+            )
+        self._sent: list[Any] = []
+
+    def slots(self) -> int:
+        return sum(self.client.nthreads().values())
+
+    def send_once(self, parcel: Parcel) -> Any:
+        """A copy on every worker; those that join later fetch it from another."""
+        sent = self.client.scatter(parcel, broadcast=bool(self.client.nthreads()), hash=False)
+        self._sent.append(sent)
+        return sent
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> Any:
+        try:
+            return self.client.submit(function, *args, pure=False)
+        except Exception as error:
+            raise WorkersLost(error, final=True) from error
+
+    def fetch(self, futures: Sequence[Any]) -> list[Any]:
+        from distributed import KilledWorker
+
+        done = [future for future in futures if future.status == "finished"]
+        results = dict(
+            zip([future.key for future in done], self.client.gather(done), strict=True)
+            if done
+            else ()
+        )
+        found: list[Any] = []
+        for future in futures:
+            if future.key in results:
+                found.append(results[future.key])
+            elif future.status == "error":
+                error = future.exception()
+                lost = isinstance(error, KilledWorker)
+                found.append(WorkersLost(error) if lost else error)
+            else:  # cancelled or lost: the scheduler is gone, or what the call needed
+                gone = self.client.status != "running"
+                error = RuntimeError(f"a call was {future.status} by the scheduler")
+                found.append(WorkersLost(error, final=gone))
+        return found
+
+    def cancel(self, futures: Sequence[Any]) -> bool:
+        if self.client.status == "running":
+            self.client.cancel(list(futures), force=True)
+        return False  # what a worker has begun it ends
+
+    def close(self) -> None:
+        sent, self._sent = self._sent, []
+        for future in sent:
+            future.release()
+        if self.ours:
+            self.client.close()
+
+
+def _connected(where: str) -> Any:
+    try:
+        import distributed
+    except ImportError as error:
+        raise OptionError(
+            "backend", where, f"needs Dask ({error})", "install amorsize[dask]"
+        ) from error
+    connect: Any = distributed.Client
+    try:
+        return connect(
+            "tcp://" + where.removeprefix(SCHEME),
+            timeout=CONNECT_SECONDS,
+            set_as_default=False,
+        )
+    except OSError as error:
+        raise OptionError(
+            "backend", where, f"does not answer ({error})", "start a scheduler there"
+        ) from error

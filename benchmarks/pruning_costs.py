@@ -1,0 +1,122 @@
+"""What pruning costs, and what a prediction costs before and after it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+from amorsize.ml_prediction import KNNRegressor
+from amorsize.ml_pruning import PrototypeSelector
+from benchmarks.measure import ROOT
+from benchmarks.pruning_families import Clusters, zipf
+
+
+def rounded(record: dict[str, Any]) -> dict[str, Any]:
+    """Five digits are enough."""
+    return {k: round(v, 5) if isinstance(v, float) else v for k, v in record.items()}
+
+
+_COST = """
+import sys, time
+began = time.perf_counter()
+import numpy as np
+from amorsize.ml_pruning import PrototypeSelector
+imports = time.perf_counter() - began
+from benchmarks.pruning_families import Surface, Clusters, zipf
+
+def memory(name):
+    for line in open("/proc/self/status"):
+        if line.startswith(name):
+            return int(line.split()[1]) / 1024
+
+rows, mode, kind = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+family = Surface(0) if kind == "surface" else Clusters(zipf(200), 0)
+X, y, group = family.draw(rows, np.random.default_rng(0))
+open("/proc/self/clear_refs", "w").write("5")  # the peak counts from here
+before = memory("VmRSS")
+began = time.perf_counter()
+options = {"keep_fraction": float(mode)} if mode != "tolerance" else {"tolerance": 0.05}
+selector = PrototypeSelector(**options)
+selector.fit_resample(X, y, groups=group if kind == "Zipf" else None)
+seconds = time.perf_counter() - began
+print(imports, seconds, memory("VmHWM") - before, selector.report_.ratio)
+"""
+
+
+def cost(options: argparse.Namespace) -> None:
+    """Each in an interpreter of its own, on one core; imports are part of the seconds."""
+    path = options.records.with_name("pruning-cost.jsonl")
+    for rows in options.rows:
+        for mode in ("0.05", "0.35", "tolerance"):
+            for kind in ("surface", "Zipf"):
+                one_core = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
+                done = subprocess.run(
+                    ["taskset", "-c", "0", sys.executable, "-c", _COST, str(rows), mode, kind],
+                    cwd=ROOT, capture_output=True, text=True, check=False,
+                    env={**os.environ, **one_core},
+                )  # fmt: skip
+                if done.returncode:
+                    print(done.stderr)
+                    continue
+                imports, seconds, memory, ratio = map(float, done.stdout.split())
+                record = {
+                    "rows": rows, "mode": mode, "family": kind, "seconds": imports + seconds,
+                    "imports": imports, "megabytes": memory, "removed": ratio,
+                }  # fmt: skip
+                with path.open("a") as file:
+                    file.write(json.dumps(rounded(record)) + "\n")
+                print(
+                    f"{rows:9,} rows, {kind:7} {mode:9}: {imports + seconds:6.2f} s ({imports:.2f} of "
+                    f"it imports), {memory:4.0f} MB more, {ratio:.1%} removed",
+                    flush=True,
+                )
+
+
+def latency(options: argparse.Namespace) -> None:
+    """One query, brute force before and after, and the best engine on all rows (SciPy's k-d tree)."""
+    from scipy.spatial import cKDTree  # type: ignore[import-untyped,unused-ignore]
+
+    for rows in (1_000, 10_000, 100_000):
+        family = Clusters(zipf(200), 0)
+        rng = np.random.default_rng(0)
+        X, y, group = family.draw(rows, rng)
+        queries, _, _ = family.draw(200, rng)
+        whole = KNNRegressor().fit(X, y)
+        selector = PrototypeSelector(tolerance=0.05)
+        pruned = KNNRegressor().fit(
+            *selector.fit_resample(X, y, groups=group), selector.sample_weight_
+        )
+        tree = cKDTree(X)
+
+        def by_tree(query: Any, tree: Any = tree, y: Any = y) -> Any:
+            away, index = tree.query(query, 5)
+            weight = 1.0 / np.maximum(away, 1e-12)
+            return (weight * y[index]).sum(1) / weight.sum(1)
+
+        took: dict[str, list[float]] = {"before": [], "after": [], "tree": []}
+        for query in queries[:, None]:
+            for name, ask in (
+                ("before", whole.predict),
+                ("after", pruned.predict),
+                ("tree", by_tree),
+            ):
+                began = time.perf_counter()
+                ask(query)
+                took[name].append(time.perf_counter() - began)
+        where = options.records.with_name("pruning-latency.jsonl")
+        middle = {name: float(np.median(values)) * 1e6 for name, values in took.items()}
+        print(
+            f"{rows:7,} rows -> {selector.report_.kept:5,}: {middle['before']:.0f} -> "
+            f"{middle['after']:.0f} µs ({middle['before'] / middle['after']:.1f} times); "
+            f"k-d tree on all rows {middle['tree']:.0f} µs"
+        )
+        with where.open("a") as file:
+            record = {"rows": rows, "kept": selector.report_.kept, **middle}
+            file.write(json.dumps(rounded(record)) + "\n")

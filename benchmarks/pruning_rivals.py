@@ -1,0 +1,95 @@
+"""Other ways to choose rows, that pruning is compared with: X, y and masses (or None) of what is kept."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+
+def by_chance(X: Any, y: Any, size: int, seed: int) -> tuple[Any, Any, Any]:
+    some = np.random.default_rng(seed).choice(len(X), size, replace=False)
+    return X[some], y[some], None
+
+
+def centroids(X: Any, y: Any, size: int, seed: int) -> tuple[Any, Any, Any]:
+    """k-means over the features, labels by their means."""
+    from sklearn.cluster import MiniBatchKMeans  # type: ignore[import-untyped,unused-ignore]
+
+    own = MiniBatchKMeans(size, random_state=seed, n_init=1, batch_size=4096).fit_predict(X)
+    own = np.unique(own, return_inverse=True)[1]
+    count = np.bincount(own)
+    centers = np.stack([np.bincount(own, column) for column in X.T], 1) / count[:, None]
+    return centers, np.bincount(own, y) / count, count.astype(float)
+
+
+def k_centre(X: Any, y: Any, size: int, seed: int) -> tuple[Any, Any, Any]:
+    """Greedy: always the row that is farthest from those taken."""
+    taken = [int(np.random.default_rng(seed).integers(len(X)))]
+    away = ((X - X[taken[0]]) ** 2).sum(1)
+    while len(taken) < size:
+        taken.append(int(away.argmax()))
+        away = np.minimum(away, ((X - X[taken[-1]]) ** 2).sum(1))
+    return X[taken], y[taken], None
+
+
+def earlier(X: Any, y: Any) -> tuple[Any, Any, Any]:
+    """The algorithm of old: clusters by a fixed threshold, five of each, those of the best outcome."""
+    Z = (X - X.min(0)) / np.where(np.ptp(X, 0) > 0, np.ptp(X, 0), 1.0) / np.sqrt(X.shape[1])
+    leaders: list[int] = []
+    own = np.empty(len(Z), np.intp)
+    for i, row in enumerate(Z):
+        away = ((Z[leaders] - row) ** 2).sum(1) if leaders else np.array([np.inf])
+        if away.min() > 0.25:
+            leaders.append(i)
+            own[i] = len(leaders) - 1
+        else:
+            own[i] = int(away.argmin())
+    kept = []
+    for cluster in range(len(leaders)):
+        inside = np.flatnonzero(own == cluster)
+        kept += inside[np.argsort(y[inside])][:5].tolist()
+    return X[kept], y[kept], None
+
+
+def drop(X: Any, y: Any, seed: int) -> tuple[Any, Any, Any]:
+    """DROP2 for regression: a row goes if the rows that have it among their neighbours are predicted no
+    worse without it (Arnaiz-Gonzalez et al., Neurocomputing 2016); its size is its own."""
+    from scipy.spatial import cKDTree  # type: ignore[import-untyped,unused-ignore]
+
+    k, reach = 5, min(60, len(X))
+    near = cKDTree(X).query(X, reach)[1].tolist()
+    label = y.tolist()
+    lists, further = [], []
+    users: list[set[int]] = [set() for _ in near]
+    for row, some in enumerate(near):
+        others = [other for other in some if other != row]
+        lists.append(others[:k])
+        further.append(iter(others[k:]))
+        for other in others[:k]:
+            users[other].add(row)
+    alive = np.ones(len(X), bool)
+    for row in np.random.default_rng(seed).permutation(len(X)).tolist():
+        if alive.sum() <= 20:
+            break
+        change, fresh = 0.0, {}
+        for user in users[row]:
+            mine = lists[user]
+            other = next((o for o in further[user] if alive[o]), -1)
+            fresh[user] = other
+            now = sum(label[o] for o in mine) / len(mine)
+            left = [o for o in mine if o != row] + ([other] if other >= 0 else [])
+            then = sum(label[o] for o in left) / len(left) if left else np.inf
+            change += abs(then - label[user]) - abs(now - label[user])
+        gone = change <= 0
+        alive[row] = not gone
+        for user, other in fresh.items():
+            if gone:
+                lists[user] = [o for o in lists[user] if o != row]
+                if other >= 0:
+                    lists[user].append(other)
+                    users[other].add(user)
+            elif other >= 0:  # not needed yet: first in turn again
+                further[user] = chain([other], further[user])
+    return X[alive], y[alive], None
