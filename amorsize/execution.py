@@ -103,6 +103,7 @@ class Engine:
         self._recorder = Recorder(func, options, self.decider, self.handover, nested=self.nested)
         self._spent = 0.0
         self._spent_cpu = 0.0
+        self._interrupted: BaseException | None = None
         self._entered = self._begun = False
         if opening is not None:
             self._go_on_from(opening)
@@ -215,6 +216,12 @@ class Engine:
                     feeder.stop()
             finally:
                 self._end(outcome, hurry=hurry)
+
+    def interrupt(self, error: BaseException) -> None:
+        """End the run soon, with this error; from any thread."""
+        self._interrupted = error
+        if self.handover.sink is not None:
+            self.handover.sink.fail(None, error)
 
     # -- begin and end --------------------------------------------------------------------------
 
@@ -329,6 +336,8 @@ class Engine:
     def _is_decided(self, first: bool, seconds: float) -> bool:
         """After a slice: have workers been started (or, measuring, is the choice clear)?"""
         alone, decider = self.alone, self.decider
+        if self._interrupted is not None:
+            raise self._interrupted
         self._recorder.keep_up()
         if self.keeper is not None:
             self.keeper.catch_up(alone.results)
@@ -402,6 +411,8 @@ class Engine:
 
     def _review(self) -> None:
         """Look after the history, and at what the workers reach."""
+        if self._interrupted is not None:
+            raise self._interrupted
         self._recorder.keep_up()
         if self._watch is not None:
             self._watch.review()

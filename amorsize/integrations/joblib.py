@@ -73,6 +73,20 @@ REVIEW_SECONDS, REVIEW_MUST_GAIN = 0.02, 1.1
 """After so long threads must be so much faster than the caller alone was, or it goes on alone."""
 SECOND_TASK_SECONDS = 0.02
 """Worker processes are sent a second task while they are in one if tasks are shorter."""
+SWITCH_SECONDS = 0.0005
+"""Turn of a thread of Python while the caller computes beside worker processes. With the usual 5 ms those
+waited up to 15 ms for the next task: the caller holds the GIL when their answer comes."""
+POOL_MODULES = (
+    "numpy",
+    "scipy.linalg",
+    "sklearn",
+    "numexpr",
+    "torch",
+    "lightgbm",
+    "xgboost",
+    "mkl",
+)
+"""Those who bring libraries with threads of their own."""
 LOOK_SECONDS = 0.05
 """Longest sleep of the waiting caller."""
 LOOK_UP_SECONDS = 0.02
@@ -341,7 +355,7 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
             while not parallel._aborting and not call.ended:
                 if alone and call.caller_works and call.mode != "alone":
                     alone = False
-                    limits.enter_context(self._as_one_of_many())
+                    limits.enter_context(self._as_one_of_many(call))
                 if call.caller_works and self._run_here(call):
                     if call.mode == "alone":
                         self._consider(call)
@@ -372,19 +386,20 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
         return True
 
     @contextlib.contextmanager
-    def _as_one_of_many(self) -> Iterator[None]:
-        """While others work beside it, the caller uses as many inner threads as they do."""
-        me = threading.get_ident()
+    def _as_one_of_many(self, call: Call) -> Iterator[None]:
+        """While others work beside it, the caller uses as many inner threads as they do, and lets the
+        threads that talk to worker processes have their turn."""
+        me, interval = threading.get_ident(), sys.getswitchinterval()
+        controller = _thread_pools()
+        inner = self.inner_max_num_threads or max(1, self._cores // self._n_jobs)
         helper.busy_threads.add(me)
         try:
-            controller = _thread_pools()
-            if controller is None:
+            if call.mode == "processes":
+                sys.setswitchinterval(min(interval, SWITCH_SECONDS))
+            with contextlib.nullcontext() if controller is None else controller.limit(limits=inner):
                 yield
-            else:
-                inner = self.inner_max_num_threads or max(1, self._cores // self._n_jobs)
-                with controller.limit(limits=inner):
-                    yield
         finally:
+            sys.setswitchinterval(interval)
             helper.busy_threads.discard(me)
 
     # -- deciding -------------------------------------------------------------------------------
@@ -628,15 +643,15 @@ def function_of(batch: Any) -> Any:
 
 
 @functools.cache
-def _pools_at(modules: int) -> Any:
+def _pools_of(modules: tuple[str, ...]) -> Any:
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController()
+    return ThreadpoolController() if modules else None
 
 
 def _thread_pools() -> Any:
-    """What limits BLAS and OpenMP; looked up again when modules were loaded since (2 ms)."""
-    return _pools_at(len(sys.modules)) if "numpy" in sys.modules else None
+    """What limits BLAS and OpenMP; looked up (15 ms) when one more of those who bring them is there."""
+    return _pools_of(tuple(name for name in POOL_MODULES if name in sys.modules))
 
 
 def register() -> None:
