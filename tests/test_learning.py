@@ -73,6 +73,7 @@ def test_a_run_is_recorded_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "history.sqlite"
     began = time.time()
     assert amorsize.execute(wait, [0.004] * 50, history=path) == [0.004] * 50
+    took = time.time() - began
     with open_history(path) as history:
         (one,) = history.read()
         assert history.check() == []
@@ -80,9 +81,9 @@ def test_a_run_is_recorded_as_it_was(tmp_path: Path) -> None:
     assert one.outcome == "done"
     assert one.config.backend == "threads"
     assert 0 < one.items <= 50
-    assert one.profile.item_seconds == pytest.approx(0.004, rel=0.5)
+    assert 0.004 <= one.profile.item_seconds < took  # a busy machine sleeps longer
     assert one.profile.cpu_share < 0.5
-    assert 0 < one.wall_seconds < 50 * 0.004 * 2
+    assert 0 < one.wall_seconds < took
     assert one.model_seconds > 0
     assert began <= one.time <= time.time()
     assert one.library_version == amorsize.__version__
