@@ -48,7 +48,7 @@ class Settings:
 
     options: Mapping[str, Any] = MappingProxyType({})
     explore: float = 0.02
-    """Share of the time that trying may cost, by expectation: in at most one run of eight a known
+    """Share of the time that trying may cost, by expectation: in at most one run of 16 a known
     function takes a configuration that it never ran in, and that beats the loop even at its upper bound.
     0: never."""
     explore_seed: int | None = None
