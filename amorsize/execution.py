@@ -103,6 +103,7 @@ class Engine:
         self._recorder = Recorder(func, options, self.decider, self.handover, nested=self.nested)
         self._spent = 0.0
         self._spent_cpu = 0.0
+        self._interrupted: BaseException | None = None
         self._entered = self._begun = False
         if opening is not None:
             self._go_on_from(opening)
@@ -216,6 +217,12 @@ class Engine:
             finally:
                 self._end(outcome, hurry=hurry)
 
+    def interrupt(self, error: BaseException) -> None:
+        """End the run soon, with this error; from any thread."""
+        self._interrupted = error
+        if self.handover.sink is not None:
+            self.handover.sink.fail(None, error)
+
     # -- begin and end --------------------------------------------------------------------------
 
     def _begin(self) -> None:
@@ -290,6 +297,7 @@ class Engine:
                 if self._watch is not None:
                     self._watch.close(abort=outcome != "done")
                 if self.handover.backend is not None:
+                    self.handover.count_cpu()
                     self.handover.backend.close(abort=outcome != "done", hurry=hurry)
                     backend, self.handover.backend = self.handover.backend, None
                     self.handover.deaths += getattr(backend, "deaths", 0)
@@ -328,6 +336,8 @@ class Engine:
     def _is_decided(self, first: bool, seconds: float) -> bool:
         """After a slice: have workers been started (or, measuring, is the choice clear)?"""
         alone, decider = self.alone, self.decider
+        if self._interrupted is not None:
+            raise self._interrupted
         self._recorder.keep_up()
         if self.keeper is not None:
             self.keeper.catch_up(alone.results)
@@ -401,6 +411,8 @@ class Engine:
 
     def _review(self) -> None:
         """Look after the history, and at what the workers reach."""
+        if self._interrupted is not None:
+            raise self._interrupted
         self._recorder.keep_up()
         if self._watch is not None:
             self._watch.review()

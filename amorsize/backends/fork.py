@@ -14,7 +14,6 @@ from amorsize.backends import helper, processes, reaping, wire
 from amorsize.backends.crew import Peer, clear_marks, page_bytes, split_page
 from amorsize.backends.helper import die_with
 from amorsize.backends.memory import Gauge, clear_room
-from amorsize.backends.portable import portable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +37,12 @@ class ForkLauncher:
     def launch(self, run: Processes) -> Peer:
         near, far = wire.pair()
         theirs = lifeline = -1
-        helper.flush_output()
+        from amorsize.backends import (  # loaded before the fork; the caller has no use
+            portable,
+            telling,
+        )
+
+        telling.flush()
         gc.freeze()  # a collection in the worker would touch, and so copy, every page
         try:
             theirs, lifeline = os.pipe()
@@ -75,9 +79,9 @@ class ForkLauncher:
             helper.settle(run.inner_threads)
             code = _work(run, far, marks, room)
         except BaseException as error:
-            _report(far, error)
+            _report(far, portable.portable(error))
         finally:
-            helper.flush_output()
+            telling.finish()
             os._exit(code)
 
     def release(self, peer: Peer, *, abort: bool) -> None:
@@ -107,8 +111,8 @@ def _keep_tickets(run: Processes) -> None:
 
 
 def _work(run: Processes, sock: socket.socket, marks: memoryview, room: memoryview) -> int:
-    if run.initializer is not None:
-        run.initializer(*run.initargs)
+    from amorsize.backends import telling
+
     worker = helper.Worker(
         run.func,
         sock,
@@ -118,16 +122,19 @@ def _work(run: Processes, sock: socket.socket, marks: memoryview, room: memoryvi
         data=run.supply.data if run.crew.shared else None,
         tickets=run.crew.read_fd if run.crew.shared else None,
         marks=marks,
-        gauge=Gauge(room, forked=True),
         flush_seconds=helper.FLUSH_SECONDS if run.rerun_after_death else 0.0,
     )
+    telling.start(worker.tell)
+    if run.initializer is not None:
+        run.initializer(*run.initargs)
+    worker.gauge = Gauge(room, forked=True)  # what the initializer has loaded is no growth
     worker.run(run.config.threads_per_job)
     return 0
 
 
-def _report(sock: socket.socket, error: BaseException) -> None:
+def _report(sock: socket.socket, told: tuple[BaseException, str]) -> None:
     """An error outside of any item (an initializer's)."""
     try:
-        wire.send(sock, wire.encode(helper.FAILURE, (None, *portable(error))))
+        wire.send(sock, wire.encode(helper.FAILURE, (None, *told)))
     except OSError:
         pass
