@@ -448,9 +448,9 @@ def execute(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> 
     n_jobs : "auto" or int, default "auto"
         Most workers; -1 all cores, -2 all but one; 1 a plain loop. ``max_workers`` is an alias.
     backend : "auto", a name or a tuple of allowed names, default "auto"
-        "serial", "threads", "processes" ("fork" where safe, else "spawn"), or any
-        ``concurrent.futures.Executor``. One is an order:
-        every item goes there. A tuple is a limit on the choice.
+        "serial", "threads", "processes" ("fork" where safe, else "spawn"), any
+        ``concurrent.futures.Executor``, a Dask client, "dask://host:port", "ray" or a Ray's address.
+        One is an order: every item goes there. A tuple is a limit on the choice.
     chunksize : "auto" or int, default "auto"
         Items handed over at once; sized by time as the run goes when left alone.
     progress : bool or callable, default False

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 SCHEME = "dask://"
+LARGE_BYTES = 5_000_000
+"""Half of what Dask calls a large graph."""
 CONNECT_SECONDS = 10.0
 """How long a scheduler may take to answer."""
 
@@ -54,28 +56,32 @@ class DaskPort(Port):
         """A task of its own: workers fetch its result from each other, each once, those that join later,
         too; and should all that had it end, the scheduler has it made again (scattered data would be
         lost)."""
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Sending large graph")
-            sent = self.client.submit(errands.echo, parcel, pure=False)
+        sent = self._submit_large(errands.echo, parcel)
         self._sent.append(sent)
         return sent
 
+    def _submit_large(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Submit what Dask would warn of: what a chunk holds is needed once, by one worker."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sending large graph")
+            return self.client.submit(function, *args, pure=False)
+
     def submit(self, function: Callable[..., Any], *args: Any) -> Any:
         try:
-            return self.client.submit(function, *args, pure=False)
+            if sum(len(arg) for arg in args if isinstance(arg, bytes)) < LARGE_BYTES:
+                return self.client.submit(function, *args, pure=False)
+            return self._submit_large(function, *args)
         except Exception as error:
             raise WorkersLost(error, final=True) from error
 
     def fetch(self, futures: Sequence[Any]) -> list[Any]:
-        from asyncio import CancelledError
-
         done = [future for future in futures if future.status == "finished"]
         results: dict[Any, Any] = {}
         if done:
             try:  # all at once: each by itself would be a round trip
                 values = self.client.gather(done)
                 results = {future.key: value for future, value in zip(done, values, strict=True)}
-            except (Exception, CancelledError):
+            except Exception:
                 pass  # a worker has ended meanwhile: see which of them are left
         return [
             results[future.key] if future.key in results else self._fetched(future)
@@ -83,15 +89,13 @@ class DaskPort(Port):
         ]
 
     def _fetched(self, future: Any) -> Any:
-        from asyncio import CancelledError
-
         from distributed import KilledWorker
 
         try:
             return future.result()
         except KilledWorker as error:
             return WorkersLost(error)
-        except (Exception, CancelledError) as error:
+        except Exception as error:
             if future.status == "error":
                 return error
             # cancelled or lost: the scheduler has gone, or has given the call up
