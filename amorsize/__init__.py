@@ -15,7 +15,7 @@ from amorsize.errors import (
     ItemError,
     WorkerDied,
 )
-from amorsize.tuner import Plan, Settings, Tuner, execute, optimize, stream
+from amorsize.tuner import Plan, Settings, Tuner, aexecute, astream, execute, optimize, stream
 from amorsize.workload import star
 
 TYPE_CHECKING = False
@@ -36,6 +36,8 @@ __all__ = [
     "Tuner",
     "WorkerDied",
     "__version__",
+    "aexecute",
+    "astream",
     "execute",
     "item_rng",
     "optimize",

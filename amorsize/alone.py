@@ -284,8 +284,7 @@ class Alone:
                 meter.forget()
             if self.progress.active:
                 self.progress.update(self.done)
-            trivial = seconds < TRIVIAL_ITEM_SECONDS and not counted
-            if not trivial and self.is_decided(self.done == 1, seconds):
+            if self.is_decided(self.done == 1, seconds):
                 return
             meter.resume()
             size = 1 if counted else self._next_run(size, seconds)

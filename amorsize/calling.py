@@ -35,6 +35,11 @@ class _Place:
 _item: ContextVar[_Place | None] = ContextVar("amorsize_item", default=None)
 
 
+def enter(seed: Seed, index: int) -> None:
+    """From now on, in this context, the item at ``index`` runs (a task has a context of its own)."""
+    _item.set(_Place(seed, index))
+
+
 class Seeded:
     """Calls ``func`` on the item of a pair (position, item)."""
 

@@ -8,9 +8,14 @@ leaves the GIL alone, on C cores:
                      n*cpu*item/min(T, C))
 * elsewhere (S slots): round trip + max(n*item/S in whole rounds, chunks*task + n*bytes*byte), where what
                      a call and a byte cost has been measured
-* processes (P x T): start*P + (1 + loss) * max(n*item/(P*T) in whole rounds,
+* processes (P x T): start*H + (1 + loss) * max(n*item/(P*T) in whole rounds,
                      (n*cpu*item + transfer)/min(P, C)), where transfer is n times the CPU seconds, on
-                     both sides, of carrying a result and, where items are sent, an item
+                     both sides, of carrying a result and, where items are sent, an item; H processes are
+                     started, and where the caller is one of the P it works meanwhile: then start*H*H/P,
+                     and no more in all than (1 + loss) times the loop
+
+``free`` is what the looks at the GIL tell: of an item that waits they are free while it waits, which says
+nothing of its computing, and too few free ones say nothing at all.
 
 Whole rounds because ``n`` items on ``T`` threads take ceil(n/T) items' time when they wait.
 """
@@ -32,6 +37,11 @@ PARALLEL_LOSS = 0.05
 """Share lost when all cores compute at once: caches, memory, the system's own work
 (benchmarks/costs.py: 2-10 % on the development machine, measured again in every benchmark)."""
 
+
+GIL_FREE_SHARE = 0.6
+"""At least this share of the looks must find the GIL free: two of two (one is added against them)."""
+WAITS_SHARE = 0.9
+"""Below this share of CPU time an item waits for a part of the looks."""
 
 FORK_SECONDS = 0.003
 """Fork to first result of a small process (benchmarks/costs.py)."""
@@ -69,6 +79,16 @@ def starting_costs(machine: Machine, warm_workers: int) -> Costs:
     )
 
 
+def gil_free(profile: Profile, machine: Machine) -> float:
+    """Share of an item's computing that leaves the GIL alone, as far as the looks can be trusted."""
+    if not machine.gil:
+        return 1.0
+    seen, cpu = profile.gil_free_share or 0.0, profile.cpu_share
+    if cpu < WAITS_SHARE:
+        seen = (seen - (1.0 - cpu)) / max(cpu, 0.01)
+    return seen if seen >= GIL_FREE_SHARE else 0.0
+
+
 def seconds(
     config: Config,
     profile: Profile,
@@ -91,7 +111,7 @@ def seconds(
     computed = left * cpu * item
     rounds = ceil(left / config.workers) if cpu < 0.5 else left / config.workers
     if not traits.processes:
-        free = 1.0 if not machine.gil else (profile.gil_free_share or 0.0)
+        free = gil_free(profile, machine)
         start = costs.start("threads", config.n_jobs)
         work = max(
             rounds * item,
@@ -111,8 +131,13 @@ def seconds(
     # Carrying is computing, on both sides; it shares the cores with the work.
     busy = (computed + transfer) / min(config.n_jobs, cores)
     work = max(rounds * item, busy) * (1 + PARALLEL_LOSS)
+    total = start + work
+    if caller_computes:
+        start *= helpers / config.n_jobs
+        total = min(start + work, max(work, left * item * (1 + PARALLEL_LOSS)))
+        start = total - work
     terms = {"start": start, "work": work, "transfer": transfer}
-    return Prediction(config, start + work, terms=terms, caller_computes=caller_computes)
+    return Prediction(config, total, terms=terms, caller_computes=caller_computes)
 
 
 def seconds_far(config: Config, profile: Profile, left: int, far: Far) -> Prediction:

@@ -27,7 +27,12 @@ from amorsize.deciding import ONLY_WAITS_CPU_SHARE, Decider, most_cores
 from amorsize.feeding import Feeder
 from amorsize.handover import Handover
 from amorsize.measurement import Meter, clock
-from amorsize.opening import FIRST_DECISION_SECONDS, SLICE_SECONDS, Opening
+from amorsize.opening import (
+    FIRST_DECISION_SECONDS,
+    SLICE_SECONDS,
+    TRIVIAL_ITEM_SECONDS,
+    Opening,
+)
 from amorsize.recording import Recorder
 from amorsize.records import Config, Machine, Run
 from amorsize.reviewing import Reviews
@@ -108,6 +113,7 @@ class Engine:
         self._recorder = Recorder(func, options, self.decider, self.handover, nested=self.nested)
         self._spent = 0.0
         self._spent_cpu = 0.0
+        self._interrupted: BaseException | None = None
         self._entered = self._begun = False
         if opening is not None:
             self._go_on_from(opening)
@@ -249,6 +255,12 @@ class Engine:
         """An error is on its way to the consumer of a stream, past the generator of its runs."""
         self._end("failed", hurry=not isinstance(error, Exception))
 
+    def interrupt(self, error: BaseException) -> None:
+        """End the run soon, with this error; from any thread."""
+        self._interrupted = error
+        if self.handover.sink is not None:
+            self.handover.sink.fail(None, error)
+
     # -- begin and end --------------------------------------------------------------------------
 
     def _begin(self) -> None:
@@ -323,6 +335,7 @@ class Engine:
                 if self._watch is not None:
                     self._watch.close(abort=outcome != "done")
                 if self.handover.backend is not None:
+                    self.handover.count_cpu()
                     self.handover.backend.close(abort=outcome != "done", hurry=hurry)
                     backend, self.handover.backend = self.handover.backend, None
                     self.handover.deaths += getattr(backend, "deaths", 0)
@@ -361,9 +374,13 @@ class Engine:
     def _is_decided(self, first: bool, seconds: float) -> bool:
         """After a slice: have workers been started (or, measuring, is the choice clear)?"""
         alone, decider = self.alone, self.decider
+        if self._interrupted is not None:
+            raise self._interrupted
         self._recorder.keep_up()
         if self.keeper is not None:
             self.keeper.catch_up(alone.results)
+        if alone.streaming and seconds < TRIVIAL_ITEM_SECONDS:
+            return False  # not worth carrying anywhere, nor a thought
         if (
             first
             and SLICE_SECONDS < seconds < TRUSTED_FIRST_SECONDS
@@ -434,6 +451,8 @@ class Engine:
 
     def _review(self) -> None:
         """Look after the history, and at what the workers reach."""
+        if self._interrupted is not None:
+            raise self._interrupted
         self._recorder.keep_up()
         if self._watch is not None:
             self._watch.review()

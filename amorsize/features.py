@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from math import log
 
-from amorsize.observations import LARGEST_RESIDUAL, NUMBERS, TEXTS
+from amorsize.observations import (
+    CROWDED,
+    LARGEST_RESIDUAL,
+    NUMBERS,
+    TEXTS,
+    WORKS_INSIDE,
+    WORKS_SHARE,
+)
 from amorsize.values import dataclass
 
 TYPE_CHECKING = False
@@ -19,7 +26,9 @@ if TYPE_CHECKING:
     from amorsize.history.contract import Table
     from amorsize.records import Config, Machine, Profile
 
-FEATURES_VERSION = 1
+TINY_SECONDS = 1e-12
+"""Keeps logarithms finite."""
+FEATURES_VERSION = 2
 """Parameters that were tuned for another version are not used."""
 
 
@@ -83,10 +92,31 @@ def decode(row: list[float]) -> dict[str, float]:
     return values
 
 
+def _work_ratios(column: dict[str, Any], rows: Any, backend: list[str]) -> Any:
+    """:func:`amorsize.observations.work_ratio` of each row."""
+    import numpy as np
+
+    item, share, inner = (
+        column[f"profile.{name}"][rows] for name in ("item_seconds", "cpu_share", "inner_threads")
+    )
+    wall, cpu = column["wall_seconds"][rows], column["cpu_seconds"][rows]
+    expected = np.maximum(column["items"][rows] * item, TINY_SECONDS)
+    kinds = np.array(backend, dtype=object)
+    computes = np.isin(kinds, ("threads", "fork")) & (cpu > 0) & (share >= WORKS_SHARE)
+    computes &= inner <= WORKS_INSIDE
+    found = np.log(np.maximum(cpu, TINY_SECONDS) / (expected * np.maximum(share, WORKS_SHARE)))
+    found = np.where(found > CROWDED, found - CROWDED, np.minimum(found, 0.0))
+    found = np.where(computes, found, 0.0)
+    found = np.where(kinds == "serial", np.log(wall / expected), found)
+    return np.where(item > 0, np.clip(found, -LARGEST_RESIDUAL, LARGEST_RESIDUAL), 0.0)
+
+
 class Arrays:
     """A history as arrays: what the predictor is fitted on.
 
-    ``X`` (rows, features); ``y`` (rows,): log of seconds over the model's seconds; ``weight``;
+    ``X`` (rows, features); ``y`` (rows,): log of seconds over the model's seconds, for items as long as
+    they really were (``observations.work_ratio``), so that what a profile missed is not taken for a
+    configuration's fault; ``weight``;
     ``backend``: a list of names; ``group``: a list of the workloads' hashes; ``rows``: their places in
     the table, for runs that did not end well teach no seconds."""
 
@@ -108,9 +138,10 @@ class Arrays:
                 self.X[:, place] = np.log(value / feature.low) / log(feature.high / feature.low)
             else:
                 self.X[:, place] = (value - feature.low) / (feature.high - feature.low)
-        self.y = np.clip(np.log(wall[rows] / model[rows]), -LARGEST_RESIDUAL, LARGEST_RESIDUAL)
         self.weight = column["weight"][rows]
         self.backend = [table.texts["config.backend"][row] for row in rows]
+        seconds = np.log(wall[rows] / model[rows]) - _work_ratios(column, rows, self.backend)
+        self.y = np.clip(seconds, -LARGEST_RESIDUAL, LARGEST_RESIDUAL)
         workloads, functions = table.texts["workload"], table.texts["fingerprint"]
         self.group = [workloads[row] or functions[row] for row in rows]
         assert TEXTS  # the names used above are of that table

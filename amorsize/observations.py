@@ -24,6 +24,11 @@ LINE_BYTES = 16_384
 """Longest line taken in, ten times what a record needs."""
 LARGEST_RESIDUAL = 3.0
 """Residuals beyond this (20 times) are cut: one run of a machine that slept must not move much."""
+CROWDED = 0.3
+"""Log of what items take longer side by side (caches, memory): not taken for longer items."""
+WORKS_SHARE, WORKS_INSIDE = 0.5, 1.3
+"""CPU seconds tell the work of items that compute for this share of their time at least, and that have no
+more threads inside than this."""
 LARGEST = 2.0**53
 """Whole numbers up to here are exact as doubles; nothing that is counted here comes close."""
 
@@ -55,6 +60,30 @@ class Observation:
     """Runs that this one stands for."""
     id: str = ""
     """Hexadecimal and unique among all histories; a history gives one when it is empty."""
+
+
+def work_ratio(run: Observation) -> float:
+    """Log of how much longer the items of a run were than its profile had it.
+
+    A loop's time tells it, and the CPU seconds of work that computes; else it is 0: not known. Work side
+    by side takes longer, too: only what is beyond that counts."""
+    profile, config = run.profile, run.config
+    expected = run.items * profile.item_seconds
+    if expected <= 0 or run.wall_seconds <= 0:
+        return 0.0
+    if config.backend == "serial":
+        found = math.log(run.wall_seconds / expected)
+    elif (
+        config.backend in ("threads", "fork")
+        and run.cpu_seconds > 0
+        and profile.cpu_share >= WORKS_SHARE
+        and profile.inner_threads <= WORKS_INSIDE
+    ):
+        found = math.log(run.cpu_seconds / (expected * profile.cpu_share))
+        found = found - CROWDED if found > CROWDED else min(found, 0.0)
+    else:
+        return 0.0
+    return min(max(found, -LARGEST_RESIDUAL), LARGEST_RESIDUAL)
 
 
 class MalformedObservation(ValueError):

@@ -8,9 +8,9 @@ and the model decides alone. Kinds are never averaged: each backend has neighbou
 
 from __future__ import annotations
 
-from math import log
+from math import exp, log
 
-from amorsize.observations import LARGEST_RESIDUAL
+from amorsize.observations import LARGEST_RESIDUAL, work_ratio
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,10 +29,11 @@ HALVED_BY_RUNS = 4.0
 RUN_VARIANCE, RUN_VARIANCE_RUNS = 0.01, 2.0
 """Variance of log seconds from run to run before a function has shown its own, and the runs that this
 counts for (benchmarks/learning.py: 5 to 15 % on a shared host)."""
-PROFILE_VARIANCE, BACKEND_VARIANCE, CONFIG_VARIANCE = 0.06, 0.03, 0.02
-"""Variance of residuals that all configurations of a workload share (its first items tell too little of
-the rest), that those of one backend share, and of one configuration by itself
-(benchmarks/learning.py: components)."""
+PROFILE_VARIANCE, BACKEND_VARIANCE, CONFIG_VARIANCE = 0.03, 0.03, 0.02
+"""Variance of residuals that all configurations of a workload share, that those of one backend share, and
+of one configuration by itself, the work of its items known (benchmarks/learning.py judge)."""
+ALIKE = 1.25
+"""Means of item seconds that differ by no more than this factor are taken for those of the same data."""
 LEAST_ROWS = 20
 """Fewer rows of a backend teach nothing."""
 LIKE_ITEMS = 8.0
@@ -46,12 +47,14 @@ def known_residual(
 ) -> Residual:
     """Residuals from a function's own runs, newest first.
 
-    Each run's residual is taken for the sum of what all configurations share, what those of its backend
-    share, its own and noise; the best linear prediction of each (kriging) answers for configurations
-    that ran and for those that did not. How far the runs of a configuration lie apart, which is how wrong
-    a prediction from the earlier ones was, makes the spread. O(runs + configurations cubed)."""
+    Each run has told how long its items really were, where its profile had only seen the first: if they
+    look alike now, that is what they are expected to take again. What is left of its residual is taken
+    for the sum of what all configurations share, what those of its backend share, its own and noise; the
+    best linear prediction of each (kriging) answers for configurations that ran and for those that did
+    not. How far the runs of a configuration lie apart, which is how wrong a prediction from the earlier
+    ones was, makes the spread. O(runs + configurations cubed)."""
     by_shape: dict[tuple[str, int, int], list[tuple[float, float]]] = {}
-    evidence, used = 0.0, 0
+    evidence, used, work, works = 0.0, 0, 0.0, 0.0
     for run in runs:
         if (
             run.outcome == "done"
@@ -59,7 +62,8 @@ def known_residual(
             and run.model_seconds > 0
             and _is_like(run.profile.item_seconds, profile.item_seconds)
         ):
-            found = log(run.wall_seconds / run.model_seconds)
+            longer = work_ratio(run)
+            found = log(run.wall_seconds / run.model_seconds) - longer
             weight = run.weight * 0.5 ** (used / HALVED_BY_RUNS)
             if machine is not None and has_changed(run.machine, machine):
                 weight *= CHANGED_WEIGHT
@@ -67,6 +71,8 @@ def known_residual(
                 (min(max(found, -LARGEST_RESIDUAL), LARGEST_RESIDUAL), weight)
             )
             evidence, used = evidence + run.weight, used + 1
+            work += weight * _expected(run.profile.item_seconds, longer, profile.item_seconds)
+            works += weight
     if not by_shape:
         return _nothing
     means, masses, scatter, mass = [], [], RUN_VARIANCE_RUNS * RUN_VARIANCE, RUN_VARIANCE_RUNS
@@ -77,7 +83,7 @@ def known_residual(
         mass += total * (1 - 1 / len(pairs))
         means.append(mean)
         masses.append(total)
-    noise = scatter / mass
+    noise, work = scatter / mass, work / works
     shapes = list(by_shape)
     inverse = _inverse(
         [
@@ -100,9 +106,18 @@ def known_residual(
                 for a, row in zip(like, inverse, strict=True)
             ]
         )
-        return value, (max(whole - known, 0.0) + noise) ** 0.5, evidence
+        return work + value, (max(whole - known, 0.0) + noise) ** 0.5, evidence
 
     return residual
+
+
+def _expected(before: float, longer: float, now: float) -> float:
+    """Log of real over seen item seconds now, by a run that saw ``before`` and had ``longer`` ones."""
+    if before <= 0 or now <= 0:
+        return longer
+    real = before * exp(longer)
+    low, high = min(before, real) / ALIKE, max(before, real) * ALIKE
+    return log(real / min(max(now, low), high))
 
 
 def _nothing(config: Config) -> None:

@@ -89,7 +89,7 @@ class Recorder:
             return  # the user named the backend: nothing was seen of an item by itself
         from amorsize.learning import observe
 
-        cpu = time.process_time() - cpu
+        cpu = time.process_time() - cpu + self.handover.forked_cpu_seconds
         if run.config.backend == "threads" and profile.cpu_share < 1.0:
             # All of the work was in this process: it tells more than the first waits.
             computed = min(1.0, cpu / items / profile.item_seconds)

@@ -19,12 +19,21 @@ from amorsize.options import Options, make_options
 from amorsize.records import Config
 from amorsize.tracing import is_heard
 from amorsize.values import dataclass, replace
+from amorsize.workload import is_coroutine_function
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterable,
+        Callable,
+        Generator,
+        Iterable,
+        Mapping,
+    )
     from typing import Any
 
+    from amorsize.coroutines import CoroutineEngine
     from amorsize.planning import Choice
     from amorsize.records import Machine, Prediction, Run
     from amorsize.streams import Stream
@@ -40,7 +49,7 @@ class Settings:
 
     options: Mapping[str, Any] = MappingProxyType({})
     explore: float = 0.02
-    """Share of the time that trying may cost, by expectation: in at most one run of eight a known
+    """Share of the time that trying may cost, by expectation: in at most one run of 16 a known
     function takes a configuration that it never ran in, and that beats the loop even at its upper bound.
     0: never."""
     explore_seed: int | None = None
@@ -199,7 +208,7 @@ class Tuner:
     def execute(self, func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> list[Any]:
         """As :func:`amorsize.execute`."""
         checked = self._checked(func, data, options)
-        if not checked.is_plain or is_heard():
+        if not checked.is_plain or is_heard() or is_coroutine_function(func):
             return self._engine(func, data, checked).execute()
         opening = Opening(func, data)
         if opening.run():
@@ -223,14 +232,66 @@ class Tuner:
 
     def optimize(self, func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> Plan:
         """As :func:`amorsize.optimize`."""
+        if is_coroutine_function(func):
+            raise OptionTypeError(
+                "func",
+                func,
+                "is a coroutine function, whose limit finds its own level as it runs",
+                "call execute, stream, aexecute or astream",
+            )
         engine = self._engine(func, data, self._checked(func, data, options))
+        assert isinstance(engine, Engine)
         engine.measure()
         return _plan(engine)
+
+    async def aexecute(
+        self,
+        func: Callable[[Any], Any],
+        data: Iterable[Any] | AsyncIterable[Any],
+        **options: Any,
+    ) -> list[Any]:
+        """As :func:`amorsize.aexecute`."""
+        from amorsize import bridging, coroutines
+
+        if is_coroutine_function(func):
+            return await coroutines.execute(func, data, self._checked(func, data, options))
+
+        def make(source: Any) -> Any:
+            return self._engine(func, source, self._checked(func, source, options))
+
+        return await bridging.execute(make, data)
+
+    def astream(
+        self,
+        func: Callable[[Any], Any],
+        data: Iterable[Any] | AsyncIterable[Any],
+        *,
+        ordered: bool = True,
+        buffersize: int | None = None,
+        **options: Any,
+    ) -> AsyncGenerator[Any, None]:
+        """As :func:`amorsize.astream`."""
+        _check_buffersize(buffersize)
+        from amorsize import bridging, coroutines
+
+        if is_coroutine_function(func):
+            checked = self._checked(func, data, options)
+            return coroutines.stream(func, data, checked, ordered=ordered, buffersize=buffersize)
+
+        def make(source: Any) -> Any:
+            checked = self._checked(func, source, options)
+            return self._engine(func, source, checked, streaming=True)
+
+        return bridging.stream(make, data, ordered=ordered, buffersize=buffersize)
 
     def _checked(self, func: object, data: object, options: dict[str, Any]) -> Options:
         """The options of a call over those of the settings; errors for whatever is wrong with it."""
         if self.settings.options:
             options = {**self.settings.options, **options}
+        if is_coroutine_function(func):
+            from amorsize import coroutines
+
+            coroutines.check(options)
         checked = make_options(**options)
         settings = self.settings
         kept = settings.explore, settings.explore_seed, settings.pruning
@@ -249,7 +310,11 @@ class Tuner:
         checked: Options,
         *,
         streaming: bool = False,
-    ) -> Engine:
+    ) -> Engine | CoroutineEngine:
+        if is_coroutine_function(func):
+            from amorsize.coroutines import CoroutineEngine
+
+            return CoroutineEngine(func, data, checked)
         if checked.seed is not None:
             from amorsize.calling import numbered
 
@@ -265,6 +330,15 @@ def _check_call(func: object, data: object) -> None:
     if not callable(func):
         raise OptionTypeError(
             "func", func, "must be callable", "pass the function itself, not its result"
+        )
+    if hasattr(data, "__aiter__") and not hasattr(data, "__iter__"):
+        if is_coroutine_function(func):
+            return
+        raise OptionTypeError(
+            "data",
+            data,
+            "is an asynchronous iterable, which only an event loop can read",
+            "write await amorsize.aexecute(...) or async for ... in amorsize.astream(...)",
         )
     if not hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
         raise OptionTypeError(
@@ -375,9 +449,9 @@ def execute(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> 
     n_jobs : "auto" or int, default "auto"
         Most workers; -1 all cores, -2 all but one; 1 a plain loop. ``max_workers`` is an alias.
     backend : "auto", a name or a tuple of allowed names, default "auto"
-        "serial", "threads", "processes" ("fork" where safe, else "spawn"), or any
-        ``concurrent.futures.Executor``. One is an order:
-        every item goes there. A tuple is a limit on the choice.
+        "serial", "threads", "processes" ("fork" where safe, else "spawn"), any
+        ``concurrent.futures.Executor``, a Dask client, "dask://host:port", "ray" or a Ray's address.
+        One is an order: every item goes there. A tuple is a limit on the choice.
     chunksize : "auto" or int, default "auto"
         Items handed over at once; sized by time as the run goes when left alone.
     progress : bool or callable, default False
@@ -439,6 +513,32 @@ def stream(
     return _DEFAULT.stream(func, data, ordered=ordered, buffersize=buffersize, **options)
 
 
+async def aexecute(
+    func: Callable[[Any], Any], data: Iterable[Any] | AsyncIterable[Any], **options: Any
+) -> list[Any]:
+    """As :func:`execute`, from inside an event loop, which goes on meanwhile.
+
+    A coroutine function runs in that loop, with as many items side by side as latency and throughput say
+    (at most ``n_jobs``); any other function runs as in :func:`execute`, beside the loop. ``data`` may be
+    an asynchronous iterable. Cancelling the task ends the run.
+    """
+    return await _DEFAULT.aexecute(func, data, **options)
+
+
+def astream(
+    func: Callable[[Any], Any],
+    data: Iterable[Any] | AsyncIterable[Any],
+    *,
+    ordered: bool = True,
+    buffersize: int | None = None,
+    **options: Any,
+) -> AsyncGenerator[Any, None]:
+    """As :func:`stream`, for ``async for`` inside an event loop; see :func:`aexecute`.
+
+    ``aclose()``, or the end of the task, ends the run."""
+    return _DEFAULT.astream(func, data, ordered=ordered, buffersize=buffersize, **options)
+
+
 def optimize(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> Plan:
     """Decide how to run ``func`` over ``data`` and say why; ``plan.execute()`` finishes the job.
 
@@ -448,4 +548,14 @@ def optimize(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) ->
     return _DEFAULT.optimize(func, data, **options)
 
 
-__all__ = ["Options", "Plan", "Settings", "Tuner", "execute", "optimize", "stream"]
+__all__ = [
+    "Options",
+    "Plan",
+    "Settings",
+    "Tuner",
+    "aexecute",
+    "astream",
+    "execute",
+    "optimize",
+    "stream",
+]

@@ -389,6 +389,22 @@ class Star:
         return f"star({self.func!r})"
 
 
+COROUTINE = 0x80
+"""Flag of the code of ``async def`` functions (``inspect.CO_COROUTINE``, without its import)."""
+
+
+def is_coroutine_function(func: Any) -> bool:
+    """Whether calling ``func`` gives a coroutine, as far as can be seen without calling it."""
+    while True:
+        if isinstance(func, Star) or type(func).__name__ == "partial":
+            func = func.func
+            continue
+        code = getattr(func, "__code__", None)  # a function, or a method of a class
+        if code is None and not isinstance(func, type):
+            code = getattr(vars(type(func)).get("__call__"), "__code__", None)
+        return bool(getattr(code, "co_flags", 0) & COROUTINE)
+
+
 def star(func: Callable[..., Any]) -> Star:
     """Make a one-argument function of ``func`` for data whose items are its arguments.
 

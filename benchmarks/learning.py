@@ -1,12 +1,11 @@
-"""What learning is worth, on real runs.
+"""What learning is worth, on the real runs of ``results/runs.jsonl.gz`` (see ``learning_rows.py``).
 
-python -m benchmarks.learning collect     run every workload in every configuration (some minutes)
-python -m benchmarks.learning judge       leave one workload out: errors, regret, learning curve
-python -m benchmarks.learning moved       what a history of a simulated machine is worth on another
+python -m benchmarks.learning judge       workloads left out: errors, regret, closed gap, learning curve
+python -m benchmarks.learning known       second runs: what the workload's own runs tell
 python -m benchmarks.learning cost        what asking, predicting and recording cost
 
-``collect`` writes ``results/runs.jsonl.gz`` (one is committed); the others read it. The workload that is
-judged is never among those that the predictor has seen.
+``judge`` predicts each workload by runs of others, in ten folds of workloads; parameters are tuned on the
+runs that predict, too. A workload that is judged is never among those that the predictor has seen.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import hashlib
-import json
 import math
 import os
 import random
@@ -22,234 +20,281 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean, median, quantiles
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from amorsize import cost_model, planning
-from amorsize.backends import CALLER_ITEM_SECONDS
 from amorsize.cost_model import Costs, starting_costs
 from amorsize.history.memory import MemoryHistory
-from amorsize.observations import Observation, from_line, to_line
+from amorsize.observations import Observation, from_line
 from amorsize.planning import Limits
-from amorsize.predictors import Predictor
-from amorsize.records import Config, Machine, Profile, Safety
+from amorsize.predictors import Predictor, known_residual
+from amorsize.records import Config, Profile, Safety
 from amorsize.values import replace
-from benchmarks.measure import ROOT, bench
-from benchmarks.workloads import BY_NAME, WORKLOADS
+from benchmarks.learnable import NAMES
+from benchmarks.learning_rows import RUNS, caller_computes
+from benchmarks.measure import ROOT
 
 if TYPE_CHECKING:
     from amorsize.predictors import Residual
 
-RUNS = ROOT / "benchmarks" / "results" / "runs.jsonl.gz"
-THREADS = (2, 4, 8, 16, 32, 64)
-REPETITIONS = 3
-"""Runs of a configuration; each is an observation."""
-LIMIT_SECONDS = 20.0
-ORDERS = 20
-"""Random orders in which workloads are learned, for the learning curve."""
+    Predictions = dict[Config, float]
+
+FOLDS = 10
+ORDERS = 10
+"""Random orders in which runs are learned, for the learning curve."""
+CURVE = (0, 10, 30, 100, 300, 1_000, 3_000)
 COST_ROWS = 10_000
+NAME_OF = {hashlib.blake2b(name.encode(), digest_size=16).hexdigest(): name for name in NAMES}
 
 
-# -- collecting ----------------------------------------------------------------------------------------
+# -- the runs ------------------------------------------------------------------------------------------
 
 
-def configs(cores: int) -> list[Config]:
-    """The configurations that are tried on each workload."""
-    return [
-        Config("serial"),
-        *(Config("threads", count) for count in THREADS),
-        *(Config("fork", 2**i) for i in range(1, cores.bit_length())),
-    ]
-
-
-def profile_of(name: str) -> None:
-    """In an interpreter of its own: run the workload as amorsize would, print its profile."""
-    from amorsize.execution import Engine
-    from amorsize.options import make_options
-    from amorsize.system import detect_machine
-
-    func, data = BY_NAME[name].make()
-    engine = Engine(func, data, make_options(history=None), None)
-    results = engine.execute()
-    profile = engine.decider.to_remember()
-    print(json.dumps([vars_of(profile), vars_of(detect_machine()), len(results)]))
-
-
-def vars_of(record: Any) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in type(record).__annotations__}
-
-
-def time_one(name: str, backend: str, jobs: int) -> None:
-    """In an interpreter of its own: seconds of a configuration, start-up included."""
-    import amorsize
-
-    func, data = BY_NAME[name].make()
-    began = time.perf_counter()
-    if backend == "serial":
-        results = [func(item) for item in data]
-    else:
-        results = amorsize.execute(func, data, backend=backend, n_jobs=jobs, history=None)
-    print(json.dumps([time.perf_counter() - began, len(results)]))
-
-
-def collect() -> None:
-    """Every workload in every configuration."""
-    RUNS.parent.mkdir(exist_ok=True)
-    with bench() as tools, gzip.open(RUNS, "wt", encoding="utf-8") as file:
-        for number, workload in enumerate(WORKLOADS, 1):
-            environment = tools.environment(workload)
-            seen = _child(environment, "profile", workload.name)
-            if seen is None or not seen[0]["item_seconds"]:
-                print(f"{workload.name}: no profile")
-                continue
-            profile, machine, items = Profile(**seen[0]), Machine(**seen[1]), seen[2]
-            group = hashlib.blake2b(workload.name.encode(), digest_size=16).hexdigest()
-            count = 0
-            for config in configs(machine.cores):
-                for _ in range(REPETITIONS):
-                    found = _child(
-                        environment, "time", workload.name, config.backend, str(config.n_jobs)
-                    )
-                    if found is None:
-                        break
-                    count += 1
-                    one = Observation(
-                        fingerprint=group,
-                        profile=profile,
-                        machine=machine,
-                        config=config,
-                        items=items,
-                        wall_seconds=found[0],
-                        cpu_seconds=0.0,
-                        time=time.time(),
-                        workload=group,
-                        model_seconds=model_seconds(profile, machine, config, items),
-                        id=os.urandom(16).hex(),
-                    )
-                    file.write(to_line(one) + "\n")
-            print(f"[{number}/{len(WORKLOADS)}] {workload.name}: {count} runs", flush=True)
-
-
-def _child(environment: dict[str, str], *words: str) -> Any:
-    command = [sys.executable, "-m", "benchmarks.learning", "child", *words]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return None
-    lines = done.stdout.strip().splitlines()
-    return json.loads(lines[-1]) if done.returncode == 0 and lines else None
-
-
-def model_seconds(profile: Profile, machine: Machine, config: Config, items: int) -> float:
-    """What the cost model alone says."""
-    costs = starting_costs(machine, 0)
-    caller = config.backend == "fork" and profile.item_seconds < CALLER_ITEM_SECONDS
+def modelled(run: Observation, profile: Profile | None = None) -> float:
+    """What the cost model alone says of a run, by its profile or another one of the same work."""
+    profile = profile or run.profile
     return cost_model.seconds(
-        config, profile, machine, items, costs, caller_computes=caller
+        run.config,
+        profile,
+        run.machine,
+        run.items,
+        starting_costs(run.machine, 0),
+        items_sent=NAME_OF[run.fingerprint].startswith("generators/"),
+        caller_computes=caller_computes(run.config, profile),
     ).seconds
+
+
+class Case:
+    """One workload in one length: seconds of each configuration, and the profiles that were seen."""
+
+    def __init__(self, runs: Sequence[Observation]) -> None:
+        self.runs = list(runs)
+        first = runs[0]
+        self.group, self.items, self.machine = first.fingerprint, first.items, first.machine
+        self.kind = NAME_OF[self.group].split("/")[0]
+        by_config: dict[Config, list[Observation]] = {}
+        for run in runs:
+            by_config.setdefault(run.config, []).append(run)
+        self.seconds = {
+            config: median(run.wall_seconds for run in some) for config, some in by_config.items()
+        }
+        """Medians over the repetitions."""
+        seen = {repr(run.profile): run.profile for run in runs}.values()
+        self.profiles = [profile for profile in seen if profile.result_bytes is not None]
+        """Those at which a run would decide: before, it looks at what carrying a result costs."""
+        self.model = [
+            {config: modelled(some[0], profile) for config, some in by_config.items()}
+            for profile in self.profiles
+        ]
+
+    def by_model(self) -> list[Predictions]:
+        return self.model
+
+    def by(self, residual: Callable[[Profile], Residual]) -> list[Predictions]:
+        """The model corrected by residuals, for each profile."""
+        found = []
+        for profile, seconds in zip(self.profiles, self.model, strict=True):
+            asked = residual(profile)
+            answers = {config: asked(config) for config in seconds}
+            found.append(
+                {c: s * math.exp(a[0]) if (a := answers[c]) else s for c, s in seconds.items()}
+            )
+        return found
+
+    def errors(self, predictions: Iterable[Predictions]) -> list[tuple[str, float]]:
+        """Backend and absolute log error of each prediction."""
+        return [
+            (config.backend, abs(math.log(some[config] / seconds)))
+            for some in predictions
+            for config, seconds in self.seconds.items()
+        ]
+
+    def regrets(self, predictions: Iterable[Predictions]) -> list[float]:
+        """Of the configuration chosen, for each profile. Spawned workers are no choice where forked ones
+        are: planning never compares the two."""
+        open_to = [config for config in self.seconds if config.backend != "spawn"]
+        best = min(self.seconds[config] for config in open_to)
+        return [self.seconds[min(open_to, key=some.__getitem__)] / best for some in predictions]
+
+
+def cases() -> list[Case]:
+    if not RUNS.exists():
+        raise SystemExit("nothing was collected yet: python -m benchmarks.learning_rows collect")
+    groups: dict[tuple[str, int], list[Observation]] = {}
+    for line in gzip.decompress(RUNS.read_bytes()).decode().splitlines():
+        run = from_line(line)
+        run = replace(run, model_seconds=modelled(run))
+        groups.setdefault((run.fingerprint, run.items), []).append(run)
+    found = [Case(runs) for runs in groups.values()]
+    return [case for case in found if case.profiles]
+
+
+def history_of(runs: Iterable[Observation]) -> MemoryHistory:
+    history = MemoryHistory(max_rows=1 << 20)
+    history.add(runs)
+    return history
 
 
 # -- judging -------------------------------------------------------------------------------------------
 
 
-class Case:
-    """One workload: its profile, and the median seconds of each configuration that was run."""
+class Score:
+    """Errors and regrets of one way to predict."""
 
-    def __init__(self, rows: Sequence[Observation]) -> None:
-        self.rows = list(rows)
-        first = rows[0]
-        self.group, self.profile, self.machine = first.fingerprint, first.profile, first.machine
-        self.items = first.items
-        by_config: dict[Config, list[float]] = {}
-        for row in rows:
-            by_config.setdefault(row.config, []).append(row.wall_seconds)
-        self.seconds = {config: median(values) for config, values in by_config.items()}
-        self.model = {
-            config: model_seconds(self.profile, self.machine, config, self.items)
-            for config in self.seconds
-        }
+    def __init__(self) -> None:
+        self.errors: list[tuple[str, float]] = []
+        self.regrets: list[float] = []
+        self.by_kind: dict[str, list[float]] = {}
 
-    def predictions(self, residual: Residual | None) -> dict[Config, float]:
-        found = {}
-        for config, seconds in self.model.items():
-            known = residual(config) if residual is not None else None
-            found[config] = seconds * math.exp(known[0]) if known else seconds
-        return found
+    def add(self, case: Case, predictions: Sequence[Predictions], *, errors: bool = True) -> None:
+        if errors:
+            self.errors += case.errors(predictions)
+        found = case.regrets(predictions)
+        self.regrets += found
+        self.by_kind.setdefault(case.kind, []).extend(found)
 
-    def errors(self, predictions: dict[Config, float]) -> list[float]:
-        return [
-            abs(math.log(predictions[config] / seconds)) for config, seconds in self.seconds.items()
-        ]
-
-    def regret(self, predictions: dict[Config, float]) -> float:
-        chosen = min(predictions, key=predictions.__getitem__)
-        return self.seconds[chosen] / min(self.seconds.values())
+    def error(self, backend: str = "") -> float:
+        return median(error for name, error in self.errors if backend in ("", name))
 
 
-def cases() -> list[Case]:
-    if not RUNS.exists():
-        raise SystemExit("nothing was collected yet: python -m benchmarks.learning collect")
-    groups: dict[str, list[Observation]] = {}
-    for line in gzip.decompress(RUNS.read_bytes()).decode().splitlines():
-        one = from_line(line)
-        groups.setdefault(one.fingerprint, []).append(one)
-    return [Case(rows) for rows in groups.values()]
-
-
-def history_of(some: Iterable[Case]) -> MemoryHistory:
-    history = MemoryHistory()
-    history.add([row for case in some for row in case.rows])
-    return history
+def folds(everything: Sequence[Case]) -> list[tuple[list[Case], list[Case]]]:
+    """Pairs of cases to learn from and cases to judge; all lengths of a workload on one side."""
+    groups = sorted({case.group for case in everything})
+    random.Random(0).shuffle(groups)
+    place = {group: i % FOLDS for i, group in enumerate(groups)}
+    return [
+        (
+            [case for case in everything if place[case.group] != fold],
+            [case for case in everything if place[case.group] == fold],
+        )
+        for fold in range(FOLDS)
+    ]
 
 
 def judge() -> None:
-    """Leave one workload out."""
+    """Leave workloads out."""
     everything = cases()
-    print(f"{len(everything)} workloads, {sum(len(case.rows) for case in everything)} runs")
-    print("parameters tuned on each set of training workloads, without the one that is judged")
-    error_model, error_learned, regret_model, regret_learned = [], [], [], []
-    by_kind: list[tuple[list[float], list[float], list[str]]] = []
-    for case in everything:
-        others = [other for other in everything if other is not case]
-        table = history_of(others).table()
+    runs = [run for case in everything for run in case.runs]
+    print(f"{len({case.group for case in everything})} workloads, {len(runs)} runs")
+    scores = {name: Score() for name in ("model alone", "learned", "raw seconds", "one for all")}
+    for learn, asked in folds(everything):
+        table = history_of(run for case in learn for run in case.runs).table()
         predictor = Predictor(table, Predictor.tune(table))
-        residual = predictor.residual(case.profile, case.machine, case.items)
-        before, after = case.predictions(None), case.predictions(residual)
-        by_kind.append((case.errors(before), case.errors(after), [c.backend for c in case.seconds]))
-        error_model += case.errors(before)
-        error_learned += case.errors(after)
-        regret_model.append(case.regret(before))
-        regret_learned.append(case.regret(after))
-    for backend in ("serial", "threads", "fork"):
-        pairs = [
-            (before[i], after[i])
-            for before, after, kinds in by_kind
-            for i, kind in enumerate(kinds)
-            if kind == backend
-        ]
-        print(
-            f"  {backend}: {median(p[0] for p in pairs):.3f} -> {median(p[1] for p in pairs):.3f}"
-        )
-    below = 1 - median(error_learned) / median(error_model)
-    print(
-        f"median |log error|: model {median(error_model):.3f}, learned {median(error_learned):.3f}"
-        f" ({below:.0%} lower)"
-    )
-    for name, values in (("model", regret_model), ("learned", regret_learned)):
-        print(f"regret, {name}: {_regret(values)}")
-    gap = (fmean(regret_model) - fmean(regret_learned)) / max(fmean(regret_model) - 1, 1e-9)
-    print(f"closed gap (means): {gap:.2f}")
+        raw = raw_seconds(learn)
+        single = best_single(learn)
+        for case in asked:
+
+            def residual(
+                profile: Profile, case: Case = case, predictor: Predictor = predictor
+            ) -> Residual:
+                return predictor.residual(profile, case.machine, case.items)
+
+            scores["model alone"].add(case, case.by_model())
+            scores["learned"].add(case, case.by(residual))
+            scores["raw seconds"].add(case, raw(case))
+            scores["one for all"].add(case, single(case), errors=False)
+    tell(scores)
     curve(everything)
+
+
+def tell(scores: dict[str, Score]) -> None:
+    single = fmean(scores["one for all"].regrets)
+    print("                median |log error|: all  serial threads  fork   spawn")
+    for name, score in scores.items():
+        if score.errors:
+            parts = [score.error(b) for b in ("", "serial", "threads", "fork", "spawn")]
+            print(f"{name:>15}                    " + "  ".join(f"{part:.3f}" for part in parts))
+    below = 1 - scores["learned"].error() / scores["model alone"].error()
+    print(f"learned is {below:.0%} below the model alone")
+    for name, score in scores.items():
+        gap = (single - fmean(score.regrets)) / max(single - 1, 1e-9)
+        print(f"{name:>15} regret: {_regret(score.regrets)}; closed gap {gap:.2f}")
+    for kind in scores["learned"].by_kind:
+        model, learned = (scores[n].by_kind[kind] for n in ("model alone", "learned"))
+        print(f"{kind:>18}: mean regret {fmean(model):.2f} -> {fmean(learned):.2f}")
+
+
+def raw_seconds(learn: Sequence[Case]) -> Callable[[Case], list[Predictions]]:
+    """The same neighbours on seconds instead of residuals, tuned as well."""
+    from amorsize.features import Arrays, encode
+    from amorsize.ml_prediction import KNNRegressor
+
+    runs = [run for case in learn for run in case.runs]
+    arrays = Arrays(history_of(runs).table())
+    import numpy as np
+
+    wall = np.log([runs[row].wall_seconds for row in arrays.rows])
+    models = {}
+    for backend in sorted(set(arrays.backend)):
+        places = arrays.of_backend(backend)
+        groups = [arrays.group[place] for place in places]
+        models[backend] = KNNRegressor().tune(arrays.X[places], wall[places], None, groups)
+
+    def predict(case: Case) -> list[Predictions]:
+        return [
+            {
+                config: math.exp(
+                    float(
+                        models[config.backend].predict(
+                            [encode(profile, case.machine, config, case.items)]
+                        )[0]
+                    )
+                )
+                for config in case.seconds
+            }
+            for profile in case.profiles
+        ]
+
+    return predict
+
+
+def best_single(learn: Sequence[Case]) -> Callable[[Case], list[Predictions]]:
+    """The configuration that is best on the average of log seconds over the best, for every workload."""
+    totals: dict[Config, list[float]] = {}
+    for case in learn:
+        best = min(s for c, s in case.seconds.items() if c.backend != "spawn")
+        for config, seconds in case.seconds.items():
+            totals.setdefault(config, []).append(math.log(seconds / best))
+    most = max(len(values) for values in totals.values())
+    chosen = min(
+        (c for c, values in totals.items() if len(values) > 0.9 * most and c.backend != "spawn"),
+        key=lambda config: fmean(totals[config]),
+    )
+
+    def predict(case: Case) -> list[Predictions]:
+        return [{config: float(config != chosen) for config in case.seconds}]
+
+    return predict
+
+
+def curve(everything: list[Case]) -> None:
+    """Regret on workloads not learned, by how many runs of others were learned at random."""
+    found: dict[int, list[float]] = {}
+    for seed in range(ORDERS):
+        learn, asked = folds(everything)[seed % FOLDS]
+        runs = [run for case in learn for run in case.runs]
+        order = random.Random(seed).sample(runs, len(runs))
+        for step in CURVE:
+            if step > len(order):
+                continue
+            predictor = None
+            if step:
+                table = history_of(order[:step]).table()
+                predictor = Predictor(table, Predictor.tune(table) if step >= 300 else None)
+            for case in asked:
+                predictions = case.by_model()
+                if predictor is not None:
+                    predictions = case.by(
+                        lambda profile, case=case, p=predictor: p.residual(  # type: ignore[misc]
+                            profile, case.machine, case.items
+                        )
+                    )
+                found.setdefault(step, []).extend(case.regrets(predictions))
+    print(f"learning curve, workloads left out, over {ORDERS} orders (tuned from 300 runs on):")
+    for step, values in found.items():
+        print(f"  {step:5d} runs: {_regret(values)}")
 
 
 def _regret(values: Sequence[float]) -> str:
@@ -259,119 +304,37 @@ def _regret(values: Sequence[float]) -> str:
     )
 
 
-def curve(everything: list[Case]) -> None:
-    """Mean regret on the workloads not yet learned, by how many were learned; default parameters."""
-    steps = [0, 2, 5, 10, 20, 40]
-    found: dict[int, list[float]] = {step: [] for step in steps if step < len(everything)}
-    for seed in range(ORDERS):
-        order = random.Random(seed).sample(everything, len(everything))
-        for step in found:
-            predictor = Predictor(history_of(order[:step]).table()) if step else None
-            for case in order[-10:]:
-                residual = (
-                    predictor.residual(case.profile, case.machine, case.items)
-                    if predictor
-                    else None
+# -- second runs ---------------------------------------------------------------------------------------
+
+
+def known() -> None:
+    """A workload ran once (or thrice) as the model chose; what is chosen for the next run?"""
+    for count in (0, 1, 3):
+        score = Score()
+        for case in cases():
+            chance = random.Random(case.group)
+            seen: list[Observation] = []
+            for _ in range(count):
+                profile = chance.randrange(len(case.profiles))
+                some = case.model[profile]
+                if seen:
+                    residual = known_residual(seen, case.profiles[profile], case.machine)
+                    some = {c: s * math.exp((residual(c) or (0.0,))[0]) for c, s in some.items()}
+                chosen = min(
+                    (c for c in case.seconds if c.backend != "spawn"), key=some.__getitem__
                 )
-                found[step].append(case.regret(case.predictions(residual)))
-    print("learning curve, ten workloads judged after so many learned, over 20 orders:")
-    for step, values in found.items():
-        print(f"  {step:3d} workloads: {_regret(values)}")
+                run = chance.choice([run for run in case.runs if run.config == chosen])
+                seen.insert(0, run)
 
-
-# -- another machine -----------------------------------------------------------------------------------
-
-
-def moved() -> None:
-    """A history from a simulated 64-core machine, used on one of 16 cores; both have costs that the
-    model does not know (a fork three times dearer, threads that scale to 12)."""
-    rng = random.Random(1)
-
-    def truth(config: Config, profile: Profile, machine: Machine, items: int) -> float:
-        seconds = model_seconds(profile, machine, config, items)
-        if config.backend == "fork":
-            seconds = 1.6 * seconds + 0.01 * config.n_jobs
-        elif config.backend == "threads" and profile.cpu_share > 0.5:
-            seconds *= max(1.0, min(config.n_jobs, machine.cores) / 12)
-        return seconds * math.exp(rng.gauss(0, 0.05))
-
-    def tried(machine: Machine) -> list[Config]:
-        return [
-            Config("serial"),
-            *(
-                Config(kind, 2**i)
-                for kind in ("threads", "fork")
-                for i in range(1, 8)
-                if 2**i <= machine.cores
-            ),
-        ]
-
-    def a_profile() -> Profile:
-        return Profile(
-            items=10,
-            item_seconds=10 ** rng.uniform(-5, -1.5),
-            gil_free_share=rng.choice([0.0, 0.9]),
-            result_bytes=int(10 ** rng.uniform(1, 6)),
-            result_seconds=1e-6,
-        )
-
-    big = Machine(cores=64, logical_cores=64, resident_bytes=10**8)
-    small = Machine(cores=16, logical_cores=16, resident_bytes=10**8)
-    history = MemoryHistory()
-    rows = []
-    for number in range(120):
-        profile, items = a_profile(), int(10 ** rng.uniform(2, 5))
-        for config in tried(big):
-            rows.append(
-                Observation(
-                    fingerprint=f"{number:032x}",
-                    profile=profile,
-                    machine=big,
-                    config=config,
-                    items=items,
-                    wall_seconds=truth(config, profile, big, items),
-                    cpu_seconds=0.0,
-                    time=0.0,
-                    model_seconds=model_seconds(profile, big, config, items),
-                )
+            score.add(
+                case,
+                case.by(
+                    lambda profile, seen=seen, case=case: known_residual(  # type: ignore[misc]
+                        seen, profile, case.machine
+                    )
+                ),
             )
-    history.add(rows)
-    from io import StringIO
-
-    lines = StringIO()
-    history.export_lines(lines)
-    lines.seek(0)
-    here = MemoryHistory()
-    imported = here.import_lines(lines)
-    predictor = Predictor(here.table(), here.tune())
-    without: list[float] = []
-    with_it: list[float] = []
-    for _ in range(300):
-        profile, items = a_profile(), int(10 ** rng.uniform(2, 5))
-        real = {config: truth(config, profile, small, items) for config in tried(small)}
-        best = min(real.values())
-        residual = predictor.residual(profile, small, items)
-        for regrets, known in ((without, None), (with_it, residual)):
-            choice = planning.choose(
-                profile, small, items, Limits(), Safety(), Costs(), residual=known
-            )
-            config = changed_to(choice.config, real)
-            regrets.append(real[config] / best)
-    print(f"{imported.added} runs of a simulated 64-core machine imported on one of 16 cores")
-    print(f"regret of first calls without it: {_regret(without)}")
-    print(f"regret of first calls with it:    {_regret(with_it)}")
-
-
-def changed_to(config: Config, real: dict[Config, float]) -> Config:
-    plain = Config(config.backend, config.n_jobs)
-    return (
-        plain
-        if plain in real
-        else min(
-            (one for one in real if one.backend == plain.backend),
-            key=lambda one: abs(one.n_jobs - plain.n_jobs),
-        )
-    )
+        print(f"{count} own runs: |log error| {score.error():.3f}; regret {_regret(score.regrets)}")
 
 
 # -- costs ---------------------------------------------------------------------------------------------
@@ -399,7 +362,7 @@ def cost() -> None:
     from amorsize.history import open_history
     from benchmarks.functions import steps
 
-    rows = [row for case in cases() for row in case.rows]
+    rows = [row for case in cases() for row in case.runs]
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "history.sqlite")
         with open_history(path) as history:
@@ -452,16 +415,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("collect", "judge", "moved", "cost", "child"))
-    parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.what == "child":
-        if options.words[0] == "profile":
-            profile_of(options.words[1])
-        else:
-            time_one(options.words[1], options.words[2], int(options.words[3]))
-    else:
-        {"collect": collect, "judge": judge, "moved": moved, "cost": cost}[options.what]()
+    parser.add_argument("what", choices=("judge", "known", "cost"))
+    {"judge": judge, "known": known, "cost": cost}[parser.parse_args().what]()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.learning import RUNS
+from benchmarks.learning_rows import RUNS
 
 Rows = tuple[Any, Any, Any]
 
@@ -120,7 +120,7 @@ def zipf(count: int) -> Any:
 
 
 def recorded(rows: int, rng: np.random.Generator) -> Rows:
-    """The runs that `benchmarks.learning collect` recorded, repeated as users repeat: workloads by Zipf,
+    """The runs that `benchmarks.learning_rows` recorded, repeated as users repeat: workloads by Zipf,
     configurations at random, one of the repetitions each time; residuals of all backends."""
     from amorsize.features import Arrays
     from amorsize.history.memory import MemoryHistory

@@ -1,9 +1,9 @@
 """Do the stated 95 % intervals hold the truth? Pruned again and again on data of known truth.
 
-    python -m benchmarks.pruning_intervals [--repetitions 200] [--rows 1500]
+    python -m benchmarks.pruning_intervals [--repetitions 200] [--rows 800]
 
 Each repetition draws its own workloads, prunes, and takes the change of the mean absolute error at
-20,000 fresh rows: what ``report_.error_interval`` speaks of. Honest intervals hold it in 90 to 99 % of
+10,000 fresh rows: what ``report_.error_interval`` speaks of. Honest intervals hold it in 90 to 99 % of
 the repetitions (of 200, chance alone gives 92 to 98).
 """
 
@@ -17,7 +17,7 @@ from amorsize.ml_prediction import KNNRegressor
 from amorsize.ml_pruning import PrototypeSelector
 from benchmarks.pruning_families import Clusters, zipf
 
-FRESH_ROWS = 20_000
+FRESH_ROWS = 10_000
 
 
 def repetition(rows: int, seed: int) -> tuple[float, float, float] | None:
@@ -46,7 +46,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--repetitions", type=int, default=200)
-    parser.add_argument("--rows", type=int, default=1500)
+    parser.add_argument("--rows", type=int, default=800)
     options = parser.parse_args()
     found = [repetition(options.rows, seed) for seed in range(options.repetitions)]
     told = np.array([one for one in found if one is not None])

@@ -28,9 +28,10 @@ from amorsize.records import Config, Machine, Profile
 
 FIRST_ROWS = 600
 PATIENCE_SECONDS = 300.0
-PAUSE_SECONDS = 0.05
-LONGEST_WAIT_SECONDS = 1.5
-"""About as long as reading, pruning and replacing some thousand rows take."""
+PAUSE_SECONDS = 0.3
+"""Of a writer or reader after each time: a history that reaches its bound would drop its oldest rows."""
+WAIT_SHARE = 1.5
+"""A pruner is killed within so many times what a whole pruning takes: two of three may end one."""
 
 
 def run(rng: random.Random) -> Observation:
@@ -49,7 +50,7 @@ def run(rng: random.Random) -> Observation:
         items=1000,
         wall_seconds=model * rng.lognormvariate(0.1 * function, 0.05),
         cpu_seconds=1.0,
-        time=time.time(),
+        time=1e9,  # of one age: the rule for drift must take no weight away
         model_seconds=model,
         id=f"{rng.getrandbits(128):032x}",
     )
@@ -98,7 +99,8 @@ def prune(path: str) -> None:
             try:
                 prune_training_data(history, tolerance=(0.02, 0.05, 0.2, 0.5)[number % 4])
             except RuntimeError:
-                pass  # others removed rows in the meantime, three times
+                continue  # others removed rows in the meantime, three times
+            print("pruned", flush=True)
 
 
 def main() -> None:
@@ -138,13 +140,18 @@ def whole(kills: int, seed: int) -> int:
         writers = [child("write", path, seed * 1000 + 1 + number) for number in range(4)]
         readers = [child("read", path) for _ in range(4)]
         problems: list[str] = []
-        for _ in range(kills):
+        ended, pruning_seconds = 0, 0.0
+        for number in range(kills):
             pruner = child("prune", path)
             assert pruner.stdout is not None
             pruner.stdout.readline()
-            time.sleep(rng.uniform(0.0, LONGEST_WAIT_SECONDS))
+            if number == 0:
+                began = time.perf_counter()
+                pruner.stdout.readline()
+                pruning_seconds = time.perf_counter() - began
+            time.sleep(rng.uniform(0.0, WAIT_SHARE * pruning_seconds))
             pruner.kill()
-            pruner.communicate()
+            ended += pruner.communicate()[0].count("pruned") + (number == 0)
             with SqliteHistory(path, patience_seconds=PATIENCE_SECONDS) as history:
                 problems += history.check()
         told = [one.communicate()[0].split() for one in (*writers, *readers)]
@@ -155,7 +162,8 @@ def whole(kills: int, seed: int) -> int:
             kept, stood = weight(history), history.stats().rows
     lost = FIRST_ROWS + written - kept
     print(
-        f"{kills} kills, {written} runs written meanwhile, {looks} looks by readers: {stood} rows are "
+        f"{kills} kills, {ended} prunings carried out before one, {written} runs written "
+        f"meanwhile, {looks} looks by readers: {stood} rows are "
         f"left with a weight of {kept:.3f}, {lost:.3f} lost; {falls} readers saw the weight fall; "
         f"problems found by check(): {problems or 'none'}"
     )

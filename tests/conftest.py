@@ -106,6 +106,11 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
 _problems: list[str] = []
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests after which the process keeps foreign threads come last: others have to fork."""
+    items.sort(key=lambda item: item.get_closest_marker("leaves_threads") is not None)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a session that skipped what it must not, or left processes behind."""

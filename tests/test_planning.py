@@ -91,7 +91,10 @@ def by_hand(config: Config, p: Profile, m: Machine, n: int, caller: bool, sent: 
     rounds = math.ceil(n / workers) if p.cpu_share < 0.5 else n / workers
     computed = n * p.cpu_share * p.item_seconds
     if config.backend == "threads":
-        free = (p.gil_free_share or 0.0) if m.gil else 1.0
+        free = p.gil_free_share or 0.0
+        if p.cpu_share < 0.9:  # the looks while it waits find the GIL free, too
+            free = (free - 1 + p.cpu_share) / max(p.cpu_share, 0.01)
+        free = 1.0 if not m.gil else free if free >= 0.6 else 0.0
         return 7e-5 * config.n_jobs + max(
             rounds * p.item_seconds,
             computed * (1 - free),
@@ -106,7 +109,12 @@ def by_hand(config: Config, p: Profile, m: Machine, n: int, caller: bool, sent: 
     share = (config.n_jobs - 1) / config.n_jobs if caller else 1.0
     transfer = share * (n * carried + frames * 1e-5)
     busy = (computed + transfer) / min(config.n_jobs, m.cores)
-    return start + 1.05 * max(rounds * p.item_seconds, busy)
+    work = 1.05 * max(rounds * p.item_seconds, busy)
+    if not caller:
+        return start + work
+    # the caller works while the others start; at the worst it does everything
+    overlapped = start * started / config.n_jobs + work
+    return min(overlapped, max(work, 1.05 * n * p.item_seconds))
 
 
 @settings(max_examples=200, deadline=None)

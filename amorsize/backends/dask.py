@@ -7,7 +7,9 @@ that end one worker after the other come back as ``KilledWorker``.
 from __future__ import annotations
 
 import sys
+import warnings
 
+from amorsize.backends import errands
 from amorsize.backends.errands import Parcel
 from amorsize.backends.ports import Port, WorkersLost
 from amorsize.errors import OptionError
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 SCHEME = "dask://"
+LARGE_BYTES = 5_000_000
+"""Half of what Dask calls a large graph."""
 CONNECT_SECONDS = 10.0
 """How long a scheduler may take to answer."""
 
@@ -49,39 +53,53 @@ class DaskPort(Port):
         return sum(self.client.nthreads().values())
 
     def send_once(self, parcel: Parcel) -> Any:
-        """A copy on every worker; those that join later fetch it from another."""
-        sent = self.client.scatter(parcel, broadcast=bool(self.client.nthreads()), hash=False)
+        """A task of its own: workers fetch its result from each other, each once, those that join later,
+        too; and should all that had it end, the scheduler has it made again (scattered data would be
+        lost)."""
+        sent = self._submit_large(errands.echo, parcel)
         self._sent.append(sent)
         return sent
 
+    def _submit_large(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Submit what Dask would warn of: what a chunk holds is needed once, by one worker."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sending large graph")
+            return self.client.submit(function, *args, pure=False)
+
     def submit(self, function: Callable[..., Any], *args: Any) -> Any:
         try:
-            return self.client.submit(function, *args, pure=False)
+            if sum(len(arg) for arg in args if isinstance(arg, bytes)) < LARGE_BYTES:
+                return self.client.submit(function, *args, pure=False)
+            return self._submit_large(function, *args)
         except Exception as error:
             raise WorkersLost(error, final=True) from error
 
     def fetch(self, futures: Sequence[Any]) -> list[Any]:
+        done = [future for future in futures if future.status == "finished"]
+        results: dict[Any, Any] = {}
+        if done:
+            try:  # all at once: each by itself would be a round trip
+                values = self.client.gather(done)
+                results = {future.key: value for future, value in zip(done, values, strict=True)}
+            except Exception:
+                pass  # a worker has ended meanwhile: see which of them are left
+        return [
+            results[future.key] if future.key in results else self._fetched(future)
+            for future in futures
+        ]
+
+    def _fetched(self, future: Any) -> Any:
         from distributed import KilledWorker
 
-        done = [future for future in futures if future.status == "finished"]
-        results = dict(
-            zip([future.key for future in done], self.client.gather(done), strict=True)
-            if done
-            else ()
-        )
-        found: list[Any] = []
-        for future in futures:
-            if future.key in results:
-                found.append(results[future.key])
-            elif future.status == "error":
-                error = future.exception()
-                lost = isinstance(error, KilledWorker)
-                found.append(WorkersLost(error) if lost else error)
-            else:  # cancelled or lost: the scheduler is gone, or what the call needed
-                gone = self.client.status != "running"
-                error = RuntimeError(f"a call was {future.status} by the scheduler")
-                found.append(WorkersLost(error, final=gone))
-        return found
+        try:
+            return future.result()
+        except KilledWorker as error:
+            return WorkersLost(error)
+        except Exception as error:
+            if future.status == "error":
+                return error
+            # cancelled or lost: the scheduler has gone, or has given the call up
+            return WorkersLost(error, final=self.client.status != "running")
 
     def cancel(self, futures: Sequence[Any]) -> bool:
         if self.client.status == "running":

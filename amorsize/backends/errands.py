@@ -216,6 +216,6 @@ def is_original(mark: Mark) -> bool:
     return mark.original
 
 
-def echo(body: bytes) -> bytes:
+def echo(body: Any) -> Any:
     """The way there and back."""
     return body

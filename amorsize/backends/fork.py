@@ -14,7 +14,6 @@ from amorsize.backends import helper, processes, reaping, wire
 from amorsize.backends.crew import Peer, clear_marks, page_bytes, split_page
 from amorsize.backends.helper import die_with
 from amorsize.backends.memory import Gauge, clear_room
-from amorsize.backends.portable import portable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class ForkLauncher:
     def launch(self, run: Processes) -> Peer:
         near, far = wire.pair()
         theirs = lifeline = -1
-        helper.flush_output()
+        wire.flush_output()
         gc.freeze()  # a collection in the worker would touch, and so copy, every page
         try:
             theirs, lifeline = os.pipe()
@@ -77,7 +76,7 @@ class ForkLauncher:
         except BaseException as error:
             _report(far, error)
         finally:
-            helper.flush_output()
+            _finish_output()
             os._exit(code)
 
     def release(self, peer: Peer, *, abort: bool) -> None:
@@ -107,8 +106,10 @@ def _keep_tickets(run: Processes) -> None:
 
 
 def _work(run: Processes, sock: socket.socket, marks: memoryview, room: memoryview) -> int:
-    if run.initializer is not None:
-        run.initializer(*run.initargs)
+    from amorsize.backends import (
+        telling,
+    )  # here: the caller has no use for it, and would wait for it
+
     worker = helper.Worker(
         run.func,
         sock,
@@ -118,16 +119,30 @@ def _work(run: Processes, sock: socket.socket, marks: memoryview, room: memoryvi
         data=run.supply.data if run.crew.shared else None,
         tickets=run.crew.read_fd if run.crew.shared else None,
         marks=marks,
-        gauge=Gauge(room, forked=True),
         flush_seconds=helper.FLUSH_SECONDS if run.rerun_after_death else 0.0,
     )
+    telling.start(worker.tell)
+    if run.initializer is not None:
+        run.initializer(*run.initargs)
+    worker.gauge = Gauge(room, forked=True)  # what the initializer has loaded is no growth
     worker.run(run.config.threads_per_job)
     return 0
 
 
 def _report(sock: socket.socket, error: BaseException) -> None:
     """An error outside of any item (an initializer's)."""
+    from amorsize.backends.portable import portable
+
     try:
         wire.send(sock, wire.encode(helper.FAILURE, (None, *portable(error))))
     except OSError:
+        pass
+
+
+def _finish_output() -> None:
+    try:
+        from amorsize.backends import telling
+
+        telling.finish()
+    except Exception:  # no file can be opened to load it: then nothing was printed by way of it
         pass

@@ -20,11 +20,11 @@ import termios
 import time
 from _thread import allocate_lock, start_new_thread
 from array import array
+from collections import deque
 
 from amorsize.backends import wire
 from amorsize.backends.crew import MARKS
 from amorsize.backends.items import ItemFailed, run_items
-from amorsize.backends.portable import portable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,11 +36,12 @@ if TYPE_CHECKING:
 
 clock = time.perf_counter
 
-RESULT, FAILURE, UNSENDABLE, READY, UNREADABLE, LEAVING = 1, 2, 3, 4, 5, 6
+RESULT, FAILURE, UNSENDABLE, READY, UNREADABLE, LEAVING, TOLD = 1, 2, 3, 4, 5, 6, 7
 """Frames of a worker: (start, values, when it began them, seconds, seconds spent on sending before,
 number of its thread); (index, exception, traceback); the same for a result that cannot be pickled;
 None when a spawned worker has been set up; (index, exception, traceback) of an item that cannot be
-unpickled; spans that a worker which leaves for its memory has taken and not begun."""
+unpickled; spans that a worker which leaves for its memory has taken and not begun; what was said beside
+the results (`telling`)."""
 WORK, SETUP, END = 1, 2, 3
 """Frames to a worker: (start, items), the run's settings, None at the end of a run."""
 
@@ -93,8 +94,14 @@ class Worker:
         """Results are sent at least so often; 0 sends each by itself."""
         self.receiver = wire.Receiver(sock) if receiver is None else receiver
         self.pickled = pickled
+        from amorsize.backends import telling
+        from amorsize.backends.portable import portable
+
+        self._portable, self._flush = portable, telling.flush
         self.gauge = gauge
         self.pid = os.getpid()
+        self._said: deque[list[Any]] = deque()
+        """What the function has said and is not sent yet."""
         self.ended = False
         self.failed = False
         self.left = False
@@ -162,7 +169,7 @@ class Worker:
             began = clock()
             try:
                 values = run_items(
-                    self.func, start + lo, part, self.on_error, self.marks, slot, portable
+                    self.func, start + lo, part, self.on_error, self.marks, slot, self._portable
                 )
             except ItemFailed as failed:
                 if os.getpid() != self.pid:
@@ -223,7 +230,7 @@ class Worker:
             error = breakage(item)
             if error is not None:
                 if not number:
-                    self._send(wire.encode(UNREADABLE, (start, *portable(error))))
+                    self._send(wire.encode(UNREADABLE, (start, *self._portable(error))))
                 return items[:number]
         return items
 
@@ -244,22 +251,42 @@ class Worker:
                     self._send_results(start + offset, [value], began, seconds, slot)
                     began += seconds
                 return
-            parts = wire.encode(UNSENDABLE, (start, *portable(error)))
+            parts = wire.encode(UNSENDABLE, (start, *self._portable(error)))
         self._send(parts)
         self._moved[thread] = clock() - sending
 
     def _send_failure(self, index: int | None, error: BaseException) -> None:
-        self._send(wire.encode(FAILURE, (index, *portable(error))))
+        self._send(wire.encode(FAILURE, (index, *self._portable(error))))
 
     def _send(self, parts: list[Any]) -> None:
         if os.getpid() != self.pid:
             _leave(None)
-        flush_output()
+        self._flush()
+        self._say()
         with self._sending:
             try:
                 wire.send(self.sock, parts)
             except OSError:  # nobody is there to read it
                 self.ended = True
+        self._say()
+
+    def tell(self, value: tuple[Any, ...]) -> None:
+        """Send what the function says beside its results (see `telling`)."""
+        self._said.append(wire.encode(TOLD, value))
+        self._say()
+
+    def _say(self) -> None:
+        """Send it unless something is being sent, by another thread or by this one, which a signal
+        handler has interrupted: then it is sent behind that."""
+        while self._said and self._sending.acquire(False):
+            try:
+                while self._said:
+                    wire.send(self.sock, self._said.popleft())
+            except OSError:
+                self.ended = True
+                self._said.clear()
+            finally:
+                self._sending.release()
 
 
 def take_tickets(pipe: int, per: float, workers: int) -> list[tuple[int, int]]:
@@ -293,17 +320,11 @@ def parse_tickets(body: bytes) -> list[tuple[int, int]]:
 def _leave(error: BaseException | None) -> None:
     """End a process that the user's function has forked and that came back from it, as its parent
     does: it must not answer in its parent's place."""
+    from amorsize.backends import telling
+
     code: object = error.code if isinstance(error, SystemExit) else error and 1
-    flush_output()
+    telling.finish()
     os._exit(code if isinstance(code, int) else int(code is not None))
-
-
-def flush_output() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except Exception:  # closed or odd streams are the user's affair
-            pass
 
 
 def die_with(lifeline: int) -> None:

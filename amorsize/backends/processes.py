@@ -34,7 +34,6 @@ from amorsize.backends.items import (
     unsendable_result,
 )
 from amorsize.backends.memory import BASE
-from amorsize.backends.portable import told_by
 from amorsize.errors import AmorsizeWarning, ItemError, OptionError, WorkerDied
 from amorsize.values import replace
 
@@ -563,6 +562,10 @@ class Processes:
                 self._learn(len(values), seconds)
             elif kind == helper.READY:
                 peer.ready = True
+            elif kind == helper.TOLD:
+                from amorsize.backends.telling import heard
+
+                heard(value)
             elif kind == helper.LEAVING:
                 self._leaves(peer, value)
             elif kind == -helper.RESULT:
@@ -570,6 +573,8 @@ class Processes:
             elif abs(kind) in (helper.FAILURE, helper.UNSENDABLE, helper.UNREADABLE):
                 index, error, text = value
                 if kind < 0:  # the exception could not be unpickled
+                    from amorsize.backends.portable import told_by
+
                     error = told_by(text)
                 if abs(kind) == helper.UNSENDABLE:
                     self._answered(index, 1, peer)
@@ -584,6 +589,7 @@ class Processes:
 
     def _place_salvaged(self, frame: Any, peer: Peer) -> None:
         """Results of which not all could be unpickled."""
+        from amorsize.backends.portable import told_by
         from amorsize.backends.salvage import breakage
 
         start, values = frame[:2]

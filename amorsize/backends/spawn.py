@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 
-from amorsize.backends import helper, reaping, wire
+from amorsize.backends import helper, reaping, telling, wire
 from amorsize.backends.crew import Peer, clear_marks, page_bytes, split_page
 from amorsize.backends.memory import clear_room
 
@@ -78,6 +78,7 @@ class SpawnLauncher:
             "threads": run.config.threads_per_job,
             "item_seconds": run.item_seconds,
             "inner_threads": run.inner_threads,
+            "telling": telling.settings(),
             "flush_seconds": helper.FLUSH_SECONDS if run.rerun_after_death else 0.0,
         }
         if "multiprocessing.managers" in sys.modules:  # its proxies show whose they are
@@ -115,7 +116,11 @@ class SpawnLauncher:
             receiver = peer.receiver
             warm.sock.settimeout(1.0)
             while True:
-                if any(kind == helper.READY for kind, _ in receiver.receive()):
+                frames = receiver.receive()
+                for kind, value in frames:
+                    if kind == helper.TOLD:
+                        telling.heard(value)
+                if any(kind == helper.READY for kind, _ in frames):
                     break
             warm.sock.settimeout(None)
         except (wire.Closed, OSError):

@@ -47,7 +47,7 @@ def main(descriptor: int, page: int, lifeline: int) -> None:
 
 def _serve(sock: socket.socket, words: memoryview) -> bool:
     """One run; False when there will be no other."""
-    from amorsize.backends import helper, wire
+    from amorsize.backends import helper, telling, wire
     from amorsize.backends.crew import MARKS, split_page
     from amorsize.backends.memory import ROOM_WORDS, Gauge
     from amorsize.backends.portable import portable
@@ -78,20 +78,16 @@ def _serve(sock: socket.socket, words: memoryview) -> bool:
 
             multiprocessing.current_process().authkey = setup["authkey"]
         func, initializer, initargs = pickle.loads(setup["function"])  # nosec B301 # of our caller
-        if initializer is not None:
-            initializer(*initargs)
         import cloudpickle
     except BaseException as error:
         wire.send(sock, wire.encode(helper.FAILURE, (None, *portable(error))))
         return False
-    wire.send(sock, wire.encode(helper.READY, None))
 
     def pickled(value: object, buffers: list[Any] | None) -> bytes:
         callback = None if buffers is None else buffers.append
         return cloudpickle.dumps(value, 5, buffer_callback=callback)  # type: ignore[no-any-return]
 
     marks, room = split_page(words, (len(words) - ROOM_WORDS) // MARKS)
-    gauge = Gauge(room, forked=False)
     worker = helper.Worker(
         func,
         sock,
@@ -99,14 +95,22 @@ def _serve(sock: socket.socket, words: memoryview) -> bool:
         setup["workers"],
         setup["item_seconds"],
         marks=marks,
-        gauge=gauge,
         receiver=receiver,
         pickled=pickled,
         flush_seconds=setup["flush_seconds"],
     )
+    telling.start(worker.tell, setup["telling"])
+    try:
+        if initializer is not None:
+            initializer(*initargs)
+    except BaseException as error:
+        wire.send(sock, wire.encode(helper.FAILURE, (None, *portable(error))))
+        return False
+    worker.gauge = gauge = Gauge(room, forked=False)
+    wire.send(sock, wire.encode(helper.READY, None))
     worker.accept(frames)
     worker.run(setup["threads"])
     gauge.close()
-    helper.flush_output()
+    telling.stop()
     wire.send(sock, wire.encode(helper.READY, None))
     return not (worker.failed or worker.left)

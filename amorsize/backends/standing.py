@@ -26,6 +26,8 @@ from amorsize.backends.items import format_traceback
 from amorsize.backends.spawn import SpawnLauncher
 from amorsize.errors import WorkerDied
 from amorsize.records import Config
+from amorsize.sinks import Sink
+from amorsize.workload import Supply
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,18 +45,15 @@ class TaskDied(WorkerDied, BrokenProcessPool):
     library's pools, this task alone is lost: all others, and later ones, are done."""
 
 
-class Tasks:
-    """Open tasks in the place of a run's data (see `workload.Supply`): pickled as they are taken."""
-
-    indexed = False
-    pull_here = False
-    data = None
+class Tasks(Supply):
+    """Open tasks in the place of a run's data: pickled as they are taken."""
 
     def __init__(self, sink: Answers) -> None:
+        super().__init__(iter(()))
+        self.pull_here = False
         self.sink = sink
         self.numbers = itertools.count()
         self.waiting_tasks: deque[tuple[Future[Any], Any]] = deque()
-        self._returned: deque[tuple[int, Sequence[Any]]] = deque()
 
     @property
     def waiting(self) -> int:
@@ -65,8 +64,6 @@ class Tasks:
     def finished(self) -> bool:
         """Nothing is to be done now."""
         return not self.waiting
-
-    exhausted = finished
 
     def left(self) -> int:
         """Tasks that no worker has."""
@@ -97,22 +94,20 @@ class Tasks:
         self._returned.append((start, items))
 
 
-class Answers:
-    """Futures in the place of a run's results (see `sinks.Sink`)."""
-
-    on_error = "collect"
+class Answers(Sink):
+    """Futures in the place of a run's results; its failure says why no worker can work any more."""
 
     def __init__(self) -> None:
+        super().__init__("collect")
         self.open: dict[int, Future[Any]] = {}
         """Tasks that were begun, by number."""
-        self.failure: BaseException | None = None
-        """Why no worker can work any more."""
 
     def place(self, start: int, values: Sequence[Any]) -> None:
         """Answers of workers: see :func:`call`."""
-        for number, (kind, body, buffers) in enumerate(values, start):
+        for number, answer in enumerate(values, start):
             future = self.open.pop(number)
             try:
+                kind, body, buffers = answer
                 value = pickle.loads(body, buffers=buffers)  # nosec B301 # of our own worker
             except BaseException as error:
                 _settle(future, error=_unreadable("the result", error))
@@ -128,15 +123,11 @@ class Answers:
     def fail(self, index: int | None, exception: BaseException, traceback: str = "") -> bool:
         """A task was lost; or, without a number, all are."""
         if index is None:
-            self.failure = exception
-            return True
+            return super().fail(None, exception, traceback)
         if isinstance(exception, WorkerDied):
             exception = TaskDied(exception.index, exception.exitcode, exception.hint)
         _settle(self.open.pop(index), error=exception)
         return False
-
-    def notify(self) -> None:
-        """Nobody sleeps here."""
 
 
 class Standing(processes.Processes):
@@ -218,8 +209,8 @@ class Pool:
         self.workers = Standing(
             SpawnLauncher(),
             call,
-            self.tasks,  # type: ignore[arg-type] # what they have in common is all that is asked for
-            self.answers,  # type: ignore[arg-type]
+            self.tasks,
+            self.answers,
             Config("spawn", self.max_workers, 1, 1),
             0.0,
             caller_computes=False,
@@ -263,9 +254,9 @@ class Pool:
                     else:
                         workers.sleep(IDLE_LOOK_SECONDS)
                 except Exception as error:  # a function that cannot be sent is its own answer
-                    answers.failure = error
+                    answers.fail(None, error)
                 if answers.failure is not None:
-                    self._break(answers.failure)
+                    self._break(answers.failure.exception)
                     break
         finally:
             workers.close(abort=answers.failure is not None)

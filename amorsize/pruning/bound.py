@@ -95,6 +95,8 @@ class Judged:
     regions: Ints
     inside: Judged | None = None
     """The same at training rows predicted without themselves, where regions are judged by that too."""
+    widening: float = 1.0
+    """Of intervals, for rows that are tested in one part are training rows of the others."""
 
     def error_before(self) -> float:
         return float(self.mass @ self.base / self.mass.sum())
@@ -112,13 +114,14 @@ class Judged:
         return _over(float(after) ** 0.5, float(before) ** 0.5)
 
     def interval(self) -> tuple[float, float]:
-        """95 % limits of `change`, by the standard error of the paired differences."""
+        """95 % limits of `change`, by the standard error of the paired differences, corrected for parts
+        that share training rows (Nadeau and Bengio, Machine Learning 2003)."""
         whole = float(self.mass @ self.base)
         if whole <= 0:
             return self.change(), self.change()
         ratio = 1.0 + self.change()
         doubt = 1.96 * _error_of_mean(self.pruned - ratio * self.base, self.mass)
-        doubt *= float(self.mass.sum()) / whole
+        doubt *= self.widening * float(self.mass.sum()) / whole
         return self.change() - doubt, self.change() + doubt
 
 
@@ -320,7 +323,10 @@ class Checker:
         if inside:
             base, pruned, mass, regions = (np.concatenate(c) for c in zip(*inside, strict=True))
             told = Judged(base, pruned, base**2, pruned**2, mass, regions)
-        return Judged(one, two, three, four, self.mass[tested], self.regions[tested], told)
+        training = sum(len(part.train) for part in self.parts) / len(self.parts)
+        widening = (1.0 + len(tested) / training) ** 0.5
+        mass, where = self.mass[tested], self.regions[tested]
+        return Judged(one, two, three, four, mass, where, told, widening)
 
     def _inside(
         self, part: Part, at: Probes, found: Prototypes

@@ -17,7 +17,7 @@ EXACT_ROWS = 1_500
 """Up to here all pairs are compared: 20 ms."""
 BLOCK_ROWS = 48
 """Rows compared with each other in one block."""
-CUTS = 4
+CUTS = 3
 """Independent ways to cut into blocks; each finds neighbours the others missed."""
 BLOCK_FLOATS = 2_000_000
 """Distances held at once, 16 MB."""

@@ -16,7 +16,7 @@ from amorsize.features import Arrays
 from amorsize.history.contract import History, Table
 from amorsize.history.memory import MemoryHistory
 from amorsize.ml_prediction import KNNRegressor
-from amorsize.observations import Observation, to_line
+from amorsize.observations import Observation, to_line, work_ratio
 from amorsize.predictors import DEFAULT_PARAMETERS, Predictor
 from amorsize.pruning.records import Measured, PruningResult
 from amorsize.values import replace
@@ -262,9 +262,8 @@ def _condensed(
 def prototype(members: Sequence[Observation], residual: float, mass: float) -> Observation:
     """One observation for several runs of a function: the newest, with their residual and mass."""
     newest = max(members, key=lambda one: one.time)
-    wall = newest.model_seconds * exp(residual)
-    factor = wall / newest.wall_seconds
-    return replace(newest, wall_seconds=wall, cpu_seconds=newest.cpu_seconds * factor, weight=mass)
+    wall = newest.model_seconds * exp(residual + work_ratio(newest))
+    return replace(newest, wall_seconds=wall, weight=mass)
 
 
 def _stale(rows: list[Observation], learned: set[int]) -> list[str]:

@@ -1,0 +1,405 @@
+"""Coroutine functions: one event loop, as many items side by side as the limit allows.
+
+::
+
+    data --read as there is room--> a task for each item --place--> Sink --> results in order
+                  ^                        |
+                  +---- Limit (limiting) <-+ latency of each item
+
+``Flow`` is one run in the loop that runs; ``CoroutineEngine`` gives it the two ways through that a run of
+any function has, from code that knows no loop: ``execute`` runs a loop of its own in the caller's
+thread, ``stream`` one in a thread that lives as long as the stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from _thread import get_ident
+
+from amorsize.backends import helper
+from amorsize.backends.items import format_traceback, overdue_error, with_origin
+from amorsize.errors import OptionError, OptionTypeError
+from amorsize.limiting import Limit
+from amorsize.records import Config, Run
+from amorsize.sinks import SKIPPED, ListSink, WindowSink
+from amorsize.workload import length_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+    from typing import Any
+
+    from amorsize.options import Options
+
+clock = time.perf_counter
+
+REFUSED = {
+    "backend": ("auto", None),
+    "chunksize": ("auto", None),
+    "checkpoint": (None,),
+    "memory_limit": (None,),
+    "initializer": (None,),
+}
+"""Options that a run on an event loop cannot honour, and the values that ask for nothing."""
+SLOW_SOURCE_SECONDS = 0.002
+"""A source that takes longer for an item would hold up the loop: it is read in a thread from then on."""
+AHEAD_ROUNDS = 2
+"""A stream without ``buffersize`` is ahead of its consumer by so many times the limit."""
+PATIENCE_SECONDS = 0.05
+"""Longest wait of a stream's consumer before it looks around."""
+
+
+def check(options: dict[str, Any]) -> None:
+    """Refuse what a run on an event loop cannot honour."""
+    for name, nothing in REFUSED.items():
+        if name in options and not any(
+            options[name] is one or options[name] == one for one in nothing
+        ):
+            raise OptionError(
+                name,
+                options[name],
+                "cannot be honoured for a coroutine function, which runs on an event loop",
+                "leave it out (n_jobs is the most items that run side by side)",
+            )
+
+
+class Flow:
+    """One run of a coroutine function in the loop that runs."""
+
+    def __init__(
+        self,
+        func: Callable[[Any], Any],
+        data: Any,
+        options: Options,
+        sink: ListSink | WindowSink,
+        buffersize: int | None = None,
+        *,
+        bounded: bool = False,
+    ) -> None:
+        self.func, self.data, self.options, self.sink = func, data, options, sink
+        self.limit = Limit(options.max_jobs)
+        self.in_flight = 0
+        self.read = 0
+        """Items taken from the source."""
+        self.given = 0
+        """Results that the consumer of a stream has taken."""
+        self.ended = False
+        self._bounded, self._buffersize = bounded, buffersize
+        self._room = asyncio.Event()
+        self.changed = asyncio.Event()
+        """There is something new for the consumer."""
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._all_read = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._progress = options.make_progress(length_of(data))
+
+    async def run(self) -> None:
+        """Until everything is done, or somebody has failed (see ``sink.failure``)."""
+        reader = asyncio.get_running_loop().create_task(self._read())
+        try:
+            await self._over
+        finally:
+            self.ended = True
+            left = [reader, *self._tasks]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+            self._progress.update(self.sink.done)
+            self._progress.close()
+            self.changed.set()
+
+    def took(self, count: int) -> None:
+        """The consumer of a stream has taken so many results more."""
+        self.given += count
+        self._room.set()
+
+    # -- reading --------------------------------------------------------------------------------
+
+    def _has_room(self) -> bool:
+        if self.in_flight >= self.limit.value:
+            return False
+        if not self._bounded:
+            return True
+        return self.read - self.given < (self._buffersize or AHEAD_ROUNDS * self.limit.value)
+
+    async def _read(self) -> None:
+        items = self._items()
+        try:
+            while True:
+                while not self._has_room():
+                    self._room.clear()
+                    await self._room.wait()
+                try:
+                    item = await anext(items)
+                except StopAsyncIteration:
+                    break
+                self._begin(item)
+            self._all_read = True
+            self._look()
+        except Exception as error:  # the source's own
+            self._fail(None, error)
+        finally:
+            await items.aclose()  # type: ignore[attr-defined]
+
+    async def _items(self) -> AsyncIterator[Any]:
+        if hasattr(self.data, "__aiter__"):
+            source = aiter(self.data)
+            try:
+                async for item in source:
+                    yield item
+            finally:
+                close = getattr(source, "aclose", None)
+                if close is not None:
+                    await close()
+            return
+        iterator = iter(self.data)
+        pool = None
+        try:
+            while True:
+                began = clock()
+                if pool is None:
+                    item = next(iterator, _END)
+                    if clock() - began > SLOW_SOURCE_SECONDS:
+                        from concurrent.futures import ThreadPoolExecutor
+
+                        pool = ThreadPoolExecutor(1, "amorsize-source")
+                else:
+                    loop = asyncio.get_running_loop()
+                    item = await loop.run_in_executor(pool, next, iterator, _END)
+                if item is _END:
+                    return
+                yield item
+        finally:
+            close = getattr(iterator, "close", None)
+            if pool is not None:
+                if close is not None:
+                    pool.submit(close)
+                pool.shutdown(wait=False)
+            elif close is not None:
+                close()
+
+    # -- items ----------------------------------------------------------------------------------
+
+    def _begin(self, item: Any) -> None:
+        index, self.read = self.read, self.read + 1
+        self.in_flight += 1
+        task = asyncio.get_running_loop().create_task(self._one(index, item))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _one(self, index: int, item: Any) -> None:
+        began = clock()
+        try:
+            value = await self._tried(index, item)
+            self.sink.place(index, (value,))
+        except asyncio.CancelledError as error:
+            if self.ended:
+                raise
+            self._fail(index, error)  # the function's own doing
+        except Exception as error:
+            self._fail(index, error)
+        finally:
+            self.in_flight -= 1
+            self.limit.ended(began, clock(), self.in_flight)
+            self._look()
+
+    async def _tried(self, index: int, item: Any) -> Any:
+        left = self.options.retries
+        while True:
+            try:
+                return await self._called(index, item)
+            except self.options.retry_on:
+                if not left or self.ended:
+                    raise
+                left -= 1
+
+    async def _called(self, index: int, item: Any) -> Any:
+        if self.options.seed is not None:
+            from amorsize.calling import enter
+
+            enter(self.options.seed, index)
+        if self.options.timeout is None:
+            return await self.func(item)
+        try:
+            async with asyncio.timeout(self.options.timeout) as scope:
+                return await self.func(item)
+        except TimeoutError:
+            if scope.expired():
+                raise overdue_error(index, self.options.timeout) from None
+            raise
+
+    def _fail(self, index: int | None, error: BaseException) -> None:
+        text = format_traceback(error) if self.options.on_error == "collect" else ""
+        if self.sink.fail(index, error, text) and not self._over.done():
+            self._over.set_result(None)
+
+    def _look(self) -> None:
+        """Something has changed: is everything done, is there room, is there news?"""
+        self._room.set()
+        self.changed.set()
+        if self._progress.active:
+            self._progress.update(self.sink.done)
+        if self._all_read and not self.in_flight and not self._over.done():
+            self._over.set_result(None)
+
+
+_END = object()
+
+
+async def execute(func: Callable[[Any], Any], data: Any, options: Options) -> list[Any]:
+    """All results, in order, in the loop that runs."""
+    return await _collect(Flow(func, data, options, ListSink(0, options.on_error)))
+
+
+async def _collect(flow: Flow) -> list[Any]:
+    await flow.run()
+    _raise_failure(flow.sink)
+    assert isinstance(flow.sink, ListSink)
+    return [value for value in flow.sink.results if value is not SKIPPED]
+
+
+async def stream(
+    func: Callable[[Any], Any],
+    data: Any,
+    options: Options,
+    *,
+    ordered: bool,
+    buffersize: int | None,
+) -> AsyncGenerator[Any, None]:
+    """The results one after the other, in the loop that runs."""
+    sink = WindowSink(0, options.on_error, ordered=ordered)
+    flow = Flow(func, data, options, sink, buffersize, bounded=True)
+    running = asyncio.get_running_loop().create_task(flow.run())
+    try:
+        while True:
+            values = sink.pop()
+            if values is not None:
+                for value in values:
+                    if value is not SKIPPED:
+                        yield value
+                flow.took(len(values))
+            elif sink.failure is not None:
+                await running
+                _raise_failure(sink)
+            elif flow.ended:
+                return
+            else:
+                flow.changed.clear()
+                await flow.changed.wait()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def _raise_failure(sink: ListSink | WindowSink) -> None:
+    failure = sink.failure
+    if failure is not None:
+        raise with_origin(failure.exception, failure.index, failure.traceback)
+
+
+class CoroutineEngine:
+    """A run of a coroutine function from code that knows no event loop."""
+
+    def __init__(self, func: Callable[[Any], Any], data: Any, options: Options) -> None:
+        self.func, self.data, self.options = func, data, options
+        self.run: Run | None = None
+        running = asyncio._get_running_loop()
+        if running is not None:
+            raise OptionTypeError(
+                "func",
+                func,
+                "is a coroutine function, and an event loop runs in this thread already",
+                "write await amorsize.aexecute(...) or async for ... in amorsize.astream(...)",
+            )
+
+    def execute(self) -> list[Any]:
+        """Everything, in order."""
+        me = get_ident()
+        outer = me in helper.busy_threads
+        helper.busy_threads.add(me)  # a call of amorsize by the function stays serial
+        sink = ListSink(0, self.options.on_error)
+        began, cpu = clock(), time.process_time()
+        try:
+            with asyncio.Runner() as runner:
+                return runner.run(self._all(sink))
+        finally:
+            if not outer:
+                helper.busy_threads.discard(me)
+            self._record(sink, began, cpu)
+
+    async def _all(self, sink: ListSink) -> list[Any]:
+        flow = Flow(self.func, self.data, self.options, sink)
+        self._flow = flow
+        return await _collect(flow)
+
+    def _record(self, sink: ListSink | WindowSink, began: float, cpu: float) -> None:
+        flow = getattr(self, "_flow", None)
+        jobs = flow.limit.value if flow is not None else 1
+        outcome = "done" if flow is not None and flow.ended and not sink.failure else "failed"
+        wall, used = clock() - began, time.process_time() - cpu
+        self.run = Run(Config("asyncio", jobs), sink.done, wall, used, outcome)
+
+    def stream(self, *, ordered: bool, buffersize: int | None) -> Generator[Any, None, None]:
+        """The results one after the other; closing the iterator ends the run."""
+        sink = WindowSink(0, self.options.on_error, ordered=ordered)
+        loop = asyncio.new_event_loop()
+        flows: list[Flow] = []
+        began, cpu = clock(), time.process_time()
+
+        async def work() -> None:
+            flow = Flow(self.func, self.data, self.options, sink, buffersize, bounded=True)
+            self._flow = flow
+            flows.append(flow)
+            await flow.run()
+
+        running: list[asyncio.Task[None]] = []
+
+        def body() -> None:
+            helper.busy_threads.add(get_ident())
+            try:
+                running.append(loop.create_task(work()))
+                loop.run_until_complete(running[0])
+            except asyncio.CancelledError:
+                pass
+            except BaseException as error:
+                sink.fail(None, error)
+            finally:
+                helper.busy_threads.discard(get_ident())
+                try:
+                    loop.run_until_complete(loop.shutdown_asyncgens())
+                finally:
+                    loop.close()
+                    sink.notify()
+
+        thread = threading.Thread(target=body, name="amorsize-loop", daemon=True)
+        thread.start()
+        try:
+            while True:
+                alive = thread.is_alive()
+                values = sink.pop()
+                if values is not None:
+                    yield from (value for value in values if value is not SKIPPED)
+                    if flows and not loop.is_closed():
+                        _call(loop, flows[0].took, len(values))
+                elif sink.failure is not None:
+                    thread.join()
+                    _raise_failure(sink)
+                elif not alive:
+                    return
+                else:
+                    sink.wait(PATIENCE_SECONDS)
+        finally:
+            while thread.is_alive():
+                if running:
+                    _call(loop, running[0].cancel)
+                thread.join(PATIENCE_SECONDS)
+            self._record(sink, began, cpu)
+
+
+def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *args: Any) -> None:
+    try:
+        loop.call_soon_threadsafe(function, *args)
+    except RuntimeError:  # it has ended meanwhile
+        pass
