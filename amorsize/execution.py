@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from _thread import get_ident
+from itertools import chain
 
 from amorsize import planning
 from amorsize.alone import Alone
@@ -26,11 +27,17 @@ from amorsize.deciding import ONLY_WAITS_CPU_SHARE, Decider, most_cores
 from amorsize.feeding import Feeder
 from amorsize.handover import Handover
 from amorsize.measurement import Meter, clock
-from amorsize.opening import FIRST_DECISION_SECONDS, SLICE_SECONDS, Opening
+from amorsize.opening import (
+    FIRST_DECISION_SECONDS,
+    SLICE_SECONDS,
+    TRIVIAL_ITEM_SECONDS,
+    Opening,
+)
 from amorsize.recording import Recorder
 from amorsize.records import Config, Machine, Run
 from amorsize.reviewing import Reviews
 from amorsize.sinks import SKIPPED, ListSink, WindowSink
+from amorsize.streams import Stream, stream_of
 from amorsize.tracing import tell_run
 from amorsize.watching import Watch
 from amorsize.workload import Supply
@@ -94,6 +101,9 @@ class Engine:
             self._behind.grow,
             lambda: self.handover.backend is not None,
         )
+        self.alone.failed = self._failed
+        self.present: Any = ()
+        """Of a stream: the run of results that its consumer is in."""
         self.alone.journaled = keeper is not None
         if options.trace is not None:
             self.alone.ledger = self.handover.ledger
@@ -156,8 +166,15 @@ class Engine:
         if self.finished:
             self._end("done")
 
-    def stream(self, *, ordered: bool, buffersize: int | None) -> Generator[Any, None, None]:
+    def stream(
+        self, *, ordered: bool, buffersize: int | None
+    ) -> Stream | Generator[Any, None, None]:
         """The results one after the other; closing the iterator ends the run."""
+        return stream_of(self, self._runs(ordered=ordered, buffersize=buffersize))
+
+    def _runs(
+        self, *, ordered: bool, buffersize: int | None
+    ) -> Generator[Iterable[Any], None, None]:
         skip = self.options.on_error == "skip"
         outcome, hurry = "abandoned", True
         feeder: Feeder | None = None
@@ -167,8 +184,14 @@ class Engine:
             self.handover.stream_window = (ordered, buffersize)
             self.alone.streaming = True
             if not self._resume():
-                alone = self.alone.stream()
-                yield from alone if self.keeper is None else self.keeper.passing(alone)
+                runs = self.alone.stream()
+                if self.keeper is not None:
+                    runs = iter([self.keeper.passing(chain.from_iterable(runs))])
+                for run in runs:
+                    self.present = self._guarded(run) if self.keeper is not None else run
+                    yield self.present
+                    if self.run is not None:
+                        return  # an item of it raised, and the consumer asks for more
                 self._free_the_caller()
             if self.handover.backend is not None:
                 sink, supply = self.handover.to, self.supply
@@ -183,7 +206,8 @@ class Engine:
                     values = sink.pop()
                     if values is not None:
                         offered = clock()
-                        yield from _without_skipped(values) if skip else values
+                        self.present = _given(values, skip=skip)
+                        yield self.present
                         self.handover.consumed += clock() - offered
                         given += len(values)
                         supply.limit = given + self.handover.window
@@ -211,11 +235,25 @@ class Engine:
             outcome, hurry = "failed", not isinstance(error, Exception)
             raise
         finally:
+            self.present = ()
             try:
                 if feeder is not None:
                     feeder.stop()
             finally:
                 self._end(outcome, hurry=hurry)
+
+    def _guarded(self, run: Iterable[Any]) -> Iterator[Any]:
+        try:
+            yield from run
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self._failed(error)
+            raise
+
+    def _failed(self, error: BaseException) -> None:
+        """An error is on its way to the consumer of a stream, past the generator of its runs."""
+        self._end("failed", hurry=not isinstance(error, Exception))
 
     def interrupt(self, error: BaseException) -> None:
         """End the run soon, with this error; from any thread."""
@@ -341,6 +379,8 @@ class Engine:
         self._recorder.keep_up()
         if self.keeper is not None:
             self.keeper.catch_up(alone.results)
+        if alone.streaming and seconds < TRIVIAL_ITEM_SECONDS:
+            return False  # not worth carrying anywhere, nor a thought
         if (
             first
             and SLICE_SECONDS < seconds < TRUSTED_FIRST_SECONDS
@@ -424,5 +464,7 @@ class Engine:
         raise with_origin(failure.exception, failure.index, failure.traceback)
 
 
-def _without_skipped(values: Any) -> Iterator[Any]:
-    return (value for value in values if value is not SKIPPED)
+def _given(values: Any, *, skip: bool) -> Iterator[Any]:
+    if skip:
+        return (value for value in values if value is not SKIPPED)
+    return (value for value in values)

@@ -139,7 +139,7 @@ class Executor(_Executor):
             options["chunksize"] = chunksize
         func = fn if len(iterables) == 1 else star(fn)
 
-        def begin() -> Generator[T, None, None]:
+        def begin() -> Any:  # a stream, which is typed by what it gives
             return stream(func, data, buffersize=buffersize, **options)
 
         run = _Run(begin, deadline)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from amorsize.coroutines import CoroutineEngine
     from amorsize.planning import Choice
     from amorsize.records import Machine, Prediction, Run
+    from amorsize.streams import Stream
     from amorsize.tracing import Trace
 
 
@@ -222,7 +223,7 @@ class Tuner:
         ordered: bool = True,
         buffersize: int | None = None,
         **options: Any,
-    ) -> Generator[Any, None, None]:
+    ) -> Stream | Generator[Any, None, None]:
         """As :func:`amorsize.stream`."""
         _check_buffersize(buffersize)
         checked = self._checked(func, data, options)
@@ -502,7 +503,7 @@ def stream(
     ordered: bool = True,
     buffersize: int | None = None,
     **options: Any,
-) -> Generator[Any, None, None]:
+) -> Stream | Generator[Any, None, None]:
     """Yield ``func(item) for item in data`` with bounded memory, for huge or endless data.
 
     A result is given out as soon as it and (if ``ordered``) its predecessors are there. At most

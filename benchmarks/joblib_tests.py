@@ -20,10 +20,31 @@ from typing import Any
 import joblib
 import pytest
 
-DIFFERS: dict[str, str] = {}
+_CALLER = "the tasks are short and run in the caller: "
+_NESTED = (
+    "threads inside of tasks only where cores are left for them, and 2 jobs on 2 cores leave none"
+)
+_SHARED = "this backend can share memory: require='sharedmem' is honoured, on threads"
+DIFFERS = {
+    r"test_nested_parallel_warnings\[amorsize-multiprocessing": _CALLER
+    + "a pool may be nested there, and nobody is warned",
+    r"test_parallel_pickling$": _CALLER + "what they are given need not be pickled",
+    r"test_error_capture\[amorsize": "it looks for workers before there is work: they come when they pay",
+    r"memmap_on_arrays_from_generator\[amorsize|test_memmapping_leaks\[amorsize": _CALLER
+    + "they see the array itself, not a map of it",
+    r"backend_context_manager\[.*amorsize|test_nested_parallelism_limit\[.*amorsize": _NESTED,
+    r"backend_hinting_and_constraints": _SHARED,
+    r"test_threadpool_limitation_in_child_loky\[2\]": _CALLER
+    + "while it is alone it has all the cores",
+}
 """Tests (patterns of their ids) that are not as under loky, and why."""
 
 REGISTER = "import amorsize; amorsize.register_joblib_backend()\n"
+BIND = REGISTER + (
+    "from amorsize.integrations.joblib import AmorsizeBackend as LokyBackend\n"
+    "parallel.DEFAULT_BACKEND = parallel.DEFAULT_PROCESS_BACKEND = 'amorsize'\n"
+)
+"""Ours is the default, too, and the class that tests ask for."""
 
 
 class Bound:
@@ -69,7 +90,7 @@ def main() -> int:
         place = Path(folder)
         # Before the constants of the module, and in every interpreter that a test starts.
         head, mark, rest = text.partition("RETURN_GENERATOR_BACKENDS = ")
-        (place / "test_parallel.py").write_text(head + REGISTER + mark + rest, encoding="utf-8")
+        (place / "test_parallel.py").write_text(head + BIND + mark + rest, encoding="utf-8")
         (place / "sitecustomize.py").write_text(REGISTER, encoding="utf-8")
         os.environ["PYTHONPATH"] = os.pathsep.join(
             filter(None, (folder, os.environ.get("PYTHONPATH")))

@@ -81,7 +81,9 @@ class Case:
             config: median(run.wall_seconds for run in some) for config, some in by_config.items()
         }
         """Medians over the repetitions."""
-        self.profiles = list({repr(run.profile): run.profile for run in runs}.values())
+        seen = {repr(run.profile): run.profile for run in runs}.values()
+        self.profiles = [profile for profile in seen if profile.result_bytes is not None]
+        """Those at which a run would decide: before, it looks at what carrying a result costs."""
         self.model = [
             {config: modelled(some[0], profile) for config, some in by_config.items()}
             for profile in self.profiles
@@ -125,7 +127,8 @@ def cases() -> list[Case]:
         run = from_line(line)
         run = replace(run, model_seconds=modelled(run))
         groups.setdefault((run.fingerprint, run.items), []).append(run)
-    return [Case(runs) for runs in groups.values()]
+    found = [Case(runs) for runs in groups.values()]
+    return [case for case in found if case.profiles]
 
 
 def history_of(runs: Iterable[Observation]) -> MemoryHistory:

@@ -231,8 +231,9 @@ def finish() -> None:
 {len(lines)} real runs of {len({json.loads(line)["workload"] for line in lines})} workloads
 (`benchmarks/learnable.py`), each in three lengths, three times over, in every configuration, collected by
 `python -m benchmarks.learning_rows`. One line a run, as `amorsize history export` writes them; a workload
-is the BLAKE2b hash of its name (16 bytes). The model's seconds are computed anew when the benchmark
-reads the file.
+is the BLAKE2b hash of its name (16 bytes). Spawned workers ran in the first of the three rounds only.
+Other work was on the machine at times; the collecting process had priority over it.
+The model's seconds are computed anew when the benchmark reads the file.
 
 | | |
 | --- | --- |

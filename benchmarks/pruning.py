@@ -415,6 +415,7 @@ PARTS = {
     "bound": bound,
     "told": told,
     "sizes": sizes,
+    "front": front,
     "drift": drift,
     "cost": cost,
     "latency": latency,

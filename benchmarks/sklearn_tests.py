@@ -2,7 +2,7 @@
 
     python -m benchmarks.sklearn_tests loky --out loky.json [--only PATTERN] [--n-jobs 2]
     python -m benchmarks.sklearn_tests amorsize --out amorsize.json
-    python -m benchmarks.sklearn_tests compare loky.json amorsize.json
+    python -m benchmarks.sklearn_tests compare loky.json[,more.json] amorsize.json[,more.json]
 
 Each test runs inside ``joblib.parallel_config(backend=..., n_jobs=2)``: calls with ``n_jobs=None`` are
 parallel, too. A test counts as dispatched when joblib handed a batch of it to the backend with more than
@@ -89,7 +89,8 @@ def run(backend: str, out: str, only: str, n_jobs: int, others: list[str]) -> in
         for path in sorted((top / package).rglob("test_*.py"))
         if only in str(path)
     ]
-    arguments = ["-q", "-p", "no:cacheprovider", "--rootdir", str(top), "-W", "default"]
+    # Neither our configuration nor its time limits.
+    arguments = ["-q", "-c", os.devnull, "-p", "no:cacheprovider", "--rootdir", str(top)]
     pytest.main([*arguments, *others, *files], plugins=[watched])
     found = {"outcomes": watched.outcomes, "dispatched": watched.dispatched}
     Path(out).write_text(json.dumps(found))

@@ -22,7 +22,8 @@ from joblib.externals.loky import get_reusable_executor
 
 import amorsize
 from amorsize.integrations import memory
-from amorsize.integrations.joblib import AmorsizeBackend, _memory, function_of
+from amorsize.integrations.calls import function_of
+from amorsize.integrations.joblib import AmorsizeBackend, _memory
 
 pytestmark = pytest.mark.timeout(
     120

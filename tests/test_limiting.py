@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amorsize.limiting import Limit
+from amorsize.limiting import FIRST, FIRST_GROWTH, Limit
 
 Latency = Callable[[random.Random], float]
 Speed = Callable[[int], float]
@@ -80,7 +80,7 @@ def test_no_collapse(name: str, knee: int) -> None:
     latency, speed = LATENCIES[name], collapse(knee)
     limit = Limit()
     found, most = simulate(3000, latency, speed, limit)
-    assert most <= max(4 * 16, 2.6 * knee)
+    assert most <= max(FIRST_GROWTH * FIRST, 2.6 * knee)
     assert limit.value <= 2 * knee
     assert found <= 2.0 * best_fixed(3000, latency, speed)
 

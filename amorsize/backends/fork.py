@@ -37,12 +37,7 @@ class ForkLauncher:
     def launch(self, run: Processes) -> Peer:
         near, far = wire.pair()
         theirs = lifeline = -1
-        from amorsize.backends import (  # loaded before the fork; the caller has no use
-            portable,
-            telling,
-        )
-
-        telling.flush()
+        wire.flush_output()
         # A collection in the worker would touch, and so copy, every page. (To freeze and unfreeze here
         # would move every young object to the oldest generation, whose garbage is hardly looked for.)
         collects = gc.isenabled()
@@ -83,9 +78,9 @@ class ForkLauncher:
             helper.settle(run.inner_threads)
             code = _work(run, far, marks, room)
         except BaseException as error:
-            _report(far, portable.portable(error))
+            _report(far, error)
         finally:
-            telling.finish()
+            _finish_output()
             os._exit(code)
 
     def release(self, peer: Peer, *, abort: bool) -> None:
@@ -115,7 +110,9 @@ def _keep_tickets(run: Processes) -> None:
 
 
 def _work(run: Processes, sock: socket.socket, marks: memoryview, room: memoryview) -> int:
-    from amorsize.backends import telling
+    from amorsize.backends import (
+        telling,
+    )  # here: the caller has no use for it, and would wait for it
 
     worker = helper.Worker(
         run.func,
@@ -136,9 +133,20 @@ def _work(run: Processes, sock: socket.socket, marks: memoryview, room: memoryvi
     return 0
 
 
-def _report(sock: socket.socket, told: tuple[BaseException, str]) -> None:
+def _report(sock: socket.socket, error: BaseException) -> None:
     """An error outside of any item (an initializer's)."""
+    from amorsize.backends.portable import portable
+
     try:
-        wire.send(sock, wire.encode(helper.FAILURE, (None, *told)))
+        wire.send(sock, wire.encode(helper.FAILURE, (None, *portable(error))))
     except OSError:
+        pass
+
+
+def _finish_output() -> None:
+    try:
+        from amorsize.backends import telling
+
+        telling.finish()
+    except Exception:  # no file can be opened to load it: then nothing was printed by way of it
         pass

@@ -17,6 +17,7 @@ import os
 import sys
 from _thread import get_ident
 
+from amorsize.backends.wire import flush_output
 from amorsize.errors import text_of
 
 TYPE_CHECKING = False
@@ -76,11 +77,7 @@ def stop() -> None:
 
 def flush() -> None:
     """Send out what has been printed: whole lines, and by frame whatever this thread has begun."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except Exception:  # closed or odd streams are the user's affair
-            pass
+    flush_output()
     for text in _ours.values():
         if not text.closed and text.buffer.descriptor < 0:
             text.buffer.finish(get_ident())

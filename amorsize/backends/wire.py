@@ -11,6 +11,7 @@ from __future__ import annotations
 import pickle
 import socket
 import struct
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,6 +80,15 @@ def send(sock: socket.socket, parts: list[Any]) -> None:
             sent -= len(views.pop(0))
         if sent:
             views[0] = views[0][sent:]
+
+
+def flush_output() -> None:
+    """Send out what has been printed: before a fork, or a frame, takes it over."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # closed or odd streams are the user's affair
+            pass
 
 
 class Closed(Exception):

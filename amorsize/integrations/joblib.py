@@ -21,7 +21,6 @@ import functools
 import sys
 import threading
 import time
-from collections import deque
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 
@@ -35,7 +34,17 @@ from joblib.parallel import (
 )
 
 from amorsize.backends import helper
-from amorsize.backends.items import RemoteTraceback, format_traceback
+from amorsize.integrations.calls import (
+    LOOK_SECONDS,
+    Call,
+    Job,
+    Outcome,
+    end_call,
+    failed,
+    function_of,
+    help_with,
+    send_home,
+)
 from amorsize.integrations.memory import Memory, Seen
 from amorsize.measurement import queued_seconds
 from amorsize.system import usable_cores
@@ -87,115 +96,12 @@ POOL_MODULES = (
     "mkl",
 )
 """Those who bring libraries with threads of their own."""
-LOOK_SECONDS = 0.05
-"""Longest sleep of the waiting caller."""
 LOOK_UP_SECONDS = 0.02
 """Age of a call from which the history is asked: that takes 1.5 ms the first time."""
-MOST_WRAPPERS = 8
-"""Wrappers around a function that are looked into."""
 IDLE_SECONDS = 300
 """Worker processes that nobody used for so long leave: joblib's own default."""
 
 _memory = Memory()
-
-
-class Job:
-    """One batch, and whom to tell."""
-
-    __slots__ = ("batch", "callback", "deaths")
-
-    def __init__(self, batch: Any, callback: Callable[[Any], None]) -> None:
-        self.batch, self.callback = batch, callback
-        self.deaths = 0
-        """Workers that died in it."""
-
-
-class Outcome:
-    """What a batch came to in this process."""
-
-    __slots__ = ("error", "values")
-
-    def __init__(self, batch: Callable[[], Any], *, everything: bool) -> None:
-        """Run it; ``everything``: SystemExit and the like are an outcome, too."""
-        self.values: Any = None
-        self.error: BaseException | None = None
-        try:
-            self.values = batch()
-        except BaseException as error:
-            if not everything and not isinstance(error, Exception):
-                raise
-            try:
-                error.__cause__ = error.__cause__ or RemoteTraceback(format_traceback(error))
-            except Exception:  # an odd exception keeps its own shape
-                pass
-            self.error = error
-
-
-class Call:
-    """One call of ``Parallel``: its open tasks, and who works on them."""
-
-    def __init__(self, *, answering: bool, isolated: bool) -> None:
-        self.answering = answering
-        """The caller has better to do than wait: it gives out results, or watches the time."""
-        self.isolated = isolated
-        """Tasks need the processes that were asked for, set up as asked."""
-        self.caller_works = not (answering or isolated)
-        self.queue: deque[Job] = deque()
-        self.changed = threading.Condition()
-        self.running = 0
-        """Batches that others are in, or were sent."""
-        self.mode = "alone"
-        """"alone", "threads" or "processes"; "serial" when there is nothing else to try."""
-        self.threads_failed = False
-        self.ended = False
-        self.threads: list[threading.Thread] = []
-        self.stay = 0
-        """Threads that are to work."""
-        self.suspects: list[Job] = []
-        """Batches whose worker process died; each goes again, alone."""
-        self.func: Any = None
-        self.known: Seen | None = None
-        self.looked_up = False
-        self.began, self.cpu_began = clock(), time.process_time()
-        self.items, self.seconds = 0, 0.0
-        """Seen in the caller, beside others or not."""
-        self.alone_seconds = self.cpu = 0.0
-        self.alone_item_seconds = self.last_item_seconds = 0.0
-        self.done = 0
-        """Tasks done by anybody."""
-        self.switched, self.switched_done, self.reviewed = 0.0, 0, False
-        """When others came in, and how many were done then."""
-        self.batch_size = 1
-
-    def take(self) -> Job | None:
-        """The next batch for the caller."""
-        with self.changed:
-            return self.queue.popleft() if self.queue else None
-
-    def saw(self, items: int, seconds: float, cpu: float) -> None:
-        """The caller has run a batch in so many seconds (less those in which it had no core), while the
-        process computed for ``cpu`` seconds."""
-        self.items += items
-        self.seconds += seconds
-        self.last_item_seconds = seconds / items
-        if self.mode == "alone":
-            self.alone_seconds += seconds
-            self.cpu += cpu
-            self.alone_item_seconds = self.seconds / self.items
-
-    @property
-    def item_seconds(self) -> float:
-        """What a task takes: seen now, else known from before, else 0."""
-        if self.items:
-            return self.seconds / self.items
-        return self.known.item_seconds if self.known is not None else 0.0
-
-    @property
-    def cpu_share(self) -> float:
-        """Share of its time for which a task computes."""
-        if self.alone_seconds > 0:
-            return min(1.0, self.cpu / self.alone_seconds)
-        return self.known.cpu_share if self.known is not None else 1.0
 
 
 class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
@@ -265,7 +171,7 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
         if call is None:
             return
         self._call = None
-        _end(call, wait=True)
+        end_call(call, wait=True)
         if call.func is not None and call.items and not self.parallel._exception:
             self._remember(call)
 
@@ -278,7 +184,7 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
         """End what is running: threads after their task, processes at once."""
         call = self._call
         if call is not None:
-            _end(call, wait=False)
+            end_call(call, wait=False)
             self._call = Call(answering=call.answering, isolated=call.isolated)
         if self._workers is not None:
             self._workers.terminate(kill_workers=True)
@@ -469,7 +375,7 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
         if 0 < gained < REVIEW_MUST_GAIN:
             call.threads_failed = True
             call.mode = "serial" if self._require == "sharedmem" else "alone"
-            _send_home(call)
+            send_home(call)
 
     def _remember(self, call: Call) -> None:
         """What the next call of this function may know."""
@@ -494,7 +400,7 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
             call.stay = others
             for _ in range(others):
                 thread = threading.Thread(
-                    target=_help, args=(call,), name="amorsize-joblib", daemon=True
+                    target=help_with, args=(call,), name="amorsize-joblib", daemon=True
                 )
                 thread.start()
                 call.threads.append(thread)
@@ -547,7 +453,7 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
                 call.mode = "serial"
                 call.queue.appendleft(job)
         if not call.caller_works:
-            job.callback(_failed(error))
+            job.callback(failed(error))
 
     def _came(self, call: Call, job: Job, future: Future[Any]) -> None:
         """A worker process has answered, or died (called in a thread of loky)."""
@@ -576,70 +482,6 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
 def _executor() -> Any:
     """The one that loky keeps, if it has one."""
     return sys.modules["joblib.externals.loky.reusable_executor"]._executor
-
-
-def _failed(error: BaseException) -> Outcome:
-    def raise_it() -> None:
-        raise error
-
-    return Outcome(raise_it, everything=True)
-
-
-def _help(call: Call) -> None:
-    """A thread beside the caller: takes what is there until it is not needed any more."""
-    me = threading.get_ident()
-    helper.busy_threads.add(me)
-    try:
-        while True:
-            with call.changed:
-                while not call.queue:
-                    if call.ended or call.stay <= 0:
-                        return
-                    call.changed.wait(LOOK_SECONDS)
-                if call.ended or call.stay <= 0:
-                    return
-                job = call.queue.popleft()
-                call.running += 1
-            outcome = Outcome(job.batch, everything=True)
-            try:
-                job.callback(outcome)
-            finally:
-                with call.changed:
-                    call.running -= 1
-                    call.changed.notify_all()
-            del job, outcome
-    finally:
-        helper.busy_threads.discard(me)
-
-
-def _send_home(call: Call) -> None:
-    """Threads take no other task."""
-    with call.changed:
-        call.stay = 0
-        call.changed.notify_all()
-
-
-def _end(call: Call, *, wait: bool) -> None:
-    """Nobody takes another task; ``wait`` until the threads have ended theirs."""
-    with call.changed:
-        call.ended = True
-        call.queue.clear()
-        call.changed.notify_all()
-    if wait:
-        for thread in call.threads:
-            if thread is not threading.current_thread():
-                thread.join()
-
-
-def function_of(batch: Any) -> Any:
-    """The user's function inside the wrappers of joblib and scikit-learn."""
-    func = batch.items[0][0]
-    for _ in range(MOST_WRAPPERS):
-        inner = getattr(func, "function", None) or getattr(func, "func", None)
-        if not callable(inner):
-            break
-        func = inner
-    return func
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import signal
@@ -218,6 +219,12 @@ RESULTS: dict[str, Callable[[], object]] = {
     "open file": lambda: open(os.devnull, "wb"),  # noqa: SIM115
 }
 """Results that no worker process can hand over."""
+RESULT_TYPES: dict[str, type] = {
+    name: list if name == "nested too deeply" else type(make())
+    for name, make in RESULTS.items()
+    if name != "open file"
+}
+RESULT_TYPES["open file"] = io.BufferedWriter
 
 
 def returns_all(item: int) -> object:
