@@ -45,6 +45,8 @@ REFUSED = {
 """Options that a run on an event loop cannot honour, and the values that ask for nothing."""
 SLOW_SOURCE_SECONDS = 0.002
 """A source that takes longer for an item would hold up the loop: it is read in a thread from then on."""
+TICK_SECONDS = 0.005
+"""Between two looks how late the loop is: what it is held up is not the latency of any server."""
 AHEAD_ROUNDS = 2
 """A stream without ``buffersize`` is ahead of its consumer by so many times the limit."""
 PATIENCE_SECONDS = 0.05
@@ -93,16 +95,29 @@ class Flow:
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._all_read = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._lag = 0.0
+        """Seconds that the loop was held up so far (other code in it, other programs)."""
         self._progress = options.make_progress(length_of(data))
+
+    def _now(self) -> float:
+        """A clock that stands still while the loop is held up."""
+        return clock() - self._lag
+
+    async def _tick(self) -> None:
+        while True:
+            due = clock() + TICK_SECONDS
+            await asyncio.sleep(TICK_SECONDS)
+            self._lag += max(0.0, clock() - due)
 
     async def run(self) -> None:
         """Until everything is done, or somebody has failed (see ``sink.failure``)."""
-        reader = asyncio.get_running_loop().create_task(self._read())
+        loop = asyncio.get_running_loop()
+        reader, ticker = loop.create_task(self._read()), loop.create_task(self._tick())
         try:
             await self._over
         finally:
             self.ended = True
-            left = [reader, *self._tasks]
+            left = [reader, ticker, *self._tasks]
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
@@ -190,7 +205,7 @@ class Flow:
         task.add_done_callback(self._tasks.discard)
 
     async def _one(self, index: int, item: Any) -> None:
-        began = clock()
+        began = self._now()
         try:
             value = await self._tried(index, item)
             self.sink.place(index, (value,))
@@ -202,7 +217,7 @@ class Flow:
             self._fail(index, error)
         finally:
             self.in_flight -= 1
-            self.limit.ended(began, clock(), self.in_flight)
+            self.limit.ended(began, self._now(), self.in_flight)
             self._look()
 
     async def _tried(self, index: int, item: Any) -> Any:
