@@ -31,6 +31,10 @@ class Growth:
     memory_bytes: int
 
 
+FAREWELL_SECONDS = 2.0
+"""How long what was left in an item may take to end, before it counts as left over."""
+
+
 def _work(item: int) -> int:
     total = 0
     for i in range(2000):
