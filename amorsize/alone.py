@@ -158,10 +158,12 @@ class Alone:
                 observer.on_brief = None
             if self.progress.active:
                 self.progress.update(done)
-            self.meter.pause()
-            if self.is_decided(before == 0, took):
-                return False
-            self.meter.resume()
+            young = began + took - self.started < self.not_before  # nothing is decided yet
+            if not (young and before) or self.journaled:
+                self.meter.pause()
+                if self.is_decided(before == 0, took):
+                    return False
+                self.meter.resume()
             if ended or not piece or not before:
                 piece, seconds = 1, 0.0  # the first item may be unlike all others
             elif not seconds and took < 0.5 * PIECE_SECONDS:

@@ -28,10 +28,18 @@ class Stream(Chain):
 
     def close(self) -> None:
         """End the run: its workers, its threads and its source. Nothing comes out any more."""
+        self._close_present()
+        self._runs.close()
+
+    def throw(self, error: BaseException) -> Any:
+        """End the run as one that failed, and raise the error (as generators do)."""
+        self._close_present()
+        return self._runs.throw(error)
+
+    def _close_present(self) -> None:
         present = self._engine.present
         if hasattr(present, "close"):
             present.close()
-        self._runs.close()
 
 
 def stream_of(engine: Engine, runs: Generator[Iterable[Any], None, None]) -> Stream:

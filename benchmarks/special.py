@@ -7,13 +7,15 @@ and amorsize interleaved; the numbers of the lines are those of the project's li
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from statistics import median
 from typing import Any
 
-from benchmarks.measure import ROOT
+from benchmarks.measure import NOT_PASSED_ON, ROOT
 from benchmarks.results import Fact
 
 TRIVIAL_ROUNDS, SPEED_ROUNDS, ERROR_ROUNDS, IMPORT_ROUNDS = 7, 7, 5, 30
@@ -22,15 +24,19 @@ LIMIT_SECONDS = 300.0
 
 
 def _child(*arguments: str) -> Any:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks._special", *arguments],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_SECONDS,
-        check=False,
-    )
+    """One run in a fresh interpreter, whose history is empty: nobody learns from the run before."""
+    outside = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as state:
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks._special", *arguments],
+            cwd=ROOT,
+            env={**outside, "XDG_STATE_HOME": state},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_SECONDS,
+            check=False,
+        )
     if done.returncode != 0:
         raise RuntimeError(f"{arguments}: {done.stderr.strip().splitlines()[-1:]}")
     return json.loads(done.stdout.strip().splitlines()[-1])

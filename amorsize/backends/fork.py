@@ -38,7 +38,10 @@ class ForkLauncher:
         near, far = wire.pair()
         theirs = lifeline = -1
         wire.flush_output()
-        gc.freeze()  # a collection in the worker would touch, and so copy, every page
+        # A collection in the worker would touch, and so copy, every page. (To freeze and unfreeze here
+        # would move every young object to the oldest generation, whose garbage is hardly looked for.)
+        collects = gc.isenabled()
+        gc.disable()
         try:
             theirs, lifeline = os.pipe()
             slots = run.config.threads_per_job
@@ -55,7 +58,8 @@ class ForkLauncher:
                     os.close(end)
             raise
         finally:
-            gc.unfreeze()
+            if collects:
+                gc.enable()
         if pid:
             far.close()
             os.close(theirs)
