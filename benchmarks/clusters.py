@@ -156,7 +156,8 @@ def main() -> None:
     parser.add_argument("--only", choices=["short", "search", "death", "trivial"])
     given = parser.parse_args()
     with (dask if given.engine == "dask" else ray)() as (backend, one_by_one):
-        amorsize.execute(abs, range(100), backend=backend)  # measured and warm
+        # measured, and every worker started: Ray starts them when there is work
+        amorsize.execute(compute, [LONG_SECONDS] * 1000, backend=backend)
         if given.only in (None, "short"):
             short(backend, one_by_one, given.rounds, given.share)
         if given.only in (None, "search"):

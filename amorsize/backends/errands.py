@@ -70,18 +70,20 @@ class Report:
     """What became of a chunk.
 
     ``pieces``: (position, number of values, the values or their pickle); ``failures``: (position or
-    None, exception, traceback) of items whose result is not among them; ``seconds`` of work."""
+    None, exception, traceback) of items whose result is not among them; ``seconds`` of work; ``gap``:
+    seconds since this worker ended its last chunk of the run, 0 for its first."""
 
     def __init__(
         self,
         pieces: Sequence[tuple[int, int, Any]],
         failures: Sequence[tuple[int | None, BaseException, str]],
         seconds: float,
+        gap: float = 0.0,
     ) -> None:
-        self.pieces, self.failures, self.seconds = pieces, failures, seconds
+        self.pieces, self.failures, self.seconds, self.gap = pieces, failures, seconds, gap
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Report, (self.pieces, self.failures, self.seconds)
+        return Report, (self.pieces, self.failures, self.seconds, self.gap)
 
 
 class Unread:
@@ -115,7 +117,12 @@ def run_chunk(parcel: Parcel, start: int, items: Any) -> Report | Unread | str:
             items = _until_stopped(parcel, items) if here else _loads(parcel, items)
         except BaseException as error:
             return Unread(*portable(error))
-        return _run(call, start, items, here)
+        began = time.perf_counter()
+        key, ended = getattr(_prepared, "last", ("", 0.0))
+        report = _run(call, start, items, here)
+        report.gap = began - ended if key == parcel.key else 0.0
+        _prepared.last = parcel.key, time.perf_counter()
+        return report
     finally:
         if not nested:
             helper.busy_threads.discard(me)

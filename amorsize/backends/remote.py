@@ -28,6 +28,7 @@ from amorsize.backends.errands import Call, Parcel
 from amorsize.backends.items import unreadable, unsendable_argument
 from amorsize.backends.ports import WorkersLost
 from amorsize.errors import AmorsizeWarning, WorkerDied
+from amorsize.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ SMALL_FUNCTION_BYTES = 1 << 14
 """A pickled function up to this size goes with every chunk where it cannot travel by itself."""
 SLOTS_SECONDS = 1.0
 """Between two questions how many workers there are; one costs a cluster 1 to 3 ms."""
+DEAREST_FACTOR, GAP_SHARE = 8.0, 0.2
+"""A call is taken to cost at most so many times what was measured before the run; each pause that a
+worker reports between two chunks counts for so much (a local Ray on 2 cores: 1 ms idle, 2 to 4 busy)."""
 PIECES = 256
 """A chunk whose worker has ended is cut into so many pieces at most."""
 MOST_TRIES = 2
@@ -84,7 +88,7 @@ class Remote:
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
     ) -> None:
-        self.port, self.link = port, link
+        self.port, self.link, self._least_task = port, link, link.task
         self.supply, self.sink, self.config = supply, sink, config
         self.item_seconds = item_seconds
         self.item_bytes = 0.0
@@ -310,6 +314,7 @@ class Remote:
                 return
         if count:
             self._learn(count, report.seconds, size)
+            self._watch(report.gap)
 
     def _unread(self, chunk: _Chunk, report: errands.Unread) -> None:
         """Items that cannot be unpickled there: each by itself, for the others can be."""
@@ -325,6 +330,14 @@ class Remote:
         self.item_seconds = per if first else 0.5 * (self.item_seconds + per)
         self.item_bytes = each if not self.item_bytes else 0.5 * (self.item_bytes + each)
         self._largest = max(self._largest, count)
+
+    def _watch(self, gap: float) -> None:
+        """Beside computing workers a call may cost more than it did when nothing else was done."""
+        if gap <= 0 or not self.supply.indexed or self.supply.limit is not None:
+            return  # its first chunk; or it may have waited for the source or the consumer
+        task = self.link.task
+        gap = min(max(gap, self._least_task), DEAREST_FACTOR * self._least_task)
+        self.link = replace(self.link, task=task + GAP_SHARE * (gap - task))
 
     # -- deaths ---------------------------------------------------------------------------------
 
