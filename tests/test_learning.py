@@ -128,6 +128,7 @@ def test_one_giant_item_does_not_speak_against_the_workers_that_met_it(tmp_path:
 
 def test_turns_of_the_gil_in_a_pause_are_no_computing() -> None:
     meter = Meter()
+    meter.begin(only_computes=False)
     meter.pause()
     meter.turns += 1_000  # 0.3 s of turns, while the history was asked
     meter.resume()
