@@ -51,6 +51,9 @@ class Port:
     sends_once = True
     """What :meth:`send_once` was given travels by itself, not with each call."""
 
+    tells_who = False
+    """A call that is lost was at work when its worker ended, not waiting there for its turn."""
+
     def slots(self) -> int:
         """Calls that can be at work at the same time, now."""
         raise NotImplementedError

@@ -31,6 +31,7 @@ class RayPort(Port):
     """A cluster of Ray."""
 
     name = "ray"
+    tells_who = True
 
     def __init__(self, where: str) -> None:
         try:

@@ -108,6 +108,10 @@ class Remote:
         self._out: dict[int, _Chunk] = {}
         self._again: deque[tuple[int, Sequence[Any], int]] = deque()
         """Pieces whose worker has ended: position, items, how often."""
+        self._suspects: deque[tuple[int, Sequence[Any], int]] = deque()
+        """Single items whose worker has ended, where nobody tells whether they were at work: each runs
+        with nothing beside it, when there is nothing else to do."""
+        self._isolated = False
         self._arrived: deque[int] = deque()
         self._number = 0
         self._largest = 1
@@ -197,7 +201,7 @@ class Remote:
 
     def _deal(self) -> None:
         """Keep the window full; read the source as far as that needs."""
-        while not self._leaving:
+        while not self._leaving and not self._isolated:
             workers = min(self.slots, self.most or self.slots)
             chunk = self.config.chunksize or sizing.chunk_items(
                 self.link,
@@ -212,6 +216,7 @@ class Remote:
 
     def _deal_one(self, count: int) -> bool:
         """Send one chunk. False when there is nothing to send now."""
+        isolated = False
         if self._again:
             start, items, tries = self._again.popleft()
         else:
@@ -219,9 +224,13 @@ class Remote:
             if run is None and not self.supply.indexed and self.supply.pull_here:
                 self.supply.pull(count)
                 run = self.supply.take(count)
-            if run is None:
+            if run is None and (self._out or not self._suspects):
                 return False
-            (start, items), tries = run, 0
+            if run is not None:
+                (start, items), tries = run, 0
+            else:
+                start, items, tries = self._suspects.popleft()
+                isolated = True
         if self.port.in_process:
             self._send(_Chunk(start, items, items, 0, tries), self._full)
             return True
@@ -230,6 +239,7 @@ class Remote:
             return self.sink.failure is None
         full = self._full if self._greeted < self.slots else self._bare
         self._greeted += 1
+        self._isolated = isolated
         self._send(_Chunk(start, items, body, len(body), tries), full)
         return True
 
@@ -281,6 +291,7 @@ class Remote:
         found = self.port.fetch([self._out[number].future for number in numbers])
         for number, report in zip(numbers, found, strict=True):
             chunk = self._out.pop(number)
+            self._isolated = False
             if isinstance(report, errands.Report):
                 self._place(chunk, report)
             elif isinstance(report, errands.Unread):
@@ -352,8 +363,10 @@ class Remote:
             self.sink.fail(chunk.start, WorkerDied(chunk.start, None, str(lost.cause)))
             return
         size = -(-count // PIECES)
+        alone = size == 1 and not self.port.tells_who
+        queue = self._suspects if alone else self._again
         for lo in reversed(range(0, count, size)):
-            self._again.appendleft((chunk.start + lo, chunk.items[lo : lo + size], tries))
+            queue.appendleft((chunk.start + lo, chunk.items[lo : lo + size], tries))
 
     def _give_up(self, lost: WorkersLost) -> None:
         error = WorkerDied(
