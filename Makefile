@@ -1,6 +1,6 @@
 # Two commands do everything from a bare clone with Python 3.11 or newer, pip and make:
 #   make demo    the main job on real input
-#   make test    all checks and tests
+#   make test    all checks and tests (make test-long: those that take minutes)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,12 +13,13 @@ export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH
 unexport PYTHONHOME
 
-.PHONY: help demo test lint audit bench lock clean
+.PHONY: help demo test test-long lint audit bench lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo    run the main job on real input (about a minute)'
-	@echo 'make test    ruff, mypy, bandit and all tests'
+	@echo 'make test    ruff, mypy, bandit and all tests but the long ones'
+	@echo 'make test-long   the long tests: faults in all combinations, large histories'
 	@echo 'make lint    ruff, mypy and bandit only'
 	@echo 'make audit   known weaknesses of all dependencies (needs the network)'
 	@echo 'make bench   benchmarks against peers, long; QUICK=1 for under 5 minutes'
@@ -30,7 +31,10 @@ demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py
 
 test: lint
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m 'not long' $(PYTEST_ARGS)
+
+test-long: $(VENV)/.dev
+	$(BIN)/python -m pytest -m long $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check $(CHECKED)

@@ -130,9 +130,12 @@ class Supply:
     def peek(self) -> Any:
         """The first item before anything was taken, ``NOTHING`` if there is none.
 
-        Where only an iterator can tell, the item waits for :meth:`begin`. Errors of the source pass."""
+        Where only an iterator can tell, the item waits for :meth:`begin` or :meth:`hand_over`. Errors of
+        the source pass."""
         if self.data is not None:
             return self.data[0] if len(self.data) else NOTHING
+        if self._first:
+            return self._first[0]
         for first in self.iterator:
             self._first = (first,)
             return first
@@ -202,8 +205,9 @@ class Supply:
     def hand_over(self, position: int) -> None:
         """From now on the rest, beginning at ``position``, is taken by :meth:`take`."""
         self.position = position
+        first, self._first = self._first, ()
         if self.snapshot:
-            rest = list(self.iterator)
+            rest = [*first, *self.iterator]
             self.data = _Shifted(rest, position) if position else rest  # type: ignore[assignment]
             self.total = position + len(rest)
             self.snapshot = False
@@ -212,6 +216,10 @@ class Supply:
             self._runs.append((position, self.total))
             self.position = self.total
             self.exhausted = True
+        elif first:  # it was looked at, and nobody has begun it
+            self._buffer_start = position
+            self._buffer.extend(first)
+            self.position = position + 1
 
     @property
     def indexed(self) -> bool:

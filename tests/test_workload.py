@@ -1,0 +1,77 @@
+"""Nothing is consumed twice, and nothing is lost: the first item is looked at before anybody takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+import amorsize
+from amorsize.workload import NOTHING, Supply
+
+KINDS: list[Callable[[int], Iterable[int]]] = [
+    lambda n: iter(range(n)),
+    lambda n: (i for i in range(n)),
+    lambda n: dict.fromkeys(range(n)).keys(),
+    range,
+]
+
+
+def everything(supply: Supply) -> list[int]:
+    found: list[int] = []
+    while not supply.finished:
+        supply.pull(3)
+        while (run := supply.take(2)) is not None:
+            start, items = run
+            assert start == len(found)
+            found += items
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("looks", [0, 1, 2])
+def test_what_was_looked_at_is_handed_over(kind: Any, looks: int) -> None:
+    supply = Supply(kind(7), outside_in=False)
+    for _ in range(looks):
+        assert supply.peek() == 0
+    supply.hand_over(0)
+    assert everything(supply) == list(range(7))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_looked_at_is_begun_once(kind: Any) -> None:
+    supply = Supply(kind(7), outside_in=False)
+    assert supply.peek() == 0
+    assert next(iter(supply.begin())) == 0
+    if not supply.indexed:
+        assert supply.peek() == 1
+    supply.hand_over(1)
+    assert supply.take(1) in ((1, [1]), (1, range(1, 2))) or supply.pull(1)
+
+
+def test_of_nothing_there_is_no_first() -> None:
+    supply = Supply(iter(()))
+    assert supply.peek() is NOTHING
+    supply.hand_over(0)
+    assert everything(supply) == []
+
+
+def twice(item: int) -> int:
+    return 2 * sum(range(item % 50)) + item
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "more", [{"timeout": 30}, {"timeout": 30, "n_jobs": 1}, {"retries": 1}, {}]
+)
+@pytest.mark.parametrize("backend", ["auto", ("serial", "fork"), ("threads", "spawn")])
+def test_no_option_costs_an_item(kind: Any, more: dict[str, Any], backend: Any) -> None:
+    wanted = [twice(i) for i in range(40)]
+    if more.get("timeout") and backend == ("serial", "fork"):
+        backend = ("threads", "fork")  # somebody must be able to end an item
+    options = {"n_jobs": 2, "backend": backend, **more}
+    assert amorsize.execute(twice, kind(40), **options) == wanted
+    assert list(amorsize.stream(twice, kind(40), **options)) == wanted
+    plan = amorsize.optimize(twice, kind(40), **options)
+    assert plan.execute() == wanted
