@@ -318,7 +318,9 @@ class Alone:
                 with_origin(error, self.done + done - 1)
             self.failed(error)
             raise
-        self.done += size
+        # The last run may be shorter than was asked for, and an islice at its end tells no more.
+        total = self.supply.total
+        self.done = self.done + size if total is None else min(self.done + size, total)
 
     def _next_run(self, size: int, seconds: float) -> int:
         """Items of a stream from one that is timed to the next."""

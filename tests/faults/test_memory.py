@@ -27,6 +27,14 @@ WORKER_BYTES = 20 * MB
 has pages of its parent, an interpreter its own."""
 
 
+@pytest.fixture(autouse=True)
+def fresh_workers() -> None:
+    """A warm worker has memory of earlier runs at hand, and what it takes of that is no growth."""
+    spawn = sys.modules.get("amorsize.backends.spawn")
+    while spawn is not None and (warm := spawn._take_idle()) is not None:
+        spawn._end(warm)
+
+
 def check_all_right(found: Outcome, items: int) -> None:
     assert (found.items, found.wrong, found.errors) == (items, 0, ()), found
 
