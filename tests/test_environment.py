@@ -293,7 +293,7 @@ def test_import_is_light() -> None:
         "import sys, amorsize\n"
         "heavy = ('numpy', 'dataclasses', 'typing', 'asyncio', 'logging', 'subprocess', 'sqlite3',\n"
         "         'multiprocessing', 'concurrent.futures', 'tempfile', 'psutil', 'cloudpickle', 'tqdm',\n"
-        "         'threadpoolctl', 'inspect', 'amorsize.learning', 'amorsize.cli')\n"
+        "         'threadpoolctl', 'inspect', 'amorsize.cli')\n"
         "print([name for name in heavy if name in sys.modules])"
     )
     assert python(program) == "[]"

@@ -25,9 +25,10 @@ from amorsize.integrations import memory
 from amorsize.integrations.calls import function_of
 from amorsize.integrations.joblib import AmorsizeBackend, _memory
 
-pytestmark = pytest.mark.timeout(
-    120
-)  # scikit-learn takes its time to be imported on a busy machine
+pytestmark = [
+    pytest.mark.timeout(120),  # scikit-learn takes its time to be imported on a busy machine
+    pytest.mark.leaves_threads,
+]
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ TEXT = (Path(__file__).parent.parent / "docs" / "moving-over.md").read_text(enco
 SECTIONS = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
 ROW = re.compile(r"^\| (.+?) \| `(.+?)` \| `(.+?)` \|$", re.MULTILINE)
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.long]
 
 NAMES = {
     "joblib": "from joblib import Parallel, delayed",

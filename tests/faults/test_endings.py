@@ -114,6 +114,7 @@ def _start(call: str, func: str, backend: str) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("call", [EXECUTE, STREAM, WATCHED], ids=["execute", "stream", "timeout"])
 @pytest.mark.parametrize("to", ["parent", "group"])
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -129,6 +130,7 @@ def test_ctrl_c(func: str, backend: str, to: str, call: str, start: Start) -> No
     assert left_after(process.pid) == set()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL, signal.SIGHUP, signal.SIGABRT])
 @pytest.mark.parametrize("backend", ["fork", "spawn", "auto"])
 @pytest.mark.parametrize("func", ["heavy", "very_slow", "nap"])
