@@ -9,10 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
+import tqdm.std
 
 os.environ["AMORSIZE_HISTORY"] = (
     "off"  # nobody's history learns from tests; those of it name their own
 )
+
+# The monitor thread of other people's bars would outlive its test, and no later one could fork.
+tqdm.std.tqdm.monitor_interval = 0
 
 ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
 FAREWELL_SECONDS = 5.0
