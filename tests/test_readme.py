@@ -62,7 +62,7 @@ def run(words: list[str], place: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_blocks_are_found() -> None:
     """Every fence opens or closes a block that is run or looked at here."""
-    # What needs more than the package itself is "py": looked at here, run by tests of its own.
+    # What needs an extra is "py": looked at here, not run.
     assert {language for language, _ in BLOCKS} == {"python", "console", "py"}
     assert len(re.findall("^ *```", README, re.MULTILINE)) == 2 * len(BLOCKS)
     shown = [line for _, text in BLOCKS for line in text.splitlines() if line.startswith("$ ")]

@@ -35,7 +35,7 @@ def boxes(trace: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("backend", "func"),
-    [("processes", milliseconds), ("spawn", milliseconds), ("threads", waits), ("auto", waits)],
+    [("fork", milliseconds), ("spawn", milliseconds), ("threads", waits), ("auto", waits)],
 )
 def test_a_trace_agrees_with_the_run_and_with_itself(
     backend: str, func: Any, tmp_path: Path
