@@ -6,6 +6,7 @@ import fnmatch
 import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,14 @@ _problems: list[str] = []
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests after which the process keeps foreign threads come last: others have to fork."""
     items.sort(key=lambda item: item.get_closest_marker("leaves_threads") is not None)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def leaves_no_process(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A module's processes end with it: the next one counts its own, and says whose fault it is."""
+    yield
+    for pid, command in leftover_children().items():
+        _problems.append(f"a process was left over by {request.node.nodeid}: {pid} {command}")
 
 
 @pytest.hookimpl(trylast=True)
