@@ -24,6 +24,7 @@ from amorsize.opening import (
     TRIVIAL_UNSEEN_ITEMS,
     UNSEEN_PIECE,
     all_of,
+    doubled,
     is_inlined,
 )
 from amorsize.sinks import SKIPPED
@@ -167,7 +168,7 @@ class Alone:
             if ended or not piece or not before:
                 piece, seconds = 1, 0.0  # the first item may be unlike all others
             elif not seconds and took < 0.5 * PIECE_SECONDS:
-                piece *= 2  # a slice of one piece, so short that its time says little
+                piece = doubled(piece, done, supply.total)
             else:
                 seconds = max(
                     SLICE_SECONDS, min(SLICE_SHARE * self.elapsed(), LONGEST_SLICE_SECONDS)
@@ -181,7 +182,7 @@ class Alone:
         came to an end. A ``piece`` of 0 runs everything that is left and costs what a loop costs."""
         results, func = self.results, self.func
         if piece:
-            end = clock() + seconds
+            end, total = clock() + seconds, self.supply.total
             while True:
                 before = len(results)
                 rest = self._rest = islice(iterator, piece)
@@ -192,6 +193,8 @@ class Alone:
                     return True
                 if clock() >= end:
                     return False
+                if total is not None and piece > PIECE_SHARE * (total - len(results)):
+                    piece = int(PIECE_SHARE * (total - len(results))) or 1
         self._rest = None
         self.results = all_of(func, iterator, results)
         if not is_inlined(func):

@@ -26,6 +26,10 @@ PIECE_SECONDS = 0.00005
 """Items between two looks at the clock last so long; a look costs 0.35 µs."""
 PIECE_SHARE = 0.03
 """...and are not more than this share of those left."""
+DOUBLED_SHARE = 0.125
+"""Slices too short to say what an item costs double up to this share of what is left: it could be the
+heavy end of the data, all in one slice that nothing ends. Looks at the last items of a short run then
+cost 15 µs; without the bound one run in 60 did 60 heavy items after 5,000 light ones alone."""
 UNSEEN_PIECE = 1024
 """...nor more than this."""
 TRIVIAL_ITEM_SECONDS = 2.5e-7
@@ -66,6 +70,13 @@ def all_of(func: Callable[[Any], Any], iterator: Iterator[Any], results: list[An
         return part
     results += part
     return results
+
+
+def doubled(piece: int, done: int, sized: int | None) -> int:
+    """The piece after one that was so short that its time says little."""
+    if sized is None:
+        return 2 * piece
+    return min(2 * piece, int(DOUBLED_SHARE * (sized - done)) or 1)
 
 
 class Opening:
@@ -137,7 +148,7 @@ class Opening:
             elif now - began > FIRST_DECISION_SECONDS:
                 return False
             if took < 0.5 * PIECE_SECONDS:
-                piece *= 2  # a slice so short that its time says little
+                piece = doubled(piece, done, sized)
             else:
                 left = done if sized is None else sized - done
                 piece = int(min(PIECE_SECONDS / per, PIECE_SHARE * left, UNSEEN_PIECE)) or 1

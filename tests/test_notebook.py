@@ -63,9 +63,7 @@ def test_the_tutorial_runs_from_a_clean_kernel(tmp_path: Path) -> None:
             "div", "b", "ul", "li", "table", "tr", "th", "td", "small", "span",
         }  # fmt: skip
     written = [  # what is written in one moment comes as one message or as several
-        "".join(
-            output.get("text", "") for output in cell.outputs if output.output_type == "stream"
-        )
+        "".join(output.get("text", "") for output in cell.outputs if output.output_type == "stream")
         for cell in book.cells
         if cell.cell_type == "code"
     ]
