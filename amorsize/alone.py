@@ -194,7 +194,7 @@ class Alone:
                 if clock() >= end:
                     return False
                 if total is not None and piece > PIECE_SHARE * (total - len(results)):
-                    piece = int(PIECE_SHARE * (total - len(results))) or 1
+                    piece = max(1, int(PIECE_SHARE * (total - len(results))))
         self._rest = None
         self.results = all_of(func, iterator, results)
         if not is_inlined(func):

@@ -76,7 +76,7 @@ def doubled(piece: int, done: int, sized: int | None) -> int:
     """The piece after one that was so short that its time says little."""
     if sized is None:
         return 2 * piece
-    return min(2 * piece, int(DOUBLED_SHARE * (sized - done)) or 1)
+    return max(1, min(2 * piece, int(DOUBLED_SHARE * (sized - done))))
 
 
 class Opening:

@@ -18,7 +18,14 @@ GRID_NAME = re.compile(r"(threads|fork)-(\d+)x(\d+)")
 """For example ``fork-2x16``: two processes, chunks of sixteen items."""
 KNOWN = "amorsize-known"
 """amorsize with a plan that it knows: it has run the workload before, in processes that have ended."""
-NEEDS_NO_PICKLE = ("loop", "amorsize", KNOWN)
+PRECAUTIONS: dict[str, dict[str, Any]] = {
+    "amorsize on_error": {"on_error": "collect"},
+    "amorsize retries": {"retries": 2, "retry_on": OSError},
+    "amorsize rerun": {"rerun_after_death": False},
+    "amorsize timeout": {"timeout": 100.0},
+}
+"""amorsize with options that are there for bad runs."""
+NEEDS_NO_PICKLE = ("loop", "amorsize", KNOWN, *PRECAUTIONS)
 """Everyone else gets a workload's portable twin where there is one."""
 
 
@@ -29,11 +36,11 @@ def _loop() -> Run:
     return run
 
 
-def _amorsize() -> Run:
+def _amorsize(options: dict[str, Any]) -> Run:
     import amorsize
 
     def run(func: Func, data: Iterable[Any]) -> list[Any]:
-        return amorsize.execute(func, data)
+        return amorsize.execute(func, data, **options)
 
     return run
 
@@ -124,11 +131,11 @@ PEERS: dict[str, Callable[[], Run]] = {
 def load(name: str) -> Run:
     if name == "loop":
         return _loop()
-    if name in ("amorsize", KNOWN):
-        return _amorsize()
+    if name in ("amorsize", KNOWN, *PRECAUTIONS):
+        return _amorsize(PRECAUTIONS.get(name, {}))
     if name in PEERS:
         return PEERS[name]()
     if match := GRID_NAME.fullmatch(name):
         return _grid(match[1], int(match[2]), int(match[3]))
-    known = ["loop", "amorsize", KNOWN, *PEERS, "threads-2x1", "fork-2x1", "..."]
+    known = ["loop", "amorsize", KNOWN, *PRECAUTIONS, *PEERS, "threads-2x1", "fork-2x1", "..."]
     raise ValueError(f"no contender is called {name!r}; there are {', '.join(known)}")

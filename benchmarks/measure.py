@@ -103,7 +103,7 @@ class Bench:
         """One measurement in a fresh interpreter. Everything the child leaves behind is ended."""
         command = [sys.executable, "-m", "benchmarks._child", "run", workload.name, contender]
         environment = self.environment(workload)
-        if contender in ("amorsize", KNOWN):
+        if contender.startswith("amorsize"):
             environment["XDG_STATE_HOME"] = self.state(workload, contender)
         began = time.perf_counter()
         # Files, not pipes: workers that a library leaves behind would hold a pipe open.

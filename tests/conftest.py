@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import tqdm.std
+import work
 
 os.environ["AMORSIZE_HISTORY"] = (
     "off"  # nobody's history learns from tests; those of it name their own
@@ -61,17 +62,8 @@ def living_children() -> dict[int, str]:
         except OSError:
             continue
         for pid in pids:
-            try:
-                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            found[int(pid)] = b" ".join(words).decode(errors="replace").strip() or "(ended)"
+            found[int(pid)] = work.command(int(pid)) or "(ended)"
     return found
-
-
-def _is_expected(command: str) -> bool:
-    """The helpers of the standard library and of loky, one for each process, which end with it."""
-    return "multiprocessing.resource_tracker" in command or "loky.backend.resource" in command
 
 
 def leftover_children(seconds: float = FAREWELL_SECONDS) -> dict[int, str]:
@@ -79,7 +71,11 @@ def leftover_children(seconds: float = FAREWELL_SECONDS) -> dict[int, str]:
     _stop_warm_workers()
     end = time.monotonic() + seconds
     while True:
-        left = {pid: text for pid, text in living_children().items() if not _is_expected(text)}
+        left = {
+            pid: text
+            for pid, text in living_children().items()
+            if not any(name in text for name in work.TRACKERS)
+        }
         if not left or time.monotonic() >= end:
             return left
         time.sleep(0.05)

@@ -55,8 +55,13 @@ class Recorder:
         return {int(line.split()[1]) for line in text.splitlines()}
 
 
+TRACKERS = ("multiprocessing.resource_tracker", "loky.backend.resource")
+"""Helpers of the standard library and of loky: one for each process that used them, until its end."""
+
+
 def children() -> list[int]:
-    """Process ids of the living children of this process (zombies too), but for warm workers."""
+    """Process ids of the living children of this process (zombies too), but for warm workers and for
+    trackers of resources."""
     found: list[int] = []
     spawn = sys.modules.get("amorsize.backends.spawn")
     warm = {worker.process.pid for worker in spawn._idle} if spawn is not None else set()
@@ -66,4 +71,13 @@ def children() -> list[int]:
         except OSError:
             continue
         found += [int(pid) for pid in text.split() if int(pid) not in warm]
-    return found
+    return [pid for pid in found if not any(name in command(pid) for name in TRACKERS)]
+
+
+def command(pid: int) -> str:
+    """The command line of a process; empty if it has ended."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return ""
+    return b" ".join(words).decode(errors="replace").strip()
