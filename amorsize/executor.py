@@ -58,8 +58,9 @@ class Executor(_Executor):
         Whether a call whose worker process died runs once more (see ``amorsize.execute``).
 
     Worker processes are fresh interpreters that need no ``__main__`` guard and take lambdas. When one
-    dies, the call it was in raises :class:`amorsize.WorkerDied`, here also a ``BrokenProcessPool``;
-    all other calls are done.
+    dies, the call it was in runs once more. If its worker dies again (or at once, with
+    ``rerun_after_death=False``), the call raises :class:`amorsize.WorkerDied`, which for ``submit`` is a
+    ``BrokenProcessPool``, too; all other calls are done.
     """
 
     def __init__(

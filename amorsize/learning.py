@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from amorsize.records import Machine, Profile, Run
 
 ENVIRONMENT = "AMORSIZE_HISTORY"
-"""Path, URL or "off"; the only environment variable that is read."""
+"""Path, URL or "off"; the only environment variable of amorsize's own."""
 RECALLED_RUNS = 16
 """Runs of a function that are looked at."""
 PREDICT_GAIN_SHARE = 0.1

@@ -1,8 +1,8 @@
 """Pruning of training data: keep little, lose nothing, prove it.
 
 `PrototypeSelector` takes arrays and returns fewer rows with masses; `PrunedKNNRegressor` is selector
-and predictor in one; `prune_training_data` prunes a history. How it works and why is told in
-``amorsize/pruning`` and in the pruning guide of the README.
+and predictor in one; `prune_training_data` prunes a history. What it promises is told in
+``docs/pruning-guide.md``, how it works in the modules of ``amorsize/pruning``.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class PrototypeSelector(_Parameters):
         together with ``tolerance``.
     merge : bool, default=True
         False: a pure subset of the rows, at least 5 of each region.
-    similarity_threshold : float from 0 to 1, default=None
+    similarity_threshold : float above 0 and at most 1, default=None
         Where no ``groups`` are given: similarity, 1 minus the distance in normalised features over
         the diagonal, from which rows share a region. None adapts, starting at 0.5.
     estimator : regressor, default=None
@@ -461,15 +461,15 @@ def prune_training_data(
     ----------
     data : History, sequence of Observation, or tuple (X, y)
         A history is pruned in one transaction: readers see it before or after. Rows that came in the
-        meantime stay. Of each function, configuration and machine the newest runs become one that
-        carries their mass.
+        meantime stay. Runs of a function that are alike become one: the newest of them, with their mean
+        residual and their mass. Observations and arrays stay as they are; what is kept is in the result.
     strategy, tolerance, keep_fraction, merge, similarity_threshold, estimator, random_state :
         As in `PrototypeSelector`; ``estimator`` is for a tuple of arrays, a history is judged by its
         own predictor.
     sample_weight, timestamps, groups :
         Of a tuple of arrays, as in `PrototypeSelector.fit_resample`; a history knows its own.
     dry_run : bool, default=False
-        Change nothing.
+        Change nothing in a history.
     archive : path, default=None
         File to which what is removed from a history is appended as JSON lines, before it goes.
     progress : callable, default=None
@@ -478,6 +478,17 @@ def prune_training_data(
     Returns
     -------
     PruningResult
+
+    Raises
+    ------
+    ValueError
+        As `PrototypeSelector.fit_resample`; and for parameters that are not for this kind of data.
+    TypeError
+        For data of another kind.
+    RuntimeError
+        If other processes removed rows of the history again and again meanwhile.
+    HistoryError, OSError
+        If the history cannot be used, or the archive not be written.
     """
     from amorsize.pruning.histories import prune
 

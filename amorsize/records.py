@@ -107,7 +107,7 @@ class Config:
     """What can be chosen."""
 
     backend: str
-    """Name of a backend: serial, threads, fork, spawn, executor, dask, ray."""
+    """Name of a backend: serial, threads, fork, spawn, executor, dask, ray; asyncio for coroutines."""
     n_jobs: int = 1
     """Processes that compute, or threads for the threads backend."""
     threads_per_job: int = 1

@@ -45,7 +45,9 @@ PRUNING = ("conservative", "auto", "aggressive")
 
 @dataclass(frozen=True)
 class Settings:
-    """What holds for all calls of a :class:`Tuner`: defaults of the options of a call."""
+    """What holds for all calls of a :class:`Tuner`: defaults of the options of a call.
+
+    ``options``: names and values as :func:`amorsize.execute` takes them."""
 
     options: Mapping[str, Any] = MappingProxyType({})
     explore: float = 0.02
@@ -160,10 +162,11 @@ class Plan:
 class Tuner:
     """Runs functions over data with settings of its own.
 
-    ``settings``: defaults for the options; ``history``: where its runs are learned from; ``machine``:
-    plan for this machine instead of the one detected (a value; see :class:`amorsize.records.Machine`);
-    ``trace``: a file that all runs are drawn in, in the Trace Event Format (https://ui.perfetto.dev opens
-    it). An existing file is replaced; ``OSError`` if it cannot be written.
+    ``settings``: defaults for the options; ``history``: where its runs are learned from (None: as the
+    settings say); ``machine``: plan for this machine instead of the one detected (a value; see
+    :class:`amorsize.records.Machine`); ``trace``: a file that all runs are drawn in, in the Trace Event
+    Format (https://ui.perfetto.dev opens it). An existing file is replaced; ``OSError`` if it cannot be
+    written. ``OptionError`` for settings out of their range.
     """
 
     def __init__(
@@ -448,20 +451,24 @@ def execute(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> 
     data : any iterable
     n_jobs : "auto" or int, default "auto"
         Most workers; -1 all cores, -2 all but one; 1 a plain loop. ``max_workers`` is an alias.
-    backend : "auto", a name or a tuple of allowed names, default "auto"
-        "serial", "threads", "processes" ("fork" where safe, else "spawn"), any
+    backend : "auto", a name, an executor, a client, or a tuple of these, default "auto"
+        "serial", "threads", "processes" ("fork" where safe, else "spawn"), "fork", "spawn", any
         ``concurrent.futures.Executor``, a Dask client, "dask://host:port", "ray" or a Ray's address.
         One is an order: every item goes there. A tuple is a limit on the choice.
     chunksize : "auto" or int, default "auto"
         Items handed over at once; sized by time as the run goes when left alone.
     progress : bool or callable, default False
-        One bar that counts items, or a function of (done, total or None).
+        One bar on standard error that counts items, or a function of (done, total); total is None
+        where the data do not know their length.
     on_error : "raise", "collect" or "skip", default "raise"
         The function's own exception with the item's index as a note and a worker's traceback as its
         cause; an :class:`amorsize.ItemError` in the item's place; or leave the item out.
     checkpoint : path, default None
         Keep finished items in this file; the same call with the same file goes on where it ended,
         whatever ended it. ``checkpoint_format``: "pickle", or "json" for results that JSON holds.
+    history : "default", a path, a URL, a History or None, default "default"
+        Where the run is learned from, and recorded: see :func:`amorsize.history.open_history`. "default"
+        is what ``AMORSIZE_HISTORY`` names, else a file in the user's state folder; None is for none.
     timeout : seconds or None, default None
         How long an item may take, from its start. One that takes longer becomes a ``TimeoutError``
         (``on_error`` applies); its worker process is ended and replaced, a thread is left behind. Nothing
@@ -481,8 +488,8 @@ def execute(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> 
     rerun_after_death : bool, default True
         Whether an item in which a worker process died runs once more. If not, or if its worker dies
         again, it is a :class:`amorsize.WorkerDied` (``on_error`` applies). All other items are done.
-    initializer, initargs
-        Called once in each worker before its first item; not in the caller.
+    initializer, initargs : callable or None and its arguments, default None and ()
+        Called once in each worker before its first item; not in the caller's own loop.
 
     Returns
     -------
@@ -490,8 +497,10 @@ def execute(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> 
 
     Raises
     ------
-    The function's own exceptions; :class:`amorsize.WorkerDied`; ``OptionError`` (a ValueError) for
-    an option out of its range, naming the value, the rule and the way out.
+    The function's own exceptions; :class:`amorsize.WorkerDied`; :class:`amorsize.CheckpointError`;
+    ``OptionError`` (a ValueError) for an option out of its range, naming the value, the rule and the
+    way out, of a wrong type ``OptionTypeError`` (a TypeError, too); ``TypeError`` for one that does not
+    exist.
     """
     return _DEFAULT.execute(func, data, **options)
 

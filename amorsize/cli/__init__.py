@@ -6,7 +6,8 @@
                           |                  |                          ^
                        commands              +-------target--> function +
 
-One module for each command, loaded when it is called: ``run``, ``plan``, ``doctor``, ``completion``.
+One module for each command, loaded when it is called: ``run``, ``plan``, ``compare``, ``history``,
+``validate``, ``doctor``, ``completion``.
 :mod:`~amorsize.cli.commands` has the table of them. Everything that can go wrong for a user is a
 :class:`~amorsize.cli.ending.Stop`: one line on standard error and an exit code.
 """

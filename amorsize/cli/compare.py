@@ -20,7 +20,8 @@ Measure a function over items: the plain loop, amorsize, the configurations that
 would try, and the peers that are installed; in turns, each run in a process of its own.
 
 Every item runs some dozen times: for functions without side effects only. The exit code is 1 if amorsize
-chose clearly worse than the search, or was slower than the loop.
+chose clearly worse than the search or was slower than the loop, if that could not be decided, or if it
+became worse (--compare). Needs fork: Linux or macOS.
 """
 EPILOG = ""
 

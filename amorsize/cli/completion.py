@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TEXT = """\
-Print a completion script: bash, zsh: eval "$(amorsize completion SHELL)"; fish: | source.
+Print a completion script.
+
+bash and zsh: eval "$(amorsize completion SHELL)"
+fish:         amorsize completion fish | source
 """
 EPILOG = ""
 SUGGESTED = {"--backend": BACKENDS}

@@ -41,6 +41,7 @@ checkpoint:
   --checkpoint FILE keeps each result as it comes; the same command with --resume runs what is left
   and writes all lines again. An item that failed runs again. With other code or other items it is
   refused. FILE is read by pickle: --resume with a file that somebody gave you runs their code.
+  --checkpoint-format json reads no pickle; it has no room for the times of --joblog.
 
 job log: tab separated, one line for each item that ended, in the order of the items:
   Seq      position of the item, from 1

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 TEXT = """\
 Measure what pruning promises, on seeded histories of known truth: memory, error, decisions, latency.
 
-Ctrl-C ends it with the report of what was finished. The exit code is 1 if anything failed, could not be
-decided or, with --compare, became worse.
+Ctrl-C ends it with the report of what was finished. The exit code is 1 if it was ended so, if anything
+failed or could not be decided, or if it became worse (--compare).
 """
 EPILOG = ""
 

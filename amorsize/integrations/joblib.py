@@ -73,7 +73,7 @@ LEAST_ITEM_SECONDS = 2e-5
 BOOT_SECONDS, IMPORTED_BOOT_SECONDS = 0.2, 0.7
 """Until a worker process is at work: by itself, and where it has NumPy and more to import."""
 GAIN_FACTOR = 2.5
-"""Hand over when it saves so many times what it costs (see DESIGN: ski rental)."""
+"""Hand over when it saves so many times what it costs (ski rental: see ``planning.START_FACTOR``)."""
 THREADS_SECONDS = 0.0005
 """What starting threads costs, and what must have run before it is considered."""
 WAITING_CPU_SHARE = 0.5

@@ -2,10 +2,11 @@
 
 ::
 
-    Scenario --seeds--> measured --> Verdict --> ValidationReport --> text, Markdown, JSON, HTML
+    Scenario --seeds--> measured --> Outcome --> ValidationReport --> text, Markdown, JSON, HTML
 
-`run_validation` measures pruning on seeded data of known truth and on histories; `compare` measures one
-function against the plain loop, every configuration worth a look, and the peers that are installed.
+`run_validation` measures pruning on seeded data of known truth and on histories; `comparing.compare`
+measures one function against the plain loop, every configuration worth a look, and the peers that are
+installed.
 """
 
 from __future__ import annotations

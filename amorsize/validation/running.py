@@ -100,11 +100,18 @@ def run_validation(
         Validate on this history of real runs too; it is not changed.
     progress : callable, default=None
         Called with (done, total, what).
+    plots : bool, default=True
+        Measure what the plots of the report show, too.
 
     Returns
     -------
     ValidationReport
         ``complete`` is False if it was ended by Ctrl-C: with what was finished until then.
+
+    Raises
+    ------
+    ValueError
+        If no scenario matches ``only`` and there is no history.
     """
     import re
 
