@@ -204,6 +204,39 @@ print(plan.run.config.backend, time.monotonic() - began < 8)
 
 
 @pytest.mark.parametrize(
+    ("backend", "lazy", "retries"),
+    [("fork", False, 0), ("fork", True, 1), ("spawn", False, 1), ("spawn", True, 0)],
+)
+def test_what_comes_back_after_the_threads_have_left_is_done(
+    backend: str, lazy: bool, retries: int, tmp_path: Path
+) -> None:
+    """The workers waited, threads took over and are done; only then does a worker give items back."""
+    program = f"""
+import amorsize, os, threading, time
+if {backend!r} == "spawn":
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+def item(x, flag={str(tmp_path / "flag")!r}):
+    if x == 0 and not os.path.exists(flag):
+        open(flag, "w").close()
+        time.sleep(0.8 if {retries} else 50)
+        raise OSError("the first try")
+    time.sleep(0.02)
+    return x
+plan = amorsize.optimize(
+    item, {"iter(range(60))" if lazy else "range(60)"}, timeout=1.2, chunksize=4,
+    retries={retries}, on_error="collect", history=None
+)
+found = plan.execute()
+print(plan.run.config.backend, [i for i, x in enumerate(found) if x != i])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False
+    )
+    bad = [] if retries else [0]
+    assert done.stdout == f"threads {bad}\n", done.stderr
+
+
+@pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"timeout": 0}, "timeout=0: must be more than 0"),
