@@ -198,7 +198,7 @@ class Engine:
                 assert isinstance(sink, WindowSink)
                 if not supply.pull_here:
                     try:
-                        feeder = Feeder(supply, sink, self.handover.backend.nudge)
+                        feeder = Feeder(supply, sink, self.handover.nudge)
                     except RuntimeError:  # no thread to be had: the source is read here
                         supply.pull_here = True
                 given = sink.start

@@ -159,11 +159,22 @@ class Handover:
             first = WAIT_SEEN_THREADS if waits and self.supply.total is None else None
             self.start_threads(config, waits, item_seconds, first)
         elif config.backend == "serial":
-            self.backend = Serial(self.func, self.supply, self.to, item_seconds)
+            self.stay_alone()
         elif TRAITS[config.backend].remote:
             self._start_remote(config, item_seconds)
         else:
             self._start_processes(config, self.choice.caller_computes, item_seconds)
+
+    def stay_alone(self) -> None:
+        """Whatever is left is done by the caller."""
+        self.backend = Serial(self.func, self.supply, self.to, self.meter.item_seconds)
+
+    def nudge(self) -> None:
+        """There is something new to take, for whoever is at work now (nobody between two backends: the
+        next one looks when it begins)."""
+        backend = self.backend
+        if backend is not None:
+            backend.nudge()
 
     @property
     def to(self) -> ListSink | WindowSink:

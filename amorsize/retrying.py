@@ -119,7 +119,7 @@ class Retrier:
         self.overdue_too = issubclass(TimeoutError, retry_on)
         """Whether an item that took longer than ``timeout`` is tried again."""
         self.failures: dict[int, int] = {}
-        """Position -> how often it has failed."""
+        """Position of an item that is not done -> how often it has failed."""
         self._collects = sink.on_error == "collect"
         self._place, self._fail = sink.place, sink.fail
         sink.place = self.place  # type: ignore[method-assign]
@@ -146,6 +146,9 @@ class Retrier:
     def _done(self, start: int, values: Sequence[Any]) -> None:
         if values:
             self.supply.forget_items(start, len(values))
+            if self.failures:
+                for position in range(start, start + len(values)):
+                    self.failures.pop(position, None)
             self._place(start, values)
 
     def fail(self, index: int | None, exception: BaseException, traceback: str = "") -> bool:

@@ -129,7 +129,8 @@ class Reviews:
         vanish()
         known = self.supply.left()
         left = self.handover.to.done if known is None else known
-        if not left:
+        if not left or self.handover.to.failure is not None:
+            self.handover.stay_alone()  # the last items, or an error, came meanwhile
             return
         if alone:
             config = Config("serial")

@@ -174,3 +174,134 @@ def test_a_stream_does_nothing_before_it_is_asked() -> None:
     assert ran == []
     next(stream)
     assert ran[0] == 0
+
+
+@pytest.mark.parametrize("buffersize", [1, 3])
+def test_threads_are_woken_when_the_window_of_a_list_opens(
+    buffersize: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for his next look around, which is a minute away."""
+    from amorsize.backends import threads
+
+    monkeypatch.setattr(threads, "PATIENCE_SECONDS", 60)
+    data = list(range(40))
+    options: dict[str, Any] = {"backend": "threads", "n_jobs": 4, "buffersize": buffersize}
+    assert list(amorsize.stream(nap, data, **options)) == data
+
+
+def _without_threads(monkeypatch: pytest.MonkeyPatch, when: Any) -> list[bool]:
+    """Have the threads of a run judged useless as soon as ``when(reviews)``."""
+    from amorsize import reviewing
+    from amorsize.backends.threads import Threads
+
+    left: list[bool] = []
+
+    def review(reviews: Any) -> None:
+        backend = reviews.handover.backend
+        if isinstance(backend, Threads) and when(reviews):
+            left.append(True)
+            reviews._leave_threads(backend, alone=False)
+
+    monkeypatch.setattr(reviewing.Reviews, "review", review)
+    return left
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("way", ["stream", "execute"])
+def test_the_last_items_come_while_threads_are_left(
+    way: str, fails: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The threads have taken all there is when they are judged; then they finish it, or fail."""
+    go_on = threading.Event()
+
+    def func(item: int) -> int:
+        if item >= 50:
+            go_on.wait(20)
+        if item == 51 and fails:
+            raise KeyError(item)
+        return item
+
+    def when(reviews: Any) -> bool:
+        if not reviews.supply.finished:
+            return False
+        go_on.set()
+        return True
+
+    left = _without_threads(monkeypatch, when)
+    run: Any = getattr(amorsize, way)
+    options: dict[str, Any] = {"backend": "threads", "n_jobs": 4, "history": None}
+    if fails:
+        with pytest.raises(KeyError, match="51"):
+            list(run(func, iter(range(53)), **options))
+    else:
+        assert list(run(func, iter(range(53)), **options)) == list(range(53))
+    assert left
+
+
+def test_no_backend_is_started_for_a_run_that_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from amorsize.handover import Handover
+
+    started: list[object] = []
+    start = Handover.start_backend
+
+    def counted(handover: Handover) -> None:
+        started.append(handover)
+        start(handover)
+
+    monkeypatch.setattr(Handover, "start_backend", counted)
+    entered, go_on = threading.Event(), threading.Event()
+
+    def func(item: int) -> int:
+        if item == 0:
+            entered.set()
+            go_on.wait(20)
+            raise KeyError(item)
+        entered.wait(20)
+        time.sleep(0.001)
+        return item
+
+    def when(reviews: Any) -> bool:
+        if not entered.is_set():
+            return False
+        go_on.set()
+        return True
+
+    left = _without_threads(monkeypatch, when)
+    with pytest.raises(KeyError):
+        amorsize.execute(func, range(10_000), backend="threads", n_jobs=2, history=None)
+    assert left and len(started) == 1
+
+
+def test_a_new_backend_hears_of_new_items_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each item is there when the result before it was consumed; nobody waits for a look around."""
+    from amorsize import reviewing
+    from amorsize.backends.processes import Processes
+    from amorsize.backends.threads import Threads
+    from amorsize.deciding import choice_unseen
+    from amorsize.records import Config
+
+    monkeypatch.setattr(reviewing, "PATIENCE_SECONDS", 50)
+    ask = threading.Semaphore(3)
+
+    def review(reviews: Any) -> None:
+        handover = reviews.handover
+        if isinstance(handover.backend, Threads) and handover.to.done >= 2:
+            handover.backend.close()
+            handover.choose(choice_unseen(Config("spawn", 2), 0.001, 10, "a test"))
+            handover.start_backend()
+            kinds.append(type(handover.backend))
+
+    def source() -> Iterator[int]:
+        for item in range(12):
+            ask.acquire(timeout=20)
+            yield item
+
+    kinds: list[type] = []
+    monkeypatch.setattr(reviewing.Reviews, "review", review)
+    began = time.monotonic()
+    found = []
+    for result in amorsize.stream(square, source(), backend="threads", n_jobs=2, history=None):
+        found.append(result)
+        ask.release()
+    assert found == [item * item for item in range(12)] and kinds == [Processes]
+    assert time.monotonic() - began < 30

@@ -298,6 +298,8 @@ class Processes:
 
     def nudge(self) -> None:
         """Wake the caller from its wait for results: there is something new to deal."""
+        if self._rest is not None:
+            self._rest.nudge()
         if self._nudge is not None:
             try:
                 self._nudge[1].send(b"!")

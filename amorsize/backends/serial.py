@@ -55,7 +55,8 @@ class Serial:
         self.sink.place(start, values)
 
     def nudge(self) -> None:
-        """Nothing sleeps here."""
+        """Wake the caller: there is something new to take."""
+        self.sink.notify()
 
     def close(self, *, abort: bool = False, hurry: bool = False) -> None:
         """Nothing to end."""

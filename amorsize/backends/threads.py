@@ -135,6 +135,8 @@ class Threads:
             return
         if self.timeout is not None:
             patience = min(patience, self._leave_overdue(self.timeout))
+        if self.idle:  # a window may have opened, an item may have come back
+            self._wake_one()
         if self.ramping:
             began, patience = clock(), min(patience, self._pause)
             self.sink.wait(patience)
@@ -198,6 +200,8 @@ class Threads:
 
     def nudge(self) -> None:
         """There is something new to take."""
+        if self._rest is not None:
+            self._rest.nudge()
         self._wake_one()
 
     def dismiss(self) -> None:
@@ -273,6 +277,8 @@ class Threads:
                 self._more.acquire(timeout=PATIENCE_SECONDS)
                 self.idle -= 1
                 continue
+            if self.idle:
+                self._wake_one()
             start, items = run
             began = clock()
             try:
@@ -299,6 +305,8 @@ class Threads:
                 self._more.acquire(timeout=PATIENCE_SECONDS)
                 self.idle -= 1
                 continue
+            if self.idle:
+                self._wake_one()
             start, items = run
             began = clock()
             inside[me] = start, began

@@ -243,3 +243,26 @@ def test_pauses_are_doubled_up_to_a_limit_and_never_equal() -> None:
 def test_what_makes_no_sense_is_refused(options: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         amorsize.execute(abs, [1], **options)
+
+
+@pytest.mark.parametrize("backend", ["threads", "fork"])
+def test_nothing_is_kept_of_items_that_are_done(
+    backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An endless stream must not grow by every item that ever failed."""
+    from amorsize import retrying
+
+    made: list[retrying.Retrier] = []
+    begin = retrying.Retrier.__init__
+
+    def remembered(self: retrying.Retrier, *args: object) -> None:
+        begin(self, *args)  # type: ignore[arg-type]
+        made.append(self)
+
+    monkeypatch.setattr(retrying.Retrier, "__init__", remembered)
+    func = Flaky(tmp_path / "calls", (10, 60), times=1)
+    data = iter(range(100))
+    found = amorsize.stream(func, data, backend=backend, n_jobs=2, retries=1, history=None)
+    assert list(found) == SQUARES
+    assert func.calls() == once_but({10: 2, 60: 2})
+    assert made and not made[0].failures and not made[0].supply._kept
