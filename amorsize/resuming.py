@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from pickle import PickleError
 
 from amorsize.checkpoint import SEED, Journal
 from amorsize.digests import digest, sample
@@ -36,6 +37,11 @@ LISTED_ITEMS = 1_000_000
 """A stream lists what is left of its data up to so many items (8 MB), and reads on otherwise."""
 
 _NOTE = re.compile(r"(amorsize: raised by (?:item|an item after the first) )(\d+)( of the data)")
+_TEXT = re.compile(
+    r"((?:the result of )?item )(\d+)"
+    r"(?= took longer than timeout=| cannot be sent to | cannot be unpickled on )"
+)
+"""How our own errors that no class tells from others begin (``backends/items.py``)."""
 
 
 class Places:
@@ -256,9 +262,15 @@ class ResumableEngine(Engine):
         return results
 
     def stream(self, *, ordered: bool, buffersize: int | None) -> Generator[Any, None, None]:
+        results = self._results(ordered=ordered, buffersize=buffersize)
+        next(results)  # it has begun: whatever ends it, it gives the journal free
+        return results
+
+    def _results(self, *, ordered: bool, buffersize: int | None) -> Generator[Any, None, None]:
         inner = super().stream(ordered=ordered, buffersize=buffersize)
         remaining = self._remaining
         try:
+            yield None
             held = self.journal.results()
             ahead = next(held, None)
             position = -1
@@ -303,16 +315,28 @@ class ResumableEngine(Engine):
         self._leave()
         if not self.places.count:
             return error
-        if isinstance(error, WorkerDied):
-            old, error.index = error.index, self.places(error.index)
-            error.args = (str(error).replace(f"item {old}", f"item {error.index}"),)
-        notes = getattr(error, "__notes__", None)
-        if notes:
-            error.__notes__ = [_NOTE.sub(self._note, note) for note in notes]
+        position = None
+        notes = getattr(error, "__notes__", ())
+        for number in reversed(range(len(notes))):  # the last one is ours, others of a run within
+            found = _NOTE.fullmatch(notes[number])
+            if found is not None:
+                position = int(found[2])
+                notes[number] = f"{found[1]}{self.places(position)}{found[3]}"
+                break
+        self._rename(error, position)
         return error
 
-    def _note(self, found: re.Match[str]) -> str:
-        return f"{found[1]}{self.places(int(found[2]))}{found[3]}"
+    def _rename(self, error: BaseException, position: int | None) -> None:
+        """Have an error of our own about the item at ``position`` name its position in the data."""
+        if isinstance(error, WorkerDied):
+            if error.index >= 0 and position in (None, error.index):
+                error.index = self.places(error.index)
+                error.args = WorkerDied(error.index, error.exitcode, error.hint).args
+        elif position is not None and isinstance(error, (TimeoutError, PickleError)) and error.args:
+            found = _TEXT.match(str(error.args[0]))
+            if found is not None and int(found[2]) == position:
+                text = f"{found[1]}{self.places(position)}{found.string[found.end() :]}"
+                error.args = (text, *error.args[1:])
 
     def _renumbered(self, results: list[Any]) -> list[Any]:
         """Errors that stand for results name positions in the data, or are left out."""
@@ -322,12 +346,11 @@ class ResumableEngine(Engine):
             return [value for value in results if type(value) is not ItemError]
         if not self.places.count:
             return results
-        return [
-            ItemError(self.places(value.index), value.exception, value.traceback)
-            if type(value) is ItemError
-            else value
-            for value in results
-        ]
+        return [self._found(value) if type(value) is ItemError else value for value in results]
+
+    def _found(self, value: ItemError) -> ItemError:
+        self._rename(value.exception, value.index)
+        return ItemError(self.places(value.index), value.exception, value.traceback)
 
     def _merged(self, held: dict[int, Any], results: list[Any]) -> list[Any]:
         merged: list[Any] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -176,6 +177,31 @@ def test_what_cannot_be_pickled_is_named(name: str) -> None:
         found = amorsize.execute(type, items, backend=executor, on_error="collect")
         assert "item 2" in str(found[2].exception)
         assert found[:2] + found[3:] == [int, int, int]
+
+
+class Refused:
+    """Can be pickled, and not unpickled."""
+
+    def __reduce__(self) -> Any:
+        return int, ("no number",)
+
+
+def refuse_three(item: int) -> Any:
+    if item == 4:
+        raise ValueError("four")
+    return Refused() if item == 3 else item
+
+
+@pytest.mark.parametrize("name", ["processes", "loky"])
+def test_a_result_that_cannot_be_unpickled_costs_no_other(name: str) -> None:
+    with MAKERS[name]() as executor:
+        options: dict[str, Any] = {"backend": executor, "chunksize": 6}
+        found = amorsize.execute(refuse_three, range(12), on_error="collect", **options)
+        assert "the result of item 3 cannot be unpickled" in str(found[3].exception)
+        assert repr(found[4].exception) == "ValueError('four')"
+        assert found[:3] + found[5:] == [0, 1, 2, *range(5, 12)]
+        with pytest.raises(pickle.UnpicklingError, match="item 3"):
+            amorsize.execute(refuse_three, [0, 1, 2, 3], **options)
 
 
 def test_a_pool_that_breaks_is_told_of() -> None:

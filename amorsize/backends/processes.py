@@ -34,7 +34,7 @@ from amorsize.backends.items import (
     unsendable_result,
 )
 from amorsize.backends.memory import BASE
-from amorsize.errors import AmorsizeWarning, ItemError, OptionError, WorkerDied
+from amorsize.errors import AmorsizeWarning, OptionError, WorkerDied
 from amorsize.values import replace
 
 TYPE_CHECKING = False
@@ -591,20 +591,11 @@ class Processes:
 
     def _place_salvaged(self, frame: Any, peer: Peer) -> None:
         """Results of which not all could be unpickled."""
-        from amorsize.backends.portable import told_by
-        from amorsize.backends.salvage import breakage
+        from amorsize.backends.salvage import place_salvaged
 
         start, values = frame[:2]
         self._answered(start, len(values), peer)
-        for index, value in enumerate(values, start):
-            error = breakage(value)
-            if error is None:
-                self.sink.place(index, [value])
-            elif isinstance(value, ItemError):
-                told = ItemError(index, told_by(value.traceback), value.traceback)
-                self.sink.place(index, [told])
-            elif self.sink.fail(index, unreadable("the result of item", error, index), ""):
-                return
+        place_salvaged(self.sink, start, values)
 
     def _answered(self, start: int, count: int, peer: Peer) -> None:
         if peer.crew.shared:

@@ -314,10 +314,8 @@ class Remote:
             try:
                 values = wire.loads(body)
             except Exception as refusal:
-                for position in range(start, start + number):
-                    why = unreadable("the result of item", refusal, position)
-                    if self.sink.fail(position, why):
-                        return
+                if self._salvage(start, number, body, refusal):
+                    return
                 continue
             self.sink.place(start, values)
         for index, error, text in report.failures:
@@ -326,6 +324,19 @@ class Remote:
         if count:
             self._learn(count, report.seconds, size)
             self._watch(report.gap)
+
+    def _salvage(self, start: int, number: int, body: bytes, refusal: Exception) -> bool:
+        """Place what can be read of some results. True when the run is to end."""
+        from amorsize.backends.salvage import place_salvaged, salvaged
+
+        try:
+            values = salvaged((body,))
+        except Exception:  # nothing can
+            return any(
+                self.sink.fail(position, unreadable("the result of item", refusal, position))
+                for position in range(start, start + number)
+            )
+        return place_salvaged(self.sink, start, values)
 
     def _unread(self, chunk: _Chunk, report: errands.Unread) -> None:
         """Items that cannot be unpickled there: each by itself, for the others can be."""

@@ -10,10 +10,16 @@ from __future__ import annotations
 import io
 import pickle
 
+from amorsize.backends.items import unreadable
+from amorsize.backends.portable import told_by
+from amorsize.errors import ItemError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, ClassVar
+
+    from amorsize.sinks import Sink
 
 
 class _Holds(Exception):
@@ -62,6 +68,20 @@ def breakage(value: object) -> BaseException | None:
     except Exception:  # it came by another pickler than this one: nothing was missing
         pass
     return None
+
+
+def place_salvaged(sink: Sink, start: int, values: Sequence[Any]) -> bool:
+    """Put salvaged results from position ``start`` on into their places, an error for each that is not
+    whole. True when the run is to end."""
+    for index, value in enumerate(values, start):
+        error = breakage(value)
+        if error is None:
+            sink.place(index, [value])
+        elif isinstance(value, ItemError):
+            sink.place(index, [ItemError(index, told_by(value.traceback), value.traceback)])
+        elif sink.fail(index, unreadable("the result of item", error, index)):
+            return True
+    return False
 
 
 class _Salvager(pickle._Unpickler):

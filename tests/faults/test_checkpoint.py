@@ -5,15 +5,18 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import re
 import resource
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from pickle import PicklingError
 from typing import Any
 
 import pytest
@@ -168,6 +171,109 @@ def test_errors_are_not_done_and_name_their_items(
     assert {calls[30], calls[70]} == {3} if on_error != "raise" else calls[30] >= 1
     if on_error != "raise":
         assert {calls[item] for item in range(100) if item not in (30, 70)} == {1}
+
+
+class Odd:
+    """Cannot be sent to the caller, or takes too long, or ends its worker; the first items are fine."""
+
+    def __init__(self, kind: str, mended: Path) -> None:
+        self.kind, self.mended = kind, str(mended)
+
+    def __call__(self, item: int) -> object:
+        if item >= 3 and not os.path.exists(self.mended):
+            raise ValueError(item)  # only what is before it is done
+        if item == 5:
+            if self.kind == "late":
+                time.sleep(50)
+            if self.kind == "dies":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if self.kind == "sealed":
+                return threading.Lock()  # cannot be pickled
+        return item
+
+
+@pytest.mark.parametrize("on_error", ["raise", "collect"])
+@pytest.mark.parametrize("way", ["execute", "stream"])
+@pytest.mark.parametrize("kind", ["late", "dies", "sealed"])
+def test_our_own_errors_name_positions_in_the_data(
+    kind: str, way: str, on_error: str, path: str, tmp_path: Path
+) -> None:
+    mended = tmp_path / "mended"
+    func = Odd(kind, mended)
+    with pytest.raises(ValueError):
+        execute(func, range(8), backend="serial", checkpoint=path)
+    mended.touch()
+    options: dict[str, Any] = {"backend": "fork", "n_jobs": 2, "chunksize": 1, "checkpoint": path}
+    options |= {"on_error": on_error, "history": None}
+    if kind == "late":
+        options["timeout"] = 0.3
+    run: Any = getattr(amorsize, way)
+    if on_error == "raise":
+        with pytest.raises((TimeoutError, PicklingError, amorsize.WorkerDied)) as caught:
+            list(run(func, range(8), **options))
+        error: BaseException = caught.value
+        assert error.__notes__ == ["amorsize: raised by item 5 of the data"]
+    else:
+        found = list(run(func, range(8), **options))
+        assert found[:5] + found[6:] == [0, 1, 2, 3, 4, 6, 7]
+        assert found[5].index == 5
+        error = found[5].exception
+        assert str(found[5]) == f"item 5: {type(error).__name__}: {error}"
+    assert re.findall("item ([0-9]+)", str(error)) == ["5"]
+    assert getattr(error, "index", 5) == 5
+
+
+def test_notes_of_a_run_within_stay_as_they_are(path: str, tmp_path: Path) -> None:
+    mended = str(tmp_path / "mended")
+
+    def fails(item: int) -> int:
+        return 1 // (item < 1)
+
+    def func(item: int) -> int:
+        if item < 3:
+            return item
+        if not os.path.exists(mended):
+            raise KeyError
+        return execute(fails, [0, 0, 1], backend="serial")[0]  # type: ignore[no-any-return]
+
+    with pytest.raises(KeyError):
+        execute(func, range(5), backend="serial", checkpoint=path)
+    Path(mended).touch()
+    with pytest.raises(ZeroDivisionError) as caught:
+        execute(func, range(5), backend="serial", checkpoint=path)
+    assert caught.value.__notes__ == [
+        "amorsize: raised by item 2 of the data",
+        "amorsize: raised by item 3 of the data",
+    ]
+
+
+def test_workers_that_die_outside_of_any_item_say_so_after_a_resume(
+    path: str, tmp_path: Path
+) -> None:
+    mended = tmp_path / "mended"
+    func = Odd("none", mended)
+    with pytest.raises(ValueError):
+        execute(func, range(8), backend="serial", checkpoint=path)
+    mended.touch()
+    options: dict[str, Any] = {"initializer": os._exit, "initargs": (3,), "checkpoint": path}
+    with pytest.raises(amorsize.WorkerDied, match="outside of any item") as caught:
+        execute(func, range(8), backend="processes", **options)
+    assert caught.value.index == -1
+    assert execute(func, range(8), checkpoint=path) == list(range(8))
+
+
+@pytest.mark.parametrize("closed", [True, False])
+@pytest.mark.parametrize("as_source", [list, iter])
+def test_a_stream_that_was_never_asked_gives_its_file_free(
+    closed: bool, as_source: Any, path: str
+) -> None:
+    results = stream(abs, as_source([-1, 2]), checkpoint=path)
+    if closed:
+        results.close()
+        assert list(results) == []
+    else:
+        del results
+    assert execute(abs, [-1, 2], checkpoint=path) == [1, 2]
 
 
 def test_what_was_done_before_ctrl_c_is_held(path: str, tmp_path: Path) -> None:
