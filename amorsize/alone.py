@@ -303,10 +303,13 @@ class Alone:
 
     def _serve(self, rest: Iterator[Any], size: int) -> Iterator[Any]:
         """A run of results that nobody times, at the price of a loop."""
-        func, given = self.func, 0
+        func, given, total = self.func, 0, self.supply.total
         try:
-            if ISLICE_TELLS:
+            if ISLICE_TELLS and total is not None:
                 for item in rest:
+                    yield func(item)
+            elif ISLICE_TELLS:
+                for given, item in enumerate(rest, 1):
                     yield func(item)
             else:
                 for item in rest:
@@ -322,8 +325,10 @@ class Alone:
             self.failed(error)
             raise
         # The last run may be shorter than was asked for, and an islice at its end tells no more.
-        total = self.supply.total
-        self.done = self.done + size if total is None else min(self.done + size, total)
+        if total is not None:
+            self.done = min(self.done + size, total)
+        else:
+            self.done += given if ISLICE_TELLS else given // 2
 
     def _next_run(self, size: int, seconds: float) -> int:
         """Items of a stream from one that is timed to the next."""

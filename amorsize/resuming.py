@@ -316,7 +316,7 @@ class ResumableEngine(Engine):
         if not self.places.count:
             return error
         position = None
-        notes = getattr(error, "__notes__", ())
+        notes: list[str] = getattr(error, "__notes__", [])
         for number in reversed(range(len(notes))):  # the last one is ours, others of a run within
             found = _NOTE.fullmatch(notes[number])
             if found is not None:

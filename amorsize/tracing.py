@@ -49,9 +49,10 @@ class Trace:
     def _write(self) -> None:
         import json
 
-        unfinished = f"{self.path}.{os.getpid()}.tmp"
+        unfinished = f"{self.path}.{os.urandom(4).hex()}.tmp"
+        descriptor = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:
-            with open(unfinished, "w", encoding="utf-8") as file:
+            with open(descriptor, "w", encoding="utf-8") as file:
                 json.dump(self.to_dict(), file, default=repr)
             os.replace(unfinished, self.path)
         except BaseException:

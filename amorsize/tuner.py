@@ -162,8 +162,8 @@ class Plan:
 class Tuner:
     """Runs functions over data with settings of its own.
 
-    ``settings``: defaults for the options; ``history``: where its runs are learned from (None: as the
-    settings say); ``machine``: plan for this machine instead of the one detected (a value; see
+    ``settings``: defaults for the options; ``history``: where its runs are learned from, None for nowhere
+    ("default": as the settings say); ``machine``: plan for this machine instead of the one detected (a value; see
     :class:`amorsize.records.Machine`); ``trace``: a file that all runs are drawn in, in the Trace Event
     Format (https://ui.perfetto.dev opens it). An existing file is replaced; ``OSError`` if it cannot be
     written. ``OptionError`` for settings out of their range.
@@ -173,7 +173,7 @@ class Tuner:
         self,
         settings: Settings | None = None,
         *,
-        history: Any = None,
+        history: Any = "default",
         machine: Machine | None = None,
         trace: str | os.PathLike[str] | None = None,
     ) -> None:
@@ -198,7 +198,7 @@ class Tuner:
                 "must be a share of the time from 0 to 1",
                 "0 never explores; leave it out for 0.02",
             )
-        if history is not None:
+        if not (isinstance(history, str) and history == "default"):
             if isinstance(history, str) and "://" in history:
                 from amorsize.history import Location
 

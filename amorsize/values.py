@@ -27,13 +27,35 @@ class _Fields:
         return dataclasses.dataclass(type(owner.__name__, (), body)).__dataclass_fields__  # type: ignore[attr-defined]
 
 
+class _Signature:
+    """Makes what ``inspect.signature`` and ``help`` look for, when somebody looks."""
+
+    def __get__(self, instance: object, owner: Any) -> Any:
+        if instance is not None or owner.__init__ is not _init:
+            raise AttributeError("__signature__")
+        from inspect import Parameter, Signature
+
+        types, defaults = owner.__annotations__, owner._defaults
+        return Signature(
+            [
+                Parameter(
+                    name,
+                    Parameter.POSITIONAL_OR_KEYWORD,
+                    default=defaults.get(name, Parameter.empty),
+                    annotation=types.get(name, Parameter.empty),
+                )
+                for name in owner._fields
+            ]
+        )
+
+
 def _dataclass(*, frozen: bool) -> Any:
     """Make a class of its annotated attributes; plain defaults only (no ``field``)."""
 
     def decorate(cls: Any) -> Any:
         cls._fields = tuple(cls.__annotations__)
         cls._defaults = {name: cls.__dict__[name] for name in cls._fields if name in cls.__dict__}
-        cls.__dataclass_fields__ = _Fields()
+        cls.__dataclass_fields__, cls.__signature__ = _Fields(), _Signature()
         cls.__init__, cls.__repr__, cls.__eq__ = _init, _repr, _eq
         if frozen:
             cls.__setattr__ = cls.__delattr__ = _refuse

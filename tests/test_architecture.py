@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import pydoc
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+import amorsize
+from amorsize.records import Config
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "amorsize"
@@ -122,3 +129,15 @@ def test_nothing_prints_but_the_command_line() -> None:
             and node.func.id == "print"
         ]
         assert not calls, f"{name} prints at {calls}"
+
+
+def test_value_classes_show_their_fields() -> None:
+    assert str(inspect.signature(Config)).startswith("(backend: 'str', n_jobs: 'int' = 1, ")
+    settings = inspect.signature(amorsize.Settings)
+    made = settings.bind(explore=0.5)
+    made.apply_defaults()
+    assert amorsize.Settings(*made.args) == amorsize.Settings(explore=0.5)
+    assert list(inspect.signature(amorsize.Plan).parameters)[:2] == ["backend", "n_jobs"]
+    assert "explore: 'float' = 0.02" in pydoc.plain(pydoc.render_doc(amorsize.Settings))
+    code = "import amorsize, sys; sys.exit('inspect' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0

@@ -519,6 +519,21 @@ def test_a_tuner_has_a_history_of_its_own() -> None:
     assert tuner.optimize(wait, [0.006] * 60).source == "history"
 
 
+def test_a_tuner_without_a_history_and_one_with_that_of_its_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "history.sqlite"
+    monkeypatch.setenv("AMORSIZE_HISTORY", str(place))
+    amorsize.Tuner(history=None).execute(wait, [0.006] * 30)
+    assert not place.exists()
+    kept = MemoryHistory()
+    settings = amorsize.Settings({"history": kept})
+    amorsize.Tuner(settings, history=None).execute(wait, [0.006] * 30)
+    assert not list(kept.read())
+    amorsize.Tuner(settings).execute(wait, [0.006] * 30)
+    assert list(kept.read()) and not place.exists()
+
+
 def synthetic(count: int = 200) -> MemoryHistory:
     """Threads are exp(0.7) slower than modelled for long items, right for short ones."""
     history = MemoryHistory()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -183,3 +184,32 @@ def test_a_trace_replaces_an_older_file(tmp_path: Path) -> None:
     Trace(path)
     assert json.loads(path.read_text())["traceEvents"]
     assert [p.name for p in tmp_path.iterdir()] == ["trace.json"]
+
+
+def test_an_unfinished_trace_has_a_name_that_nobody_can_foresee(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever others have put there is neither followed nor written to."""
+    path, theirs = tmp_path / "trace.json", tmp_path / "theirs"
+    theirs.write_text("mine")
+    (tmp_path / f"trace.json.{os.getpid()}.tmp").symlink_to(theirs)
+    Trace(path)
+    assert theirs.read_text() == "mine"
+    assert path.stat().st_mode & 0o777 == 0o600 and not path.is_symlink()
+    monkeypatch.setattr(os, "urandom", lambda size: bytes(size))
+    taken = tmp_path / "trace.json.00000000.tmp"
+    taken.symlink_to(theirs)
+    with pytest.raises(FileExistsError):
+        Trace(path)
+    assert theirs.read_text() == "mine" and taken.is_symlink()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 100, 5000])
+@pytest.mark.parametrize("source", [iter, list, lambda data: (item for item in data)])
+def test_every_item_of_a_stream_is_counted_once(
+    count: int, source: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="amorsize"):
+        assert len(list(amorsize.stream(abs, source(range(count)), history=None))) == count
+    (end,) = caplog.records
+    assert end.amorsize["items"] == count  # type: ignore[attr-defined]
