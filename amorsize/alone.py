@@ -309,8 +309,9 @@ class Alone:
                 for item in rest:
                     yield func(item)
             elif ISLICE_TELLS:
-                for given, item in enumerate(rest, 1):
+                for item in rest:
                     yield func(item)
+                    given += 1
             else:
                 for item in rest:
                     given += 1

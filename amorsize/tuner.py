@@ -163,10 +163,10 @@ class Tuner:
     """Runs functions over data with settings of its own.
 
     ``settings``: defaults for the options; ``history``: where its runs are learned from, None for nowhere
-    ("default": as the settings say); ``machine``: plan for this machine instead of the one detected (a value; see
-    :class:`amorsize.records.Machine`); ``trace``: a file that all runs are drawn in, in the Trace Event
-    Format (https://ui.perfetto.dev opens it). An existing file is replaced; ``OSError`` if it cannot be
-    written. ``OptionError`` for settings out of their range.
+    ("default": as the settings say); ``machine``: plan for this machine instead of the one detected (a
+    value; see :class:`amorsize.records.Machine`); ``trace``: a file that all runs are drawn in, in the
+    Trace Event Format (https://ui.perfetto.dev opens it). An existing file is replaced; ``OSError`` if it
+    cannot be written. ``OptionError`` for settings out of their range.
     """
 
     def __init__(

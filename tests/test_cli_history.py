@@ -98,6 +98,38 @@ def test_wrong_words(place: Path, tmp_path: Path) -> None:
     assert call(history=newer).returncode == 2
 
 
+def test_every_action_answers_as_json(place: Path, tmp_path: Path) -> None:
+    def told(*words: str, history: Path | str = place) -> list[dict[str, object]]:
+        done = call(*words, "--json", history=history)
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    assert told("path") == [{"location": str(place)}]
+    assert told("path", history="off") == [{"location": None}]
+    lines, more = tmp_path / "runs.jsonl", tmp_path / "more.jsonl"
+    assert told("export", str(lines)) == [{"file": str(lines), "runs": 5}]
+    more.write_text(lines.read_text() + '{"broken": 1}\n')
+    first, second = told("import", str(lines), str(more), history=tmp_path / "other.sqlite")
+    assert first == {"file": str(lines), "added": 5, "known": 0, "rejected": 0, "reasons": []}
+    assert (second["known"], second["rejected"]) == (5, 1)
+    (reason,) = second["reasons"]  # type: ignore[misc]
+    assert reason["line"] == 7 and reason["reason"]
+    assert told("tune") == [{}]
+    assert told("clear", "--yes") == [{"forgotten": 5}]
+
+
+def test_where_a_history_is_that_is_off() -> None:
+    done = call("path", history="off")
+    assert (done.returncode, done.stdout) == (0, "off\n")
+
+
+@pytest.mark.parametrize("limit", ["0", "-1"])
+@pytest.mark.parametrize("action", ["show", "functions"])
+def test_no_lines_are_no_limit(action: str, limit: str, place: Path) -> None:
+    done = call(action, "--limit", limit, history=place)
+    assert done.returncode == 2 and f"--limit {limit}: at least 1" in done.stderr
+
+
 def test_show_and_functions(place: Path) -> None:
     done = call("show", history=place)
     assert done.returncode == 0

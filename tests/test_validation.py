@@ -374,6 +374,37 @@ def test_validate_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main([*words, "--thresholds", str(strict)]) == 1
 
 
+def test_ctrl_c_ends_with_the_report_of_what_was_finished(tmp_path: Path) -> None:
+    """Nothing ends the program while it writes that; its exit code says how it ended."""
+    program = """
+import os, signal, sys
+from amorsize.cli import main, validate
+from amorsize.validation import running
+
+def measured(*_):
+    os.kill(os.getpid(), signal.SIGINT)
+
+def write(report, options):
+    print(report.complete, signal.getitimer(signal.ITIMER_REAL))
+    told(report, options)
+
+running.measured, told, validate.write = measured, validate.write, write
+sys.exit(main(["validate", "--only", "^small", "--seeds", "1", "--json", "report.json"]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 130, done.stderr
+    assert done.stdout.startswith("False (0.0, 0.0)\n")
+    assert done.stderr == "amorsize: interrupted\n"
+    assert json.loads((tmp_path / "report.json").read_text())["complete"] is False
+
+
 @pytest.mark.parametrize(
     "words",
     [

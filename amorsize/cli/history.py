@@ -18,7 +18,7 @@ Look at the history that runs learn from, check it, move it to another machine, 
 """
 EPILOG = """\
 actions:
-  path             where it is
+  path             where it is; "off" with AMORSIZE_HISTORY=off
   stats            what it holds (this is what happens without an action)
   show [FUNCTION]  the newest runs; of one function by its fingerprint or as MODULE:FUNCTION
   functions        each function: its runs, where it ran best, how fast
@@ -58,7 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--history", default="default", metavar="PLACE", help="path or URL instead of the default"
     )
-    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print the answer as JSON (import: a line for each FILE)",
+    )
     parser.add_argument(
         "--limit", type=int, metavar="N", help="lines of show and functions (default: 20)"
     )
@@ -87,12 +91,15 @@ def run(options: argparse.Namespace) -> int:
 
     if options.files and options.action not in ("show", "export", "import"):
         raise Stop(USAGE, f"history {options.action} takes no FILE")
+    if options.limit is not None and options.limit < 1:
+        raise Stop(USAGE, f"--limit {options.limit}: at least 1")
     location = resolve(options.history)
+    if options.action == "path":
+        named = None if location is None else shown(location)
+        _tell(options, {"location": named}, named or "off")
+        return OK
     if location is None:
         raise Stop(USAGE, "AMORSIZE_HISTORY=off: there is no history; name one by --history")
-    if options.action == "path":
-        print(shown(location))
-        return OK
     try:
         with open_history(location) as history:
             if options.action in TOLD:
@@ -105,6 +112,15 @@ def run(options: argparse.Namespace) -> int:
             return code
     except HistoryError as error:
         raise Stop(USAGE, str(error)) from None
+
+
+def _tell(options: argparse.Namespace, fields: dict[str, Any], text: str) -> None:
+    """Print an answer, as JSON if that is wanted."""
+    if options.json:
+        from json import dumps
+
+        text = dumps(fields)
+    print(text)
 
 
 def _stats(history: History, options: argparse.Namespace) -> int:
@@ -191,8 +207,10 @@ def _export(history: History, options: argparse.Namespace) -> int:
             count = history.export_lines(file)
     except OSError as error:
         raise Stop(USAGE, f"{options.files[0]}: {error.strerror}") from None
-    print(
-        f"{count} runs written to {options.files[0]}; it holds the history's key: keep it private"
+    _tell(
+        options,
+        {"file": options.files[0], "runs": count},
+        f"{count} runs written to {options.files[0]}; it holds the history's key: keep it private",
     )
     return OK
 
@@ -210,18 +228,29 @@ def _import(history: History, options: argparse.Namespace) -> int:
             raise Stop(USAGE, f"{name}: {error.strerror}") from None
         except MalformedObservation as error:
             raise Stop(USAGE, f"{name}: {error}") from None
-        print(f"{name}: {result.added} added, {result.known} known, {result.rejected} rejected")
-        for line, reason in result.reasons:
-            print(f"  line {line}: {reason}")
+        lines = [
+            f"{name}: {result.added} added, {result.known} known, {result.rejected} rejected",
+            *(f"  line {line}: {reason}" for line, reason in result.reasons),
+        ]
+        fields = {
+            "file": name,
+            "added": result.added,
+            "known": result.known,
+            "rejected": result.rejected,
+            "reasons": [{"line": line, "reason": reason} for line, reason in result.reasons],
+        }
+        _tell(options, fields, "\n".join(lines))
     return OK
 
 
 def _tune(history: History, options: argparse.Namespace) -> int:
     found = history.tune()
-    for backend, parameters in found.items():
-        print(f"{backend}: k = {parameters['n_neighbors']}, {parameters['weights']} weights")
-    if not found:
-        print("nothing to tune yet: each backend needs 20 runs of 3 functions")
+    lines = [
+        f"{backend}: k = {parameters['n_neighbors']}, {parameters['weights']} weights"
+        for backend, parameters in found.items()
+    ]
+    nothing = "nothing to tune yet: each backend needs 20 runs of 3 functions"
+    _tell(options, dict(found), "\n".join(lines) or nothing)
     return OK
 
 
@@ -230,8 +259,12 @@ def _clear(history: History, options: argparse.Namespace) -> int:
     if not options.yes:
         if not sys.stdin.isatty():
             raise Stop(USAGE, "history clear asks first; say --yes where nobody can answer")
-        if input(f"forget {rows} runs in {history.location}? [y/N] ").lower() not in ("y", "yes"):
-            print("nothing was changed")
+        print(
+            f"forget {rows} runs in {history.location}? [y/N] ", end="", file=sys.stderr, flush=True
+        )
+        if input().lower() not in ("y", "yes"):
+            _tell(options, {"forgotten": 0}, "nothing was changed")
             return OK
-    print(f"{history.clear()} runs forgotten")
+    forgotten = history.clear()
+    _tell(options, {"forgotten": forgotten}, f"{forgotten} runs forgotten")
     return OK

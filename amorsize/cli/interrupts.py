@@ -30,9 +30,14 @@ def watch_interrupts() -> Any:
 def unwatch_interrupts(before: Any) -> None:
     """Undo :func:`watch_interrupts`, which returned ``before``."""
     if before is not None:
-        if hasattr(signal, "setitimer"):
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        take_time()
         signal.signal(signal.SIGINT, before)
+
+
+def take_time() -> None:
+    """After Ctrl-C: everything has ended, and what is still to be written may take as long as it does."""
+    if hasattr(signal, "setitimer") and signal.getsignal(signal.SIGALRM) is _leave:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _interrupt(*_: object) -> NoReturn:

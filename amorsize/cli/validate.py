@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from amorsize.cli.ending import OK, USAGE, Stop
+from amorsize.cli.ending import INTERRUPTED, ITEM_FAILED, OK, USAGE, Stop, say
+from amorsize.cli.interrupts import take_time
 from amorsize.cli.reports import add_reports, compared, reading, write
 from amorsize.cli.wording import describe
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 TEXT = """\
 Measure what pruning promises, on seeded histories of known truth: memory, error, decisions, latency.
 
-Ctrl-C ends it with the report of what was finished. The exit code is 1 if it was ended so, if anything
+Ctrl-C ends it with the report of what was finished, and exit code 130. The exit code is 1 if anything
 failed or could not be decided, or if it became worse (--compare).
 """
 EPILOG = ""
@@ -94,6 +95,10 @@ def run(options: argparse.Namespace) -> int:
             bar.close()
         if history is not None:
             history.close()
+    if not report.complete:
+        take_time()
     write(report, options)
     worse = compared(before, report, options)
-    return OK if report.passed and not worse else 1
+    if not report.complete:
+        return say("interrupted", INTERRUPTED)
+    return OK if report.passed and not worse else ITEM_FAILED
