@@ -9,7 +9,8 @@
                                                        rest of its work goes back, a new one comes
 
 Memory is what is resident and no file; of a forked worker only what has come since the fork, for the rest
-is the caller's (and so seems what it takes of the heap that the caller had freed before). Read from ``/proc``; nothing is limited where there is none.
+is the caller's (and so seems what it takes of the heap that the caller had freed before). Read from
+``/proc``; nothing is limited where there is none.
 """
 
 from __future__ import annotations
