@@ -372,6 +372,7 @@ def test_the_page_in_a_browser(report: ValidationReport, tmp_path: Path, size: s
 # -- the command line ----------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_validate_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     old = tmp_path / "old.json"
     words = ["validate", "--only", "^(small|medium)", "--seeds", "8"]
