@@ -120,7 +120,8 @@ class Supply:
         self._returned: deque[tuple[int, Sequence[Any]]] = deque()
         self._from_back = False
         self.returns = False
-        """Whether items may come back, by :meth:`give_back_later`: nobody leaves before all is done."""
+        """Whether items may come back, by :meth:`give_back_later`: processes stay until all is done,
+        threads come again."""
         self._later: list[tuple[float, int]] = []
         self._kept: dict[int, Any] = {}
         """Items that may come back, where a position is not enough to find them."""

@@ -137,6 +137,8 @@ class Threads:
             patience = min(patience, self._leave_overdue(self.timeout))
         if self.idle:  # a window may have opened, an item may have come back
             self._wake_one()
+        if not self.supply.finished and not any(gone.locked() for gone in self._gone):
+            self._come_back()
         if self.ramping:
             began, patience = clock(), min(patience, self._pause)
             self.sink.wait(patience)
@@ -224,6 +226,13 @@ class Threads:
                 return
             self._gone.append(lock)
             self.count += 1
+
+    def _come_back(self) -> None:
+        """All have left, and now the workers that they took over from give something back."""
+        if self.supply.waiting:
+            self._gone.clear()
+            self.count = 0
+            self._grow(min(self.supply.waiting, self.config.n_jobs))
 
     def _go_on_without(self, error: RuntimeError) -> None:
         """Not a single thread can be had: the caller does the rest."""
