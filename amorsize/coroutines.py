@@ -51,6 +51,8 @@ AHEAD_ROUNDS = 2
 """A stream without ``buffersize`` is ahead of its consumer by so many times the limit."""
 PATIENCE_SECONDS = 0.05
 """Longest wait of a stream's consumer before it looks around."""
+LOOP_ENDS = (KeyboardInterrupt, SystemExit)
+"""A task that raises one of these ends the loop, not only the run."""
 
 
 def check(options: dict[str, Any]) -> None:
@@ -153,8 +155,11 @@ class Flow:
                 self._begin(item)
             self._all_read = True
             self._look()
-        except Exception as error:  # the source's own
-            self._fail(None, error)
+        except BaseException as error:  # the source's own, unless the run has ended
+            if not self.ended:
+                self._fail(None, error)
+            if isinstance(error, LOOP_ENDS):
+                raise
         finally:
             await items.aclose()  # type: ignore[attr-defined]
 
@@ -213,8 +218,10 @@ class Flow:
             if self.ended:
                 raise
             self._fail(index, error)  # the function's own doing
-        except Exception as error:
+        except BaseException as error:
             self._fail(index, error)
+            if isinstance(error, LOOP_ENDS):
+                raise
         finally:
             self.in_flight -= 1
             self.limit.ended(began, self._now(), self.in_flight)

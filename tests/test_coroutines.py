@@ -160,6 +160,43 @@ def test_errors_of_the_source_are_the_users(way: Callable[..., list[Any]]) -> No
             way(asquare, source)
 
 
+class Stop(BaseException):
+    pass
+
+
+@ways
+@pytest.mark.parametrize("on_error", ["raise", "collect", "skip"])
+@pytest.mark.parametrize("kind", [Stop, GeneratorExit, SystemExit, asyncio.CancelledError])
+def test_what_is_no_exception_ends_the_run(
+    way: Callable[..., list[Any]], on_error: str, kind: type[BaseException]
+) -> None:
+    async def stops(item: int) -> int:
+        if item == 1:
+            raise kind("one")
+        return item
+
+    with pytest.raises(kind):
+        way(stops, range(3), on_error=on_error)
+
+
+@ways
+@pytest.mark.parametrize("kind", [Stop, SystemExit, asyncio.CancelledError])
+@pytest.mark.parametrize("asynchronous", [True, False])
+def test_what_is_no_exception_of_the_source_ends_the_run(
+    way: Callable[..., list[Any]], kind: type[BaseException], asynchronous: bool
+) -> None:
+    async def asource() -> AsyncIterator[int]:
+        yield 1
+        raise kind("source")
+
+    def source() -> Iterator[int]:
+        yield 1
+        raise kind("source")
+
+    with pytest.raises(kind):
+        way(asquare, asource() if asynchronous else source())
+
+
 @ways
 def test_time_limits(way: Callable[..., list[Any]]) -> None:
     ended: list[int] = []
