@@ -197,6 +197,41 @@ def test_what_is_no_exception_of_the_source_ends_the_run(
         way(asquare, asource() if asynchronous else source())
 
 
+@pytest.mark.parametrize("way", ["aexecute", "astream"])
+@pytest.mark.parametrize("func", [abs, asquare])
+def test_a_source_whose_own_task_was_cancelled_has_not_ended(way: str, func: Any) -> None:
+    async def source() -> AsyncIterator[int]:
+        yield -1
+        yield -2
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        WAYS[way](func, source())
+
+
+@pytest.mark.parametrize("way", ["aexecute", "astream"])
+@pytest.mark.parametrize("func", [abs, asquare])
+def test_a_source_that_cannot_begin_or_be_closed(way: str, func: Any) -> None:
+    class CannotBegin:
+        def __aiter__(self) -> AsyncIterator[int]:
+            raise LookupError("begin")
+
+    class CannotBeClosed:
+        def __aiter__(self) -> CannotBeClosed:
+            return self
+
+        async def __anext__(self) -> int:
+            raise StopAsyncIteration
+
+        async def aclose(self) -> None:
+            raise LookupError("close")
+
+    with pytest.raises(LookupError, match="begin"):
+        WAYS[way](func, CannotBegin())
+    with pytest.raises(LookupError, match="close"):
+        WAYS[way](func, CannotBeClosed())
+
+
 @ways
 def test_time_limits(way: Callable[..., list[Any]]) -> None:
     ended: list[int] = []
@@ -338,6 +373,66 @@ def test_a_slow_source_does_not_hold_up_the_loop() -> None:
     assert amorsize.execute(item, source()) == [0, 1, 2, 3]
     gaps = [after - before for before, after in pairwise(marks)]
     assert len([gap for gap in gaps if gap < 0.1]) >= 30
+
+
+# -- ordinary functions in a thread of their own -------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["aexecute", "astream"])
+def test_runs_side_by_side_are_not_nested_in_each_other(way: str) -> None:
+    """Two runs meet in the middle of an item each, and both have threads."""
+    meeting = threading.Barrier(2, timeout=20)
+    seen: dict[str, set[int]] = {"a": set(), "b": set()}
+
+    def item(name: str, number: int) -> int:
+        seen[name].add(threading.get_ident())
+        if number == 0:
+            meeting.wait()
+        time.sleep(0.01)
+        return number
+
+    async def one(name: str) -> list[int]:
+        func, options = functools.partial(item, name), {"backend": "threads", "n_jobs": 2}
+        if way == "aexecute":
+            return await amorsize.aexecute(func, range(20), **options)
+        return [value async for value in amorsize.astream(func, range(20), **options)]
+
+    async def both() -> list[list[int]]:
+        return await asyncio.gather(one("a"), one("b"))
+
+    assert asyncio.run(both()) == [list(range(20))] * 2
+    assert {name: len(threads) for name, threads in seen.items()} == {"a": 2, "b": 2}
+
+
+@pytest.mark.parametrize("way", ["aexecute", "astream"])
+def test_a_run_inside_of_an_item_stays_in_its_thread(way: str) -> None:
+    def outer(item: int) -> int:
+        def inner(_: int) -> int:
+            return threading.get_ident()
+
+        return len(set(amorsize.execute(inner, range(20), backend="threads", n_jobs=2)))
+
+    assert WAYS[way](outer, range(3), backend="serial") == [1, 1, 1]
+
+
+def test_the_thread_that_works_is_observed_not_the_one_that_waits(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def computes(item: int) -> int:
+        end = time.perf_counter() + 0.04
+        while time.perf_counter() < end:
+            pass
+        return item
+
+    caplog.set_level("DEBUG", "amorsize")
+    options: dict[str, Any] = {"backend": ("serial", "threads")}
+    assert WAYS["aexecute"](computes, range(12), **options) == list(range(12))
+    plan = amorsize.optimize(computes, range(12), **options)
+    elsewhere = threading.Thread(target=plan.execute)
+    elsewhere.start()
+    elsewhere.join()
+    assert plan.run is not None and plan.run.items == 12
+    assert not [text for text in caplog.messages if "waits" in text]
 
 
 # -- endings -------------------------------------------------------------------------------------------
