@@ -17,18 +17,20 @@ import asyncio
 import threading
 import time
 from _thread import get_ident
+from queue import SimpleQueue
 
 from amorsize.backends import helper
 from amorsize.backends.items import format_traceback, overdue_error, with_origin
 from amorsize.errors import OptionError, OptionTypeError
 from amorsize.limiting import Limit
 from amorsize.records import Config, Run
+from amorsize.retrying import drawn_pause_seconds
 from amorsize.sinks import SKIPPED, ListSink, WindowSink
 from amorsize.workload import length_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
     from typing import Any
 
     from amorsize.options import Options
@@ -85,6 +87,8 @@ class Flow:
         self.func, self.data, self.options, self.sink = func, data, options, sink
         self.limit = Limit(options.max_jobs)
         self.in_flight = 0
+        self.pausing = 0
+        """Items that are tried again after a pause."""
         self.read = 0
         """Items taken from the source."""
         self.given = 0
@@ -123,9 +127,14 @@ class Flow:
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
-            self._progress.update(self.sink.done)
-            self._progress.close()
+            self._show(last=True)
             self.changed.set()
+
+    def stop(self, running: asyncio.Task[None]) -> None:
+        """End the run, which is this task. Only once: a second cancelling would cut off what its items
+        await as they end."""
+        if not self.ended:
+            running.cancel()
 
     def took(self, count: int) -> None:
         """The consumer of a stream has taken so many results more."""
@@ -175,30 +184,24 @@ class Flow:
                     await close()
             return
         iterator = iter(self.data)
-        pool = None
+        reader: Reader | None = None
         try:
             while True:
                 began = clock()
-                if pool is None:
+                if reader is None:
                     item = next(iterator, _END)
                     if clock() - began > SLOW_SOURCE_SECONDS:
-                        from concurrent.futures import ThreadPoolExecutor
-
-                        pool = ThreadPoolExecutor(1, "amorsize-source")
+                        reader = Reader(iterator)
                 else:
-                    loop = asyncio.get_running_loop()
-                    item = await loop.run_in_executor(pool, next, iterator, _END)
+                    item = await reader.next()
                 if item is _END:
                     return
                 yield item
         finally:
-            close = getattr(iterator, "close", None)
-            if pool is not None:
-                if close is not None:
-                    pool.submit(close)
-                pool.shutdown(wait=False)
-            elif close is not None:
-                close()
+            if reader is not None:
+                reader.close()
+            else:
+                _close(iterator)
 
     # -- items ----------------------------------------------------------------------------------
 
@@ -210,32 +213,37 @@ class Flow:
         task.add_done_callback(self._tasks.discard)
 
     async def _one(self, index: int, item: Any) -> None:
-        began = self._now()
+        """All tries of one item; between two of them its place is free for others."""
+        number = 0
+        while await self._try(index, item, number):
+            await asyncio.sleep(drawn_pause_seconds(number))
+            number += 1
+            while self.in_flight >= self.limit.value:
+                self._room.clear()
+                await self._room.wait()
+            self.pausing -= 1
+            self.in_flight += 1
+
+    async def _try(self, index: int, item: Any, number: int) -> bool:
+        """Try ``number`` (from 0) of an item. True when another one is to follow."""
+        began, again = self._now(), False
         try:
-            value = await self._tried(index, item)
+            value = await self._called(index, item)
             self.sink.place(index, (value,))
-        except asyncio.CancelledError as error:
-            if self.ended:
-                raise
-            self._fail(index, error)  # the function's own doing
         except BaseException as error:
-            self._fail(index, error)
+            if self.ended and isinstance(error, asyncio.CancelledError):
+                raise
+            again = number < self.options.retries and isinstance(error, self.options.retry_on)
+            if not again:
+                self._fail(index, error)
             if isinstance(error, LOOP_ENDS):
                 raise
         finally:
             self.in_flight -= 1
+            self.pausing += again
             self.limit.ended(began, self._now(), self.in_flight)
             self._look()
-
-    async def _tried(self, index: int, item: Any) -> Any:
-        left = self.options.retries
-        while True:
-            try:
-                return await self._called(index, item)
-            except self.options.retry_on:
-                if not left or self.ended:
-                    raise
-                left -= 1
+        return again
 
     async def _called(self, index: int, item: Any) -> Any:
         if self.options.seed is not None:
@@ -262,12 +270,66 @@ class Flow:
         self._room.set()
         self.changed.set()
         if self._progress.active:
-            self._progress.update(self.sink.done)
-        if self._all_read and not self.in_flight and not self._over.done():
+            self._show()
+        if self._all_read and not self.in_flight and not self.pausing and not self._over.done():
             self._over.set_result(None)
+
+    def _show(self, *, last: bool = False) -> None:
+        """Show how far the run is; what the user's progress function raises ends it."""
+        try:
+            self._progress.update(self.sink.done)
+            if last:
+                self._progress.close()
+        except BaseException as error:
+            self._fail(None, error)
 
 
 _END = object()
+
+
+def _close(iterator: Iterator[Any]) -> None:
+    close = getattr(iterator, "close", None)
+    if close is not None:
+        close()
+
+
+class Reader:
+    """Reads a slow source in a thread. Nobody waits for one that does not answer, neither the end of
+    the run nor that of the interpreter: it closes the source when it comes back."""
+
+    def __init__(self, iterator: Iterator[Any]) -> None:
+        self._iterator, self._loop = iterator, asyncio.get_running_loop()
+        self._asked: SimpleQueue[asyncio.Future[Any] | None] = SimpleQueue()
+        threading.Thread(target=self._read, name="amorsize-source", daemon=True).start()
+
+    def next(self) -> asyncio.Future[Any]:
+        """The next item, ``_END`` behind the last."""
+        item: asyncio.Future[Any] = self._loop.create_future()
+        self._asked.put(item)
+        return item
+
+    def close(self) -> None:
+        """Nothing more will be asked for."""
+        self._asked.put(None)
+
+    def _read(self) -> None:
+        while (future := self._asked.get()) is not None:
+            item, error = _END, None
+            try:
+                item = next(self._iterator, _END)
+            except BaseException as raised:
+                error = raised
+            _call(self._loop, _settle, future, item, error)
+        _close(self._iterator)
+
+
+def _settle(future: asyncio.Future[Any], item: Any, error: BaseException | None) -> None:
+    if future.done():  # the run has ended meanwhile
+        return
+    if error is None:
+        future.set_result(item)
+    else:
+        future.set_exception(error)
 
 
 async def execute(func: Callable[[Any], Any], data: Any, options: Options) -> list[Any]:
@@ -311,7 +373,7 @@ async def stream(
                 flow.changed.clear()
                 await flow.changed.wait()
     finally:
-        running.cancel()
+        flow.stop(running)
         await asyncio.gather(running, return_exceptions=True)
 
 
@@ -376,13 +438,18 @@ class CoroutineEngine:
             flows.append(flow)
             await flow.run()
 
-        running: list[asyncio.Task[None]] = []
+        running = loop.create_task(work())
+
+        def stop() -> None:
+            if flows:
+                flows[0].stop(running)
+            else:
+                running.cancel()
 
         def body() -> None:
             helper.busy_threads.add(get_ident())
             try:
-                running.append(loop.create_task(work()))
-                loop.run_until_complete(running[0])
+                loop.run_until_complete(running)
             except asyncio.CancelledError:
                 pass
             except BaseException as error:
@@ -413,10 +480,8 @@ class CoroutineEngine:
                 else:
                     sink.wait(PATIENCE_SECONDS)
         finally:
-            while thread.is_alive():
-                if running:
-                    _call(loop, running[0].cancel)
-                thread.join(PATIENCE_SECONDS)
+            _call(loop, stop)
+            thread.join()
             self._record(sink, began, cpu)
 
 

@@ -20,6 +20,7 @@ import pytest
 from work import square
 
 import amorsize
+from amorsize import progress as amorsize_progress
 from amorsize.workload import is_coroutine_function
 
 pytestmark = pytest.mark.timeout(60)
@@ -269,6 +270,47 @@ def test_retries(way: Callable[..., list[Any]]) -> None:
         way(third_time, range(20), retries=2, retry_on=(ValueError,))
 
 
+@ways
+def test_retries_pause_and_others_go_on(way: Callable[..., list[Any]]) -> None:
+    begun: list[tuple[int, float]] = []
+    inside: list[int] = []
+
+    async def third_time(item: int) -> int:
+        begun.append((item, time.perf_counter()))
+        inside.append(item)
+        assert len(inside) == 1
+        try:
+            await asyncio.sleep(0)
+            if item == 0 and [number for number, _ in begun].count(0) < 3:
+                raise ConnectionError
+            return item
+        finally:
+            inside.pop()
+
+    found = way(third_time, range(5), retries=2, retry_on=ConnectionError, n_jobs=1)
+    assert found == list(range(5))
+    assert [item for item, _ in begun][:2] == [0, 1]  # a stream's window ends there
+    assert sorted(item for item, _ in begun) == [0, 0, 0, 1, 2, 3, 4]
+    tries = [when for item, when in begun if item == 0]
+    assert tries[1] - tries[0] >= 0.05
+    assert tries[2] - tries[1] >= 0.1
+
+
+@ways
+@pytest.mark.parametrize("at", [1, 30, 50])
+def test_what_a_progress_function_raises_ends_the_run(
+    way: Callable[..., list[Any]], at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(amorsize_progress, "REPORT_SECONDS", 0.0)
+
+    def progress(done: int, total: int | None) -> None:
+        if done >= at:
+            raise LookupError(done)
+
+    with pytest.raises(LookupError):
+        way(asquare, range(50), progress=progress)
+
+
 @pytest.mark.parametrize(
     "option",
     [{"backend": "threads"}, {"chunksize": 3}, {"memory_limit": "1GB"}, {"initializer": print}],
@@ -408,6 +450,7 @@ def test_runs_side_by_side_are_not_nested_in_each_other(way: str) -> None:
 def test_a_run_inside_of_an_item_stays_in_its_thread(way: str) -> None:
     def outer(item: int) -> int:
         def inner(_: int) -> int:
+            time.sleep(0.002)
             return threading.get_ident()
 
         return len(set(amorsize.execute(inner, range(20), backend="threads", n_jobs=2)))
@@ -432,7 +475,10 @@ def test_the_thread_that_works_is_observed_not_the_one_that_waits(
     elsewhere.start()
     elsewhere.join()
     assert plan.run is not None and plan.run.items == 12
-    assert not [text for text in caplog.messages if "waits" in text]
+    ended = [record.amorsize for record in caplog.records if hasattr(record, "amorsize")]
+    jobs = [fields["config"]["n_jobs"] for fields in ended if "config" in fields]
+    assert len(jobs) == 2
+    assert max(jobs) <= 4  # 9 or more where the items seemed to wait
 
 
 # -- endings -------------------------------------------------------------------------------------------
@@ -472,6 +518,61 @@ def test_a_cancelled_task_ends_the_run(kind: str) -> None:
     asyncio.run(main())
     assert closed == [True]
     assert not [one for one in threading.enumerate() if one.name.startswith("amorsize")]
+
+
+@pytest.mark.parametrize("kind", ["stream", "astream"])
+def test_items_of_a_closed_stream_may_await_their_end(kind: str) -> None:
+    ended: list[int] = []
+
+    async def slow_to_end(item: int) -> int:
+        try:
+            await asyncio.sleep(30 if item else 0)
+            return item
+        finally:
+            await asyncio.sleep(0.2)
+            ended.append(item)
+
+    if kind == "stream":
+        results = amorsize.stream(slow_to_end, range(3))
+        assert next(results) == 0
+        results.close()
+    else:
+
+        async def main() -> None:
+            stream = amorsize.astream(slow_to_end, range(3))
+            assert await anext(stream) == 0
+            await stream.aclose()
+
+        asyncio.run(main())
+    assert sorted(ended) == [0, 1, 2]
+
+
+def test_a_source_that_falls_silent_does_not_keep_the_interpreter() -> None:
+    code = """
+        import threading, time
+        import amorsize
+
+        async def item(n):
+            return n
+
+        def source():
+            time.sleep(0.1)
+            yield 1
+            threading.Event().wait()
+
+        results = amorsize.stream(item, source())
+        print(next(results))
+        results.close()
+        print("closed")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        env={**os.environ, "AMORSIZE_HISTORY": "off"},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\nclosed\n", "")
 
 
 def test_a_function_that_cancels_itself_fails() -> None:
