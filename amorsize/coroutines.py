@@ -43,6 +43,7 @@ REFUSED = {
     "checkpoint": (None,),
     "memory_limit": (None,),
     "initializer": (None,),
+    "rerun_after_death": (True,),
 }
 """Options that a run on an event loop cannot honour, and the values that ask for nothing."""
 SLOW_SOURCE_SECONDS = 0.002

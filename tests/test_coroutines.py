@@ -313,7 +313,13 @@ def test_what_a_progress_function_raises_ends_the_run(
 
 @pytest.mark.parametrize(
     "option",
-    [{"backend": "threads"}, {"chunksize": 3}, {"memory_limit": "1GB"}, {"initializer": print}],
+    [
+        {"backend": "threads"},
+        {"chunksize": 3},
+        {"memory_limit": "1GB"},
+        {"initializer": print},
+        {"rerun_after_death": False},
+    ],
     ids=str,
 )
 def test_what_cannot_be_honoured_is_refused(option: dict[str, Any]) -> None:
