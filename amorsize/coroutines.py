@@ -14,18 +14,23 @@ thread, ``stream`` one in a thread that lives as long as the stream.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from _thread import get_ident
+from heapq import heappop, heappush
+from itertools import count
 from queue import SimpleQueue
 
 from amorsize.backends import helper
 from amorsize.backends.items import format_traceback, overdue_error, with_origin
 from amorsize.errors import OptionError, OptionTypeError
+from amorsize.ledger import Ledger
 from amorsize.limiting import Limit
 from amorsize.records import Config, Run
 from amorsize.retrying import drawn_pause_seconds
 from amorsize.sinks import SKIPPED, ListSink, WindowSink
+from amorsize.tracing import tell_run
 from amorsize.workload import length_of
 
 TYPE_CHECKING = False
@@ -105,6 +110,19 @@ class Flow:
         self._lag = 0.0
         """Seconds that the loop was held up so far (other code in it, other programs)."""
         self._progress = options.make_progress(length_of(data))
+        self._ledger = Ledger(None if options.trace is None else options.trace.lines)
+        self._rows: list[int] = []
+        """Rows of a trace that no item is drawn in now: there are as many as items run side by side."""
+        self._new_rows = count(1)
+        self._began, self._cpu = clock(), time.process_time()
+
+    def account(self, outcome: str) -> None:
+        """The run is over: tell whoever listens."""
+        wall, cpu = clock() - self._began, time.process_time() - self._cpu
+        run = Run(Config("asyncio", self.limit.value), self.sink.done, wall, cpu, outcome)
+        tell_run(run)
+        if self.options.trace is not None:
+            self.options.trace.add(run, self._began, self._ledger)
 
     def _now(self) -> float:
         """A clock that stands still while the loop is held up."""
@@ -227,7 +245,8 @@ class Flow:
 
     async def _try(self, index: int, item: Any, number: int) -> bool:
         """Try ``number`` (from 0) of an item. True when another one is to follow."""
-        began, again = self._now(), False
+        began, again, drawn = self._now(), False, clock()
+        row = heappop(self._rows) if self._rows else next(self._new_rows)
         try:
             value = await self._called(index, item)
             self.sink.place(index, (value,))
@@ -240,6 +259,8 @@ class Flow:
             if isinstance(error, LOOP_ENDS):
                 raise
         finally:
+            heappush(self._rows, row)
+            self._ledger.chunk((os.getpid(), row), index, 1, drawn, clock() - drawn)
             self.in_flight -= 1
             self.pausing += again
             self.limit.ended(began, self._now(), self.in_flight)
@@ -335,12 +356,14 @@ def _settle(future: asyncio.Future[Any], item: Any, error: BaseException | None)
 
 async def execute(func: Callable[[Any], Any], data: Any, options: Options) -> list[Any]:
     """All results, in order, in the loop that runs."""
-    return await _collect(Flow(func, data, options, ListSink(0, options.on_error)))
-
-
-async def _collect(flow: Flow) -> list[Any]:
-    await flow.run()
-    _raise_failure(flow.sink)
+    flow = Flow(func, data, options, ListSink(0, options.on_error))
+    outcome = "failed"
+    try:
+        await flow.run()
+        _raise_failure(flow.sink)
+        outcome = "done"
+    finally:
+        flow.account(outcome)
     assert isinstance(flow.sink, ListSink)
     return [value for value in flow.sink.results if value is not SKIPPED]
 
@@ -357,6 +380,7 @@ async def stream(
     sink = WindowSink(0, options.on_error, ordered=ordered)
     flow = Flow(func, data, options, sink, buffersize, bounded=True)
     running = asyncio.get_running_loop().create_task(flow.run())
+    outcome = "abandoned"
     try:
         while True:
             values = sink.pop()
@@ -369,13 +393,20 @@ async def stream(
                 await running
                 _raise_failure(sink)
             elif flow.ended:
+                outcome = "done"
                 return
             else:
                 flow.changed.clear()
                 await flow.changed.wait()
+    except GeneratorExit:
+        raise
+    except BaseException:
+        outcome = "failed"
+        raise
     finally:
         flow.stop(running)
         await asyncio.gather(running, return_exceptions=True)
+        flow.account(outcome)
 
 
 def _raise_failure(sink: ListSink | WindowSink) -> None:
@@ -389,7 +420,6 @@ class CoroutineEngine:
 
     def __init__(self, func: Callable[[Any], Any], data: Any, options: Options) -> None:
         self.func, self.data, self.options = func, data, options
-        self.run: Run | None = None
         running = asyncio._get_running_loop()
         if running is not None:
             raise OptionTypeError(
@@ -404,38 +434,21 @@ class CoroutineEngine:
         me = get_ident()
         outer = me in helper.busy_threads
         helper.busy_threads.add(me)  # a call of amorsize by the function stays serial
-        sink = ListSink(0, self.options.on_error)
-        began, cpu = clock(), time.process_time()
         try:
             with asyncio.Runner() as runner:
-                return runner.run(self._all(sink))
+                return runner.run(execute(self.func, self.data, self.options))
         finally:
             if not outer:
                 helper.busy_threads.discard(me)
-            self._record(sink, began, cpu)
-
-    async def _all(self, sink: ListSink) -> list[Any]:
-        flow = Flow(self.func, self.data, self.options, sink)
-        self._flow = flow
-        return await _collect(flow)
-
-    def _record(self, sink: ListSink | WindowSink, began: float, cpu: float) -> None:
-        flow = getattr(self, "_flow", None)
-        jobs = flow.limit.value if flow is not None else 1
-        outcome = "done" if flow is not None and flow.ended and not sink.failure else "failed"
-        wall, used = clock() - began, time.process_time() - cpu
-        self.run = Run(Config("asyncio", jobs), sink.done, wall, used, outcome)
 
     def stream(self, *, ordered: bool, buffersize: int | None) -> Generator[Any, None, None]:
         """The results one after the other; closing the iterator ends the run."""
         sink = WindowSink(0, self.options.on_error, ordered=ordered)
         loop = asyncio.new_event_loop()
         flows: list[Flow] = []
-        began, cpu = clock(), time.process_time()
 
         async def work() -> None:
             flow = Flow(self.func, self.data, self.options, sink, buffersize, bounded=True)
-            self._flow = flow
             flows.append(flow)
             await flow.run()
 
@@ -465,6 +478,7 @@ class CoroutineEngine:
 
         thread = threading.Thread(target=body, name="amorsize-loop", daemon=True)
         thread.start()
+        outcome = "abandoned"
         try:
             while True:
                 alive = thread.is_alive()
@@ -477,13 +491,20 @@ class CoroutineEngine:
                     thread.join()
                     _raise_failure(sink)
                 elif not alive:
+                    outcome = "done"
                     return
                 else:
                     sink.wait(PATIENCE_SECONDS)
+        except GeneratorExit:
+            raise
+        except BaseException:
+            outcome = "failed"
+            raise
         finally:
             _call(loop, stop)
             thread.join()
-            self._record(sink, began, cpu)
+            if flows:
+                flows[0].account(outcome)
 
 
 def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *args: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import os
 import signal
 import subprocess
@@ -343,6 +344,50 @@ def test_the_wrong_way_in_is_told_of() -> None:
         amorsize.execute(square, numbers(3))
     with pytest.raises(TypeError, match="call execute, stream, aexecute"):
         amorsize.optimize(asquare, range(3))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_runs_are_told_and_drawn(
+    way: str, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    path = tmp_path / "trace.json"
+    tuner = amorsize.Tuner(trace=path)
+
+    async def streamed(func: Any, data: Any) -> list[Any]:
+        return [value async for value in tuner.astream(func, data)]
+
+    ways: dict[str, Callable[[Any, Any], list[Any]]] = {
+        "execute": tuner.execute,
+        "stream": lambda *args: list(tuner.stream(*args)),
+        "aexecute": lambda *args: asyncio.run(tuner.aexecute(*args)),
+        "astream": lambda *args: asyncio.run(streamed(*args)),
+    }
+    caplog.set_level("INFO", "amorsize")
+    assert ways[way](asquare, range(50)) == SQUARES[:50]
+    with pytest.raises(KeyError):
+        ways[way](refuses_seven, range(50))
+    told = [(record.amorsize["outcome"], record.amorsize["items"]) for record in caplog.records]  # type: ignore[attr-defined]
+    assert told[0] == ("done", 50)
+    assert [outcome for outcome, _ in told] == ["done", "failed"]
+    drawn = json.loads(path.read_text())
+    runs = [(run["outcome"], run["items"]) for run in drawn["otherData"]["runs"]]
+    assert runs == told
+    boxes = [event for event in drawn["traceEvents"] if event["name"] == "chunk"]
+    first, _ = [event for event in drawn["traceEvents"] if event["name"].startswith("run")]
+    mine = [box for box in boxes if box["ts"] < first["ts"] + first["dur"]]
+    assert sorted(box["args"]["first"] for box in mine) == list(range(50))
+    for row in {box["tid"] for box in boxes}:  # boxes of a row come one after the other
+        spans = sorted((box["ts"], box["ts"] + box["dur"]) for box in boxes if box["tid"] == row)
+        assert all(end <= begin + 0.01 for (_, end), (begin, _) in pairwise(spans))
+
+
+def test_an_abandoned_stream_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "amorsize")
+    results = amorsize.stream(asquare, count())
+    assert next(results) == 0
+    results.close()
+    (record,) = caplog.records
+    assert record.amorsize["outcome"] == "abandoned"  # type: ignore[attr-defined]
 
 
 # -- limits and back-pressure --------------------------------------------------------------------------
