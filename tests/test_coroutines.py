@@ -22,6 +22,7 @@ from work import square
 
 import amorsize
 from amorsize import progress as amorsize_progress
+from amorsize.backends import helper
 from amorsize.workload import is_coroutine_function
 
 pytestmark = pytest.mark.timeout(60)
@@ -569,6 +570,24 @@ def test_a_cancelled_task_ends_the_run(kind: str) -> None:
     asyncio.run(main())
     assert closed == [True]
     assert not [one for one in threading.enumerate() if one.name.startswith("amorsize")]
+
+
+@pytest.mark.parametrize("data", [range(10**8), iter(range(10**8))], ids=["indexed", "iterator"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_the_loop_goes_on_beside_trivial_items_and_may_end_them(
+    data: Any, nested: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loop in C would let no other thread have its turn before the end."""
+    if nested:
+        monkeypatch.setattr(helper, "in_worker", True)  # nothing is decided, nobody observes
+
+    async def main() -> float:
+        began = time.perf_counter()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(amorsize.aexecute(abs, data), 0.1)
+        return time.perf_counter() - began
+
+    assert asyncio.run(main()) < 2.0  # some 5 s and more to the end
 
 
 @pytest.mark.parametrize("kind", ["stream", "astream"])
