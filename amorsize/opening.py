@@ -151,4 +151,4 @@ class Opening:
                 piece = doubled(piece, done, sized)
             else:
                 left = done if sized is None else sized - done
-                piece = int(min(PIECE_SECONDS / per, PIECE_SHARE * left, UNSEEN_PIECE)) or 1
+                piece = max(1, int(min(PIECE_SECONDS / per, PIECE_SHARE * left, UNSEEN_PIECE)))

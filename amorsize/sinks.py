@@ -41,7 +41,6 @@ class Sink:
         self.ledger = Ledger()
         """Who ran what."""
         self.done = 0
-        self.skipped = False
         self.failure: Failure | None = None
         self.lock = allocate_lock()
         self.wake = allocate_lock()

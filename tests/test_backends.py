@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from work import Recorder
 
 import amorsize
+from amorsize.backends.crew import Crew
+from amorsize.backends.helper import new_tickets, take_tickets
 
 BACKENDS = ["serial", "threads", "fork", "spawn"]
 pytestmark = pytest.mark.timeout(120)
@@ -151,3 +153,17 @@ def test_no_descriptor_stays_open() -> None:
     for _ in range(20):
         amorsize.execute(nested, range(20), backend="fork", n_jobs=2)
     assert len(os.listdir("/proc/self/fd")) <= before
+
+
+def test_the_caller_never_waits_for_a_ticket() -> None:
+    """A worker may take the last one between the caller's look and its reading."""
+    crew = Crew(None, shared=True)
+    try:
+        assert take_tickets(crew.own_fd, 0.001, 2) == []
+        numbers = new_tickets()
+        numbers.extend((0, 5))
+        os.write(crew.write_fd, numbers.tobytes())
+        assert take_tickets(crew.own_fd, 0.001, 2) == [(0, 5)]
+        assert os.get_blocking(crew.read_fd)  # as the workers read
+    finally:
+        crew.close()

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from work import Recorder, burn, children, square, steps
+from work import Recorder, burn, calm, children, square, steps
 
 import amorsize
 from amorsize.execution import Engine
@@ -190,27 +190,36 @@ def test_arguments_that_cannot_be_pickled_go_to_forked_workers() -> None:
 
 
 def test_waiting_work_gets_threads() -> None:
-    _, engine = run(lambda i: time.sleep(0.01), range(100))
-    assert engine.choice is not None
-    assert engine.choice.config.backend == "threads"
-    assert engine.choice.config.n_jobs > len(os.sched_getaffinity(0))
+    def check() -> None:
+        _, engine = run(lambda i: time.sleep(0.01), range(100))
+        assert engine.choice is not None
+        assert engine.choice.config.backend == "threads"
+        assert engine.choice.config.n_jobs > len(os.sched_getaffinity(0))
+
+    calm(check)
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
 def test_computing_work_gets_processes_and_trivial_work_stays() -> None:
-    _, engine = run(steps, [20_000] * 200)
-    assert engine.choice is not None
-    assert engine.choice.config.backend == "fork"
-    _, engine = run(len, ["abc"] * 10_000)
-    assert engine.choice is None or engine.choice.config.backend == "serial"
+    def check() -> None:
+        _, engine = run(steps, [20_000] * 200)
+        assert engine.choice is not None
+        assert engine.choice.config.backend == "fork"
+        _, engine = run(len, ["abc"] * 10_000)
+        assert engine.choice is None or engine.choice.config.backend == "serial"
+
+    calm(check)
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
 def test_light_items_first_and_heavy_ones_later_are_noticed() -> None:
-    found, engine = run(steps, [5] * 5000 + [100_000] * 60)
-    assert found == [steps(5)] * 5000 + [steps(100_000)] * 60
-    assert engine.choice is not None
-    assert engine.choice.config.backend == "fork"
+    def check() -> None:
+        found, engine = run(steps, [5] * 5000 + [100_000] * 60)
+        assert found == [steps(5)] * 5000 + [steps(100_000)] * 60
+        assert engine.choice is not None
+        assert engine.choice.config.backend == "fork"
+
+    calm(check)
 
 
 def test_one_core_starts_no_process_for_computing_work() -> None:

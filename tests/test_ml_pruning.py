@@ -828,6 +828,7 @@ def test_killed_in_the_middle_nothing_is_lost(tmp_path: Path) -> None:
     assert whole
 
 
+@pytest.mark.long
 def test_pruned_among_writers_and_readers(tmp_path: Path) -> None:
     path = tmp_path / "h.sqlite"
     with open_history(path) as history:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -27,6 +29,16 @@ from amorsize.values import replace
 
 pytestmark = pytest.mark.timeout(180)
 MEDIUM = [one for one in classic() if one.name == "medium, CPU-bound"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_collections() -> Iterator[None]:
+    """Each memory that is measured collects garbage nine times: 0.2 s each in a process that has run
+    all the other tests."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")
@@ -360,6 +372,7 @@ def test_the_page_in_a_browser(report: ValidationReport, tmp_path: Path, size: s
 # -- the command line ----------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_validate_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     old = tmp_path / "old.json"
     words = ["validate", "--only", "^(small|medium)", "--seeds", "8"]

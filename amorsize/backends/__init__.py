@@ -1,4 +1,4 @@
-"""Where work can run. Each backend declares what it can do; planning reads only that."""
+"""Where work can run. Each backend declares what it can do."""
 
 from __future__ import annotations
 
@@ -16,11 +16,6 @@ class Traits:
     """Work leaves the process: side effects stay there, results are pickled."""
     sends_items: bool
     """Items are pickled even when the data are indexed."""
-    needs_fork: bool
-    concurrent_in_process: bool
-    """Several items are in progress in one process: the function must be safe on threads."""
-    waits_well: bool
-    """Can keep many more items waiting than there are cores."""
     timeout: bool = False
     """An item that takes too long can be ended, or left behind, while the others go on."""
     limits_memory: bool = False
@@ -36,17 +31,12 @@ TRAITS: dict[str, Traits] = {
     traits.name: traits
     for traits in (
         # serial and threads: there is no worker that could die without the caller
-        Traits("serial", "serial", False, False, False, False, False, survives_death=True),
-        Traits(
-            "threads", "threads", False, False, False, True, True, timeout=True, survives_death=True
-        ),
+        Traits("serial", "serial", False, False, survives_death=True),
+        Traits("threads", "threads", False, False, timeout=True, survives_death=True),
         Traits(
             "fork",
             "processes",
             True,
-            False,
-            True,
-            False,
             False,
             timeout=True,
             limits_memory=True,
@@ -57,18 +47,15 @@ TRAITS: dict[str, Traits] = {
             "processes",
             True,
             True,
-            False,
-            False,
-            False,
             timeout=True,
             limits_memory=True,
             survives_death=True,
         ),
         # Nobody can look into these: an item cannot be ended; what is lost with a worker may have run.
         # Whether an executor leaves the process is seen when it is used.
-        Traits("executor", "executor", True, True, False, True, True, remote=True),
-        Traits("dask", "dask", True, True, False, True, True, remote=True),
-        Traits("ray", "ray", True, True, False, False, True, remote=True),
+        Traits("executor", "executor", True, True, remote=True),
+        Traits("dask", "dask", True, True, remote=True),
+        Traits("ray", "ray", True, True, remote=True),
     )
 }
 """All backends by name."""

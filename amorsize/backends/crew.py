@@ -53,6 +53,7 @@ class Peer:
         room: memoryview[int],
         lifeline: int = -1,
         *,
+        threads: int | None = None,
         ready: bool = True,
     ) -> None:
         self.pid, self.sock = pid, sock
@@ -60,6 +61,9 @@ class Peer:
         """Our end of a pipe whose closing kills the worker."""
         self.marks = marks
         self.slots = len(marks) // MARKS
+        """Threads that there is room for..."""
+        self.threads = self.slots if threads is None else threads
+        """...and those that there are."""
         self.room = room
         """What memory it may take, and what it held at first (`memory`)."""
         self.peak_bytes = 0
@@ -82,13 +86,13 @@ class Peer:
 
     def running(self) -> list[int]:
         """Positions of the items it is in."""
-        return [position for position in self.marks[: self.slots] if position >= 0]
+        return [position for position in self.marks[: self.threads] if position >= 0]
 
     def unsent(self) -> Iterator[tuple[int, int, int]]:
         """For each stretch whose results have not been sent: its first position, the item its thread is
         in (-1: before its first item or, more often, after its last), its end."""
         marks, slots = self.marks, self.slots
-        for slot in range(slots):
+        for slot in range(self.threads):
             if marks[slots + slot] >= 0:
                 yield marks[slots + slot], marks[slot], marks[2 * slots + slot]
 
@@ -110,10 +114,11 @@ class Crew:
         self.launcher, self.shared = launcher, shared
         self.open_runs: dict[int, int] = {}
         """Dealt and unanswered: first open position -> one past the last (tickets only)."""
-        self.read_fd = self.write_fd = -1
+        self.read_fd = self.write_fd = self.own_fd = -1
         if shared:
             self.read_fd, self.write_fd = os.pipe()
             os.set_blocking(self.write_fd, False)
+            self.own_fd = _opened_again(self.read_fd)
 
     def reclaim(self, supply: Supply, parse: Any) -> None:
         """Take back what nobody has taken from the pipe, and deal no more."""
@@ -138,9 +143,25 @@ class Crew:
             os.close(self.write_fd)
             self.write_fd = -1
 
+    def leave_to_the_caller(self) -> None:
+        """A worker reads its tickets as workers do."""
+        if self.own_fd >= 0:
+            os.close(self.own_fd)
+            self.own_fd = -1
+
     def close(self) -> None:
         """Close both ends of the pipe."""
         self.end_dealing()
+        self.leave_to_the_caller()
         if self.read_fd >= 0:
             os.close(self.read_fd)
             self.read_fd = -1
+
+
+def _opened_again(pipe: int) -> int:
+    """The reading end as the caller reads it: without waiting, for a worker may take the last ticket
+    between the caller's look and its reading. (Where there is no ``/proc`` it may wait for the next.)"""
+    try:
+        return os.open(f"/proc/self/fd/{pipe}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return os.dup(pipe)

@@ -105,6 +105,7 @@ def _keep_tickets(run: Processes) -> None:
     for crew in run.crews:
         if crew is run.crew:
             crew.end_dealing()
+            crew.leave_to_the_caller()
         else:
             crew.close()
 

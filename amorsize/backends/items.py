@@ -77,6 +77,15 @@ def overdue_error(position: int, timeout: float) -> TimeoutError:
     return TimeoutError(f"item {position} took longer than timeout={timeout:g} seconds")
 
 
+OVERDUE_LOOK_SHARE, OVERDUE_LOOK_SECONDS = 0.1, 0.001
+"""Share of a time limit after which it is looked again who exceeds it, and the least pause."""
+
+
+def overdue_look(timeout: float) -> float:
+    """Seconds until it is looked again who exceeds a time limit."""
+    return max(OVERDUE_LOOK_SECONDS, OVERDUE_LOOK_SHARE * timeout)
+
+
 def unsendable_result(error: BaseException, index: int) -> BaseException:
     """What becomes of an item whose result cannot be pickled."""
     import pickle

@@ -9,21 +9,19 @@
                                                        rest of its work goes back, a new one comes
 
 Memory is what is resident and no file; of a forked worker only what has come since the fork, for the rest
-is the caller's. Read from ``/proc``; nothing is limited where there is none.
+is the caller's (and so seems what it takes of the heap that the caller had freed before). Read from
+``/proc``; nothing is limited where there is none.
 """
 
 from __future__ import annotations
 
 import os
-import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from amorsize.backends.crew import Peer
-
-clock = time.perf_counter
 
 LOOK_SECONDS = 0.05
 """Longest pause between two looks of a worker at itself, and of the caller at all; a look takes 2 µs

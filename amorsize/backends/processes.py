@@ -28,6 +28,7 @@ from amorsize.backends.holding import held
 from amorsize.backends.items import (
     ItemFailed,
     overdue_error,
+    overdue_look,
     run_items,
     unreadable,
     unsendable_argument,
@@ -62,10 +63,6 @@ LOOK_SECONDS = 0.05
 """Between two questions to the system whether a worker has died behind a socket that is still open."""
 MAX_BARREN_DEATHS = 6
 """So many workers may die outside of any item with no result between them; then no more are started."""
-OVERDUE_LOOK_SHARE = 0.1
-"""Share of a time limit after which the caller looks again who exceeds it..."""
-OVERDUE_LOOK_SECONDS = 0.001
-"""...but not sooner."""
 
 live: list[Processes] = []
 """Runs of this process that have workers: a forked worker closes what belongs to the others."""
@@ -343,14 +340,10 @@ class Processes:
     def _compute(self) -> bool:
         """The caller's own share: one take. False when there was nothing to take."""
         if self.crew.shared:
-            read_fd = self.crew.read_fd
-            if read_fd < 0:
+            own_fd = self.crew.own_fd
+            if own_fd < 0 or not helper.tickets_in(own_fd):
                 return False
-            poll = select.poll()
-            poll.register(read_fd, select.POLLIN)
-            if not poll.poll(0):
-                return False
-            spans = helper.take_tickets(read_fd, self.item_seconds, self.config.workers)
+            spans = helper.take_tickets(own_fd, self.item_seconds, self.config.workers)
             assert self.supply.data is not None
             runs: list[tuple[int, Sequence[Any]]] = [
                 (lo, self.supply.data[lo:hi]) for lo, hi in spans
@@ -415,6 +408,8 @@ class Processes:
         per = max(unit * self.item_seconds, 1e-6)
         workers = self.config.workers
         want = min(PIPE_TICKETS, max(4 * workers, int(AHEAD_SECONDS * workers / per)))
+        if self.memory is not None and self.memory.first:
+            want = 1  # the others, which come when the first has shown what it needs, find the rest
         numbers = helper.new_tickets()
         while held < want and not self.leaving:
             run = self.supply.take_run(unit)
@@ -805,7 +800,7 @@ class Processes:
         now = clock()
         for peer in list(self.peers.values()):
             seen = peer.seen
-            for slot in range(peer.slots):
+            for slot in range(peer.threads):
                 position = peer.marks[slot]
                 if position < 0:
                     seen.pop(slot, None)
@@ -815,7 +810,7 @@ class Processes:
                     peer.overdue = True
                     self.overdue[position] = overdue_error(position, timeout)
                     reaping.kill(peer.pid)
-        return max(OVERDUE_LOOK_SECONDS, OVERDUE_LOOK_SHARE * timeout)
+        return overdue_look(timeout)
 
     def busy_seconds(self) -> dict[int, float] | None:
         """Process id -> seconds that a worker has computed so far, or wanted to while others had the

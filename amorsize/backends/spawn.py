@@ -103,7 +103,8 @@ class SpawnLauncher:
                 if starts == MOST_STARTS:
                     raise
         _by_pid[warm.process.pid] = warm
-        return Peer(warm.process.pid, warm.sock, marks, room, ready=False)
+        threads = run.config.threads_per_job
+        return Peer(warm.process.pid, warm.sock, marks, room, threads=threads, ready=False)
 
     def release(self, peer: Peer, *, abort: bool) -> None:
         """Give the worker back to the warm ones, or end it if it is in the middle of work."""

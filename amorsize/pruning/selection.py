@@ -115,7 +115,7 @@ class Report:
     """In the units of the timestamps; infinite where age does not matter."""
     tolerance: float | None
     certified: bool
-    """Whether the bound was shown with 95 % confidence on rows that pruning had not seen."""
+    """Whether the bound held with 95 % confidence in the search, and rows that it never saw agreed."""
     error_before: float | None
     error_after: float | None
     """Mean absolute error on such rows, in the units of y (of several outputs: in their deviations);

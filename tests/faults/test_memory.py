@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import sys
 import time
@@ -78,11 +79,13 @@ class Keeps(Recorder):
 
     def __call__(self, item: int) -> int:
         if not self.once or not _kept:
-            _kept.append(b"x" * self.size)
+            # Pages of its own: a forked worker's heap may have room that the caller has freed.
+            _kept.append(mmap.mmap(-1, self.size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+            _kept[-1].write(b"x" * self.size)
         return super().__call__(item)
 
 
-_kept: list[bytes] = []
+_kept: list[mmap.mmap] = []
 
 
 def kept_for_a_moment(item: int) -> int:
@@ -153,6 +156,17 @@ def test_no_more_workers_than_fit(backend: str, tmp_path: Path) -> None:
     options = {"backend": backend, "n_jobs": 4, "memory_limit": "100MB"}
     assert amorsize.execute(func, range(60), **options) == [x * x for x in range(60)]
     assert len(func.pids()) == 1
+
+
+@pytest.mark.parametrize("backend", PROCESSES)
+def test_a_limit_that_is_far_away_keeps_nobody_from_work(backend: str, tmp_path: Path) -> None:
+    """The first worker shows what it needs with one item: the rest is for all."""
+    func = Recorder(tmp_path / "calls", 0.02, sleep=True)
+    found = amorsize.execute(func, range(40), backend=backend, n_jobs=2, memory_limit=2000 * MB)
+    assert found == [x * x for x in range(40)]
+    calls = Counter(line.split()[1] for line in (tmp_path / "calls").read_text().splitlines())
+    assert len(calls) == 2
+    assert min(calls.values()) > 5
 
 
 @pytest.mark.parametrize("backend", PROCESSES)
