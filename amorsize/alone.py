@@ -104,6 +104,9 @@ class Alone:
         """Who wants to know of each slice."""
         self.journaled = False
         """Somebody looks at the results after each slice: none is open-ended."""
+        self.bounded = False
+        """None is open-ended, and each is asked about: an event loop beside it needs its turns (a loop in
+        C never lets go of the GIL), and may end the run."""
         self.interrupted_at: int | None = None
         self._late = False
         """The observer has made the slice end."""
@@ -160,7 +163,7 @@ class Alone:
             if self.progress.active:
                 self.progress.update(done)
             young = began + took - self.started < self.not_before  # nothing is decided yet
-            if not (young and before) or self.journaled:
+            if not (young and before) or self.journaled or self.bounded:
                 self.meter.pause()
                 if self.is_decided(before == 0, took):
                     return False
@@ -220,7 +223,7 @@ class Alone:
         meter = self.meter
         if meter.item_seconds > TRIVIAL_ITEM_SECONDS or self.options.on_error != "raise":
             return False
-        if self.journaled:
+        if self.journaled or self.bounded:
             return False
         if self.unattended:
             return meter.items > TRIVIAL_ITEMS

@@ -29,24 +29,55 @@ class Interrupted(Exception):
     """The task that waits for the run was cancelled."""
 
 
+class Job:
+    """One run: its engine is made, and works, in the thread of a pool."""
+
+    def __init__(self, make: Callable[[Any], Engine], data: Any) -> None:
+        self.source = Source(data) if hasattr(data, "__aiter__") else None
+        self.data = data if self.source is None else self.source
+        self._make = make
+        self._engine: Engine | None = None
+        self._stopped = False
+
+    def engine(self) -> Engine:
+        """Made where it works: the caller that it marks and observes is that thread, not the loop's."""
+        self._engine = engine = self._make(self.data)
+        engine.alone.bounded = True
+        if self._stopped:
+            engine.interrupt(Interrupted())
+        return engine
+
+    def execute(self) -> list[Any]:
+        """All results, in order."""
+        return self.engine().execute()
+
+    def stop(self) -> None:
+        """End the run soon, made yet or not."""
+        self._stopped = True
+        if self._engine is not None:
+            self._engine.interrupt(Interrupted())
+        if self.source is not None:
+            self.source.stop()
+
+    async def finish(self) -> None:
+        """Wait until the source is closed."""
+        if self.source is not None:
+            await self.source.finish()
+
+
 async def execute(make: Callable[[Any], Engine], data: Any) -> list[Any]:
     """All results of ``make(data)``, in order; cancelling ends the run."""
-    loop = asyncio.get_running_loop()
-    source = Source(data) if hasattr(data, "__aiter__") else None
-    engine = make(data if source is None else source)
+    job = Job(make, data)
     with ThreadPoolExecutor(1, "amorsize-run") as pool:
-        work = loop.run_in_executor(pool, engine.execute)
+        work = asyncio.get_running_loop().run_in_executor(pool, job.execute)
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
-            engine.interrupt(Interrupted())
-            if source is not None:
-                source.stop()
+            job.stop()
             await asyncio.gather(work, return_exceptions=True)
             raise
         finally:
-            if source is not None:
-                await source.finish()
+            await job.finish()
 
 
 async def stream(
@@ -54,13 +85,15 @@ async def stream(
 ) -> AsyncGenerator[Any, None]:
     """The results of ``make(data)`` one after the other; closing the iterator ends the run."""
     loop = asyncio.get_running_loop()
-    source = Source(data) if hasattr(data, "__aiter__") else None
-    engine = make(data if source is None else source)
-    results = engine.stream(ordered=ordered, buffersize=buffersize)
+    job = Job(make, data)
     most = min(BATCH, max(1, (buffersize or BATCH) // 2))
     with ThreadPoolExecutor(1, "amorsize-run") as pool:
-        work: Any = None
+        work: Any = loop.run_in_executor(
+            pool, lambda: job.engine().stream(ordered=ordered, buffersize=buffersize)
+        )
+        results: Any = None
         try:
+            results = await asyncio.shield(work)
             while True:
                 work = loop.run_in_executor(pool, _turn, results, most)
                 values, ended = await asyncio.shield(work)
@@ -71,13 +104,12 @@ async def stream(
                 if not values:
                     return
         finally:
-            engine.interrupt(Interrupted())
-            if source is not None:
-                source.stop()
+            job.stop()
             await asyncio.gather(work, return_exceptions=True)
-            await asyncio.gather(loop.run_in_executor(pool, results.close), return_exceptions=True)
-            if source is not None:
-                await source.finish()
+            if results is not None:
+                closing = loop.run_in_executor(pool, results.close)
+                await asyncio.gather(closing, return_exceptions=True)
+            await job.finish()
 
 
 def _turn(results: Iterator[Any], most: int) -> tuple[list[Any], BaseException | None]:
@@ -91,7 +123,7 @@ def _turn(results: Iterator[Any], most: int) -> tuple[list[Any], BaseException |
             values.append(value)
             if time.perf_counter() > end:
                 break
-    except Exception as error:
+    except BaseException as error:  # after the results that came before it
         return values, error
     return values, None
 
@@ -126,20 +158,23 @@ class Source:
         raise StopIteration
 
     async def _read(self, data: Any) -> None:
-        source = aiter(data)
+        source: Any = None
         try:
-            async for item in source:
-                self._items.append(item)
-                self._ready.release()
-                while len(self._items) >= AHEAD:
-                    self._room.clear()
-                    await self._room.wait()
-        except Exception as error:
+            try:
+                source = aiter(data)
+                async for item in source:
+                    self._items.append(item)
+                    self._ready.release()
+                    while len(self._items) >= AHEAD:
+                        self._room.clear()
+                        await self._room.wait()
+            finally:
+                close = getattr(source, "aclose", None)
+                if close is not None:
+                    await close()
+        except BaseException as error:  # the source's own, unless it was stopped
             self._error = error
         finally:
-            close = getattr(source, "aclose", None)
-            if close is not None:
-                await close()
             self._ready.release()
 
     def stop(self) -> None:
@@ -149,5 +184,5 @@ class Source:
 
     async def finish(self) -> None:
         """Wait until the source is closed."""
-        self._task.cancel()
+        self.stop()
         await asyncio.gather(self._task, return_exceptions=True)

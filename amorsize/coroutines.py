@@ -14,21 +14,28 @@ thread, ``stream`` one in a thread that lives as long as the stream.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from _thread import get_ident
+from heapq import heappop, heappush
+from itertools import count
+from queue import SimpleQueue
 
 from amorsize.backends import helper
 from amorsize.backends.items import format_traceback, overdue_error, with_origin
 from amorsize.errors import OptionError, OptionTypeError
+from amorsize.ledger import Ledger
 from amorsize.limiting import Limit
 from amorsize.records import Config, Run
+from amorsize.retrying import drawn_pause_seconds
 from amorsize.sinks import SKIPPED, ListSink, WindowSink
+from amorsize.tracing import tell_run
 from amorsize.workload import length_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
     from typing import Any
 
     from amorsize.options import Options
@@ -41,6 +48,7 @@ REFUSED = {
     "checkpoint": (None,),
     "memory_limit": (None,),
     "initializer": (None,),
+    "rerun_after_death": (True,),
 }
 """Options that a run on an event loop cannot honour, and the values that ask for nothing."""
 SLOW_SOURCE_SECONDS = 0.002
@@ -51,6 +59,8 @@ AHEAD_ROUNDS = 2
 """A stream without ``buffersize`` is ahead of its consumer by so many times the limit."""
 PATIENCE_SECONDS = 0.05
 """Longest wait of a stream's consumer before it looks around."""
+LOOP_ENDS = (KeyboardInterrupt, SystemExit)
+"""A task that raises one of these ends the loop, not only the run."""
 
 
 def check(options: dict[str, Any]) -> None:
@@ -83,6 +93,8 @@ class Flow:
         self.func, self.data, self.options, self.sink = func, data, options, sink
         self.limit = Limit(options.max_jobs)
         self.in_flight = 0
+        self.pausing = 0
+        """Items that are tried again after a pause."""
         self.read = 0
         """Items taken from the source."""
         self.given = 0
@@ -98,6 +110,19 @@ class Flow:
         self._lag = 0.0
         """Seconds that the loop was held up so far (other code in it, other programs)."""
         self._progress = options.make_progress(length_of(data))
+        self._ledger = Ledger(None if options.trace is None else options.trace.lines)
+        self._rows: list[int] = []
+        """Rows of a trace that no item is drawn in now: there are as many as items run side by side."""
+        self._new_rows = count(1)
+        self._began, self._cpu = clock(), time.process_time()
+
+    def account(self, outcome: str) -> None:
+        """The run is over: tell whoever listens."""
+        wall, cpu = clock() - self._began, time.process_time() - self._cpu
+        run = Run(Config("asyncio", self.limit.value), self.sink.done, wall, cpu, outcome)
+        tell_run(run)
+        if self.options.trace is not None:
+            self.options.trace.add(run, self._began, self._ledger)
 
     def _now(self) -> float:
         """A clock that stands still while the loop is held up."""
@@ -121,9 +146,14 @@ class Flow:
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
-            self._progress.update(self.sink.done)
-            self._progress.close()
+            self._show(last=True)
             self.changed.set()
+
+    def stop(self, running: asyncio.Task[None]) -> None:
+        """End the run, which is this task. Only once: a second cancelling would cut off what its items
+        await as they end."""
+        if not self.ended:
+            running.cancel()
 
     def took(self, count: int) -> None:
         """The consumer of a stream has taken so many results more."""
@@ -153,8 +183,11 @@ class Flow:
                 self._begin(item)
             self._all_read = True
             self._look()
-        except Exception as error:  # the source's own
-            self._fail(None, error)
+        except BaseException as error:  # the source's own, unless the run has ended
+            if not self.ended:
+                self._fail(None, error)
+            if isinstance(error, LOOP_ENDS):
+                raise
         finally:
             await items.aclose()  # type: ignore[attr-defined]
 
@@ -170,30 +203,24 @@ class Flow:
                     await close()
             return
         iterator = iter(self.data)
-        pool = None
+        reader: Reader | None = None
         try:
             while True:
                 began = clock()
-                if pool is None:
+                if reader is None:
                     item = next(iterator, _END)
                     if clock() - began > SLOW_SOURCE_SECONDS:
-                        from concurrent.futures import ThreadPoolExecutor
-
-                        pool = ThreadPoolExecutor(1, "amorsize-source")
+                        reader = Reader(iterator)
                 else:
-                    loop = asyncio.get_running_loop()
-                    item = await loop.run_in_executor(pool, next, iterator, _END)
+                    item = await reader.next()
                 if item is _END:
                     return
                 yield item
         finally:
-            close = getattr(iterator, "close", None)
-            if pool is not None:
-                if close is not None:
-                    pool.submit(close)
-                pool.shutdown(wait=False)
-            elif close is not None:
-                close()
+            if reader is not None:
+                reader.close()
+            else:
+                _close(iterator)
 
     # -- items ----------------------------------------------------------------------------------
 
@@ -205,30 +232,40 @@ class Flow:
         task.add_done_callback(self._tasks.discard)
 
     async def _one(self, index: int, item: Any) -> None:
-        began = self._now()
+        """All tries of one item; between two of them its place is free for others."""
+        number = 0
+        while await self._try(index, item, number):
+            await asyncio.sleep(drawn_pause_seconds(number))
+            number += 1
+            while self.in_flight >= self.limit.value:
+                self._room.clear()
+                await self._room.wait()
+            self.pausing -= 1
+            self.in_flight += 1
+
+    async def _try(self, index: int, item: Any, number: int) -> bool:
+        """Try ``number`` (from 0) of an item. True when another one is to follow."""
+        began, again, drawn = self._now(), False, clock()
+        row = heappop(self._rows) if self._rows else next(self._new_rows)
         try:
-            value = await self._tried(index, item)
+            value = await self._called(index, item)
             self.sink.place(index, (value,))
-        except asyncio.CancelledError as error:
-            if self.ended:
+        except BaseException as error:
+            if self.ended and isinstance(error, asyncio.CancelledError):
                 raise
-            self._fail(index, error)  # the function's own doing
-        except Exception as error:
-            self._fail(index, error)
+            again = number < self.options.retries and isinstance(error, self.options.retry_on)
+            if not again:
+                self._fail(index, error)
+            if isinstance(error, LOOP_ENDS):
+                raise
         finally:
+            heappush(self._rows, row)
+            self._ledger.chunk((os.getpid(), row), index, 1, drawn, clock() - drawn)
             self.in_flight -= 1
+            self.pausing += again
             self.limit.ended(began, self._now(), self.in_flight)
             self._look()
-
-    async def _tried(self, index: int, item: Any) -> Any:
-        left = self.options.retries
-        while True:
-            try:
-                return await self._called(index, item)
-            except self.options.retry_on:
-                if not left or self.ended:
-                    raise
-                left -= 1
+        return again
 
     async def _called(self, index: int, item: Any) -> Any:
         if self.options.seed is not None:
@@ -255,22 +292,78 @@ class Flow:
         self._room.set()
         self.changed.set()
         if self._progress.active:
-            self._progress.update(self.sink.done)
-        if self._all_read and not self.in_flight and not self._over.done():
+            self._show()
+        if self._all_read and not self.in_flight and not self.pausing and not self._over.done():
             self._over.set_result(None)
+
+    def _show(self, *, last: bool = False) -> None:
+        """Show how far the run is; what the user's progress function raises ends it."""
+        try:
+            self._progress.update(self.sink.done)
+            if last:
+                self._progress.close()
+        except BaseException as error:
+            self._fail(None, error)
 
 
 _END = object()
 
 
+def _close(iterator: Iterator[Any]) -> None:
+    close = getattr(iterator, "close", None)
+    if close is not None:
+        close()
+
+
+class Reader:
+    """Reads a slow source in a thread. Nobody waits for one that does not answer, neither the end of
+    the run nor that of the interpreter: it closes the source when it comes back."""
+
+    def __init__(self, iterator: Iterator[Any]) -> None:
+        self._iterator, self._loop = iterator, asyncio.get_running_loop()
+        self._asked: SimpleQueue[asyncio.Future[Any] | None] = SimpleQueue()
+        threading.Thread(target=self._read, name="amorsize-source", daemon=True).start()
+
+    def next(self) -> asyncio.Future[Any]:
+        """The next item, ``_END`` behind the last."""
+        item: asyncio.Future[Any] = self._loop.create_future()
+        self._asked.put(item)
+        return item
+
+    def close(self) -> None:
+        """Nothing more will be asked for."""
+        self._asked.put(None)
+
+    def _read(self) -> None:
+        while (future := self._asked.get()) is not None:
+            item, error = _END, None
+            try:
+                item = next(self._iterator, _END)
+            except BaseException as raised:
+                error = raised
+            _call(self._loop, _settle, future, item, error)
+        _close(self._iterator)
+
+
+def _settle(future: asyncio.Future[Any], item: Any, error: BaseException | None) -> None:
+    if future.done():  # the run has ended meanwhile
+        return
+    if error is None:
+        future.set_result(item)
+    else:
+        future.set_exception(error)
+
+
 async def execute(func: Callable[[Any], Any], data: Any, options: Options) -> list[Any]:
     """All results, in order, in the loop that runs."""
-    return await _collect(Flow(func, data, options, ListSink(0, options.on_error)))
-
-
-async def _collect(flow: Flow) -> list[Any]:
-    await flow.run()
-    _raise_failure(flow.sink)
+    flow = Flow(func, data, options, ListSink(0, options.on_error))
+    outcome = "failed"
+    try:
+        await flow.run()
+        _raise_failure(flow.sink)
+        outcome = "done"
+    finally:
+        flow.account(outcome)
     assert isinstance(flow.sink, ListSink)
     return [value for value in flow.sink.results if value is not SKIPPED]
 
@@ -287,6 +380,7 @@ async def stream(
     sink = WindowSink(0, options.on_error, ordered=ordered)
     flow = Flow(func, data, options, sink, buffersize, bounded=True)
     running = asyncio.get_running_loop().create_task(flow.run())
+    outcome = "abandoned"
     try:
         while True:
             values = sink.pop()
@@ -299,13 +393,20 @@ async def stream(
                 await running
                 _raise_failure(sink)
             elif flow.ended:
+                outcome = "done"
                 return
             else:
                 flow.changed.clear()
                 await flow.changed.wait()
+    except GeneratorExit:
+        raise
+    except BaseException:
+        outcome = "failed"
+        raise
     finally:
-        running.cancel()
+        flow.stop(running)
         await asyncio.gather(running, return_exceptions=True)
+        flow.account(outcome)
 
 
 def _raise_failure(sink: ListSink | WindowSink) -> None:
@@ -319,7 +420,6 @@ class CoroutineEngine:
 
     def __init__(self, func: Callable[[Any], Any], data: Any, options: Options) -> None:
         self.func, self.data, self.options = func, data, options
-        self.run: Run | None = None
         running = asyncio._get_running_loop()
         if running is not None:
             raise OptionTypeError(
@@ -334,48 +434,36 @@ class CoroutineEngine:
         me = get_ident()
         outer = me in helper.busy_threads
         helper.busy_threads.add(me)  # a call of amorsize by the function stays serial
-        sink = ListSink(0, self.options.on_error)
-        began, cpu = clock(), time.process_time()
         try:
             with asyncio.Runner() as runner:
-                return runner.run(self._all(sink))
+                return runner.run(execute(self.func, self.data, self.options))
         finally:
             if not outer:
                 helper.busy_threads.discard(me)
-            self._record(sink, began, cpu)
-
-    async def _all(self, sink: ListSink) -> list[Any]:
-        flow = Flow(self.func, self.data, self.options, sink)
-        self._flow = flow
-        return await _collect(flow)
-
-    def _record(self, sink: ListSink | WindowSink, began: float, cpu: float) -> None:
-        flow = getattr(self, "_flow", None)
-        jobs = flow.limit.value if flow is not None else 1
-        outcome = "done" if flow is not None and flow.ended and not sink.failure else "failed"
-        wall, used = clock() - began, time.process_time() - cpu
-        self.run = Run(Config("asyncio", jobs), sink.done, wall, used, outcome)
 
     def stream(self, *, ordered: bool, buffersize: int | None) -> Generator[Any, None, None]:
         """The results one after the other; closing the iterator ends the run."""
         sink = WindowSink(0, self.options.on_error, ordered=ordered)
         loop = asyncio.new_event_loop()
         flows: list[Flow] = []
-        began, cpu = clock(), time.process_time()
 
         async def work() -> None:
             flow = Flow(self.func, self.data, self.options, sink, buffersize, bounded=True)
-            self._flow = flow
             flows.append(flow)
             await flow.run()
 
-        running: list[asyncio.Task[None]] = []
+        running = loop.create_task(work())
+
+        def stop() -> None:
+            if flows:
+                flows[0].stop(running)
+            else:
+                running.cancel()
 
         def body() -> None:
             helper.busy_threads.add(get_ident())
             try:
-                running.append(loop.create_task(work()))
-                loop.run_until_complete(running[0])
+                loop.run_until_complete(running)
             except asyncio.CancelledError:
                 pass
             except BaseException as error:
@@ -390,6 +478,7 @@ class CoroutineEngine:
 
         thread = threading.Thread(target=body, name="amorsize-loop", daemon=True)
         thread.start()
+        outcome = "abandoned"
         try:
             while True:
                 alive = thread.is_alive()
@@ -402,15 +491,20 @@ class CoroutineEngine:
                     thread.join()
                     _raise_failure(sink)
                 elif not alive:
+                    outcome = "done"
                     return
                 else:
                     sink.wait(PATIENCE_SECONDS)
+        except GeneratorExit:
+            raise
+        except BaseException:
+            outcome = "failed"
+            raise
         finally:
-            while thread.is_alive():
-                if running:
-                    _call(loop, running[0].cancel)
-                thread.join(PATIENCE_SECONDS)
-            self._record(sink, began, cpu)
+            _call(loop, stop)
+            thread.join()
+            if flows:
+                flows[0].account(outcome)
 
 
 def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *args: Any) -> None:

@@ -114,7 +114,7 @@ class Engine:
         self._spent = 0.0
         self._spent_cpu = 0.0
         self._interrupted: BaseException | None = None
-        self._entered = self._begun = False
+        self._entered = self._begun = self._measured = False
         if opening is not None:
             self._go_on_from(opening)
 
@@ -163,6 +163,7 @@ class Engine:
             raise
         self._behind.measuring = False
         self._pause()
+        self._measured = True
         if self.finished:
             self._end("done")
 
@@ -266,6 +267,9 @@ class Engine:
     def _begin(self) -> None:
         alone, forced = self.alone, self.options.forced
         alone.started = clock() - self._spent
+        self._owner = get_ident()  # a plan may be executed in another thread than it was made in
+        if self._measured:
+            self.meter.begin_again()
         self.handover.open_phase(0)
         self._recorder.begin()
         self._cpu0 = time.process_time() - self._spent_cpu

@@ -22,6 +22,7 @@ from concurrent.futures import TimeoutError as _TimeoutError
 from itertools import islice
 
 from amorsize.errors import OptionError, OptionTypeError
+from amorsize.options import check_buffersize
 from amorsize.tuner import stream
 from amorsize.workload import star
 
@@ -126,7 +127,7 @@ class Executor(_Executor):
         """
         if chunksize < 1:
             raise OptionError("chunksize", chunksize, "must be at least 1", "leave it out")
-        _check_buffersize(buffersize)
+        check_buffersize(buffersize)
         if self._closed:
             raise RuntimeError("cannot schedule new futures after shutdown")
         deadline = None if timeout is None else timeout + time.monotonic()
@@ -176,7 +177,8 @@ class Executor(_Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """As the standard library's: no more calls are taken; ``cancel_futures`` drops those that have
-        not begun, ``wait`` comes back when all is done. A map that has a ``buffersize`` goes on."""
+        not begun, ``wait`` comes back when all is done. A map that has a ``buffersize`` goes on; with
+        ``max_workers=1`` it ends with a ``RuntimeError``, as the standard library's."""
         self._closed = True
         for run in list(self._maps):
             if cancel_futures:
@@ -291,19 +293,16 @@ class _Run:
         """The thread: drive the stream if nobody has come, or end."""
         self._come.wait(GRACE_SECONDS)
         with self._turn:
-            if self._stream is None and not self._ended:
-                self._stream = self._begin()
-            elif not self._ended:
-                return  # the consumer drives
-            self._drain()
+            if self._stream is None:  # else the consumer drives
+                self._drain()
 
     def _drain(self) -> None:
-        """Run to the end, results into the queue; the turn is ours."""
-        stream = self._stream
+        """Begin unless that is done, and run to the end, results into the queue; the turn is ours."""
         error: BaseException | None = None
         try:
-            if stream is not None and not self._ended:
-                for value in stream:
+            if not self._ended:
+                self._stream = self._stream or self._begin()
+                for value in self._stream:
                     with self._changed:
                         self._ready.append(value)
                         self._changed.notify()
@@ -314,8 +313,8 @@ class _Run:
         except BaseException as raised:
             error = raised
         finally:
-            if stream is not None:
-                stream.close()
+            if self._stream is not None:
+                self._stream.close()
             with self._changed:
                 self._ended = True
                 self._error = self._error or error
@@ -339,7 +338,6 @@ class _Run:
             self._thread.join()
         with self._turn:
             if not self._ended:
-                self._stream = self._stream or self._begin()
                 self._drain()
 
 
@@ -361,17 +359,4 @@ def _check(max_workers: Any, backend: Any, initializer: Any) -> None:
     if initializer is not None and not callable(initializer):
         raise OptionTypeError(
             "initializer", initializer, "initializer must be a callable", "pass a function or None"
-        )
-
-
-def _check_buffersize(buffersize: Any) -> None:
-    if buffersize is None:
-        return
-    if not isinstance(buffersize, int):
-        raise OptionTypeError(
-            "buffersize", buffersize, "buffersize must be an integer or None", "leave it out"
-        )
-    if buffersize < 1:
-        raise OptionError(
-            "buffersize", buffersize, "buffersize must be None or > 0", "leave it out"
         )

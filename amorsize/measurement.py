@@ -109,6 +109,11 @@ class Meter:
         self.only_computes = only_computes
         if only_computes:
             self._clocks = _wall_clock
+        self.begin_again()
+
+    def begin_again(self) -> None:
+        """The run goes on after a break that nobody measures, maybe in another thread: shares and
+        :meth:`overall` begin anew."""
         self.open_window()
         self._origin: tuple[float, ...] = self._start
         self._queued_origin = self._queued0
@@ -322,9 +327,10 @@ class Observer:
         self._again = False
 
     def start(self, on_brief: Callable[[], None] | None = None) -> None:
-        """Start the thread; after :meth:`stop` it may be started again.
+        """Start the thread, to look at the one that calls; after :meth:`stop` it may be started again.
 
         With ``on_brief``, each look is but a call of it, at one turn of the GIL instead of two."""
+        self.caller, self._caller_id = get_ident(), get_native_id()
         self.on_brief = on_brief
         self._first = FIRST_LOOK_SECONDS if on_brief is None else HELD_LOOK_SECONDS
         self._stopped = False

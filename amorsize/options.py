@@ -166,6 +166,23 @@ def _who_can(trait: str, name: str, value: Any, backends: frozenset[str]) -> fro
     return able
 
 
+def check_buffersize(buffersize: Any) -> None:
+    """Of ``stream``, and of an executor's ``map``: errors are worded as the standard library's."""
+    if buffersize is None:
+        return
+    if isinstance(buffersize, bool) or not isinstance(buffersize, int):
+        raise OptionTypeError(
+            "buffersize", buffersize, "buffersize must be an integer or None", "leave it out"
+        )
+    if buffersize < 1:
+        raise OptionError(
+            "buffersize",
+            buffersize,
+            "buffersize must be None or > 0",
+            "leave it out to have it chosen",
+        )
+
+
 def _check_on_error(on_error: Any) -> dict[str, Any]:
     if on_error not in ON_ERROR:
         raise OptionError(

@@ -49,7 +49,8 @@ def pause_seconds(number: int, chance: float) -> float:
     return longest * (1.0 - JITTER_SHARE * chance)
 
 
-def _pause_seconds(number: int) -> float:
+def drawn_pause_seconds(number: int) -> float:
+    """The pause after try ``number`` (from 0), by chance."""
     from random import SystemRandom  # the user's own random state stays as it is
 
     return pause_seconds(number, SystemRandom().random())
@@ -96,7 +97,7 @@ class Patient:
                 return self.func(item)
             except self.retry_on:
                 pass
-            time.sleep(_pause_seconds(number))
+            time.sleep(drawn_pause_seconds(number))
         return self.func(item)
 
 
@@ -164,5 +165,5 @@ class Retrier:
         if failures >= self.retries:
             return False
         self.failures[position] = failures + 1
-        self.supply.give_back_later(position, clock() + _pause_seconds(failures))
+        self.supply.give_back_later(position, clock() + drawn_pause_seconds(failures))
         return True

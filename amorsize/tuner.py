@@ -15,7 +15,7 @@ from amorsize.errors import OptionError, OptionTypeError
 from amorsize.execution import Engine
 from amorsize.measurement import clock
 from amorsize.opening import Opening
-from amorsize.options import Options, make_options
+from amorsize.options import Options, check_buffersize, make_options
 from amorsize.records import Config
 from amorsize.tracing import is_heard
 from amorsize.values import dataclass, replace
@@ -228,7 +228,7 @@ class Tuner:
         **options: Any,
     ) -> Stream | Generator[Any, None, None]:
         """As :func:`amorsize.stream`."""
-        _check_buffersize(buffersize)
+        check_buffersize(buffersize)
         checked = self._checked(func, data, options)
         engine = self._engine(func, data, checked, streaming=True)
         return engine.stream(ordered=ordered, buffersize=buffersize)
@@ -274,7 +274,7 @@ class Tuner:
         **options: Any,
     ) -> AsyncGenerator[Any, None]:
         """As :func:`amorsize.astream`."""
-        _check_buffersize(buffersize)
+        check_buffersize(buffersize)
         from amorsize import bridging, coroutines
 
         if is_coroutine_function(func):
@@ -346,19 +346,6 @@ def _check_call(func: object, data: object) -> None:
     if not hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
         raise OptionTypeError(
             "data", data, "must be iterable", "pass a list, a generator, an array ..."
-        )
-
-
-def _check_buffersize(buffersize: Any) -> None:
-    if buffersize is None:
-        return
-    if isinstance(buffersize, bool) or not isinstance(buffersize, int):
-        raise OptionTypeError(
-            "buffersize", buffersize, "must be None or a whole number", "leave it out"
-        )
-    if buffersize < 1:
-        raise OptionError(
-            "buffersize", buffersize, "must be at least 1 item", "leave it out to have it chosen"
         )
 
 

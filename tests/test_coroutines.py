@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import os
 import signal
 import subprocess
@@ -20,6 +21,8 @@ import pytest
 from work import square
 
 import amorsize
+from amorsize import progress as amorsize_progress
+from amorsize.backends import helper
 from amorsize.workload import is_coroutine_function
 
 pytestmark = pytest.mark.timeout(60)
@@ -160,6 +163,78 @@ def test_errors_of_the_source_are_the_users(way: Callable[..., list[Any]]) -> No
             way(asquare, source)
 
 
+class Stop(BaseException):
+    pass
+
+
+@ways
+@pytest.mark.parametrize("on_error", ["raise", "collect", "skip"])
+@pytest.mark.parametrize("kind", [Stop, GeneratorExit, SystemExit, asyncio.CancelledError])
+def test_what_is_no_exception_ends_the_run(
+    way: Callable[..., list[Any]], on_error: str, kind: type[BaseException]
+) -> None:
+    async def stops(item: int) -> int:
+        if item == 1:
+            raise kind("one")
+        return item
+
+    with pytest.raises(kind):
+        way(stops, range(3), on_error=on_error)
+
+
+@ways
+@pytest.mark.parametrize("kind", [Stop, SystemExit, asyncio.CancelledError])
+@pytest.mark.parametrize("asynchronous", [True, False])
+def test_what_is_no_exception_of_the_source_ends_the_run(
+    way: Callable[..., list[Any]], kind: type[BaseException], asynchronous: bool
+) -> None:
+    async def asource() -> AsyncIterator[int]:
+        yield 1
+        raise kind("source")
+
+    def source() -> Iterator[int]:
+        yield 1
+        raise kind("source")
+
+    with pytest.raises(kind):
+        way(asquare, asource() if asynchronous else source())
+
+
+@pytest.mark.parametrize("way", ["aexecute", "astream"])
+@pytest.mark.parametrize("func", [abs, asquare])
+def test_a_source_whose_own_task_was_cancelled_has_not_ended(way: str, func: Any) -> None:
+    async def source() -> AsyncIterator[int]:
+        yield -1
+        yield -2
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        WAYS[way](func, source())
+
+
+@pytest.mark.parametrize("way", ["aexecute", "astream"])
+@pytest.mark.parametrize("func", [abs, asquare])
+def test_a_source_that_cannot_begin_or_be_closed(way: str, func: Any) -> None:
+    class CannotBegin:
+        def __aiter__(self) -> AsyncIterator[int]:
+            raise LookupError("begin")
+
+    class CannotBeClosed:
+        def __aiter__(self) -> CannotBeClosed:
+            return self
+
+        async def __anext__(self) -> int:
+            raise StopAsyncIteration
+
+        async def aclose(self) -> None:
+            raise LookupError("close")
+
+    with pytest.raises(LookupError, match="begin"):
+        WAYS[way](func, CannotBegin())
+    with pytest.raises(LookupError, match="close"):
+        WAYS[way](func, CannotBeClosed())
+
+
 @ways
 def test_time_limits(way: Callable[..., list[Any]]) -> None:
     ended: list[int] = []
@@ -197,9 +272,56 @@ def test_retries(way: Callable[..., list[Any]]) -> None:
         way(third_time, range(20), retries=2, retry_on=(ValueError,))
 
 
+@ways
+def test_retries_pause_and_others_go_on(way: Callable[..., list[Any]]) -> None:
+    begun: list[tuple[int, float]] = []
+    inside: list[int] = []
+
+    async def third_time(item: int) -> int:
+        begun.append((item, time.perf_counter()))
+        inside.append(item)
+        assert len(inside) == 1
+        try:
+            await asyncio.sleep(0)
+            if item == 0 and [number for number, _ in begun].count(0) < 3:
+                raise ConnectionError
+            return item
+        finally:
+            inside.pop()
+
+    found = way(third_time, range(5), retries=2, retry_on=ConnectionError, n_jobs=1)
+    assert found == list(range(5))
+    assert [item for item, _ in begun][:2] == [0, 1]  # a stream's window ends there
+    assert sorted(item for item, _ in begun) == [0, 0, 0, 1, 2, 3, 4]
+    tries = [when for item, when in begun if item == 0]
+    assert tries[1] - tries[0] >= 0.05
+    assert tries[2] - tries[1] >= 0.1
+
+
+@ways
+@pytest.mark.parametrize("at", [1, 30, 50])
+def test_what_a_progress_function_raises_ends_the_run(
+    way: Callable[..., list[Any]], at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(amorsize_progress, "REPORT_SECONDS", 0.0)
+
+    def progress(done: int, total: int | None) -> None:
+        if done >= at:
+            raise LookupError(done)
+
+    with pytest.raises(LookupError):
+        way(asquare, range(50), progress=progress)
+
+
 @pytest.mark.parametrize(
     "option",
-    [{"backend": "threads"}, {"chunksize": 3}, {"memory_limit": "1GB"}, {"initializer": print}],
+    [
+        {"backend": "threads"},
+        {"chunksize": 3},
+        {"memory_limit": "1GB"},
+        {"initializer": print},
+        {"rerun_after_death": False},
+    ],
     ids=str,
 )
 def test_what_cannot_be_honoured_is_refused(option: dict[str, Any]) -> None:
@@ -223,6 +345,50 @@ def test_the_wrong_way_in_is_told_of() -> None:
         amorsize.execute(square, numbers(3))
     with pytest.raises(TypeError, match="call execute, stream, aexecute"):
         amorsize.optimize(asquare, range(3))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_runs_are_told_and_drawn(
+    way: str, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    path = tmp_path / "trace.json"
+    tuner = amorsize.Tuner(trace=path)
+
+    async def streamed(func: Any, data: Any) -> list[Any]:
+        return [value async for value in tuner.astream(func, data)]
+
+    ways: dict[str, Callable[[Any, Any], list[Any]]] = {
+        "execute": tuner.execute,
+        "stream": lambda *args: list(tuner.stream(*args)),
+        "aexecute": lambda *args: asyncio.run(tuner.aexecute(*args)),
+        "astream": lambda *args: asyncio.run(streamed(*args)),
+    }
+    caplog.set_level("INFO", "amorsize")
+    assert ways[way](asquare, range(50)) == SQUARES[:50]
+    with pytest.raises(KeyError):
+        ways[way](refuses_seven, range(50))
+    told = [(record.amorsize["outcome"], record.amorsize["items"]) for record in caplog.records]  # type: ignore[attr-defined]
+    assert told[0] == ("done", 50)
+    assert [outcome for outcome, _ in told] == ["done", "failed"]
+    drawn = json.loads(path.read_text())
+    runs = [(run["outcome"], run["items"]) for run in drawn["otherData"]["runs"]]
+    assert runs == told
+    boxes = [event for event in drawn["traceEvents"] if event["name"] == "chunk"]
+    first, _ = [event for event in drawn["traceEvents"] if event["name"].startswith("run")]
+    mine = [box for box in boxes if box["ts"] < first["ts"] + first["dur"]]
+    assert sorted(box["args"]["first"] for box in mine) == list(range(50))
+    for row in {box["tid"] for box in boxes}:  # boxes of a row come one after the other
+        spans = sorted((box["ts"], box["ts"] + box["dur"]) for box in boxes if box["tid"] == row)
+        assert all(end <= begin + 0.01 for (_, end), (begin, _) in pairwise(spans))
+
+
+def test_an_abandoned_stream_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "amorsize")
+    results = amorsize.stream(asquare, count())
+    assert next(results) == 0
+    results.close()
+    (record,) = caplog.records
+    assert record.amorsize["outcome"] == "abandoned"  # type: ignore[attr-defined]
 
 
 # -- limits and back-pressure --------------------------------------------------------------------------
@@ -303,6 +469,70 @@ def test_a_slow_source_does_not_hold_up_the_loop() -> None:
     assert len([gap for gap in gaps if gap < 0.1]) >= 30
 
 
+# -- ordinary functions in a thread of their own -------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["aexecute", "astream"])
+def test_runs_side_by_side_are_not_nested_in_each_other(way: str) -> None:
+    """Two runs meet in the middle of an item each, and both have threads."""
+    meeting = threading.Barrier(2, timeout=20)
+    seen: dict[str, set[int]] = {"a": set(), "b": set()}
+
+    def item(name: str, number: int) -> int:
+        seen[name].add(threading.get_ident())
+        if number == 0:
+            meeting.wait()
+        time.sleep(0.01)
+        return number
+
+    async def one(name: str) -> list[int]:
+        func, options = functools.partial(item, name), {"backend": "threads", "n_jobs": 2}
+        if way == "aexecute":
+            return await amorsize.aexecute(func, range(20), **options)
+        return [value async for value in amorsize.astream(func, range(20), **options)]
+
+    async def both() -> list[list[int]]:
+        return await asyncio.gather(one("a"), one("b"))
+
+    assert asyncio.run(both()) == [list(range(20))] * 2
+    assert {name: len(threads) for name, threads in seen.items()} == {"a": 2, "b": 2}
+
+
+@pytest.mark.parametrize("way", ["aexecute", "astream"])
+def test_a_run_inside_of_an_item_stays_in_its_thread(way: str) -> None:
+    def outer(item: int) -> int:
+        def inner(_: int) -> int:
+            time.sleep(0.002)
+            return threading.get_ident()
+
+        return len(set(amorsize.execute(inner, range(20), backend="threads", n_jobs=2)))
+
+    assert WAYS[way](outer, range(3), backend="serial") == [1, 1, 1]
+
+
+def test_the_thread_that_works_is_observed_not_the_one_that_waits(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def computes(item: int) -> int:
+        end = time.perf_counter() + 0.04
+        while time.perf_counter() < end:
+            pass
+        return item
+
+    caplog.set_level("DEBUG", "amorsize")
+    options: dict[str, Any] = {"backend": ("serial", "threads")}
+    assert WAYS["aexecute"](computes, range(12), **options) == list(range(12))
+    plan = amorsize.optimize(computes, range(12), **options)
+    elsewhere = threading.Thread(target=plan.execute)
+    elsewhere.start()
+    elsewhere.join()
+    assert plan.run is not None and plan.run.items == 12
+    ended = [record.amorsize for record in caplog.records if hasattr(record, "amorsize")]
+    jobs = [fields["config"]["n_jobs"] for fields in ended if "config" in fields]
+    assert len(jobs) == 2
+    assert max(jobs) <= 4  # 9 or more where the items seemed to wait
+
+
 # -- endings -------------------------------------------------------------------------------------------
 
 
@@ -340,6 +570,79 @@ def test_a_cancelled_task_ends_the_run(kind: str) -> None:
     asyncio.run(main())
     assert closed == [True]
     assert not [one for one in threading.enumerate() if one.name.startswith("amorsize")]
+
+
+@pytest.mark.parametrize("data", [range(10**8), iter(range(10**8))], ids=["indexed", "iterator"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_the_loop_goes_on_beside_trivial_items_and_may_end_them(
+    data: Any, nested: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loop in C would let no other thread have its turn before the end."""
+    if nested:
+        monkeypatch.setattr(helper, "in_worker", True)  # nothing is decided, nobody observes
+
+    async def main() -> float:
+        began = time.perf_counter()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(amorsize.aexecute(abs, data), 0.1)
+        return time.perf_counter() - began
+
+    assert asyncio.run(main()) < 2.0  # some 5 s and more to the end
+
+
+@pytest.mark.parametrize("kind", ["stream", "astream"])
+def test_items_of_a_closed_stream_may_await_their_end(kind: str) -> None:
+    ended: list[int] = []
+
+    async def slow_to_end(item: int) -> int:
+        try:
+            await asyncio.sleep(30 if item else 0)
+            return item
+        finally:
+            await asyncio.sleep(0.2)
+            ended.append(item)
+
+    if kind == "stream":
+        results = amorsize.stream(slow_to_end, range(3))
+        assert next(results) == 0
+        results.close()
+    else:
+
+        async def main() -> None:
+            stream = amorsize.astream(slow_to_end, range(3))
+            assert await anext(stream) == 0
+            await stream.aclose()
+
+        asyncio.run(main())
+    assert sorted(ended) == [0, 1, 2]
+
+
+def test_a_source_that_falls_silent_does_not_keep_the_interpreter() -> None:
+    code = """
+        import threading, time
+        import amorsize
+
+        async def item(n):
+            return n
+
+        def source():
+            time.sleep(0.1)
+            yield 1
+            threading.Event().wait()
+
+        results = amorsize.stream(item, source())
+        print(next(results))
+        results.close()
+        print("closed")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        env={**os.environ, "AMORSIZE_HISTORY": "off"},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\nclosed\n", "")
 
 
 def test_a_function_that_cancels_itself_fails() -> None:

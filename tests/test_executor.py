@@ -330,3 +330,44 @@ def test_an_executor_that_is_dropped_leaves_no_thread() -> None:
     while threading.active_count() > before and time.monotonic() < end:
         time.sleep(0.01)
     assert threading.active_count() == before
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("limit", [None, 10])
+def test_a_map_that_cannot_begin_says_so_at_once(form: str, limit: float | None) -> None:
+    def refused() -> list[object]:
+        with amorsize.Executor(2, backend=form) as executor:
+            return list(executor.map(5, [1], timeout=limit))  # type: ignore[arg-type]
+
+    began = time.monotonic()
+    with pytest.raises(TypeError, match="must be callable"):
+        refused()
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.timeout(20)
+def test_a_map_that_cannot_begin_does_not_keep_shutdown_from_its_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patched:  # no thread can be had for the map
+        patched.setattr(threading.Thread, "start", refuse)
+        executor = amorsize.Executor(2)
+        results = executor.map(5, [1])  # type: ignore[arg-type]
+    executor.shutdown()
+    assert executor._pool._shutdown
+    with pytest.raises(TypeError, match="must be callable"):
+        next(results)
+
+
+def test_a_single_thread_ends_a_map_with_a_buffersize_at_shutdown() -> None:
+    """As its docstring says, and as the standard library's executors do."""
+    with amorsize.Executor(1) as executor:
+        results = executor.map(doubled, itertools.count(), buffersize=2)
+        assert next(results) == 0
+    with pytest.raises(RuntimeError):
+        list(results)
+    with amorsize.Executor(2) as executor:
+        endless = executor.map(doubled, itertools.count(), buffersize=2)
+        assert next(endless) == 0
+    assert list(itertools.islice(endless, 3)) == [2, 4, 6]
+    endless.close()  # type: ignore[attr-defined]

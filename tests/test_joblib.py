@@ -291,3 +291,27 @@ def test_registering_is_all_that_imports_joblib() -> None:
         "assert 'amorsize' in joblib.parallel.BACKENDS"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=50)
+
+
+def test_a_caller_whose_threads_were_sent_home_is_alone_again() -> None:
+    """Threads that only take turns leave; later, processes help. The caller's limits follow."""
+    interval = sys.getswitchinterval()
+    Parallel(prefer="processes")(delayed(spin)(200_000) for _ in range(60))  # warm workers
+
+    def looks(count: int) -> tuple[int, bool, bool, float]:
+        from amorsize.backends import helper
+
+        spin(count)
+        here = threading.current_thread() is threading.main_thread()
+        among = threading.get_ident() in helper.busy_threads
+        return os.getpid(), here, among, sys.getswitchinterval()
+
+    found = Parallel(prefer="threads")(delayed(looks)(300_000) for _ in range(120))
+    own = [
+        (among, seconds < interval)
+        for pid, here, among, seconds in found
+        if here and pid == os.getpid()
+    ]
+    phases = [phase for phase, _ in itertools.groupby(own)]
+    assert phases == [(False, False), (True, False), (False, False), (True, True)]
+    assert sys.getswitchinterval() == interval

@@ -259,9 +259,13 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
             if call.known is not None and call.mode == "alone":
                 self._consider(call)
             while not parallel._aborting and not call.ended:
-                if alone and call.caller_works and call.mode != "alone":
-                    alone = False
-                    limits.enter_context(self._as_one_of_many(call))
+                beside = call.caller_works and call.mode in ("threads", "processes")
+                if beside == alone:
+                    alone = not beside
+                    if beside:
+                        limits.enter_context(self._as_one_of_many(call))
+                    else:
+                        limits.close()  # the others were sent home
                 if call.caller_works and self._run_here(call):
                     if call.mode == "alone":
                         self._consider(call)
