@@ -471,6 +471,9 @@ class CoroutineEngine:
             finally:
                 helper.busy_threads.discard(get_ident())
                 try:
+                    if not running.done():  # an item's SystemExit has ended the loop under it
+                        running.cancel()
+                        loop.run_until_complete(asyncio.gather(running, return_exceptions=True))
                     loop.run_until_complete(loop.shutdown_asyncgens())
                 finally:
                     loop.close()
