@@ -10,6 +10,7 @@ the first hundred and at the end.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -101,9 +102,10 @@ def grown(calls: int, settle: int = 100) -> Growth:
 def count() -> tuple[int, int, int, int]:
     """Descriptors, children, threads and resident bytes of this process."""
     me = Path("/proc/self")
-    children = [
-        p for task in (me / "task").iterdir() for p in (task / "children").read_text().split()
-    ]
+    children: list[str] = []
+    for task in (me / "task").iterdir():
+        with contextlib.suppress(OSError):  # a thread that has just ended
+            children += (task / "children").read_text().split()
     status = (me / "status").read_text()
     resident = int(status.split("VmRSS:")[1].split()[0]) * 1024
     return (

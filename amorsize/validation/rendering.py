@@ -70,8 +70,9 @@ HEAD = (
 def row(outcome: Outcome) -> tuple[str, ...]:
     """One line of the table."""
     seeds = outcome.seeds
-    if not seeds:
-        return (outcome.name, "", "", f"{outcome.memory.mean:.0%}", f"{outcome.error.mean:+.1%}",
+    if not seeds:  # a user's history
+        rows = next((check.measured for check in outcome.checks if check.name == "rows"), "")
+        return (outcome.name, rows, "", f"{outcome.memory.mean:.0%}", f"{outcome.error.mean:+.1%}",
                 "", "", "", outcome.verdict)  # fmt: skip
     return (
         outcome.name,

@@ -388,7 +388,7 @@ def of_history(history: Any) -> Outcome:
     result = prune_training_data(copy)
     change = result.error_change
     checks = [
-        Check("rows", "some", f"{result.before.rows}", _told(result.before.rows > 0)),
+        Check("rows", "some", f"{result.before.rows:,}", _told(result.before.rows > 0)),
         Check(
             "error",
             result.promise,
