@@ -276,7 +276,9 @@ class Engine:
         if not self.nested and self._owner not in helper.busy_threads:
             self._entered = True
             helper.busy_threads.add(self._owner)
-        alone.unattended = self.nested or self.supply.total == 1 or forced is not None
+        # Nothing runs here with a time limit, and an observer would forbid the fork.
+        settled = forced is not None or self.options.supervised
+        alone.unattended = self.nested or self.supply.total == 1 or settled
         alone.not_before = max(alone.not_before, FIRST_DECISION_SECONDS)
         if not self._begun:
             self._begun = True

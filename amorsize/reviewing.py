@@ -44,7 +44,8 @@ class Reviews:
     def __init__(self, handover: Handover, observer: Observer) -> None:
         self.handover, self.observer = handover, observer
         self.meter, self.decider, self.supply = handover.meter, handover.decider, handover.supply
-        self._forced = handover.options.forced is not None
+        # With a time limit nothing may go back to the caller, and `watching` says where it runs.
+        self._settled = handover.options.forced is not None or handover.options.supervised
         self._early_review = self._doubted = False
         self._reviewed_at, self._reviewed_done = 0.0, 0
         self._reviewed_cpu = self._reviewed_consumed = 0.0
@@ -57,7 +58,7 @@ class Reviews:
     def patience(self) -> float:
         """How long the caller may sleep now."""
         backend = self.handover.backend
-        if not isinstance(backend, Threads) or self._forced:
+        if not isinstance(backend, Threads) or self._settled:
             return PATIENCE_SECONDS
         age = clock() - self._reviewed_at
         if backend.waits or not self._early_review:
@@ -71,7 +72,7 @@ class Reviews:
     def review(self) -> None:
         """Judge threads by what they reach; where that is too little, choose again."""
         backend = self.handover.backend
-        if not isinstance(backend, Threads) or self._forced:
+        if not isinstance(backend, Threads) or self._settled:
             return
         seconds = clock() - self._reviewed_at
         done = self.handover.to.done - self._reviewed_done

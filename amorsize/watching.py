@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from amorsize.handover import Handover
 
-WATCHED_SECONDS, WATCHED_WAITS_SHARE = 0.05, 0.5
+WATCHED_SECONDS, WATCHED_WAITS_SHARE = 0.02, 0.5
 """With a time limit: after so long, workers that are in an item and computed, or wanted a core, for less
 than this share of it wait."""
 WATCHED_LOOKS = 3

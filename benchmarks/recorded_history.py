@@ -17,7 +17,7 @@ import numpy as np
 from amorsize.history import open_history
 from amorsize.observations import Observation, from_line
 from amorsize.values import replace
-from benchmarks.pruning_families import RUNS
+from benchmarks.learning_rows import RUNS
 
 
 def repeated(rows: int, seed: int) -> list[Observation]:

@@ -407,9 +407,11 @@ class Processes:
             self._deal_alone()
         unit = self._unit()
         held = helper.tickets_in(crew.read_fd)
-        per = max(unit * self.item_seconds, 1e-6)
         workers = self.config.workers
-        want = min(PIPE_TICKETS, max(4 * workers, int(AHEAD_SECONDS * workers / per)))
+        want = 4 * workers  # until one item has told how long they take: others may take over
+        if self.item_seconds > 0:
+            per = max(unit * self.item_seconds, 1e-6)
+            want = min(PIPE_TICKETS, max(want, int(AHEAD_SECONDS * workers / per)))
         if self.memory is not None and self.memory.first:
             want = 1  # the others, which come when the first has shown what it needs, find the rest
         numbers = helper.new_tickets()

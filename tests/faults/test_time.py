@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import time
@@ -180,6 +181,21 @@ def test_nothing_runs_in_the_caller(tmp_path: Path) -> None:
     assert plan.backend == "processes" and plan.items_done == 0
     plan.execute()
     assert os.getpid() not in recorder.pids()
+
+
+def test_workers_of_a_run_with_a_limit_are_forked(caplog: pytest.LogCaptureFixture) -> None:
+    """An observer beside the caller, which has no items, would forbid it."""
+    with caplog.at_level(logging.INFO, logger="amorsize"):
+        assert amorsize.execute(wait_or_compute, range(40), timeout=30) == list(range(40))
+    (*_, end) = caplog.records
+    assert "(fork)" in end.getMessage()
+
+
+def wait_or_compute(item: int) -> int:
+    """Its code does not tell that it only computes."""
+    if item < 0:
+        time.sleep(1)
+    return item + sum(range(20_000)) * 0
 
 
 def test_side_effects_stay_in_this_process_and_in_order() -> None:
