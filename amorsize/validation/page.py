@@ -21,7 +21,7 @@ STYLE = """
 @media (prefers-color-scheme: dark) { :root { --ink: #e8eaed; --paper: #16181c; --line: #3c424b;
   --soft: #a3abb8; --one: #7fb2ff; --two: #ffa874; --good: #6fd28c; --bad: #ff8a80; --open: #f2c14e; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 70rem; padding: 1rem; background: var(--paper); color: var(--ink);
+body { margin: 0 auto; max-width: 76rem; padding: 1rem; background: var(--paper); color: var(--ink);
   font: 1rem/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.6rem; margin: .5rem 0; } h2 { font-size: 1.2rem; margin: 2rem 0 .5rem; }
 p { max-width: 45rem; } .soft { color: var(--soft); }
@@ -29,7 +29,8 @@ p { max-width: 45rem; } .soft { color: var(--soft); }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; width: 100%; }
 th, td { padding: .35rem .6rem; border-bottom: 1px solid var(--line); text-align: right;
   white-space: nowrap; }
-th:first-child, td:first-child, th:last-child, td:last-child { text-align: left; }
+th:first-child, td:first-child, th:last-child, td:last-child, .verdict { text-align: left; }
+.scenarios th:last-child, .scenarios td:last-child { text-align: right; }
 .passed { color: var(--good); } .failed { color: var(--bad); } .open { color: var(--open); }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr));
   gap: 1.5rem; }
@@ -77,15 +78,19 @@ def _cells(cells: Sequence[str], tag: str = "td") -> str:
 def _table(report: ValidationReport) -> str:
     lines = []
     for outcome in report.outcomes:
-        *cells, verdict = row(outcome)
+        # The verdict comes second: a narrow window is to show it without being scrolled.
+        name, *cells, verdict = row(outcome)
         lines.append(
-            f'<tr>{_cells(cells)}<td class="{_class(verdict)}">'
-            f"<strong>{escape(verdict)}</strong></td></tr>"
+            f'<tr>{_cells((name,))}<td class="verdict {_class(verdict)}">'
+            f"<strong>{escape(verdict)}</strong></td>{_cells(cells)}</tr>"
         )
-    head = "".join([f'<th scope="col">{escape(cell)}</th>' for cell in HEAD])
+    first, *others, last = HEAD
+    head = f'<th scope="col">{escape(first)}</th><th class="verdict" scope="col">{escape(last)}</th>'
+    head += "".join([f'<th scope="col">{escape(cell)}</th>' for cell in others])
     return (
         '<div class="wide" tabindex="0" role="region" aria-label="Scenarios">'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+        f'<table class="scenarios"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
 
 
