@@ -85,7 +85,9 @@ def _table(report: ValidationReport) -> str:
             f"<strong>{escape(verdict)}</strong></td>{_cells(cells)}</tr>"
         )
     first, *others, last = HEAD
-    head = f'<th scope="col">{escape(first)}</th><th class="verdict" scope="col">{escape(last)}</th>'
+    head = (
+        f'<th scope="col">{escape(first)}</th><th class="verdict" scope="col">{escape(last)}</th>'
+    )
     head += "".join([f'<th scope="col">{escape(cell)}</th>' for cell in others])
     return (
         '<div class="wide" tabindex="0" role="region" aria-label="Scenarios">'
