@@ -101,8 +101,15 @@ class Meter:
         self.argument_bytes: int | None = None
         self.argument_seconds = 0.0
         self.picklable = True
+        self.pauses = 0
+        """How often it was paused."""
         self._paused: tuple[float, float, float] | None = None
         self._turns_paused = 0
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the caller is not in items now."""
+        return self._paused is not None
 
     def begin(self, *, only_computes: bool) -> None:
         """The run begins."""
@@ -143,6 +150,7 @@ class Meter:
     def pause(self) -> None:
         """What follows is not the function's time; shares are those of this moment."""
         self._paused, self._turns_paused = self._clocks(), self.turns
+        self.pauses += 1
 
     def resume(self) -> None:
         """The function's time again."""
@@ -441,14 +449,16 @@ class Observer:
 
     def _sample_gil(self) -> bool:
         """A few sleeps of known length: how late does each end? False when asked to stop."""
+        meter = self.meter
         for _ in range(GIL_SAMPLES):
+            pauses = meter.pauses
             if not self._sleep(GIL_PROBE_SECONDS):
                 return False
             if self._slept - GIL_PROBE_SECONDS > GIL_PROMPT_SECONDS:
-                self.meter.gil_held += 1
+                meter.gil_held += 1
                 break
+            if meter.is_paused or meter.pauses != pauses:
+                continue  # the caller was deciding and let go of the GIL to read a file
             if self._cpu_clock is None or self._computed > 0.5 * self._slept:
-                self.meter.gil_prompt += (
-                    1  # who sleeps leaves the GIL alone, and that tells nothing
-                )
+                meter.gil_prompt += 1  # who sleeps leaves the GIL alone, and that tells nothing
         return True

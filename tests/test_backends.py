@@ -16,7 +16,7 @@ from work import Recorder
 
 import amorsize
 from amorsize.backends.crew import Crew
-from amorsize.backends.helper import new_tickets, take_tickets
+from amorsize.backends.helper import Tickets, joined, new_tickets
 
 BACKENDS = ["serial", "threads", "fork", "spawn"]
 pytestmark = pytest.mark.timeout(120)
@@ -159,11 +159,39 @@ def test_the_caller_never_waits_for_a_ticket() -> None:
     """A worker may take the last one between the caller's look and its reading."""
     crew = Crew(None, shared=True)
     try:
-        assert take_tickets(crew.own_fd, 0.001, 2) == []
+        own = Tickets(crew.own_fd, 2)
+        assert own.take(0.001) == []
         numbers = new_tickets()
         numbers.extend((0, 5))
         os.write(crew.write_fd, numbers.tobytes())
-        assert take_tickets(crew.own_fd, 0.001, 2) == [(0, 5)]
+        assert own.take(0.001) == [(0, 5)]
         assert os.get_blocking(crew.read_fd)  # as the workers read
     finally:
         crew.close()
+
+
+def test_tickets_that_follow_one_another_are_one_stretch() -> None:
+    """They are dealt from both ends of the data; a message for each cost up to 17 % of short items."""
+    crew = Crew(None, shared=True)
+    try:
+        dealt = [(0, 5), (95, 100), (5, 10), (90, 95), (10, 15), (85, 90), (15, 20), (80, 85)]
+        numbers = new_tickets()
+        for run in dealt:
+            numbers.extend(run)
+            crew.open_runs[run[0]] = run[1]
+        os.write(crew.write_fd, numbers.tobytes())
+        own = Tickets(crew.own_fd, 1)
+        assert own.take(0.0001) == [(0, 10), (90, 100)]  # half of what waits
+        assert crew.settle(0, 7) == 10  # a piece that ends within a ticket
+        crew.open_runs[7] = 10
+        assert crew.settle(7, 10) == 10
+        assert crew.settle(90, 100) == 100
+        assert crew.settle(90, 100) == 90  # nothing is open there any more
+        assert crew.open_runs == {10: 15, 15: 20, 80: 85, 85: 90}
+    finally:
+        crew.close()
+
+
+def test_an_item_near_which_a_worker_died_stays_by_itself() -> None:
+    tickets = [(10, 15), (15, 25), (30, -31), (31, -32), (32, 37), (37, 40), (40, -41)]
+    assert joined(tickets) == [(10, 25), (30, 31), (31, 32), (32, 40), (40, 41)]

@@ -315,3 +315,35 @@ def test_a_caller_whose_threads_were_sent_home_is_alone_again() -> None:
     phases = [phase for phase, _ in itertools.groupby(own)]
     assert phases == [(False, False), (True, False), (False, False), (True, True)]
     assert sys.getswitchinterval() == interval
+
+
+def test_batches_shrink_to_the_end() -> None:
+    """Twenty tasks of 2.5 ms came as four and two times eight: one worker was in the last eight alone."""
+    from types import SimpleNamespace
+
+    from amorsize.integrations.calls import Call
+
+    backend = AmorsizeBackend()
+    backend._n_jobs = 2
+    call = backend._call = Call(answering=False, isolated=False)
+    parallel = SimpleNamespace(n_tasks=None, n_dispatched_tasks=4, _original_iterator=iter(""))
+    backend.parallel = parallel
+    call.known = memory.Seen(0.0025, 1.0, "processes", 20)
+    call.mode = "processes"
+    call.saw(4, 0.01, 0.01)
+    call.done = 4
+    sizes = []
+    while call.done < 20:
+        sizes.append(min(backend.compute_batch_size(), 20 - call.done))
+        parallel.n_dispatched_tasks += sizes[-1]
+        call.done += sizes[-1]
+    assert max(sizes) <= 2
+    # a million short ones in batches of milliseconds all the same
+    call.known = memory.Seen(1e-5, 1.0, "processes", 1_000_000)
+    call.items = call.done = 0
+    call.seconds = 0.0
+    call.saw(100, 0.001, 0.001)
+    call.last_item_seconds = 1e-5
+    for _ in range(6):
+        size = backend.compute_batch_size()
+    assert 1_000 < size <= 2_000

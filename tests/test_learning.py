@@ -26,7 +26,7 @@ from amorsize.history.memory import MemoryHistory
 from amorsize.history.quick import MOST_SPOOL_BYTES, SLOT_BYTES, SLOTS, SPOOL_BYTES, Quick
 from amorsize.history.sqlite import SqliteHistory
 from amorsize.learning import resolve
-from amorsize.measurement import Meter
+from amorsize.measurement import Meter, Observer
 from amorsize.observations import CROWDED, work_ratio
 from amorsize.planning import Limits
 from amorsize.predictors import Predictor, has_changed, known_residual
@@ -140,6 +140,32 @@ def test_turns_of_the_gil_in_a_pause_are_no_computing() -> None:
     meter.add(1, 0.005)
     meter.pause()
     assert meter.shares()[1] < 0.5
+
+
+def test_a_gil_let_go_of_while_deciding_tells_nothing() -> None:
+    """The caller reads files then. Two such looks sent computing work to threads in one run of four."""
+
+    class Scripted(Observer):
+        pausing = False
+
+        def _sleep(self, seconds: float) -> bool:
+            self._slept = self._computed = seconds
+            if self.pausing:
+                self.meter.pause()
+                self.meter.resume()
+            return True
+
+    meter = Meter()
+    meter.begin(only_computes=False)
+    observer = Scripted(meter, lambda: True, lambda *_: False)
+    observer._cpu_clock = None
+    meter.pause()
+    assert observer._sample_gil() and meter.gil_free_share() is None
+    meter.resume()
+    observer.pausing = True
+    assert observer._sample_gil() and meter.gil_free_share() is None
+    observer.pausing = False
+    assert observer._sample_gil() and meter.gil_free_share() == pytest.approx(2 / 3)
 
 
 def test_no_history_when_told_so(tmp_path: Path) -> None:

@@ -290,6 +290,51 @@ def test_a_workload_whose_rows_all_tell_something_keeps_them() -> None:
     assert errors[1] < 1.15 * errors[0]  # the bound, and what 2,000 rows leave open
 
 
+def test_a_region_kept_whole_is_whole_where_there_are_more_rows_than_the_pool_has() -> None:
+    """Elimination chooses among what the pool has: it must not take rows from those regions."""
+    from amorsize.pruning.reduction import POOL_ROWS, Reducer
+    from amorsize.pruning.samples import Kernel, Rows, grouped
+
+    rng = np.random.default_rng(31)
+    work = Workloads(60, 31)
+    group = np.sort(rng.choice(60, 2 * POOL_ROWS, p=zipf(60)))
+    X, y = work.draw(rng, group)
+    rows = Rows(X, y[:, None], np.ones(len(X)), group)
+    reducer = Reducer(rows, 0, even=True)
+    sizes = np.minimum(np.maximum(reducer.sizes(600), 1), reducer.counts)
+    whole = reducer.counts.argsort()[:20]
+    sizes[whole] = reducer.counts[whole]
+    pooled = np.bincount(reducer._pool.regions, minlength=60)
+    assert (pooled[whole] < sizes[whole]).any()
+    poor = grouped(rows, group)
+    poor.y[:] += 100.0
+    wider = np.minimum(pooled, 2 * sizes)
+    kernel = Kernel(5.0, "distance", True)
+    found = reducer._better(poor, sizes, wider, kernel, np.random.default_rng(0))
+    assert (np.bincount(found.regions, minlength=60) == sizes).all()
+
+
+@pytest.mark.parametrize("tolerance", [0.02, 0.05])
+def test_few_rows_lose_no_more_than_they_can_prove(tolerance: float) -> None:
+    """With a tolerance of its own and no cap, 220 patients went down to 20, at up to 10 % more error."""
+    from sklearn.datasets import load_diabetes
+
+    X, y = load_diabetes(return_X_y=True)
+    X, y = (X - X.min(0)) / np.ptp(X, 0), (y - y.mean()) / y.std()
+    grown = []
+    for seed in range(6):
+        order = np.random.default_rng(seed).permutation(len(X))
+        some, others = order[:220], order[220:]
+        selector = PrototypeSelector(tolerance=tolerance, random_state=seed)
+        kept = selector.fit_resample(X[some], y[some])
+        before = KNNRegressor().fit(X[some], y[some])
+        after = KNNRegressor().fit(*kept, selector.sample_weight_)
+        errors = [np.abs(model.predict(X[others]) - y[others]).mean() for model in (before, after)]
+        grown.append(errors[1] / errors[0] - 1.0)
+        assert selector.report_.certified or selector.report_.removed == 0
+    assert np.mean(grown) < tolerance
+
+
 def test_workloads_are_found_where_no_groups_are_given() -> None:
     """Forty places of which some lie near each other: no gap, but two kinds of links."""
     from amorsize.pruning import regions

@@ -120,6 +120,14 @@ class Crew:
             os.set_blocking(self.write_fd, False)
             self.own_fd = _opened_again(self.read_fd)
 
+    def settle(self, start: int, stop: int) -> int:
+        """Nothing is open from ``start`` to ``stop`` any more; returns where the last ticket of it ends.
+        A stretch may span several tickets."""
+        end = start
+        while end < stop and end in self.open_runs:
+            end = self.open_runs.pop(end)
+        return end
+
     def reclaim(self, supply: Supply, parse: Any) -> None:
         """Take back what nobody has taken from the pipe, and deal no more."""
         if self.read_fd < 0:

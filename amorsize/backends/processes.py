@@ -55,6 +55,12 @@ AHEAD_SECONDS = 0.2
 """Work kept in the ticket pipe for each worker: beyond the longest the caller is away (50 ms)."""
 PIPE_TICKETS = 4000
 """Tickets in the pipe at most: 64 KiB, the room a pipe has without asking."""
+FIRST_TICKETS = 16
+"""Tickets for each worker that are dealt before there are any workers: 1.6 ms of work at least, which is
+what a fork takes. To deal costs 1.3 µs a ticket, and a worker had to wait for all of them."""
+MOST_TICKET, TICKETS_LEFT = 10, 512
+"""A ticket of short items grows to so many times its size, as long as so many are left for each worker:
+should items become heavy, one that is taken is still a small part of them."""
 FRAME_DEPTH = 2
 """Frames that a worker thread has beside the one it is in when it is sent its items."""
 PATIENCE_SECONDS = 0.05
@@ -161,7 +167,8 @@ class Processes:
         self.crew = Crew(launcher, shared=launcher.inherits and self.supply.indexed)
         self.crews.append(self.crew)
         if self.crew.shared:
-            self._deal_tickets()
+            self._tickets = helper.Tickets(self.crew.own_fd, self.config.workers)
+            self._deal_tickets(FIRST_TICKETS * self.config.workers)
 
     def _staff(self, count: int) -> None:
         """Start so many workers more, or as many as can be had."""
@@ -345,7 +352,7 @@ class Processes:
             own_fd = self.crew.own_fd
             if own_fd < 0 or not helper.tickets_in(own_fd):
                 return False
-            spans = helper.take_tickets(own_fd, self.item_seconds, self.config.workers)
+            spans = self._tickets.take(self.item_seconds)
             assert self.supply.data is not None
             runs: list[tuple[int, Sequence[Any]]] = [
                 (lo, self.supply.data[lo:hi]) for lo, hi in spans
@@ -364,7 +371,7 @@ class Processes:
                 self.sink.fail(failed.index, failed.exception, "")
                 return True
             if self.crew.shared:
-                _shorten(self.crew.open_runs, start, len(values))
+                _shorten(self.crew, start, len(values))
             seconds = clock() - began
             self.sink.ledger.chunk((os.getpid(), 0), start, len(values), began, seconds)
             self.sink.place(start, values)
@@ -395,10 +402,12 @@ class Processes:
         """Items behind one ticket."""
         if self.config.chunksize is not None:
             return self.config.chunksize
+        waiting, workers = self.supply.waiting, self.config.workers
         quick = int(helper.TICKET_SECONDS / self.item_seconds) if self.item_seconds > 0 else 1
-        return max(1, min(quick, self.supply.waiting // (8 * self.config.workers)))
+        quick = max(quick, min(MOST_TICKET * quick, waiting // (TICKETS_LEFT * workers)))
+        return max(1, min(quick, waiting // (8 * workers)))
 
-    def _deal_tickets(self) -> None:
+    def _deal_tickets(self, most: int = PIPE_TICKETS) -> None:
         """Keep the pipe filled; close it when nothing more will come."""
         crew = self.crew
         if crew.write_fd < 0:
@@ -411,7 +420,7 @@ class Processes:
         want = 4 * workers  # until one item has told how long they take: others may take over
         if self.item_seconds > 0:
             per = max(unit * self.item_seconds, 1e-6)
-            want = min(PIPE_TICKETS, max(want, int(AHEAD_SECONDS * workers / per)))
+            want = min(most, max(want, int(AHEAD_SECONDS * workers / per)))
         if self.memory is not None and self.memory.first:
             want = 1  # the others, which come when the first has shown what it needs, find the rest
         numbers = helper.new_tickets()
@@ -448,7 +457,7 @@ class Processes:
             start, _ = self.alone.pop()
             self.crew.open_runs[start] = start + 1
             numbers = helper.new_tickets()
-            numbers.extend((start, start + 1))
+            numbers.extend((start, -(start + 1)))
             self._write_tickets(numbers)
 
     def _deal_frames(self) -> None:
@@ -596,7 +605,7 @@ class Processes:
 
     def _answered(self, start: int, count: int, peer: Peer) -> None:
         if peer.crew.shared:
-            _shorten(peer.crew.open_runs, start, count)
+            _shorten(peer.crew, start, count)
         else:
             items = peer.held.pop(start)
             if count < len(items):
@@ -616,8 +625,7 @@ class Processes:
         peer.leaving = self.unsettled = True
         if peer.crew.shared:
             for first, stop in spans:
-                del peer.crew.open_runs[first]
-                self.supply.give_back(first, stop - first)
+                self.supply.give_back(first, peer.crew.settle(first, stop) - first)
             return
         peer.outbox.clear()
         try:
@@ -670,10 +678,10 @@ class Processes:
             self._put_back(start, start + len(items), items)
         if not crew.shared:
             return
-        for first, _, _ in unsent:
-            stop = crew.open_runs.pop(first, None)
-            if stop is not None:
-                self._put_back(first, stop, None)
+        for first, _, stop in unsent:
+            end = crew.settle(first, stop)
+            if end > first:
+                self._put_back(first, end, None)
         crew.reclaim(self.supply, helper.parse_tickets)
         crew.close()
 
@@ -820,7 +828,7 @@ class Processes:
             return None
 
 
-def _shorten(open_runs: dict[int, int], start: int, count: int) -> None:
-    stop = open_runs.pop(start)
-    if start + count < stop:
-        open_runs[start + count] = stop
+def _shorten(crew: Crew, start: int, count: int) -> None:
+    end = crew.settle(start, start + count)
+    if end > start + count:
+        crew.open_runs[start + count] = end

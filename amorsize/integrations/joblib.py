@@ -62,6 +62,10 @@ BATCH_SECONDS, PROCESS_BATCH_SECONDS = 0.005, 0.02
 another process costs with it (0.2 ms). benchmarks/joblib_backend.py."""
 EARLY_BATCHES = 4
 """Batches for each job, twice what joblib hands out by default, before one is run to see its size."""
+BATCHES_LEFT = 4
+"""So many batches for each worker are made of what is left, that they may end together; less than
+LEAST_BATCH_SECONDS of work is not worth a batch of its own."""
+LEAST_BATCH_SECONDS = 0.002
 BATCH_GROWTH = 8
 """Largest step of a batch's size: the first tasks may be unlike the others."""
 WARM_SECONDS = 0.003
@@ -203,7 +207,9 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
         if call is None or not call.items:
             return 1
         aim = PROCESS_BATCH_SECONDS if call.mode == "processes" else BATCH_SECONDS
-        wanted = int(aim / max(call.item_seconds, call.last_item_seconds, 1e-9))
+        item = max(call.item_seconds, call.last_item_seconds, 1e-9)
+        even = self._left(call) // (BATCHES_LEFT * self._n_jobs)
+        wanted = min(int(aim / item), max(even, int(LEAST_BATCH_SECONDS / item)))
         call.batch_size = max(1, min(wanted, BATCH_GROWTH * call.batch_size))
         return call.batch_size
 
@@ -315,9 +321,9 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
     # -- deciding -------------------------------------------------------------------------------
 
     def _left(self, call: Call) -> int:
-        """Tasks that are left, as far as anybody knows: as many again as were done, at least."""
+        """Tasks that are not done, as far as anybody knows: as many again as were done, at least."""
         parallel = self.parallel
-        queued = sum(len(job.batch) for job in list(call.queue))
+        queued = int(parallel.n_dispatched_tasks) - call.done
         if parallel.n_tasks is not None:
             return max(queued, int(parallel.n_tasks) - call.done)
         if parallel._original_iterator is None:

@@ -30,7 +30,8 @@ else:
 CONFIDENT = 1.645
 """Standard errors to a one-sided 95 % limit."""
 CERTIFIABLE_ROWS = 500
-"""Fewer rows are judged by the point estimate, and the result is called not certified."""
+"""Fewer rows are judged by the point estimate where a strategy caps what may go, and the result is called
+not certified."""
 STEP = 2.0
 FINE_STEPS, BEYOND = 2, 3
 """Each rung keeps so many times what the one below keeps; the last step is refined FINE_STEPS times, and

@@ -146,7 +146,10 @@ class Reducer:
         rows = self.rows
         some = stride(len(rows.mass), 2 * JUDGES)
         guides, judges = some[::2], some[1::2]
-        wide = grouped(rows, self._tree.cut(wider)[self._own])
+        own = self._tree.cut(wider)[self._own]
+        if (sizes > wider).any():  # the pool has fewer of regions that are kept whole
+            own = polish.split_evenly(rows, own, np.maximum(sizes, wider))
+        wide = grouped(rows, own)
         other = polish.eliminated(wide, rows, taken(rows, guides), guides, sizes, kernel, rng)
         errors = [
             float(

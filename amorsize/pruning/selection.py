@@ -360,7 +360,8 @@ class _Work:
     ) -> tuple[Prototypes, Ints | None, Judged | None, bool]:
         """The fewest that keep the bound; all rows, duplicates merged, where nothing does."""
         size = len(self.mass)
-        certain = size >= bound.CERTIFIABLE_ROWS
+        # with a cap, a few rows are given the benefit of the doubt; without one, only proof limits
+        certain = size >= bound.CERTIFIABLE_ROWS or most_removed >= 1.0
         floor = max(least / size, 1.0 - most_removed, LEAST_FRACTION)
         everything = (*self.lossless(least), None, False)
         if floor >= 1.0:
