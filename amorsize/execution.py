@@ -341,10 +341,10 @@ class Engine:
                 if self._watch is not None:
                     self._watch.close(abort=outcome != "done")
                 if self.handover.backend is not None:
-                    self.handover.count_cpu()
                     self.handover.backend.close(abort=outcome != "done", hurry=hurry)
                     backend, self.handover.backend = self.handover.backend, None
                     self.handover.deaths += getattr(backend, "deaths", 0)
+                    self.handover.forked_cpu_seconds = getattr(backend, "forked_cpu_seconds", 0.0)
                     self.handover.longest_seconds = getattr(backend, "longest_seconds", 0.0)
         finally:
             self._pause()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 from amorsize import planning
-from amorsize.backends import TRAITS, processes, reaping
+from amorsize.backends import TRAITS, processes
 from amorsize.backends.fork import ForkLauncher
 from amorsize.backends.memory import Allowance, can_look
 from amorsize.backends.serial import Serial
@@ -82,7 +82,7 @@ class Handover:
         self.phase = 0.0, 0, 0.0
         """Since when, from which position, and after how many CPU seconds the choice holds."""
         self.forked_cpu_seconds = 0.0
-        """What forked workers have computed; told before they are ended."""
+        """What forked workers computed; the system tells when they have ended."""
 
     def choose(self, choice: Choice) -> None:
         """From now on this choice holds."""
@@ -100,13 +100,6 @@ class Handover:
     def open_phase(self, position: int) -> None:
         """From ``position`` on, items run in the configuration that is chosen now."""
         self.phase = clock(), position, time.process_time()
-
-    def count_cpu(self) -> None:
-        """Ask forked workers for their CPU seconds while they are there."""
-        if isinstance(self.backend, processes.Processes) and self.backend.config.backend == "fork":
-            self.forked_cpu_seconds = sum(
-                reaping.cpu_seconds(peer.pid) for peer in self.backend.peers.values()
-            )
 
     def to_workers(self, position: int) -> None:
         """Hand what is left from ``position`` on to the backend that was chosen (a stream opens its

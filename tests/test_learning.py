@@ -130,6 +130,24 @@ def test_one_giant_item_does_not_speak_against_the_workers_that_met_it() -> None
     calm(check)
 
 
+def test_what_forked_workers_computed_is_recorded() -> None:
+    """They had mostly ended before they were asked; then a history believed that items had become short."""
+    count = 1_500_000  # beyond 50 ms, so that the caller computes none of them
+
+    def check() -> None:
+        history = MemoryHistory()
+        began = time.process_time()
+        for _ in range(3):
+            burn(count)
+        seconds = (time.process_time() - began) / 3
+        amorsize.execute(burn, [count] * 10, history=history)
+        (run,) = history.read()
+        assert run.config.backend == "fork"
+        assert run.cpu_seconds > 0.7 * run.items * seconds
+
+    calm(check)
+
+
 def test_turns_of_the_gil_in_a_pause_are_no_computing() -> None:
     meter = Meter()
     meter.begin(only_computes=False)

@@ -83,11 +83,12 @@ class ForkLauncher:
             _finish_output()
             os._exit(code)
 
-    def release(self, peer: Peer, *, abort: bool) -> None:
-        """End the worker, in the middle of its item if ``abort``, and wait until it is gone."""
+    def release(self, peer: Peer, *, abort: bool) -> float:
+        """End the worker, in the middle of its item if ``abort``, and wait until it is gone; returns the
+        seconds that it computed."""
         if abort:
             reaping.kill(peer.pid)
-        self.reap(peer, FAREWELL_SECONDS)
+        return self.reap(peer, FAREWELL_SECONDS).cpu_seconds
 
     def reap(self, peer: Peer, seconds: float = REAP_SECONDS) -> reaping.End:
         """How a worker ended whose socket has closed."""

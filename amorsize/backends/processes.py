@@ -122,6 +122,8 @@ class Processes:
         self.alone: list[tuple[int, Sequence[Any] | None]] = []
         """Items in which a worker died once, each by itself (None: read by position)."""
         self.deaths = 0
+        self.forked_cpu_seconds = 0.0
+        """What forked workers computed that have ended: the system tells of them when they are reaped."""
         self.longest_seconds = 0.0
         """What the longest stretch between two results took, some milliseconds or one long item."""
         self.barren_deaths = 0
@@ -283,7 +285,9 @@ class Processes:
             for pid in unfinished:
                 reaping.kill(pid)
             for peer in peers:
-                peer.crew.launcher.release(peer, abort=peer.pid in unfinished)
+                self.forked_cpu_seconds += peer.crew.launcher.release(
+                    peer, abort=peer.pid in unfinished
+                )
             if self._nudge is not None:
                 for end in self._nudge:
                     end.close()
@@ -652,6 +656,8 @@ class Processes:
         del self.peers[fd]
         crew = peer.crew
         end = crew.launcher.reap(peer)
+        if crew.launcher.inherits:
+            self.forked_cpu_seconds += end.cpu_seconds
         if (
             peer.peak_bytes > end.peak_bytes
         ):  # the system forgets what it takes from a dying process

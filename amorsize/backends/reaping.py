@@ -31,6 +31,8 @@ class End:
     """As in :class:`multiprocessing.Process`: negative is a signal; None where somebody else asked."""
     peak_bytes: int = 0
     """Most memory that it had resident, 0 where unknown."""
+    cpu_seconds: float = 0.0
+    """What it computed, 0 where unknown."""
 
 
 def has_ended(pid: int) -> bool:
@@ -67,15 +69,6 @@ def busy_seconds(pid: int) -> float:
         return time.clock_gettime((~pid << 3) | 2)
 
 
-def cpu_seconds(pid: int) -> float:
-    """CPU seconds of a process that is there; 0 where the system does not tell."""
-    try:
-        # The number of another process's clock (Linux, clock_getcpuclockid).
-        return time.clock_gettime((~pid << 3) | 2)
-    except (AttributeError, OSError, OverflowError):
-        return 0.0
-
-
 def kill(pid: int) -> None:
     """End a process at once, if it is there."""
     try:
@@ -95,7 +88,8 @@ def reap(pid: int, seconds: float) -> End:
             continue
         except ChildProcessError:
             return End(None)
-        return End(os.waitstatus_to_exitcode(status), used.ru_maxrss * _MAXRSS_UNIT)
+        computed = used.ru_utime + used.ru_stime
+        return End(os.waitstatus_to_exitcode(status), used.ru_maxrss * _MAXRSS_UNIT, computed)
 
 
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024

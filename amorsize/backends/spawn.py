@@ -106,12 +106,13 @@ class SpawnLauncher:
         threads = run.config.threads_per_job
         return Peer(warm.process.pid, warm.sock, marks, room, threads=threads, ready=False)
 
-    def release(self, peer: Peer, *, abort: bool) -> None:
-        """Give the worker back to the warm ones, or end it if it is in the middle of work."""
+    def release(self, peer: Peer, *, abort: bool) -> float:
+        """Give the worker back to the warm ones, or end it if it is in the middle of work. What it
+        computed is not known: 0."""
         warm = _by_pid.pop(peer.pid)
         if abort or not peer.ready or peer.outbox:
             _end(warm)
-            return
+            return 0.0
         try:
             wire.send(warm.sock, wire.encode(helper.END, None))
             receiver = peer.receiver
@@ -126,8 +127,9 @@ class SpawnLauncher:
             warm.sock.settimeout(None)
         except (wire.Closed, OSError):
             _end(warm)
-            return
+            return 0.0
         _idle.append(warm)
+        return 0.0
 
     def reap(self, peer: Peer) -> reaping.End:
         """How a worker ended whose socket has closed."""

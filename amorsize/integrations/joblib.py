@@ -85,7 +85,8 @@ WAITING_CPU_SHARE = 0.5
 REVIEW_SECONDS, REVIEW_MUST_GAIN = 0.02, 1.1
 """After so long threads must be so much faster than the caller alone was, or it goes on alone."""
 SECOND_TASK_SECONDS = 0.02
-"""Worker processes are sent a second task while they are in one if tasks are shorter."""
+"""Worker processes are sent a second task while they are in one if tasks are shorter, or while there are
+enough for everybody: pickling large arguments takes milliseconds."""
 SWITCH_SECONDS = 0.0005
 """Turn of a thread of Python while the caller computes beside worker processes. With the usual 5 ms those
 waited up to 15 ms for the next task: the caller holds the GIL when their answer comes."""
@@ -439,11 +440,13 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
     def _send(self, call: Call) -> None:
         """Give the worker processes what they need; the rest of the queue is anybody's."""
         others = self._n_jobs - call.caller_works
-        most = 2 * others if call.item_seconds < SECOND_TASK_SECONDS else others
-        if not call.caller_works:
-            most = 1 << 30  # joblib bounds what is open itself
+        short = call.item_seconds < SECOND_TASK_SECONDS
         while True:
             with call.changed:
+                ahead = short or len(call.queue) >= self._n_jobs
+                most = 2 * others if ahead else others
+                if not call.caller_works:
+                    most = 1 << 30  # joblib bounds what is open itself
                 if not call.queue or call.running >= most or call.ended:
                     return
                 job = call.queue.popleft()
