@@ -131,7 +131,7 @@ def test_one_giant_item_does_not_speak_against_the_workers_that_met_it() -> None
 
 
 def test_what_forked_workers_computed_is_recorded() -> None:
-    """They had mostly ended before they were asked; then a history believed that items had become short."""
+    """They had mostly ended before they were asked: a history then believed that items were short."""
     count = 1_500_000  # beyond 50 ms, so that the caller computes none of them
 
     def check() -> None:
