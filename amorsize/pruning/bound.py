@@ -47,9 +47,9 @@ HOPELESS = 3.0
 """A rung whose error has grown by so many times the tolerance is not repaired region by region."""
 REGION_FACTOR, REGION_AIM = 2.0, 1.0
 """A region may lose so many times the tolerance; where there are rows enough, less is aimed at."""
-SPARED_SHARE, SPARED_ROWS = 0.06, 0.28
+SPARED_SHARE, SPARED_ROWS = 0.06, 0.016
 """Rows of small regions that stay whatever else goes, as a share of all; and how small they are, in rows
-times the tolerance. See `spared`."""
+times the tolerance squared, for that is how many rows show a change of it. See `spared`."""
 SMALL_SHARE, SMALL_BOOSTS = 0.05, 0
 """A region of no more than this share of all rows that fails more often than that is kept whole, which
 costs little: prototypes of a few rows each average less noise than either rows or large prototypes do,
@@ -265,10 +265,10 @@ def spared(counts: Ints, tolerance: float) -> np.ndarray:
 
     What a dozen rows say differs by luck from what their mean says, in a way that no check on such
     rows can see: of regions of 10 to 13 rows one in twelve lost over 4 % when merged, of larger ones
-    hardly any (Zipf over 200 workloads in `benchmarks.pruning`). The smallest ones first, as long as
+    few (Zipf over 200 workloads in `benchmarks.pruning`). The smallest ones first, as long as
     they are no more than SPARED_SHARE of all rows."""
     order = np.argsort(counts, kind="stable")
-    small = counts[order] <= min(SPARED_ROWS / max(tolerance, 1e-9), SMALL_REGION)
+    small = counts[order] <= min(SPARED_ROWS / max(tolerance, 1e-9) ** 2, SMALL_REGION)
     result = np.zeros(len(counts), bool)
     result[order] = small & (counts[order].cumsum() <= SPARED_SHARE * counts.sum())
     return result
