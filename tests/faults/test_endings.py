@@ -60,7 +60,8 @@ def no_files_left() -> Iterator[None]:
 
 
 PROGRAM = """
-import sys; sys.path[:0] = {path!r}
+import signal, sys; sys.path[:0] = {path!r}
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it, and what it starts does so, too
 import amorsize
 from faults import causes
 print("ready", flush=True)
