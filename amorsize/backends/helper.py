@@ -311,9 +311,7 @@ class Tickets:
             body = os.read(self.pipe, TICKET * max(1, min(fair, quick)))
         except BlockingIOError:  # the caller is emptying it after the death of another worker
             return []
-        numbers = new_tickets()
-        numbers.frombytes(body)
-        spans = sorted(zip(numbers[::2], numbers[1::2], strict=True))
+        spans = sorted(_pairs(body))
         if spans:
             self._size = sum(abs(hi) - lo for lo, hi in spans) // len(spans)
         return joined(spans)
@@ -333,9 +331,13 @@ def new_tickets() -> array[int]:
 
 def parse_tickets(body: bytes) -> list[tuple[int, int]]:
     """First position of each, and one past the last."""
+    return [(lo, abs(hi)) for lo, hi in _pairs(body)]
+
+
+def _pairs(body: bytes) -> list[tuple[int, int]]:
     numbers = new_tickets()
     numbers.frombytes(body)
-    return list(zip(numbers[::2], map(abs, numbers[1::2]), strict=True))
+    return list(zip(numbers[::2], numbers[1::2], strict=True))
 
 
 def joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

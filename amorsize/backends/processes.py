@@ -57,10 +57,11 @@ PIPE_TICKETS = 4000
 """Tickets in the pipe at most: 64 KiB, the room a pipe has without asking."""
 FIRST_TICKETS = 16
 """Tickets for each worker that are dealt before there are any workers: 1.6 ms of work at least, which is
-what a fork takes. To deal costs 1.3 µs a ticket, and a worker had to wait for all of them."""
+what a fork takes. To deal costs 1.3 µs a ticket, and a worker had to wait for all of them, 4 ms of
+``cpu/10us`` (benchmarks/workloads.py)."""
 MOST_TICKET, TICKETS_LEFT = 10, 512
 """A ticket of short items grows to so many times its size, as long as so many are left for each worker:
-should items become heavy, one that is taken is still a small part of them."""
+should items become heavy, one that is taken is still a small part of them. Reasoned, not searched for."""
 FRAME_DEPTH = 2
 """Frames that a worker thread has beside the one it is in when it is sent its items."""
 PATIENCE_SECONDS = 0.05

@@ -63,9 +63,10 @@ another process costs with it (0.2 ms). benchmarks/joblib_backend.py."""
 EARLY_BATCHES = 4
 """Batches for each job, twice what joblib hands out by default, before one is run to see its size."""
 BATCHES_LEFT = 4
-"""So many batches for each worker are made of what is left, that they may end together; less than
-LEAST_BATCH_SECONDS of work is not worth a batch of its own."""
+"""So many batches for each worker are made of what is left, that they may end together (factoring
+takes 2; not searched for)."""
 LEAST_BATCH_SECONDS = 0.002
+"""...as long as they are so long: ten times what sending one costs."""
 BATCH_GROWTH = 8
 """Largest step of a batch's size: the first tasks may be unlike the others."""
 WARM_SECONDS = 0.003
