@@ -7,20 +7,14 @@
 
 from __future__ import annotations
 
-from amorsize.calling import item_rng
-from amorsize.errors import (
-    AmorsizeError,
-    AmorsizeWarning,
-    CheckpointError,
-    ItemError,
-    WorkerDied,
-)
-from amorsize.tuner import Plan, Settings, Tuner, aexecute, astream, execute, optimize, stream
-from amorsize.workload import star
+from amorsize.api.tuner import Plan, Settings, Tuner, aexecute, astream, execute, optimize, stream
+from amorsize.errors import AmorsizeError, AmorsizeWarning, CheckpointError, ItemError, WorkerDied
+from amorsize.items.seeding import item_rng
+from amorsize.items.source import star
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from amorsize.executor import Executor
+    from amorsize.api.executor import Executor
     from amorsize.integrations import register_joblib_backend
 
 __version__ = "0.1.0"
@@ -50,7 +44,7 @@ __all__ = [
 def __getattr__(name: str) -> object:
     """What costs an import that most programs do not need is imported when it is first asked for."""
     if name == "Executor":
-        from amorsize.executor import Executor
+        from amorsize.api.executor import Executor
 
         globals()[name] = Executor
         return Executor

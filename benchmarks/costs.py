@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from amorsize.backends import wire
-from amorsize.execution import Engine
-from amorsize.options import make_options
+from amorsize.api.checks import make_options
+from amorsize.backends.processes import protocol as wire
+from amorsize.engine.driver import Engine
 
 clock = time.perf_counter
 

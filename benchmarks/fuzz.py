@@ -29,7 +29,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from amorsize.values import replace
+from amorsize.core.frozen import replace
 
 CASE_SECONDS = 5.0
 """A case that takes longer hangs; the slowest sound one takes 0.05 s."""
@@ -153,8 +153,8 @@ def check_text(text: str, what: str) -> None:
 def fuzz_history(chance: random.Random, directory: str) -> None:
     """Import of a file, twice: by the library and by the command line."""
     from amorsize.cli import main
+    from amorsize.core.observation import MalformedObservation, to_line
     from amorsize.history import open_history
-    from amorsize.observations import MalformedObservation, to_line
     from amorsize.testing.history_contract import observation
 
     lines = [json.dumps({"format": "amorsize-history", "schema": 1, "key": "ab" * 32})]
@@ -203,7 +203,7 @@ def run_program(main: Callable[[list[str]], int], words: list[str]) -> tuple[int
 
 def some_report(chance: random.Random, *, hostile: bool) -> Any:
     """A report as `validate` and `compare` make them; with hostile names and numbers if wanted."""
-    from amorsize.validation.records import Check, Decision, Outcome, Seed, ValidationReport
+    from amorsize.validation.report import Check, Decision, Outcome, Seed, ValidationReport
     from amorsize.validation.statistics import Estimate
 
     def text(usual: str) -> str:
@@ -282,9 +282,9 @@ VERDICTS = ("passed", "failed", "not decidable")
 
 def fuzz_report(chance: random.Random, directory: str) -> None:
     """An old report to compare with: by the library, and as a file by the command line's reader."""
-    from amorsize.cli.ending import Stop
-    from amorsize.cli.reports import reading
-    from amorsize.validation.rendering import UnknownReport, as_json, differences, read
+    from amorsize.cli.exit_codes import Stop
+    from amorsize.cli.report_files import reading
+    from amorsize.validation.render import UnknownReport, as_json, differences, read
 
     report = some_report(chance, hostile=chance.random() < 0.2)
     content = mixed_json(json.loads(as_json(report)), chance)
@@ -322,7 +322,7 @@ class Page(HTMLParser):
 def fuzz_rendering(chance: random.Random, directory: str) -> None:
     """Every form of a report with hostile names and numbers."""
     from amorsize.validation.page import page
-    from amorsize.validation.rendering import as_json, markdown, read, text
+    from amorsize.validation.render import as_json, markdown, read, text
 
     report = some_report(chance, hostile=True)
     check_text(text(report), "the text")

@@ -31,7 +31,7 @@ def slow(item):
     time.sleep(0.2)
     return item
 def left():
-    spawn = sys.modules.get("amorsize.backends.spawn")
+    spawn = sys.modules.get("amorsize.backends.processes.spawn")
     warm = {one.process.pid for one in spawn._idle} if spawn else set()
     found = open(f"/proc/self/task/{os.getpid()}/children").read().split()
     return len([pid for pid in found if int(pid) not in warm])

@@ -45,7 +45,7 @@ DIFFERS = {
 
 REGISTER = "import amorsize; amorsize.register_joblib_backend()\n"
 BIND = REGISTER + (
-    "from amorsize.integrations.joblib import AmorsizeBackend as LokyBackend\n"
+    "from amorsize.integrations.joblib.backend import AmorsizeBackend as LokyBackend\n"
     "parallel.DEFAULT_BACKEND = parallel.DEFAULT_PROCESS_BACKEND = 'amorsize'\n"
 )
 """Ours is the default, too, and the class that tests ask for."""

@@ -187,7 +187,7 @@ def _make_group(limit: int) -> Path | None:
 
 def main() -> int:
     """Run it, and say what became of it."""
-    from amorsize.options import make_options
+    from amorsize.api.checks import make_options
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--items", type=int, default=1000)

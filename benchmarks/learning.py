@@ -24,20 +24,21 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean, median, quantiles
 from typing import TYPE_CHECKING
 
-from amorsize import cost_model, planning
-from amorsize.cost_model import Costs, starting_costs
+from amorsize.core.frozen import replace
+from amorsize.core.model import Config, Profile, Safety
+from amorsize.core.observation import Observation, from_line
 from amorsize.history.memory import MemoryHistory
-from amorsize.observations import Observation, from_line
-from amorsize.planning import Limits
-from amorsize.predictors import Predictor, known_residual
-from amorsize.records import Config, Profile, Safety
-from amorsize.values import replace
+from amorsize.learning.predictor import Predictor, known_residual
+from amorsize.planning import choose as planning
+from amorsize.planning import cost_model
+from amorsize.planning.choose import Limits
+from amorsize.planning.cost_model import Costs, starting_costs
 from benchmarks.learnable import NAMES
 from benchmarks.learning_rows import RUNS, caller_computes
 from benchmarks.measure import ROOT
 
 if TYPE_CHECKING:
-    from amorsize.predictors import Residual
+    from amorsize.learning.predictor import Residual
 
     Predictions = dict[Config, float]
 
@@ -218,8 +219,8 @@ def tell(scores: dict[str, Score]) -> None:
 
 def raw_seconds(learn: Sequence[Case]) -> Callable[[Case], list[Predictions]]:
     """The same neighbours on seconds instead of residuals, tuned as well."""
-    from amorsize.features import Arrays, encode
-    from amorsize.ml_prediction import KNNRegressor
+    from amorsize.learning.features import Arrays, encode
+    from amorsize.learning.regressor import KNNRegressor
 
     runs = [run for case in learn for run in case.runs]
     arrays = Arrays(history_of(runs).table())

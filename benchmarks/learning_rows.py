@@ -26,17 +26,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-from amorsize.backends import CALLER_ITEM_SECONDS
-from amorsize.backends.threads import Threads
-from amorsize.execution import Engine
-from amorsize.measurement import clock, vanish
-from amorsize.observations import Observation, from_line, to_line
-from amorsize.options import make_options
-from amorsize.planning import LARGE_RESULT_BYTES, Choice
-from amorsize.records import Config, Prediction, Profile
-from amorsize.reviewing import REVIEW_SECONDS, Reviews
-from amorsize.system import detect_machine, fork_refusal
-from amorsize.values import replace
+from amorsize.api.checks import make_options
+from amorsize.backends.threads.pool import Threads
+from amorsize.core.backends import CALLER_ITEM_SECONDS
+from amorsize.core.frozen import replace
+from amorsize.core.model import Config, Prediction, Profile
+from amorsize.core.observation import Observation, from_line, to_line
+from amorsize.engine.driver import Engine
+from amorsize.engine.reviewing import REVIEW_SECONDS, Reviews
+from amorsize.machine.system import detect_machine, fork_refusal
+from amorsize.planning.choose import LARGE_RESULT_BYTES, Choice
+from amorsize.profiling.measurement import clock, vanish
 from benchmarks.learnable import NAMES, WAITS, portion
 from benchmarks.measure import ROOT, bench
 from benchmarks.workloads import Workload

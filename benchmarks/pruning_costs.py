@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from amorsize.ml_prediction import KNNRegressor
-from amorsize.ml_pruning import PrototypeSelector
+from amorsize.learning.regressor import KNNRegressor
+from amorsize.pruning.selector import PrototypeSelector
 from benchmarks.measure import ROOT
 from benchmarks.pruning_families import Clusters, zipf
 

@@ -122,9 +122,9 @@ def zipf(count: int) -> Any:
 def recorded(rows: int, rng: np.random.Generator) -> Rows:
     """The runs that `benchmarks.learning_rows` recorded, repeated as users repeat: workloads by Zipf,
     configurations at random, one of the repetitions each time; residuals of all backends."""
-    from amorsize.features import Arrays
+    from amorsize.core.observation import from_line
     from amorsize.history.memory import MemoryHistory
-    from amorsize.observations import from_line
+    from amorsize.learning.features import Arrays
 
     history = MemoryHistory()
     history.add(

@@ -13,8 +13,8 @@ import argparse
 
 import numpy as np
 
-from amorsize.ml_prediction import KNNRegressor
-from amorsize.ml_pruning import PrototypeSelector
+from amorsize.learning.regressor import KNNRegressor
+from amorsize.pruning.selector import PrototypeSelector
 from benchmarks.pruning_families import Clusters, zipf
 
 FRESH_ROWS = 10_000

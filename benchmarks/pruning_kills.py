@@ -19,12 +19,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from amorsize.core.model import Config, Machine, Profile
+from amorsize.core.observation import Observation
 from amorsize.history import open_history
-from amorsize.history.contract import History
+from amorsize.history.base import History
 from amorsize.history.sqlite import SqliteHistory
-from amorsize.ml_pruning import prune_training_data
-from amorsize.observations import Observation
-from amorsize.records import Config, Machine, Profile
+from amorsize.pruning.selector import prune_training_data
 
 FIRST_ROWS = 600
 PATIENCE_SECONDS = 300.0

@@ -14,9 +14,9 @@ import gzip
 
 import numpy as np
 
+from amorsize.core.frozen import replace
+from amorsize.core.observation import Observation, from_line
 from amorsize.history import open_history
-from amorsize.observations import Observation, from_line
-from amorsize.values import replace
 from benchmarks.learning_rows import RUNS
 
 

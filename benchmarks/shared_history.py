@@ -15,9 +15,9 @@ import sys
 import time
 from statistics import median
 
+from amorsize.core.frozen import replace
 from amorsize.history import open_history, shown
 from amorsize.testing.history_contract import FIRST, observation
-from amorsize.values import replace
 
 PROCESSES, WRITES = 16, 500
 READS = 200

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from amorsize.validation.running import built
+from amorsize.validation.runner import built
 from amorsize.validation.scenarios import world
 
 LOADED = """

@@ -23,8 +23,8 @@ from statistics import fmean, median
 from typing import Any
 
 import amorsize
-from amorsize import hindsight
 from amorsize.history import open_history
+from amorsize.learning import evaluation as hindsight
 
 CONFIGURATIONS: tuple[dict[str, Any], ...] = (
     {"backend": "serial"},

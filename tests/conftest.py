@@ -83,7 +83,7 @@ def leftover_children(seconds: float = FAREWELL_SECONDS) -> dict[int, str]:
 
 def _stop_warm_workers() -> None:
     """Workers that stay warm by design: ours until their idle limit, and those of loky."""
-    spawn = sys.modules.get("amorsize.backends.spawn")
+    spawn = sys.modules.get("amorsize.backends.processes.spawn")
     while spawn is not None and (warm := spawn._take_idle()) is not None:
         spawn._end(warm)
     loky = sys.modules.get("loky.reusable_executor")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import amorsize
-from amorsize.records import Config
+from amorsize.core.model import Config
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "amorsize"

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from work import Recorder
 
 import amorsize
-from amorsize.backends.crew import Crew
-from amorsize.backends.helper import Tickets, joined, new_tickets
+from amorsize.backends.processes.worker import Tickets, joined, new_tickets
+from amorsize.backends.processes.workers import Crew
 
 BACKENDS = ["serial", "threads", "fork", "spawn"]
 pytestmark = pytest.mark.timeout(120)
@@ -114,7 +114,7 @@ def test_more_results_than_a_socket_holds(backend: Any) -> None:
     st.integers(0, 2**32),
 )
 def test_frames_survive_any_cut(values, seed: int) -> None:
-    from amorsize.backends import wire
+    from amorsize.backends.processes import protocol as wire
 
     rng = random.Random(seed)  # used by another thread, where Hypothesis must not be
 

@@ -20,11 +20,11 @@ import numpy as np
 import pytest
 
 import amorsize
-from amorsize.backends import PUBLIC_NAMES
-from amorsize.backends.items import with_origin
 from amorsize.cli.commands import COMMANDS
-from amorsize.cli.ending import BROKEN_PIPE
-from amorsize.cli.wording import index_of, origin
+from amorsize.cli.exit_codes import BROKEN_PIPE
+from amorsize.cli.messages import index_of, origin
+from amorsize.core.backends import PUBLIC_NAMES
+from amorsize.items.call import with_origin
 
 pytestmark = pytest.mark.timeout(60)
 

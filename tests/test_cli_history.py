@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from amorsize.core.frozen import replace
 from amorsize.history import open_history
 from amorsize.testing.history_contract import observation
-from amorsize.values import replace
 
 pytestmark = pytest.mark.timeout(60)
 

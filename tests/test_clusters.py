@@ -143,15 +143,15 @@ def test_worthwhile_work_goes_there(cluster: Any) -> None:
 
 
 def test_what_does_not_answer_costs_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("amorsize.backends.dask.CONNECT_SECONDS", 1.0)
-    monkeypatch.setattr("amorsize.backends.reaching.CONNECT_SECONDS", 0.4)
+    monkeypatch.setattr("amorsize.backends.executors.dask.CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr("amorsize.backends.executors.connect.CONNECT_SECONDS", 0.4)
     with pytest.warns(amorsize.AmorsizeWarning, match="goes on without it"):
         found = amorsize.execute(nap, range(100), backend=("serial", "dask://127.0.0.1:9"))
     assert set(found) == {os.getpid()}
 
 
 def test_an_order_for_what_does_not_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("amorsize.backends.dask.CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr("amorsize.backends.executors.dask.CONNECT_SECONDS", 1.0)
     with pytest.raises(ValueError, match="does not answer"):
         amorsize.execute(square, range(4), backend="dask://127.0.0.1:9")
 

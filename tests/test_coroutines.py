@@ -21,9 +21,9 @@ import pytest
 from work import square
 
 import amorsize
-from amorsize import progress as amorsize_progress
-from amorsize.backends import helper
-from amorsize.workload import is_coroutine_function
+from amorsize.backends.processes import worker as helper
+from amorsize.items.source import is_coroutine_function
+from amorsize.reporting import progress as amorsize_progress
 
 pytestmark = pytest.mark.timeout(60)
 SQUARES = [n * n for n in range(500)]

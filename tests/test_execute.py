@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from work import Recorder, burn, calm, children, square, steps
 
 import amorsize
-from amorsize.execution import Engine
-from amorsize.options import make_options
-from amorsize.records import Machine
+from amorsize.api.checks import make_options
+from amorsize.core.model import Machine
+from amorsize.engine.driver import Engine
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -25,7 +25,7 @@ import pytest
 from tqdm.contrib.concurrent import _executor_map
 
 import amorsize
-from amorsize.backends import spawn
+from amorsize.backends.processes import spawn
 from amorsize.errors import WorkerDied
 
 FORMS = ("auto", "threads", "processes")

@@ -22,8 +22,8 @@ import test_backends
 from work import Recorder, square
 
 import amorsize
-from amorsize.backends import sizing
-from amorsize.records import Link
+from amorsize.core.model import Link
+from amorsize.planning import chunking as sizing
 
 WORKERS = 2
 pytestmark = pytest.mark.timeout(120)

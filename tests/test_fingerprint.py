@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import amorsize
-from amorsize.fingerprint import fingerprint
+from amorsize.inspection.fingerprint import fingerprint
 
 pytestmark = pytest.mark.timeout(60)
 KEY = b"a key of some history"

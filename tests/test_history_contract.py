@@ -7,10 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from amorsize.history.contract import History
+from amorsize.core.observation import (
+    NUMBERS,
+    SCHEMA,
+    TEXTS,
+    from_line,
+    pack,
+    texts,
+    to_line,
+    unpack,
+)
+from amorsize.history.base import History
 from amorsize.history.memory import MemoryHistory
 from amorsize.history.sqlite import SqliteHistory
-from amorsize.observations import NUMBERS, SCHEMA, TEXTS, from_line, pack, texts, to_line, unpack
 from amorsize.testing.history_contract import HistoryContract, observation
 
 pytestmark = pytest.mark.timeout(60)

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from amorsize import history as history_package
+from amorsize.core.observation import NUMBERS
 from amorsize.errors import AmorsizeWarning
 from amorsize.history import (
     HistoryCorrupt,
@@ -31,7 +32,6 @@ from amorsize.history import (
 )
 from amorsize.history import sqlite as sqlite_module
 from amorsize.history.sqlite import SqliteHistory
-from amorsize.observations import NUMBERS
 from amorsize.testing.history_contract import FIRST, observation
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(os.name != "posix", reason="posix only")]
@@ -479,7 +479,7 @@ def test_a_migration_that_fails_changes_nothing(
 
 def test_importing_costs_no_numpy_and_no_sqlite() -> None:
     code = (
-        "import sys; from amorsize.history import open_safely; import amorsize.fingerprint; "
+        "import sys; from amorsize.history import open_safely; import amorsize.inspection.fingerprint; "
         "open_safely(':memory:').recent('aa'); "
         "print([m for m in ('numpy', 'sqlite3', 'json', 'logging', 'typing') if m in sys.modules])"
     )

@@ -15,8 +15,10 @@ import pytest
 from postgresql import PASSWORD, Server, program
 
 import amorsize
-from amorsize import AmorsizeWarning, learning
+from amorsize import AmorsizeWarning
 from amorsize import history as history_package
+from amorsize.core.frozen import replace
+from amorsize.core.observation import NUMBERS
 from amorsize.history import (
     HistoryChanged,
     HistoryError,
@@ -26,10 +28,9 @@ from amorsize.history import (
     open_history,
     shown,
 )
-from amorsize.history.contract import History
-from amorsize.observations import NUMBERS
+from amorsize.history.base import History
+from amorsize.learning import learner as learning
 from amorsize.testing.history_contract import FIRST, HistoryContract, observation
-from amorsize.values import replace
 
 pytest.importorskip("psycopg", reason="psycopg is not installed")
 if program("pg_ctl") is None:
@@ -365,7 +366,7 @@ def test_one_prunes_and_the_others_do_not(url: str) -> None:
 def test_the_child_prunes_without_a_url_in_its_command(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from amorsize import maintenance
+    from amorsize.pruning import upkeep as maintenance
 
     with open_history(url) as history:
         history.add([replace(observation(n % 40), id=f"{n:032x}") for n in range(400)])
@@ -474,7 +475,7 @@ def test_the_commands_work_and_tell_no_password(url: str, tmp_path: Path) -> Non
 )  # fmt: skip
 def test_no_password_is_shown(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "cret" not in shown(secret)
-    from amorsize.options import _check_history
+    from amorsize.api.checks import _check_history
 
     assert "cret" not in repr(_check_history(secret))
     assert "cret" not in repr(amorsize.Tuner(history=secret).settings)

@@ -21,9 +21,9 @@ from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
 
 import amorsize
-from amorsize.integrations import memory
-from amorsize.integrations.calls import function_of
-from amorsize.integrations.joblib import AmorsizeBackend, _memory
+from amorsize.integrations.joblib import memory
+from amorsize.integrations.joblib.backend import AmorsizeBackend, _memory
+from amorsize.integrations.joblib.call import function_of
 
 pytestmark = [
     pytest.mark.timeout(120),  # scikit-learn takes its time to be imported on a busy machine
@@ -205,7 +205,7 @@ def test_nested_calls_take_no_more_cores_than_there_are() -> None:
 
     for options in ({}, {"return_as": "generator"}, {"prefer": "threads"}):
         found = list(Parallel(**options)(delayed(nested)(n) for n in range(4)))
-        cores = amorsize.integrations.joblib.usable_cores()
+        cores = amorsize.integrations.joblib.backend.usable_cores()
         if cores < 4:
             assert found == [["SequentialBackend"] * 2] * 4
 
@@ -299,7 +299,7 @@ def test_a_caller_whose_threads_were_sent_home_is_alone_again() -> None:
     Parallel(prefer="processes")(delayed(spin)(200_000) for _ in range(60))  # warm workers
 
     def looks(count: int) -> tuple[int, bool, bool, float]:
-        from amorsize.backends import helper
+        from amorsize.backends.processes import worker as helper
 
         spin(count)
         here = threading.current_thread() is threading.main_thread()
@@ -321,7 +321,7 @@ def test_batches_shrink_to_the_end() -> None:
     """Twenty tasks of 2.5 ms came as four and two times eight: one worker was in the last eight alone."""
     from types import SimpleNamespace
 
-    from amorsize.integrations.calls import Call
+    from amorsize.integrations.joblib.call import Call
 
     backend = AmorsizeBackend()
     backend._n_jobs = 2

@@ -18,21 +18,22 @@ from hypothesis import strategies as st
 from work import calm
 
 import amorsize
-from amorsize import hindsight, planning
-from amorsize.cost_model import Costs
-from amorsize.features import FEATURES, Arrays, decode, encode
+from amorsize.core.frozen import replace
+from amorsize.core.model import Config, Machine, Profile, Safety
+from amorsize.core.observation import CROWDED, work_ratio
 from amorsize.history import HistoryUnavailable, open_history
 from amorsize.history.memory import MemoryHistory
-from amorsize.history.quick import MOST_SPOOL_BYTES, SLOT_BYTES, SLOTS, SPOOL_BYTES, Quick
 from amorsize.history.sqlite import SqliteHistory
-from amorsize.learning import resolve
-from amorsize.measurement import Meter, Observer
-from amorsize.observations import CROWDED, work_ratio
-from amorsize.planning import Limits
-from amorsize.predictors import Predictor, has_changed, known_residual
-from amorsize.records import Config, Machine, Profile, Safety
+from amorsize.history.sqlite_cache import MOST_SPOOL_BYTES, SLOT_BYTES, SLOTS, SPOOL_BYTES, Quick
+from amorsize.learning import evaluation as hindsight
+from amorsize.learning.features import FEATURES, Arrays, decode, encode
+from amorsize.learning.learner import resolve
+from amorsize.learning.predictor import Predictor, has_changed, known_residual
+from amorsize.planning import choose as planning
+from amorsize.planning.choose import Limits
+from amorsize.planning.cost_model import Costs
+from amorsize.profiling.measurement import Meter, Observer
 from amorsize.testing.history_contract import observation
-from amorsize.values import replace
 
 pytestmark = pytest.mark.timeout(60)
 

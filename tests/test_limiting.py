@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amorsize.limiting import FIRST, FIRST_GROWTH, Limit
+from amorsize.planning.concurrency import FIRST, FIRST_GROWTH, Limit
 
 Latency = Callable[[random.Random], float]
 Speed = Callable[[int], float]

@@ -21,8 +21,8 @@ from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 import amorsize  # noqa: E402
-from amorsize import ml_neighbors  # noqa: E402
-from amorsize.ml_prediction import KNNRegressor, NotFittedError  # noqa: E402
+from amorsize.learning import neighbors as ml_neighbors  # noqa: E402
+from amorsize.learning.regressor import KNNRegressor, NotFittedError  # noqa: E402
 
 pytestmark = pytest.mark.timeout(120)
 ROOT = Path(amorsize.__file__).parents[1]

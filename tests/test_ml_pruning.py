@@ -15,11 +15,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from amorsize.core.frozen import replace
+from amorsize.core.model import Config, Machine, Profile
+from amorsize.core.observation import Observation
 from amorsize.history import open_history
 from amorsize.history.memory import MemoryHistory
 from amorsize.history.sqlite import SqliteHistory
-from amorsize.ml_prediction import KNNRegressor
-from amorsize.ml_pruning import (
+from amorsize.learning.regressor import KNNRegressor
+from amorsize.pruning.selector import (
     DEFAULT_SIMILARITY_THRESHOLD,
     MIN_SAMPLES_FOR_PRUNING,
     MIN_SAMPLES_PER_CLUSTER,
@@ -28,9 +31,6 @@ from amorsize.ml_pruning import (
     PrunedKNNRegressor,
     prune_training_data,
 )
-from amorsize.observations import Observation
-from amorsize.records import Config, Machine, Profile
-from amorsize.values import replace
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -292,8 +292,8 @@ def test_a_workload_whose_rows_all_tell_something_keeps_them() -> None:
 
 def test_a_region_kept_whole_is_whole_where_there_are_more_rows_than_the_pool_has() -> None:
     """Elimination chooses among what the pool has: it must not take rows from those regions."""
-    from amorsize.pruning.reduction import POOL_ROWS, Reducer
-    from amorsize.pruning.samples import Kernel, Rows, grouped
+    from amorsize.pruning.arrays import Kernel, Rows, grouped
+    from amorsize.pruning.prototypes import POOL_ROWS, Reducer
 
     rng = np.random.default_rng(31)
     work = Workloads(60, 31)
@@ -354,8 +354,8 @@ def test_workloads_are_found_where_no_groups_are_given() -> None:
 
 def test_a_dozen_rows_lose_little_by_one_label() -> None:
     """The label is what the rows used to say together, not the mean of what each says of itself."""
-    from amorsize.pruning.probes import usual_labels
-    from amorsize.pruning.samples import Kernel, Rows
+    from amorsize.pruning.arrays import Kernel, Rows
+    from amorsize.pruning.leave_one_out import usual_labels
 
     rng, lost = np.random.default_rng(22), []
     kernel, zeros = Kernel(5, "distance", True), np.zeros(12, int)
@@ -923,7 +923,7 @@ def test_pruned_among_writers_and_readers(tmp_path: Path) -> None:
 
 
 def test_upkeep_prunes_when_due(tmp_path: Path) -> None:
-    from amorsize.maintenance import is_due, maintain, pruned_rows
+    from amorsize.pruning.upkeep import is_due, maintain, pruned_rows
 
     with open_history(tmp_path / "h.sqlite") as history:
         history.add(runs(150))
@@ -938,7 +938,7 @@ def test_upkeep_prunes_when_due(tmp_path: Path) -> None:
 
 
 def test_the_child_works_and_ends_with_its_parent(tmp_path: Path) -> None:
-    from amorsize.maintenance import Upkeep
+    from amorsize.pruning.upkeep import Upkeep
 
     path = str(tmp_path / "h.sqlite")
     with open_history(path) as history:
@@ -962,7 +962,8 @@ def test_the_child_works_and_ends_with_its_parent(tmp_path: Path) -> None:
 
 def test_a_long_run_has_upkeep_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import amorsize
-    from amorsize import maintenance, recording
+    from amorsize.engine import recording
+    from amorsize.pruning import upkeep as maintenance
 
     started = []
     monkeypatch.setattr(recording, "UPKEEP_SECONDS", 0.05)

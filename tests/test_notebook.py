@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import amorsize
-from amorsize.notebooks import plan_html, run_html
-from amorsize.records import Config, Prediction
+from amorsize.core.model import Config, Prediction
+from amorsize.reporting.html import plan_html, run_html
 
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
@@ -133,8 +133,8 @@ def test_names_are_escaped() -> None:
 def test_a_pruning_result_and_a_report_show_themselves() -> None:
     import numpy as np
 
-    from amorsize.ml_pruning import prune_training_data
-    from amorsize.validation.records import ValidationReport
+    from amorsize.pruning.selector import prune_training_data
+    from amorsize.validation.report import ValidationReport
 
     rng = np.random.default_rng(0)
     result = prune_training_data((rng.random((60, 2)), rng.random(60)))

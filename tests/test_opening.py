@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import amorsize
-from amorsize.opening import TRIVIAL_UNSEEN_ITEMS, Opening
+from amorsize.engine.opening import TRIVIAL_UNSEEN_ITEMS, Opening
 from tests.work import steps
 
 pytestmark = pytest.mark.timeout(60)

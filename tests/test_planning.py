@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amorsize import cost_model, planning
-from amorsize.cost_model import Costs
-from amorsize.planning import Limits
-from amorsize.purity import only_computes
-from amorsize.records import Config, Machine, Profile, Safety
-from amorsize.values import replace
+from amorsize.core.frozen import replace
+from amorsize.core.model import Config, Machine, Profile, Safety
+from amorsize.inspection.purity import only_computes
+from amorsize.planning import choose as planning
+from amorsize.planning import cost_model
+from amorsize.planning.choose import Limits
+from amorsize.planning.cost_model import Costs
 
 COSTS = Costs()
 

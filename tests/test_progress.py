@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from amorsize.progress import REPORT_SECONDS, Progress, Reports, make_progress
+from amorsize.reporting.progress import REPORT_SECONDS, Progress, Reports, make_progress
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -95,7 +95,7 @@ def test_bar_starts_no_thread_and_loads_nothing_heavy() -> None:
     """A thread would forbid the next fork; asked of a fresh interpreter."""
     code = (
         "import sys, threading\n"
-        "from amorsize.progress import make_progress\n"
+        "from amorsize.reporting.progress import make_progress\n"
         "bar = make_progress(True, 3); bar.update(1)\n"
         "assert threading.active_count() == 1, threading.enumerate()\n"
         "bar.update(3); bar.close()\n"

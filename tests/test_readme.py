@@ -117,9 +117,9 @@ def first_cells(text: str, head: str) -> list[str]:
 
 
 def test_tables_name_what_there_is() -> None:
+    from amorsize.api.checks import NAMES
     from amorsize.cli.commands import COMMANDS
-    from amorsize.cli.ending import EXIT_CODES
-    from amorsize.options import NAMES
+    from amorsize.cli.exit_codes import EXIT_CODES
 
     public = " ".join(first_cells(README, "| Name | What it does |"))
     named = set(re.findall(r"`(\w+)", public))

@@ -30,8 +30,8 @@ from typing import Any
 import pytest
 
 import amorsize
-from amorsize.records import Safety
-from amorsize.safety import inspect_function
+from amorsize.core.model import Safety
+from amorsize.inspection.effects import inspect_function
 
 numpy = pytest.importorskip("numpy")
 

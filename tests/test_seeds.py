@@ -165,7 +165,9 @@ def test_without_a_seed_workers_share_no_random_state(backend: str) -> None:
 )
 def test_any_seed_at_any_position(seed: int | list[int], index: int) -> None:
     child = np.random.SeedSequence(seed).spawn(index + 1)[index]
-    numbers = amorsize.calling.Seeded(lambda item: amorsize.item_rng().integers(0, 2**60, 3), seed)
+    numbers = amorsize.items.seeding.Seeded(
+        lambda item: amorsize.item_rng().integers(0, 2**60, 3), seed
+    )
     assert list(numbers((index, None))) == list(np.random.default_rng(child).integers(0, 2**60, 3))
 
 

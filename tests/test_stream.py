@@ -181,7 +181,7 @@ def test_threads_are_woken_when_the_window_of_a_list_opens(
     buffersize: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody waits for his next look around, which is a minute away."""
-    from amorsize.backends import threads
+    from amorsize.backends.threads import pool as threads
 
     monkeypatch.setattr(threads, "PATIENCE_SECONDS", 60)
     data = list(range(40))
@@ -191,8 +191,8 @@ def test_threads_are_woken_when_the_window_of_a_list_opens(
 
 def _without_threads(monkeypatch: pytest.MonkeyPatch, when: Any) -> list[bool]:
     """Have the threads of a run judged useless as soon as ``when(reviews)``."""
-    from amorsize import reviewing
-    from amorsize.backends.threads import Threads
+    from amorsize.backends.threads.pool import Threads
+    from amorsize.engine import reviewing
 
     left: list[bool] = []
 
@@ -239,7 +239,7 @@ def test_the_last_items_come_while_threads_are_left(
 
 
 def test_no_backend_is_started_for_a_run_that_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from amorsize.handover import Handover
+    from amorsize.engine.handover import Handover
 
     started: list[object] = []
     start = Handover.start_backend
@@ -274,11 +274,11 @@ def test_no_backend_is_started_for_a_run_that_has_failed(monkeypatch: pytest.Mon
 
 def test_a_new_backend_hears_of_new_items_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each item is there when the result before it was consumed; nobody waits for a look around."""
-    from amorsize import reviewing
-    from amorsize.backends.processes import Processes
-    from amorsize.backends.threads import Threads
-    from amorsize.deciding import choice_unseen
-    from amorsize.records import Config
+    from amorsize.backends.processes.pool import Processes
+    from amorsize.backends.threads.pool import Threads
+    from amorsize.core.model import Config
+    from amorsize.engine import reviewing
+    from amorsize.engine.lookups import choice_unseen
 
     monkeypatch.setattr(reviewing, "PATIENCE_SECONDS", 50)
     ask = threading.Semaphore(3)

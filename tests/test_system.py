@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from amorsize import system
-from amorsize.records import Machine
-from amorsize.system import StartCosts, advice, detect_machine, measure_costs, usable_cores
+from amorsize.core.model import Machine
+from amorsize.machine import system
+from amorsize.machine.system import StartCosts, advice, detect_machine, measure_costs, usable_cores
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -388,7 +388,7 @@ def run(code: str, *, prefix: tuple[str, ...] = (), **environment: str) -> str:
 
 @linux
 def test_a_bound_process_has_one_core() -> None:
-    code = "from amorsize.system import *; print(usable_cores(), detect_machine().cores)"
+    code = "from amorsize.machine.system import *; print(usable_cores(), detect_machine().cores)"
     cpu = str(min(os.sched_getaffinity(0)))
     assert run(code, prefix=("taskset", "-c", cpu)) == "1 1"
 

@@ -16,8 +16,8 @@ import pytest
 from work import burn
 
 import amorsize
-from amorsize.ledger import Ledger
-from amorsize.tracing import Trace
+from amorsize.items.usage import Ledger
+from amorsize.reporting.trace import Trace
 
 
 def milliseconds(item: float) -> float:
@@ -132,7 +132,7 @@ def test_a_trace_from_the_command_line(tmp_path: Path) -> None:
 
 
 def test_a_long_trace_is_cut_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("amorsize.ledger.MOST_LINES", 10)
+    monkeypatch.setattr("amorsize.items.usage.MOST_LINES", 10)
     path = tmp_path / "trace.json"
     amorsize.Tuner(trace=path).execute(milliseconds, [1] * 50, backend="threads", chunksize=1)
     other = json.loads(path.read_text())

@@ -18,14 +18,15 @@ import numpy as np
 import pytest
 
 from amorsize.cli import main
+from amorsize.core.frozen import replace
 from amorsize.history.memory import MemoryHistory
-from amorsize.validation import rendering, run_validation
-from amorsize.validation.comparing import compare, in_child
+from amorsize.validation import render as rendering
+from amorsize.validation import run_validation
+from amorsize.validation.compare import compare, in_child
 from amorsize.validation.page import page
-from amorsize.validation.records import FAILED, PASSED, UNDECIDED, Decision, ValidationReport
+from amorsize.validation.report import FAILED, PASSED, UNDECIDED, Decision, ValidationReport
 from amorsize.validation.scenarios import classic, further, pure_noise, with_thresholds, world
 from amorsize.validation.statistics import estimate, quantile
-from amorsize.values import replace
 
 pytestmark = pytest.mark.timeout(180)
 MEDIUM = [one for one in classic() if one.name == "medium, CPU-bound"]
@@ -176,7 +177,7 @@ print(resident() - before)
 
 
 def test_memory_is_what_the_system_sees(tmp_path: Path) -> None:
-    from amorsize.validation.running import built
+    from amorsize.validation.runner import built
 
     X, y, _, _ = world(0, 50).draw(100_000, np.random.default_rng(0))
     _, held, disk = built(X, y, None)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import amorsize
-from amorsize.workload import NOTHING, Supply
+from amorsize.items.source import NOTHING, Supply
 
 KINDS: list[Callable[[int], Iterable[int]]] = [
     lambda n: iter(range(n)),

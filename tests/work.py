@@ -76,7 +76,7 @@ def children() -> list[int]:
     """Process ids of the living children of this process (zombies too), but for warm workers and for
     trackers of resources."""
     found: list[int] = []
-    spawn = sys.modules.get("amorsize.backends.spawn")
+    spawn = sys.modules.get("amorsize.backends.processes.spawn")
     warm = {worker.process.pid for worker in spawn._idle} if spawn is not None else set()
     for task in os.listdir("/proc/self/task"):
         try:

@@ -9,11 +9,11 @@
 One module for each command, loaded when it is called: ``run``, ``plan``, ``compare``, ``history``,
 ``validate``, ``doctor``, ``completion``.
 :mod:`~amorsize.cli.commands` has the table of them. Everything that can go wrong for a user is a
-:class:`~amorsize.cli.ending.Stop`: one line on standard error and an exit code.
+:class:`~amorsize.cli.exit_codes.Stop`: one line on standard error and an exit code.
 """
 
 from __future__ import annotations
 
-from amorsize.cli.program import main
+from amorsize.cli.main import main
 
 __all__ = ["main"]

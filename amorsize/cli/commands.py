@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-from amorsize.cli.ending import EXIT_CODES, OK
+from amorsize.cli.exit_codes import EXIT_CODES, OK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

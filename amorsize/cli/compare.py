@@ -6,10 +6,10 @@ import os
 import sys
 import time
 
-from amorsize.cli.ending import ITEM_FAILED, OK, USAGE, Stop
+from amorsize.cli.exit_codes import ITEM_FAILED, OK, USAGE, Stop
+from amorsize.cli.function import load
 from amorsize.cli.items import add_items, read_items
-from amorsize.cli.reports import add_reports, compared, reading, write
-from amorsize.cli.target import load
+from amorsize.cli.report_files import add_reports, compared, reading, write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """``amorsize compare``."""
     from amorsize import __version__
-    from amorsize.validation.comparing import compare
-    from amorsize.validation.records import ValidationReport
+    from amorsize.validation.compare import compare
+    from amorsize.validation.report import ValidationReport
 
     if options.rounds < 1:
         raise Stop(USAGE, f"--rounds {options.rounds}: at least 1")

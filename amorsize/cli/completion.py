@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from amorsize.cli.commands import COMMANDS, load_command
-from amorsize.cli.ending import OK
-from amorsize.cli.engine import BACKENDS
+from amorsize.cli.exit_codes import OK
+from amorsize.cli.run_options import BACKENDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

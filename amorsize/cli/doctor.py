@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amorsize.cli.ending import OK
+from amorsize.cli.exit_codes import OK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     """``amorsize doctor``."""
     from dataclasses import asdict
 
-    from amorsize.system import advice, detect_machine, measure_costs
+    from amorsize.machine.system import advice, detect_machine, measure_costs
 
     machine = detect_machine()
     costs = measure_costs(spawn=True)
@@ -65,6 +65,6 @@ def _figure(name: str, value: object) -> str:
 
 
 def _cost(seconds: float | None) -> str:
-    from amorsize.planning import format_seconds
+    from amorsize.planning.choose import format_seconds
 
     return "not measured" if seconds is None else format_seconds(seconds)

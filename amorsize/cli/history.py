@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from amorsize.cli.ending import OK, USAGE, Stop
+from amorsize.cli.exit_codes import OK, USAGE, Stop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from typing import Any
 
-    from amorsize.history.contract import History
+    from amorsize.history.base import History
 
 TEXT = """\
 Look at the history that runs learn from, check it, move it to another machine, or clear it.
@@ -87,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """``amorsize history``."""
     from amorsize.history import HistoryError, open_history, shown
-    from amorsize.learning import resolve
+    from amorsize.learning.learner import resolve
 
     if options.files and options.action not in ("show", "export", "import"):
         raise Stop(USAGE, f"history {options.action} takes no FILE")
@@ -103,7 +103,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         with open_history(location) as history:
             if options.action in TOLD:
-                from amorsize.cli import told
+                from amorsize.cli import history_tables as told
 
                 act = getattr(told, options.action)
             else:
@@ -144,7 +144,7 @@ def _stats(history: History, options: argparse.Namespace) -> int:
 
 
 def _prune(history: History, options: argparse.Namespace) -> int:
-    from amorsize.ml_pruning import prune_training_data
+    from amorsize.pruning.selector import prune_training_data
 
     bar = None
     if sys.stderr.isatty() and not options.json:
@@ -216,7 +216,7 @@ def _export(history: History, options: argparse.Namespace) -> int:
 
 
 def _import(history: History, options: argparse.Namespace) -> int:
-    from amorsize.observations import MalformedObservation
+    from amorsize.core.observation import MalformedObservation
 
     if not options.files:
         raise Stop(USAGE, "history import needs a FILE that `amorsize history export` wrote")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from amorsize.cli.ending import USAGE, Stop
-from amorsize.cli.wording import short
+from amorsize.cli.exit_codes import USAGE, Stop
+from amorsize.cli.messages import short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from amorsize.cli.ending import USAGE, Stop
+from amorsize.cli.exit_codes import USAGE, Stop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from amorsize.cli.ending import ITEM_FAILED, OK, USAGE, Stop
-from amorsize.cli.engine import add_engine, engine_options
+from amorsize.cli.exit_codes import ITEM_FAILED, OK, USAGE, Stop
+from amorsize.cli.function import load
 from amorsize.cli.items import add_items, read_items
-from amorsize.cli.target import load
-from amorsize.cli.wording import describe, index_of, origin
+from amorsize.cli.messages import describe, index_of, origin
+from amorsize.cli.run_options import add_engine, engine_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

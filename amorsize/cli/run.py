@@ -6,14 +6,14 @@ import os
 import sys
 from contextlib import suppress
 
-from amorsize.cli.ending import ITEM_FAILED, OK, USAGE, Stop
-from amorsize.cli.engine import add_engine, engine_options
+from amorsize.api.checks import CHECKPOINT_FORMATS
+from amorsize.cli.exit_codes import ITEM_FAILED, OK, USAGE, Stop
+from amorsize.cli.function import load
 from amorsize.cli.items import add_items, read_items
+from amorsize.cli.messages import describe, index_of, origin, short
 from amorsize.cli.output import as_json, open_log, open_output, put
-from amorsize.cli.remembering import Listed, Remembered
-from amorsize.cli.target import load
-from amorsize.cli.wording import describe, index_of, origin, short
-from amorsize.options import CHECKPOINT_FORMATS
+from amorsize.cli.pending_items import Listed, Remembered
+from amorsize.cli.run_options import add_engine, engine_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
     function = load(options.target)
     items = read_items(options)
     if options.dry_run:
-        from amorsize.cli.preview import preview
+        from amorsize.cli.dry_run import preview
 
         return preview(options, function, items)
     keywords = engine_options(options)
@@ -247,6 +247,6 @@ class Timed:
 
 
 def _traceback_text(error: BaseException) -> str:
-    from amorsize.backends.items import format_traceback
+    from amorsize.items.call import format_traceback
 
     return format_traceback(error)

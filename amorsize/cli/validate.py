@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from amorsize.cli.ending import INTERRUPTED, ITEM_FAILED, OK, USAGE, Stop, say
-from amorsize.cli.interrupts import take_time
-from amorsize.cli.reports import add_reports, compared, reading, write
-from amorsize.cli.wording import describe
+from amorsize.cli.exit_codes import INTERRUPTED, ITEM_FAILED, OK, USAGE, Stop, say
+from amorsize.cli.messages import describe
+from amorsize.cli.report_files import add_reports, compared, reading, write
+from amorsize.cli.sigint import take_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     """``amorsize validate``."""
     import re
 
-    from amorsize.validation.running import run_validation
+    from amorsize.validation.runner import run_validation
     from amorsize.validation.scenarios import classic, further, with_thresholds
 
     before = reading(options.compare)
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     history = None
     if options.history is not None:
         from amorsize.history import HistoryError, open_history
-        from amorsize.learning import resolve
+        from amorsize.learning.learner import resolve
 
         place = resolve(options.history)
         if place is None:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, TypeVar
 
-    from amorsize.history.contract import History, Table
-    from amorsize.observations import Observation
+    from amorsize.core.observation import Observation
+    from amorsize.history.base import History, Table
 
     Answer = TypeVar("Answer")
 
@@ -131,7 +131,7 @@ def open_history(
         If it cannot be used; which of its kinds says why.
     """
     if not isinstance(location, (str, os.PathLike)):
-        from amorsize.history.contract import History
+        from amorsize.history.base import History
 
         if isinstance(location, History):
             return location
@@ -255,11 +255,11 @@ def warn_of(error: Exception) -> None:
 
 def __getattr__(name: str) -> Any:
     if name in ("History", "Table"):
-        from amorsize.history import contract
+        from amorsize.history import base as contract
 
         return getattr(contract, name)
     if name in ("Stats", "Imported"):
-        from amorsize.history import reports
+        from amorsize.history import summary as reports
 
         return getattr(reports, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

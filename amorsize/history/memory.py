@@ -6,17 +6,17 @@ import os
 from _thread import allocate_lock
 from itertools import islice
 
+from amorsize.core.frozen import replace
+from amorsize.core.observation import ROW_BYTES, TEXTS, MalformedObservation, pack, texts, validate
 from amorsize.history import HistoryChanged
-from amorsize.history.contract import KEY_BYTES, MAX_ROWS, History, Table, new_id
-from amorsize.observations import ROW_BYTES, TEXTS, MalformedObservation, pack, texts, validate
-from amorsize.values import replace
+from amorsize.history.base import KEY_BYTES, MAX_ROWS, History, Table, new_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from amorsize.history.reports import Stats
-    from amorsize.observations import Observation
+    from amorsize.core.observation import Observation
+    from amorsize.history.summary import Stats
 
 
 class MemoryHistory(History):
@@ -113,7 +113,7 @@ class MemoryHistory(History):
         return problems
 
     def stats(self) -> Stats:
-        from amorsize.history.reports import Stats
+        from amorsize.history.summary import Stats
 
         with self._lock:
             rows = list(self._rows.values())

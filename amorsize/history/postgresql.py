@@ -24,6 +24,8 @@ import time
 from _thread import allocate_lock
 from contextlib import contextmanager
 
+from amorsize.core.frozen import replace
+from amorsize.core.observation import NUMBERS, SCHEMA, TEXTS, pack, texts, unpack, validate
 from amorsize.history import (
     HistoryChanged,
     HistoryCorrupt,
@@ -33,28 +35,19 @@ from amorsize.history import (
     HistoryUnavailable,
     shown,
 )
-from amorsize.history.contract import BATCH, KEY_BYTES, MAX_ROWS, History, Table, new_id
-from amorsize.history.forks import watch
-from amorsize.history.pglink import Link, ServerError, TooSlow
-from amorsize.history.rows import (
-    COLUMNS,
-    NAMES,
-    default_text,
-    problems_of,
-    relayout,
-    table_of,
-)
-from amorsize.observations import NUMBERS, SCHEMA, TEXTS, pack, texts, unpack, validate
-from amorsize.values import replace
+from amorsize.history.base import BATCH, KEY_BYTES, MAX_ROWS, History, Table, new_id
+from amorsize.history.fork_guard import watch
+from amorsize.history.pg_connection import Link, ServerError, TooSlow
+from amorsize.history.rows import COLUMNS, NAMES, default_text, problems_of, relayout, table_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any, TypeVar
 
-    from amorsize.history.pglink import Rows, Value
-    from amorsize.history.reports import Stats
-    from amorsize.observations import Observation
+    from amorsize.core.observation import Observation
+    from amorsize.history.pg_connection import Rows, Value
+    from amorsize.history.summary import Stats
 
     Answer = TypeVar("Answer")
 
@@ -288,7 +281,7 @@ class PostgresHistory(History):
         return self._run(act)
 
     def stats(self) -> Stats:
-        from amorsize.history.reports import Stats
+        from amorsize.history.summary import Stats
 
         query = (
             "SELECT count(*)::text, count(DISTINCT fingerprint)::text, min(time)::text, "

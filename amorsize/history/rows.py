@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import struct
 
-from amorsize.history.contract import KEY_BYTES, Table
-from amorsize.observations import FIELDS, MISSING, NUMBERS, TEXTS, MalformedObservation, unpack
+from amorsize.core.observation import FIELDS, MISSING, NUMBERS, TEXTS, MalformedObservation, unpack
+from amorsize.history.base import KEY_BYTES, Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

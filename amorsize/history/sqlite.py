@@ -15,6 +15,8 @@ import time
 from _thread import allocate_lock
 from contextlib import contextmanager
 
+from amorsize.core.frozen import replace
+from amorsize.core.observation import NUMBERS, SCHEMA, TEXTS, pack, texts, unpack, validate
 from amorsize.history import (
     HistoryChanged,
     HistoryCorrupt,
@@ -23,19 +25,10 @@ from amorsize.history import (
     HistoryRefused,
     HistoryUnavailable,
 )
-from amorsize.history.contract import KEY_BYTES, MAX_ROWS, History, Table, new_id
-from amorsize.history.forks import watch
-from amorsize.history.quick import Quick
-from amorsize.history.rows import (
-    COLUMNS,
-    NAMES,
-    default_text,
-    problems_of,
-    relayout,
-    table_of,
-)
-from amorsize.observations import NUMBERS, SCHEMA, TEXTS, pack, texts, unpack, validate
-from amorsize.values import replace
+from amorsize.history.base import KEY_BYTES, MAX_ROWS, History, Table, new_id
+from amorsize.history.fork_guard import watch
+from amorsize.history.rows import COLUMNS, NAMES, default_text, problems_of, relayout, table_of
+from amorsize.history.sqlite_cache import Quick
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,8 +36,8 @@ if TYPE_CHECKING:
     from random import Random
     from typing import Any, TypeVar
 
-    from amorsize.history.reports import Stats
-    from amorsize.observations import Observation
+    from amorsize.core.observation import Observation
+    from amorsize.history.summary import Stats
 
     Answer = TypeVar("Answer")
 
@@ -269,7 +262,7 @@ class SqliteHistory(History):
         return self._run(act)
 
     def stats(self) -> Stats:
-        from amorsize.history.reports import Stats
+        from amorsize.history.summary import Stats
 
         query = (
             "SELECT count(*), count(DISTINCT fingerprint), min(time), max(time) FROM observations"

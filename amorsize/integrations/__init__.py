@@ -9,6 +9,6 @@ def register_joblib_backend() -> None:
     Every ``Parallel`` call under it then runs serially, on threads or in processes, whichever is fastest;
     ``prefer``, ``require``, ``n_jobs`` and all other options of joblib mean what they mean there, and
     ``n_jobs=None`` means all cores. Needs joblib (``pip install amorsize[joblib]``)."""
-    from amorsize.integrations.joblib import register
+    from amorsize.integrations.joblib.backend import register
 
     register()

@@ -10,7 +10,7 @@ import numpy as np
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from amorsize.ml_neighbors import Floats, Ints
+    from amorsize.learning.neighbors import Floats, Ints
 
 JUDGED_ROWS = 256
 """Rows of a leaf that its split is judged on."""

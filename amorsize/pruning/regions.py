@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from amorsize.pruning.graph import squares
+from amorsize.pruning.arrays import numbered
+from amorsize.pruning.knn_graph import squares
 from amorsize.pruning.partition import cells
-from amorsize.pruning.samples import numbered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from amorsize.ml_neighbors import Floats, Ints
+    from amorsize.learning.neighbors import Floats, Ints
 
 LINKED_ROWS = 1_000
 """Cells between which links are looked for: all pairs in 10 ms."""

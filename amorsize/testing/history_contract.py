@@ -19,10 +19,10 @@ from dataclasses import fields
 
 import pytest
 
-from amorsize.history.contract import History
-from amorsize.observations import NUMBERS, TEXTS, MalformedObservation, Observation
-from amorsize.records import Config, Machine, Profile
-from amorsize.values import replace
+from amorsize.core.frozen import replace
+from amorsize.core.model import Config, Machine, Profile
+from amorsize.core.observation import NUMBERS, TEXTS, MalformedObservation, Observation
+from amorsize.history.base import History
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -20,11 +20,11 @@ __all__ = ["Scenario", "ValidationReport", "run_validation"]
 
 def __getattr__(name: str) -> Any:
     if name == "run_validation":
-        from amorsize.validation.running import run_validation
+        from amorsize.validation.runner import run_validation
 
         return run_validation
     if name == "ValidationReport":
-        from amorsize.validation.records import ValidationReport
+        from amorsize.validation.report import ValidationReport
 
         return ValidationReport
     if name == "Scenario":

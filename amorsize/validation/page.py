@@ -6,14 +6,14 @@ from html import escape
 from math import log10
 from statistics import median
 
-from amorsize.validation.records import FAILED, PASSED
-from amorsize.validation.rendering import HEAD, clean, header, row
+from amorsize.validation.render import HEAD, clean, header, row
+from amorsize.validation.report import FAILED, PASSED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from amorsize.validation.records import Decision, ValidationReport
+    from amorsize.validation.report import Decision, ValidationReport
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1a1a1a; --paper: #ffffff; --line: #c8ccd2; --soft: #5b6470;

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.intp]
 else:
-    from amorsize.values import dataclass
+    from amorsize.core.frozen import dataclass
 
 WIDTH = 12
 """Features of a row: as many as amorsize's own predictor has."""
@@ -211,7 +211,7 @@ def with_thresholds(scenarios: list[Scenario], source: str) -> list[Scenario]:
     """
     import json
 
-    from amorsize.values import replace
+    from amorsize.core.frozen import replace
 
     given = json.loads(source)
     if not isinstance(given, dict):

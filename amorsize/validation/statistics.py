@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from dataclasses import dataclass
 else:
-    from amorsize.values import dataclass
+    from amorsize.core.frozen import dataclass
 
 
 @dataclass(frozen=True)

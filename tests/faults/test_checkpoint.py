@@ -23,7 +23,8 @@ import pytest
 from work import Recorder, burn
 
 import amorsize
-from amorsize import CheckpointError, checkpoint, execute, stream
+from amorsize import CheckpointError, execute, stream
+from amorsize.checkpoint import journal as checkpoint
 from amorsize.errors import OptionError
 from benchmarks.checkpoints import WAYS, killed_until_done
 
@@ -758,7 +759,7 @@ def test_without_a_checkpoint_nothing_is_loaded() -> None:
     code = (
         "import sys, amorsize\n"
         "amorsize.execute(abs, range(1000), history=None)\n"
-        "print([m for m in ('sqlite3', 'amorsize.checkpoint', 'amorsize.resuming')"
+        "print([m for m in ('sqlite3', 'amorsize.checkpoint.journal', 'amorsize.engine.checkpointed')"
         " if m in sys.modules])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from amorsize.backends import TRAITS
+from amorsize.core.backends import TRAITS
 from benchmarks.faults import FAULTS, case, is_kept
 
 pytestmark = [

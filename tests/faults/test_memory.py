@@ -14,7 +14,7 @@ import pytest
 from work import Recorder, children
 
 import amorsize
-from amorsize.options import make_options
+from amorsize.api.checks import make_options
 from benchmarks.leaks import Outcome, leaking, memory_group
 
 pytestmark = [
@@ -31,7 +31,7 @@ has pages of its parent, an interpreter its own."""
 @pytest.fixture(autouse=True)
 def fresh_workers() -> None:
     """A warm worker has memory of earlier runs at hand, and what it takes of that is no growth."""
-    spawn = sys.modules.get("amorsize.backends.spawn")
+    spawn = sys.modules.get("amorsize.backends.processes.spawn")
     while spawn is not None and (warm := spawn._take_idle()) is not None:
         spawn._end(warm)
 
@@ -123,13 +123,13 @@ def test_each_item_runs_once_whoever_leaves(backend: str, how: str, tmp_path: Pa
 @pytest.mark.parametrize("backend", PROCESSES)
 def test_threads_in_workers_that_leak(backend: str, tmp_path: Path) -> None:
     """Several take items side by side in one process: all of them stop, none loses an item."""
-    from amorsize.backends.fork import ForkLauncher
-    from amorsize.backends.memory import Allowance
-    from amorsize.backends.processes import Processes
-    from amorsize.backends.spawn import SpawnLauncher
-    from amorsize.records import Config
-    from amorsize.sinks import ListSink
-    from amorsize.workload import Supply
+    from amorsize.backends.processes.fork import ForkLauncher
+    from amorsize.backends.processes.memory import Allowance
+    from amorsize.backends.processes.pool import Processes
+    from amorsize.backends.processes.spawn import SpawnLauncher
+    from amorsize.core.model import Config
+    from amorsize.items.collector import ListSink
+    from amorsize.items.source import Supply
 
     func = Keeps(tmp_path / "calls", 4 * MB, seconds=0.002)
     supply, sink = Supply(range(60)), ListSink(0, "raise")

@@ -14,7 +14,7 @@ import pytest
 from work import children
 
 import amorsize
-from amorsize.retrying import pause_seconds
+from amorsize.items.retry import pause_seconds
 
 pytestmark = [
     pytest.mark.timeout(60),
@@ -250,7 +250,7 @@ def test_nothing_is_kept_of_items_that_are_done(
     backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An endless stream must not grow by every item that ever failed."""
-    from amorsize import retrying
+    from amorsize.items import retry as retrying
 
     made: list[retrying.Retrier] = []
     begin = retrying.Retrier.__init__

@@ -1,0 +1,556 @@
+"""The calls that users make, wired on one page: check the options, run the engine, show the plan."""
+
+from __future__ import annotations
+
+import math
+import os
+from types import MappingProxyType
+
+from amorsize.api.checks import Options, check_buffersize, make_options
+from amorsize.core.backends import TRAITS
+from amorsize.core.frozen import dataclass, replace
+from amorsize.core.model import Config
+from amorsize.engine.driver import Engine
+from amorsize.engine.opening import Opening
+from amorsize.errors import OptionError, OptionTypeError
+from amorsize.items.source import is_coroutine_function
+from amorsize.planning import choose as planning
+from amorsize.profiling.measurement import clock
+from amorsize.reporting.trace import is_heard
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterable,
+        Callable,
+        Generator,
+        Iterable,
+        Mapping,
+    )
+    from typing import Any
+
+    from amorsize.core.model import Machine, Prediction, Run
+    from amorsize.engine.coroutine_run import CoroutineEngine
+    from amorsize.engine.stream import Stream
+    from amorsize.planning.choose import Choice
+    from amorsize.reporting.trace import Trace
+
+
+PRUNING = ("conservative", "auto", "aggressive")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for all calls of a :class:`Tuner`: defaults of the options of a call.
+
+    ``options``: names and values as :func:`amorsize.execute` takes them."""
+
+    options: Mapping[str, Any] = MappingProxyType({})
+    explore: float = 0.02
+    """Share of the time that trying may cost, by expectation: in at most one run of 16 a known
+    function takes a configuration that it never ran in, and that beats the loop even at its upper bound.
+    0: never."""
+    explore_seed: int | None = None
+    """The lots come from the newest run's id and this; equal histories and seeds give equal choices."""
+    pruning: str | None = "auto"
+    """Strategy by which the history is pruned beside runs of more than 10 s, when it has grown by half or
+    is nearly full: "conservative", "auto", "aggressive"; None never does."""
+
+
+@dataclass(frozen=False)
+class Plan:
+    """What was decided for a function and its data, and why; :meth:`execute` finishes the job.
+
+    The items that were run to find out are not run again: their results are kept.
+    """
+
+    backend: str
+    """"serial", "threads", "processes" or the name of another backend."""
+    n_jobs: int
+    """Threads, or processes, that work side by side."""
+    threads_per_job: int
+    chunksize: int | None
+    """Items handed over at once; None when chunks are sized by time as the run goes."""
+    estimated_seconds: float
+    """For the items that are left."""
+    estimated_speedup: float
+    """Over the plain loop on the items that are left."""
+    confidence: float
+    """0 to 1: how much was seen of the work before the choice."""
+    source: str
+    """"model": from the cost model alone; "history": from earlier runs, too."""
+    reasons: tuple[str, ...]
+    warnings: tuple[str, ...]
+    items_done: int
+    items_left: int | None
+    """None when the data do not know their length."""
+    candidates: tuple[Prediction, ...] = ()
+    estimated_spread: float = 0.0
+    """Standard deviation of the logarithm of ``estimated_seconds``: 0.1 says about 10 %."""
+    neighbours: float = 0.0
+    """Earlier runs that the estimate rests on: the function's own, else those most like it."""
+    run: Run | None = None
+    """What happened, after :meth:`execute`."""
+    real_seconds: float | None = None
+    """What the items that were left really took, after :meth:`execute`."""
+    _engine: Engine | None = None
+
+    def execute(self) -> list[Any]:
+        """Run what is left and return all results, in order. A plan can be executed once."""
+        if self._engine is None:
+            raise RuntimeError(
+                "this plan has been executed already; call amorsize.optimize() again for another run"
+            )
+        engine, self._engine = self._engine, None
+        began = clock()
+        try:
+            results = engine.execute()
+            if self.items_left != 0:
+                self.real_seconds = clock() - began
+            return results
+        finally:
+            self.run = engine.run
+
+    @property
+    def error(self) -> float | None:
+        """By how much the estimate was wrong, as log of real over estimated seconds; None before
+        :meth:`execute`, or if nothing was left to estimate."""
+        if not self.real_seconds or self.estimated_seconds <= 0:
+            return None
+        return math.log(self.real_seconds / self.estimated_seconds)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as plain values (for JSON)."""
+        return {
+            "backend": self.backend,
+            "n_jobs": self.n_jobs,
+            "threads_per_job": self.threads_per_job,
+            "chunksize": self.chunksize,
+            "estimated_seconds": self.estimated_seconds,
+            "estimated_speedup": self.estimated_speedup,
+            "confidence": self.confidence,
+            "source": self.source,
+            "estimated_spread": self.estimated_spread,
+            "neighbours": self.neighbours,
+            "real_seconds": self.real_seconds,
+            "error": self.error,
+            "reasons": list(self.reasons),
+            "warnings": list(self.warnings),
+            "items_done": self.items_done,
+            "items_left": self.items_left,
+            "candidates": [
+                {"config": planning.describe(p.config), "seconds": p.seconds}
+                for p in self.candidates
+            ],
+        }
+
+    def __str__(self) -> str:
+        from amorsize.reporting.text import plan_text
+
+        return plan_text(self)
+
+    def _repr_html_(self) -> str:
+        from amorsize.reporting.html import plan_html
+
+        return plan_html(self)
+
+
+class Tuner:
+    """Runs functions over data with settings of its own.
+
+    ``settings``: defaults for the options; ``history``: where its runs are learned from, None for nowhere
+    ("default": as the settings say); ``machine``: plan for this machine instead of the one detected (a
+    value; see :class:`amorsize.core.model.Machine`); ``trace``: a file that all runs are drawn in, in the
+    Trace Event Format (https://ui.perfetto.dev opens it). An existing file is replaced; ``OSError`` if it
+    cannot be written. ``OptionError`` for settings out of their range.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        history: Any = "default",
+        machine: Machine | None = None,
+        trace: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.trace: Trace | None = None
+        if trace is not None:
+            from amorsize.reporting.trace import Trace
+
+            self.trace = Trace(trace)
+        self.settings = settings or Settings()
+        if self.settings.pruning not in (*PRUNING, None):
+            raise OptionError(
+                "pruning",
+                self.settings.pruning,
+                "must be one of " + ", ".join(map(repr, PRUNING)),
+                "choose one of them, or None for no pruning",
+            )
+        explore = self.settings.explore
+        if not isinstance(explore, (int, float)) or not 0 <= explore <= 1:
+            raise OptionError(
+                "explore",
+                explore,
+                "must be a share of the time from 0 to 1",
+                "0 never explores; leave it out for 0.02",
+            )
+        if not (isinstance(history, str) and history == "default"):
+            if isinstance(history, str) and "://" in history:
+                from amorsize.history import Location
+
+                history = Location(history)
+            self.settings = replace(
+                self.settings, options={**self.settings.options, "history": history}
+            )
+        self._machine = machine
+
+    def execute(self, func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> list[Any]:
+        """As :func:`amorsize.execute`."""
+        checked = self._checked(func, data, options)
+        if not checked.is_plain or is_heard() or is_coroutine_function(func):
+            return self._engine(func, data, checked).execute()
+        opening = Opening(func, data)
+        if opening.run():
+            return opening.results
+        return Engine(func, data, checked, self._machine, opening=opening).execute()
+
+    def stream(
+        self,
+        func: Callable[[Any], Any],
+        data: Iterable[Any],
+        *,
+        ordered: bool = True,
+        buffersize: int | None = None,
+        **options: Any,
+    ) -> Stream | Generator[Any, None, None]:
+        """As :func:`amorsize.stream`."""
+        check_buffersize(buffersize)
+        checked = self._checked(func, data, options)
+        engine = self._engine(func, data, checked, streaming=True)
+        return engine.stream(ordered=ordered, buffersize=buffersize)
+
+    def optimize(self, func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> Plan:
+        """As :func:`amorsize.optimize`."""
+        if is_coroutine_function(func):
+            raise OptionTypeError(
+                "func",
+                func,
+                "is a coroutine function, whose limit finds its own level as it runs",
+                "call execute, stream, aexecute or astream",
+            )
+        engine = self._engine(func, data, self._checked(func, data, options))
+        assert isinstance(engine, Engine)
+        engine.measure()
+        return _plan(engine)
+
+    async def aexecute(
+        self,
+        func: Callable[[Any], Any],
+        data: Iterable[Any] | AsyncIterable[Any],
+        **options: Any,
+    ) -> list[Any]:
+        """As :func:`amorsize.aexecute`."""
+        from amorsize.engine import asyncio_bridge as bridging
+        from amorsize.engine import coroutine_run as coroutines
+
+        if is_coroutine_function(func):
+            return await coroutines.execute(func, data, self._checked(func, data, options))
+
+        def make(source: Any) -> Any:
+            return self._engine(func, source, self._checked(func, source, options))
+
+        return await bridging.execute(make, data)
+
+    def astream(
+        self,
+        func: Callable[[Any], Any],
+        data: Iterable[Any] | AsyncIterable[Any],
+        *,
+        ordered: bool = True,
+        buffersize: int | None = None,
+        **options: Any,
+    ) -> AsyncGenerator[Any, None]:
+        """As :func:`amorsize.astream`."""
+        check_buffersize(buffersize)
+        from amorsize.engine import asyncio_bridge as bridging
+        from amorsize.engine import coroutine_run as coroutines
+
+        if is_coroutine_function(func):
+            checked = self._checked(func, data, options)
+            return coroutines.stream(func, data, checked, ordered=ordered, buffersize=buffersize)
+
+        def make(source: Any) -> Any:
+            checked = self._checked(func, source, options)
+            return self._engine(func, source, checked, streaming=True)
+
+        return bridging.stream(make, data, ordered=ordered, buffersize=buffersize)
+
+    def _checked(self, func: object, data: object, options: dict[str, Any]) -> Options:
+        """The options of a call over those of the settings; errors for whatever is wrong with it."""
+        if self.settings.options:
+            options = {**self.settings.options, **options}
+        if is_coroutine_function(func):
+            from amorsize.engine import coroutine_run as coroutines
+
+            coroutines.check(options)
+        checked = make_options(**options)
+        settings = self.settings
+        kept = settings.explore, settings.explore_seed, settings.pruning
+        if kept != (checked.explore, checked.explore_seed, checked.pruning):
+            explore, seed, pruning = kept
+            checked = replace(checked, explore=explore, explore_seed=seed, pruning=pruning)
+        if self.trace is not None:
+            checked = replace(checked, trace=self.trace)
+        _check_call(func, data)
+        return checked
+
+    def _engine(
+        self,
+        func: Callable[[Any], Any],
+        data: Iterable[Any],
+        checked: Options,
+        *,
+        streaming: bool = False,
+    ) -> Engine | CoroutineEngine:
+        if is_coroutine_function(func):
+            from amorsize.engine.coroutine_run import CoroutineEngine
+
+            return CoroutineEngine(func, data, checked)
+        if checked.seed is not None:
+            from amorsize.items.seeding import numbered
+
+            data = numbered(data)
+        if checked.checkpoint is not None:
+            from amorsize.engine.checkpointed import ResumableEngine
+
+            return ResumableEngine(func, data, checked, self._machine, streaming=streaming)
+        return Engine(func, data, checked, self._machine)
+
+
+def _check_call(func: object, data: object) -> None:
+    if not callable(func):
+        raise OptionTypeError(
+            "func", func, "must be callable", "pass the function itself, not its result"
+        )
+    if hasattr(data, "__aiter__") and not hasattr(data, "__iter__"):
+        if is_coroutine_function(func):
+            return
+        raise OptionTypeError(
+            "data",
+            data,
+            "is an asynchronous iterable, which only an event loop can read",
+            "write await amorsize.aexecute(...) or async for ... in amorsize.astream(...)",
+        )
+    if not hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
+        raise OptionTypeError(
+            "data", data, "must be iterable", "pass a list, a generator, an array ..."
+        )
+
+
+def _plan(engine: Engine) -> Plan:
+    choice, supply = engine.choice, engine.supply
+    done = len(engine.alone.results)
+    left = 0 if engine.finished else (None if supply.total is None else supply.total - done)
+    reasons: tuple[str, ...]
+    if engine.finished:
+        config, seconds, speedup = Config("serial"), 0.0, 1.0
+        reasons = (f"serial: all {done} items were done while the work was being measured",)
+    elif choice is None:
+        config, seconds, speedup = Config("serial"), 0.0, 1.0
+        reasons = ("serial: nothing else pays for what is left",)
+    else:
+        config = choice.config
+        seconds = choice.prediction.seconds
+        speedup = choice.serial_seconds / seconds if seconds > 0 else 1.0
+        reasons = choice.reasons
+    traits = TRAITS[config.backend]
+    learned = choice is not None and choice.prediction.source == "history"
+    known = any(run.outcome == "done" for run in engine.decider.runs)
+    source = "history" if learned or known else "model"
+    return Plan(
+        backend=traits.public,
+        n_jobs=config.n_jobs,
+        threads_per_job=config.threads_per_job,
+        chunksize=config.chunksize,
+        estimated_seconds=seconds,
+        estimated_speedup=speedup,
+        confidence=_confidence(engine, left),
+        source=source,
+        reasons=reasons,
+        warnings=_warnings(engine),
+        items_done=done,
+        items_left=left,
+        candidates=choice.candidates if choice is not None else (),
+        estimated_spread=_spread(choice),
+        neighbours=choice.prediction.evidence if choice is not None else 0.0,
+        run=engine.run,
+        _engine=engine,
+    )
+
+
+def _spread(choice: Choice | None) -> float:
+    """As stated by experience; the cost model's own usual error without it."""
+    if choice is None or not choice.candidates:
+        return 0.0
+    spread = choice.prediction.spread
+    return spread if choice.prediction.source == "history" else planning.DOUBTED_SPREAD
+
+
+def _confidence(engine: Engine, left: int | None) -> float:
+    """How much was seen: the share of the items that are done, and how alike they were.
+
+    The relative standard error of the mean item seconds, turned into 0 to 1; 1 when all is done."""
+    if engine.finished:
+        return 1.0
+    profile = engine.meter.profile()
+    if not profile.items or profile.item_seconds <= 0:
+        return 0.0
+    error = profile.item_spread / profile.item_seconds / math.sqrt(profile.items)
+    seen = 1.0 if left is not None else 0.5
+    return seen * profile.items / (profile.items + 1) / (1 + error)
+
+
+def _warnings(engine: Engine) -> tuple[str, ...]:
+    found = []
+    if engine.nested:
+        found.append(
+            "called from inside another run: stays serial so that cores are not oversubscribed"
+        )
+    if engine.supply.total is None and not engine.finished:
+        found.append("the data do not know their length: the time that is left is a guess")
+    return tuple(found)
+
+
+_DEFAULT = Tuner()
+
+
+def execute(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> list[Any]:
+    """Return ``[func(item) for item in data]``, computed as fast as this machine can.
+
+    The first items run in the caller, and count; then the rest goes to threads or processes if
+    that pays, in the numbers and chunks that pay most.
+
+    Parameters
+    ----------
+    func : callable of one argument (see :func:`amorsize.star` for more)
+    data : any iterable
+    n_jobs : "auto" or int, default "auto"
+        Most workers; -1 all cores, -2 all but one; 1 a plain loop. ``max_workers`` is an alias.
+    backend : "auto", a name, an executor, a client, or a tuple of these, default "auto"
+        "serial", "threads", "processes" ("fork" where safe, else "spawn"), "fork", "spawn", any
+        ``concurrent.futures.Executor``, a Dask client, "dask://host:port", "ray" or a Ray's address.
+        One is an order: every item goes there. A tuple is a limit on the choice.
+    chunksize : "auto" or int, default "auto"
+        Items handed over at once; sized by time as the run goes when left alone.
+    progress : bool or callable, default False
+        One bar on standard error that counts items, or a function of (done, total); total is None
+        where the data do not know their length.
+    on_error : "raise", "collect" or "skip", default "raise"
+        The function's own exception with the item's index as a note and a worker's traceback as its
+        cause; an :class:`amorsize.ItemError` in the item's place; or leave the item out.
+    checkpoint : path, default None
+        Keep finished items in this file; the same call with the same file goes on where it ended,
+        whatever ended it. ``checkpoint_format``: "pickle", or "json" for results that JSON holds.
+    history : "default", a path, a URL, a History or None, default "default"
+        Where the run is learned from, and recorded: see :func:`amorsize.history.open_history`. "default"
+        is what ``AMORSIZE_HISTORY`` names, else a file in the user's state folder; None is for none.
+    timeout : seconds or None, default None
+        How long an item may take, from its start. One that takes longer becomes a ``TimeoutError``
+        (``on_error`` applies); its worker process is ended and replaced, a thread is left behind. Nothing
+        runs in the caller then: nobody could stop it.
+    memory_limit : bytes or text, default None
+        What all worker processes may hold together: ``"500MB"``, ``"2GiB"``, a number of bytes. A worker
+        that grows too large is replaced between two items, and no more are started than fit. Nothing
+        runs in the caller then. Without it the limit is what the machine and the control group have left.
+    retries : int, default 0
+        Further tries of an item that raises one of ``retry_on`` (an exception type or a tuple of them,
+        default ``Exception``) or, where ``TimeoutError`` is one of them, takes longer than ``timeout``.
+        Between two tries lies a pause of 0.05 to 0.1 s, doubled with each try up to 10 s; other items
+        go on meanwhile. What the last try raises counts (``on_error`` applies).
+    seed : int or several, default None
+        Gives each item a random generator of its own, :func:`amorsize.item_rng`, by its position: the
+        same numbers for every backend, number of workers and chunk size.
+    rerun_after_death : bool, default True
+        Whether an item in which a worker process died runs once more. If not, or if its worker dies
+        again, it is a :class:`amorsize.WorkerDied` (``on_error`` applies). All other items are done.
+    initializer, initargs : callable or None and its arguments, default None and ()
+        Called once in each worker before its first item; not in the caller's own loop.
+
+    Returns
+    -------
+    list of the results, in the order of the data
+
+    Raises
+    ------
+    The function's own exceptions; :class:`amorsize.WorkerDied`; :class:`amorsize.CheckpointError`;
+    ``OptionError`` (a ValueError) for an option out of its range, naming the value, the rule and the
+    way out, of a wrong type ``OptionTypeError`` (a TypeError, too); ``TypeError`` for one that does not
+    exist.
+    """
+    return _DEFAULT.execute(func, data, **options)
+
+
+def stream(
+    func: Callable[[Any], Any],
+    data: Iterable[Any],
+    *,
+    ordered: bool = True,
+    buffersize: int | None = None,
+    **options: Any,
+) -> Stream | Generator[Any, None, None]:
+    """Yield ``func(item) for item in data`` with bounded memory, for huge or endless data.
+
+    A result is given out as soon as it and (if ``ordered``) its predecessors are there. At most
+    ``buffersize`` items are ahead of the consumer (default: half a second of work, at most 4,096).
+    Closing the iterator ends the workers and closes the source. Options as in :func:`execute`.
+    """
+    return _DEFAULT.stream(func, data, ordered=ordered, buffersize=buffersize, **options)
+
+
+async def aexecute(
+    func: Callable[[Any], Any], data: Iterable[Any] | AsyncIterable[Any], **options: Any
+) -> list[Any]:
+    """As :func:`execute`, from inside an event loop, which goes on meanwhile.
+
+    A coroutine function runs in that loop, with as many items side by side as latency and throughput say
+    (at most ``n_jobs``); any other function runs as in :func:`execute`, beside the loop. ``data`` may be
+    an asynchronous iterable. Cancelling the task ends the run.
+    """
+    return await _DEFAULT.aexecute(func, data, **options)
+
+
+def astream(
+    func: Callable[[Any], Any],
+    data: Iterable[Any] | AsyncIterable[Any],
+    *,
+    ordered: bool = True,
+    buffersize: int | None = None,
+    **options: Any,
+) -> AsyncGenerator[Any, None]:
+    """As :func:`stream`, for ``async for`` inside an event loop; see :func:`aexecute`.
+
+    ``aclose()``, or the end of the task, ends the run."""
+    return _DEFAULT.astream(func, data, ordered=ordered, buffersize=buffersize, **options)
+
+
+def optimize(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> Plan:
+    """Decide how to run ``func`` over ``data`` and say why; ``plan.execute()`` finishes the job.
+
+    The items run while deciding (a few, for some milliseconds) are real and kept. Options as in
+    :func:`execute`.
+    """
+    return _DEFAULT.optimize(func, data, **options)
+
+
+__all__ = [
+    "Options",
+    "Plan",
+    "Settings",
+    "Tuner",
+    "aexecute",
+    "astream",
+    "execute",
+    "optimize",
+    "stream",
+]

@@ -1,0 +1,392 @@
+"""Work for workers that are not ours: the caller's side, whatever the executor or cluster.
+
+::
+
+    Supply --chunk--> port.submit(run_chunk, function, start, items) --> workers
+      ^                    |  done: a number in ``_arrived``, the caller wakes
+      |                    v
+      +-- died --- port.fetch -> Report --place--> Sink
+
+The function is pickled once and travels by itself where the port can do that; else it is sent to each
+worker as it turns out not to know it. Items and results are pickled here, so that what cannot be is
+told by its index, and bytes are counted. Chunks are sized by the measured link (``sizing.py``).
+
+When a worker ends, what it had not given back runs again, in pieces: each item by itself, so that one
+that ends its workers is found (``WorkerDied``) and the others are done.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import warnings
+from collections import deque
+
+from amorsize.backends.executors import chunk_worker as errands
+from amorsize.backends.executors.base import WorkersLost
+from amorsize.backends.executors.chunk_worker import Call, Parcel
+from amorsize.backends.processes import protocol as wire
+from amorsize.core.frozen import replace
+from amorsize.errors import AmorsizeWarning, WorkerDied
+from amorsize.items.call import unreadable, unsendable_argument
+from amorsize.planning import chunking as sizing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from amorsize.backends.executors.base import Port
+    from amorsize.core.model import Config, Link
+    from amorsize.items.collector import Sink
+    from amorsize.items.source import Supply
+
+clock = time.perf_counter
+
+PATIENCE_SECONDS = 0.05
+"""Longest wait for a result before the caller looks around."""
+SMALL_FUNCTION_BYTES = 1 << 14
+"""A pickled function up to this size goes with every chunk where it cannot travel by itself."""
+SLOTS_SECONDS = 1.0
+"""Between two questions how many workers there are; one costs a cluster 1 to 3 ms."""
+DEAREST_FACTOR, GAP_SHARE = 8.0, 0.2
+"""A call is taken to cost at most so many times what was measured before the run; each pause that a
+worker reports between two chunks counts for so much (a local Ray on 2 cores: 1 ms idle, 2 to 4 busy)."""
+PIECES = 256
+"""A chunk whose worker has ended is cut into so many pieces at most."""
+MOST_TRIES = 2
+"""So often a piece of one item may be begun in which a worker ended."""
+HURRY_SECONDS = 0.25
+"""How long the end of a run waits for calls that nothing can stop."""
+ALONE_SECONDS = 10.0
+"""Without any worker for so long, the user is told that the run waits for one."""
+
+
+class _Chunk:
+    """Items on their way."""
+
+    def __init__(self, start: int, items: Sequence[Any], body: Any, size: int, tries: int) -> None:
+        self.start, self.items, self.body, self.bytes = start, items, body, size
+        self.tries = tries
+        """How often a worker has ended in it."""
+        self.future: Any = None
+
+
+class Remote:
+    """Runs what is in ``supply`` behind a port; :meth:`start`, :meth:`step` ..., :meth:`close`."""
+
+    def __init__(
+        self,
+        port: Port,
+        link: Link,
+        func: Callable[[Any], Any],
+        supply: Supply,
+        sink: Sink,
+        config: Config,
+        item_seconds: float,
+        *,
+        most: int | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+    ) -> None:
+        self.port, self.link, self._least_task = port, link, link.task
+        self.supply, self.sink, self.config = supply, sink, config
+        self.item_seconds = item_seconds
+        self.item_bytes = 0.0
+        """Bytes that an item costs, there and back."""
+        self.most = most
+        """Items that the user allows side by side."""
+        self.deaths = 0
+        self.slots = max(1, config.n_jobs)
+        self._call = Call(func, sink.on_error, initializer, initargs)
+        self._full: Any = None
+        """The function, as an argument of calls..."""
+        self._bare: Any = None
+        """...and without its body, for workers that know it."""
+        self._greeted = 0
+        """Chunks that have carried the function."""
+        self._parcel = Parcel("")
+        self._out: dict[int, _Chunk] = {}
+        self._again: deque[tuple[int, Sequence[Any], int]] = deque()
+        """Pieces whose worker has ended: position, items, how often."""
+        self._suspects: deque[tuple[int, Sequence[Any], int]] = deque()
+        """Single items whose worker has ended, where nobody tells whether they were at work: each runs
+        with nothing beside it, when there is nothing else to do."""
+        self._isolated = False
+        self._arrived: deque[int] = deque()
+        self._number = 0
+        self._largest = 1
+        self._looked = self._peopled = clock()
+        self._leaving = self._told = False
+
+    # -- life -----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Send the function and the first chunks."""
+        key = os.urandom(12).hex()
+        if self.port.in_process:
+            self._full = self._bare = self._parcel = Parcel(key, call=self._call)
+        else:
+            import cloudpickle
+
+            body = cloudpickle.dumps(self._call, 5)
+            path = [os.path.abspath(entry) for entry in sys.path]
+            self._parcel = Parcel(key, body, path=path)
+            self._full = self._bare = self.port.send_once(self._parcel)
+            if not self.port.sends_once and len(body) > SMALL_FUNCTION_BYTES:
+                self._bare = Parcel(key, path=path)
+        if self.item_seconds > 0:  # it was seen in the caller: begin with an eighth of a chunk
+            wanted = sizing.chunk_seconds(self.link) / self.item_seconds
+            self._largest = max(1, int(wanted / sizing.GROWTH**2))
+        self._count_slots()
+        self._deal()
+
+    def step(self, patience: float = PATIENCE_SECONDS) -> None:
+        """Place what has come and deal; waits so long when there is nothing to do."""
+        if not self._arrived:
+            self._deal()
+            if not self._arrived and patience > 0 and self.sink.failure is None:
+                self.sink.wait(patience)
+        self._collect()
+        if self.sink.failure is None:
+            self._deal()
+        if clock() - self._looked > SLOTS_SECONDS:
+            self._count_slots()
+
+    def nudge(self) -> None:
+        """Wake the caller: there is something new to deal."""
+        self.sink.notify()
+
+    def dismiss(self) -> None:
+        """Deal no more; what has been dealt is waited for."""
+        self._leaving = True
+
+    def close(self, *, abort: bool = False, hurry: bool = False) -> None:
+        """Stop what is on its way, as far as somebody else's workers can be stopped."""
+        self._leaving = self._parcel.stopped = True
+        left = {number: chunk for number, chunk in self._out.items() if chunk.future is not None}
+        self._out = {}
+        if not left or self.port.cancel([chunk.future for chunk in left.values()]):
+            return
+        deadline = clock() + HURRY_SECONDS
+        waiting = set(left)
+        while clock() < deadline:
+            waiting.difference_update(self._arrived)
+            if not waiting:
+                return
+            time.sleep(0.001)
+
+    # -- dealing --------------------------------------------------------------------------------
+
+    def _count_slots(self) -> None:
+        """Workers may have come or gone."""
+        self._looked = now = clock()
+        slots = self.port.slots()
+        if slots > 0:
+            self._peopled = now
+        elif now - self._peopled > ALONE_SECONDS and not self._told:
+            self._told = True
+            warnings.warn(
+                f"backend {self.port.name} has had no worker for {ALONE_SECONDS:g} s; the run goes on "
+                "when one comes",
+                AmorsizeWarning,
+                stacklevel=2,
+            )
+        self.slots = max(1, slots)
+
+    def _window(self, chunk: int) -> int:
+        """Chunks that may be on their way."""
+        if self.most is not None and self.most <= self.slots:
+            return self.most  # what waits on the other side would be begun there
+        return sizing.on_the_way(self.link, chunk * self.item_seconds, self.slots)
+
+    def _deal(self) -> None:
+        """Keep the window full; read the source as far as that needs."""
+        while not self._leaving and not self._isolated:
+            workers = min(self.slots, self.most or self.slots)
+            chunk = self.config.chunksize or sizing.chunk_items(
+                self.link,
+                self.item_seconds,
+                self.item_bytes,
+                workers,
+                self.supply.left(),
+                self._largest,
+            )
+            if len(self._out) >= self._window(chunk) or not self._deal_one(chunk):
+                return
+
+    def _deal_one(self, count: int) -> bool:
+        """Send one chunk. False when there is nothing to send now."""
+        isolated = False
+        if self._again:
+            start, items, tries = self._again.popleft()
+        else:
+            run = self.supply.take(count)
+            if run is None and not self.supply.indexed and self.supply.pull_here:
+                self.supply.pull(count)
+                run = self.supply.take(count)
+            if run is None and (self._out or not self._suspects):
+                return False
+            if run is not None:
+                (start, items), tries = run, 0
+            else:
+                start, items, tries = self._suspects.popleft()
+                isolated = True
+        if self.port.in_process:
+            self._send(_Chunk(start, items, items, 0, tries), self._full)
+            return True
+        body = self._packed(start, items)
+        if body is None:
+            return self.sink.failure is None
+        full = self._full if self._greeted < self.slots else self._bare
+        self._greeted += 1
+        self._isolated = isolated
+        self._send(_Chunk(start, items, body, len(body), tries), full)
+        return True
+
+    def _packed(self, start: int, items: Sequence[Any]) -> bytes | None:
+        """The pickle of a chunk; None when an item of it cannot be pickled (what can is dealt later)."""
+        import cloudpickle
+
+        try:
+            return cloudpickle.dumps(items, 5)  # type: ignore[no-any-return]
+        except Exception as error:
+            if len(items) == 1:
+                self.sink.fail(start, unsendable_argument(error, start))
+                return None
+        self._one_by_one(start, items)
+        return None
+
+    def _one_by_one(self, start: int, items: Sequence[Any]) -> None:
+        for offset in reversed(range(len(items))):
+            self._again.appendleft((start + offset, items[offset : offset + 1], 0))
+
+    def _send(self, chunk: _Chunk, parcel: Any) -> None:
+        self._number += 1
+        number, arrived, notify = self._number, self._arrived, self.sink.notify
+
+        def done() -> None:
+            arrived.append(number)
+            notify()
+
+        self._out[number] = chunk
+        try:
+            chunk.future = self.port.submit(errands.run_chunk, parcel, chunk.start, chunk.body)
+        except WorkersLost as lost:
+            del self._out[number]
+            self._give_up(lost)
+            return
+        self.port.notify(chunk.future, done)
+
+    # -- results --------------------------------------------------------------------------------
+
+    def _collect(self) -> None:
+        """Place everything that has come."""
+        numbers = []
+        while self._arrived:
+            number = self._arrived.popleft()
+            if number in self._out:
+                numbers.append(number)
+        if not numbers:
+            return
+        found = self.port.fetch([self._out[number].future for number in numbers])
+        for number, report in zip(numbers, found, strict=True):
+            chunk = self._out.pop(number)
+            self._isolated = False
+            if isinstance(report, errands.Report):
+                self._place(chunk, report)
+            elif isinstance(report, errands.Unread):
+                self._unread(chunk, report)
+            elif isinstance(report, WorkersLost):
+                self._died(chunk, report)
+            elif isinstance(report, BaseException):
+                self.sink.fail(None, report)
+            else:  # this worker has not got the function yet
+                self._send(chunk, self._full)
+
+    def _place(self, chunk: _Chunk, report: errands.Report) -> None:
+        size, count = chunk.bytes, 0
+        for start, number, body in report.pieces:
+            count += number
+            if self.port.in_process:
+                self.sink.place(start, body)
+                continue
+            size += len(body)
+            try:
+                values = wire.loads(body)
+            except Exception as refusal:
+                if self._salvage(start, number, body, refusal):
+                    return
+                continue
+            self.sink.place(start, values)
+        for index, error, text in report.failures:
+            if self.sink.fail(index, error, text):
+                return
+        if count:
+            self._learn(count, report.seconds, size)
+            self._watch(report.gap)
+
+    def _salvage(self, start: int, number: int, body: bytes, refusal: Exception) -> bool:
+        """Place what can be read of some results. True when the run is to end."""
+        from amorsize.items.partial_unpickle import place_salvaged, salvaged
+
+        try:
+            values = salvaged((body,))
+        except Exception:  # nothing can
+            return any(
+                self.sink.fail(position, unreadable("the result of item", refusal, position))
+                for position in range(start, start + number)
+            )
+        return place_salvaged(self.sink, start, values)
+
+    def _unread(self, chunk: _Chunk, report: errands.Unread) -> None:
+        """Items that cannot be unpickled there: each by itself, for the others can be."""
+        if len(chunk.items) > 1:
+            self._one_by_one(chunk.start, chunk.items)
+        else:
+            why = unreadable("item", report.error, chunk.start)
+            self.sink.fail(chunk.start, why, report.traceback)
+
+    def _learn(self, count: int, seconds: float, size: int) -> None:
+        per, each = seconds / count, size / count
+        first = self.item_seconds <= 0
+        self.item_seconds = per if first else 0.5 * (self.item_seconds + per)
+        self.item_bytes = each if not self.item_bytes else 0.5 * (self.item_bytes + each)
+        self._largest = max(self._largest, count)
+
+    def _watch(self, gap: float) -> None:
+        """Beside computing workers a call may cost more than it did when nothing else was done."""
+        if gap <= 0 or not self.supply.indexed or self.supply.limit is not None:
+            return  # its first chunk; or it may have waited for the source or the consumer
+        task = self.link.task
+        gap = min(max(gap, self._least_task), DEAREST_FACTOR * self._least_task)
+        self.link = replace(self.link, task=task + GAP_SHARE * (gap - task))
+
+    # -- deaths ---------------------------------------------------------------------------------
+
+    def _died(self, chunk: _Chunk, lost: WorkersLost) -> None:
+        """A worker has ended with a chunk: run it again in pieces, or find the item guilty."""
+        self.deaths += 1
+        if lost.final:
+            self._give_up(lost)
+            return
+        count, tries = len(chunk.items), chunk.tries + 1
+        if count == 1 and tries >= MOST_TRIES:
+            self.sink.fail(chunk.start, WorkerDied(chunk.start, None, str(lost.cause)))
+            return
+        size = -(-count // PIECES)
+        alone = size == 1 and not self.port.tells_who
+        queue = self._suspects if alone else self._again
+        for lo in reversed(range(0, count, size)):
+            queue.appendleft((chunk.start + lo, chunk.items[lo : lo + size], tries))
+
+    def _give_up(self, lost: WorkersLost) -> None:
+        error = WorkerDied(
+            -1,
+            None,
+            f"{type(lost.cause).__name__}: {lost.cause}; what was given as backend takes no more calls: "
+            "make a new one, or leave backend out (amorsize replaces workers of its own)",
+        )
+        error.__cause__ = lost.cause
+        self.sink.fail(None, error)

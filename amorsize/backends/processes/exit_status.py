@@ -1,0 +1,152 @@
+"""The end of a worker process: noticing it, waiting for it, bringing it about, and telling why.
+
+The end of file on a worker's socket is the usual sign, but no proof: a program that the user's function
+has started may hold the socket open beyond the worker's death, and a function may close the socket of
+a worker that lives. So the system is asked, too, and nobody is waited for without a limit.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+from amorsize.backends.processes.memory import amount
+from amorsize.core.frozen import dataclass
+
+CHECK_SECONDS = 0.0005
+"""Pause between two looks where the system cannot tell of a process's end by itself."""
+MEMORY_SUSPECT_BYTES = 1 << 28
+"""A killed worker that had so much resident (256 MB) was probably killed for it."""
+SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+CRASHES = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE")
+
+
+@dataclass(frozen=True)
+class End:
+    """How a process ended."""
+
+    exitcode: int | None
+    """As in :class:`multiprocessing.Process`: negative is a signal; None where somebody else asked."""
+    peak_bytes: int = 0
+    """Most memory that it had resident, 0 where unknown."""
+    cpu_seconds: float = 0.0
+    """What it computed, 0 where unknown."""
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a child has ended; it stays to be waited for."""
+    if not hasattr(os, "waitid"):
+        return False
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:  # waited for by somebody else, or by the system (SIGCHLD ignored)
+        return not _exists(pid)
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def busy_seconds(pid: int) -> float:
+    """Seconds that the first thread of a process has had a core, or waited for one.
+
+    On a crowded machine one that computes has little CPU time, and must not be taken for one that waits.
+    Raises OSError, ValueError or AttributeError where the system does not tell."""
+    try:
+        with open(f"/proc/{pid}/schedstat", "rb", 0) as file:
+            ran, queued = map(int, file.read().split()[:2])
+        return (ran + queued) * 1e-9
+    except (OSError, ValueError):
+        # The number of another process's clock (Linux, clock_getcpuclockid).
+        return time.clock_gettime((~pid << 3) | 2)
+
+
+def kill(pid: int) -> None:
+    """End a process at once, if it is there."""
+    try:
+        os.kill(pid, SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def reap(pid: int, seconds: float) -> End:
+    """Wait for a child; after ``seconds`` it is killed."""
+    if not has_ended(pid) and not _ends_within(pid, seconds):
+        kill(pid)
+    while True:
+        try:
+            _, status, used = os.wait4(pid, 0)
+        except InterruptedError:
+            continue
+        except ChildProcessError:
+            return End(None)
+        computed = used.ru_utime + used.ru_stime
+        return End(os.waitstatus_to_exitcode(status), used.ru_maxrss * _MAXRSS_UNIT, computed)
+
+
+_MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
+"""Bytes in a unit of ``ru_maxrss``."""
+
+
+def _ends_within(pid: int, seconds: float) -> bool:
+    try:
+        descriptor = os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        deadline = time.monotonic() + seconds
+        while not has_ended(pid):
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(CHECK_SECONDS)
+        return True
+    try:
+        import select
+
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(1000 * seconds))
+    finally:
+        os.close(descriptor)
+
+
+def short_of_memory(end: End, base: int) -> bool:
+    """Whether a worker that held ``base`` bytes at first was probably killed for what it took."""
+    if end.exitcode is None or end.exitcode != -SIGKILL:
+        return False
+    return end.peak_bytes - max(0, base) >= MEMORY_SUSPECT_BYTES
+
+
+def hint(end: End) -> str:
+    """What probably happened to a worker, and what to do about it."""
+    code = end.exitcode
+    resident = amount(end.peak_bytes) if end.peak_bytes else "an unknown amount"
+    if code is None:
+        return "how is not known: something else in this process waits for its children"
+    if code >= 0:
+        return "something in it ended the process (os._exit, or exit in compiled code)"
+    name = _name(-code)
+    if name == "SIGKILL" and end.peak_bytes >= MEMORY_SUSPECT_BYTES:
+        return (
+            f"probably out of memory, {resident} resident; lower n_jobs, or see what the item needs"
+        )
+    if name == "SIGKILL":
+        return f"from outside, or because memory was short elsewhere (it had {resident} resident)"
+    if name in CRASHES:
+        return "a crash in compiled code: run that item alone under python -X faulthandler"
+    if name == "SIGABRT":
+        return "compiled code gave up (abort): run that item alone under python -X faulthandler"
+    return f"{name} was sent by itself or by somebody else"
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,208 @@
+"""How much memory the workers of a run take, and what is done about it.
+
+::
+
+    caller: Allowance --allowed bytes (shared memory)--> worker: Gauge
+       ^  every 50 ms: what do they hold,                  |  after each stretch: would the next
+       |  what is left of the machine and the cgroup?      v  one still fit?
+       +---- fewer workers, a warning              no: it leaves between two items (a leak), the
+                                                       rest of its work goes back, a new one comes
+
+Memory is what is resident and no file; of a forked worker only what has come since the fork, for the rest
+is the caller's (and so seems what it takes of the heap that the caller had freed before). Read from
+``/proc``; nothing is limited where there is none.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from amorsize.backends.processes.workers import Peer
+
+LOOK_SECONDS = 0.05
+"""Longest pause between two looks of a worker at itself, and of the caller at all; a look takes 2 µs
+there, and 25 µs here for each worker."""
+FILL_BYTES_SECOND = 4 << 30
+"""No process fills memory faster (1.7 GB a second measured where pages are fresh): a worker looks
+again before it could have filled what is left to it."""
+LEAK_BYTES = 1 << 20
+"""A worker that has not grown by more since its first items does not leak; a new one would need as
+much."""
+ROOM_SHARE = 0.9
+"""What the workers may have of the memory that is free (or theirs) where no limit is given."""
+TIGHT_SHARE = 0.25
+"""Workers that hold less of their room need no look at what is left of the machine."""
+UNLIMITED = -1
+ALLOWED, BASE = 0, 1
+ROOM_WORDS = 2
+"""Words shared by a worker and its caller: bytes that it may grow by (0: leave); what it held at
+first."""
+
+
+def clear_room(room: memoryview[int]) -> None:
+    """Nothing is known of a worker yet, and nothing asked of it."""
+    room[ALLOWED], room[BASE] = UNLIMITED, UNLIMITED
+
+
+def can_look() -> bool:
+    """Whether this system tells what a process holds."""
+    return os.path.exists("/proc/self/statm")
+
+
+def _held(words: bytes) -> int:
+    numbers = words.split()
+    return (int(numbers[1]) - int(numbers[2])) * _PAGE_BYTES
+
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+
+
+def held_by(pid: int) -> int:
+    """Bytes that a process holds, files not counted; 0 if it cannot be seen."""
+    try:
+        with open(f"/proc/{pid}/statm", "rb", 0) as file:
+            return _held(file.read())
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+class Gauge:
+    """In a worker: has it grown so much that it should leave?"""
+
+    def __init__(self, room: memoryview[int], *, forked: bool) -> None:
+        self._room = room
+        try:
+            self._file = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+            self._base = self._last = _held(os.pread(self._file, 256, 0)) if forked else 0
+        except (OSError, IndexError, ValueError):
+            self._file = -1
+            return
+        self._first = UNLIMITED
+        self._due = 0.0
+        room[BASE] = self._base
+
+    def is_full(self, now: float) -> bool:
+        """Asked after each stretch of items, at the cost of a comparison but for every 50 ms."""
+        if now < self._due or self._file < 0:
+            return False
+        allowed = self._room[ALLOWED]
+        if not allowed:
+            return True
+        try:
+            growth = _held(os.pread(self._file, 256, 0)) - self._base
+        except (OSError, IndexError, ValueError):  # the function has closed it
+            self._file = -1
+            return False
+        left = allowed - growth if allowed > 0 else 1 << 60
+        self._due = now + min(LOOK_SECONDS, max(0, left) / FILL_BYTES_SECOND)
+        if self._first < 0:
+            self._first = self._last = growth
+            return False
+        step, self._last = growth - self._last, growth
+        return step > left and growth > self._first + LEAK_BYTES
+
+    def close(self) -> None:
+        """At the end of a run."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+class Allowance:
+    """In the caller: what the workers of a run may have together."""
+
+    def __init__(self, limit: int | None, available: int, workers: int) -> None:
+        self.limit = limit
+        """Bytes that the user allows, None for what is available."""
+        self.workers = workers
+        """Workers that fit, as far as is known."""
+        free = int(ROOM_SHARE * available) if available else 1 << 60
+        self.room = free if limit is None else min(limit, free)
+        self.first = limit is not None and workers > 1
+        """The first worker is to show what it needs before others are started."""
+        self.warned = False
+        self._looked = 0.0
+
+    def admit(self, peer: Peer) -> None:
+        """Tell a worker what it may have."""
+        peer.room[ALLOWED] = self.room // max(1, self.workers)
+
+    def look(self, now: float, peers: Collection[Peer]) -> str | None:
+        """See what the workers hold; returns what there is to warn of."""
+        if now - self._looked < LOOK_SECONDS:
+            return None
+        self._looked = now
+        held = {id(peer): self._growth(peer) for peer in peers}
+        total = sum(held.values())
+        if self.limit is not None or total > TIGHT_SHARE * self.room:
+            self._measure_room(total)
+        leaving = False
+        for peer in peers:
+            if peer.room[ALLOWED]:
+                self.admit(peer)
+            else:
+                leaving = True
+        if total <= self.room or leaving:
+            return None
+        return self._relieve(peers, held, total)
+
+    def _growth(self, peer: Peer) -> int:
+        base, held = peer.room[BASE], held_by(peer.pid)
+        peer.peak_bytes = max(peer.peak_bytes, held)
+        return max(0, held - base) if base >= 0 else 0
+
+    def _measure_room(self, held: int) -> None:
+        from amorsize.machine.system import available_memory
+
+        available = available_memory()
+        if available:
+            free = int(ROOM_SHARE * (available + held))
+            self.room = free if self.limit is None else min(self.limit, free)
+
+    def _relieve(self, peers: Collection[Peer], held: dict[int, int], total: int) -> str | None:
+        """They hold more than there is: one leaves after its item, and is not replaced."""
+        largest = max(peers, key=lambda peer: held[id(peer)])
+        if len(peers) > 1:
+            largest.room[ALLOWED] = 0
+            self.fewer(len(peers) - 1)
+        if self.warned:
+            return None
+        self.warned = True
+        who = f"{len(peers)} workers hold" if len(peers) > 1 else "a worker holds"
+        inside = largest.running()
+        where = f" (the largest in item {inside[0]})" if inside else ""
+        what = (
+            f"the run goes on with {self.workers}"
+            if len(peers) > 1
+            else "the run goes on, and the system may end the worker"
+        )
+        return f"{who} {amount(total)}{where}, more than the {self._described()}; {what}"
+
+    def fewer(self, workers: int) -> None:
+        """So many fit, no more."""
+        self.workers = max(1, min(self.workers, workers))
+
+    def _described(self) -> str:
+        if self.limit is not None and self.room == self.limit:
+            return f"{amount(self.room)} of memory_limit"
+        return f"{amount(self.room)} that are available: memory may run out"
+
+    def fit(self, peers: Collection[Peer]) -> int:
+        """Workers that may be there now: one until its needs are known, then as many as fit."""
+        if self.first:
+            known = [peer for peer in peers if peer.answered]
+            if not known:
+                return 1
+            self.first = False
+            need = max(max(self._growth(peer), LEAK_BYTES) for peer in known)
+            self.fewer(self.room // need)
+        return self.workers
+
+
+def amount(size: int) -> str:
+    """Bytes for people."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

@@ -1,0 +1,208 @@
+"""The values that flow through amorsize: frozen, in SI units, with the unit in the name.
+
+::
+
+    func + data -> Workload --measure--> Profile --+
+                    detect -----------> Machine ---+--predict--> Prediction --choose--> Plan
+                    backends ---------> Config ----+                                      |
+                                                                     Run <----execute-----+
+"""
+
+from __future__ import annotations
+
+from amorsize.core.frozen import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What this process may use of the machine it runs on; tests write their own."""
+
+    cores: int
+    """CPUs that can work for this process at the same time: affinity and cgroup quota, at least 1."""
+    cpu_quota: float | None = None
+    """CPU seconds a second that the cgroup grants, None when unlimited."""
+    logical_cores: int = 1
+    """CPUs of the whole machine, whatever this process may use of them."""
+    physical_cores: int | None = None
+    """Physical cores of the whole machine, None when unknown."""
+    load: float = 0.0
+    """Runnable tasks of the whole machine, averaged over one minute."""
+    memory_bytes: int = 0
+    """Memory of the machine."""
+    memory_available_bytes: int = 0
+    """What could be allocated now without swapping: the machine's and the cgroup's room, the less."""
+    memory_limit_bytes: int | None = None
+    """The tightest memory limit along the process's cgroup path, None when unlimited."""
+    resident_bytes: int = 0
+    """Memory resident in this process: what a fork has to map again."""
+    gil: bool = True
+    """Whether Python code of two threads excludes each other."""
+    can_fork: bool = True
+    """Whether the system can fork at all (whether it is safe now is asked elsewhere)."""
+    platform: str = "linux"
+    python: str = ""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What was seen while the first items ran."""
+
+    items: int
+    """Items measured."""
+    item_seconds: float
+    """Mean wall seconds of an item in the caller."""
+    item_spread: float = 0.0
+    """Standard deviation of the item seconds between slices, seconds."""
+    cpu_share: float = 1.0
+    """CPU seconds of the calling thread divided by wall seconds: 1 computes, 0 waits."""
+    inner_threads: float = 1.0
+    """CPU seconds of the process divided by those of the calling thread: above 1 the function is
+    parallel inside (BLAS, OpenMP)."""
+    gil_free_share: float | None = None
+    """Share of the time during which another thread could take the GIL, None while not probed."""
+    result_bytes: int | None = None
+    """Pickled size of a result, None while not measured or when it cannot be pickled."""
+    result_seconds: float = 0.0
+    """Seconds to pickle and unpickle a result."""
+    argument_bytes: int | None = None
+    """Pickled size of an item, None while not measured or when it cannot be pickled."""
+    argument_seconds: float = 0.0
+    """Seconds to pickle and unpickle an item."""
+    picklable: bool = True
+    """Whether the results seen can be pickled."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """What it costs to have something done by an executor or a cluster, in seconds."""
+
+    start: float
+    """Until the first call has come back."""
+    round_trip: float
+    """Of one call by itself."""
+    task: float
+    """Of a call, where many are on their way."""
+    byte: float
+    """Of a byte, there or back."""
+
+
+@dataclass(frozen=True)
+class Far:
+    """An executor or a cluster that may be chosen."""
+
+    backend: str
+    slots: int
+    """Calls that can be at work there at the same time."""
+    link: Link
+    argument_bytes: float = 0.0
+    """Pickled size of an item."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """What can be chosen."""
+
+    backend: str
+    """Name of a backend: serial, threads, fork, spawn, executor, dask, ray; asyncio for coroutines."""
+    n_jobs: int = 1
+    """Processes that compute, or threads for the threads backend."""
+    threads_per_job: int = 1
+    """Threads in each process."""
+    chunksize: int | None = None
+    """Items handed over at once, None to size chunks by time."""
+
+    @property
+    def workers(self) -> int:
+        """Items that can be in progress at the same time."""
+        return self.n_jobs * self.threads_per_job
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Expected seconds of a config for the items that are left."""
+
+    config: Config
+    seconds: float
+    spread: float = 0.0
+    """Standard deviation of log seconds: 0.1 says about 10 %."""
+    source: str = "model"
+    """Where it comes from: "model" (the analytic cost model alone) or "history" (corrected)."""
+    evidence: float = 0.0
+    """Earlier runs that it rests on."""
+    caller_computes: bool = False
+    """Whether the caller is one of the processes."""
+    terms: Mapping[str, float] | None = None
+    """Seconds by cause: start, dispatch, transfer, work, tail."""
+
+
+@dataclass(frozen=True)
+class Safety:
+    """Why a function must not leave the caller, or not run in threads or forked processes.
+
+    Each field is None when nothing speaks against it, else a sentence for people."""
+
+    caller_only: str | None = None
+    no_threads: str | None = None
+    no_processes: str | None = None
+
+
+@dataclass(frozen=True)
+class WorkerUse:
+    """What one worker did from the hand-over to the end of the run."""
+
+    name: str
+    """caller, thread 1234, process 1234, or process 1234 thread 1"""
+    items: int
+    chunks: int
+    busy_seconds: float
+    """Inside items: computing, and what the items themselves wait for."""
+    moving_seconds: float
+    """Pickling and sending results; 0 for threads."""
+    start_seconds: float
+    """From the hand-over to its first item."""
+    tail_seconds: float
+    """From the end of its last item to the end of the run."""
+    waiting_seconds: float
+    """Between its first and its last item, and neither inside an item nor sending."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What happened."""
+
+    config: Config
+    items: int
+    wall_seconds: float
+    cpu_seconds: float
+    outcome: str = "done"
+    """done, failed or abandoned."""
+    corrections: int = 0
+    """How often the loop changed its mind after the first choice."""
+    deaths: int = 0
+    """Workers that died."""
+    alone_items: int = 0
+    """Items that the caller ran by itself, before it handed over."""
+    alone_seconds: float = 0.0
+    """From the start to the hand-over; all of it where nothing was handed over."""
+    workers: tuple[WorkerUse, ...] = ()
+    """Who worked after the hand-over, and on what their time went."""
+
+    @property
+    def utilisation(self) -> float:
+        """Share of the workers' time since the hand-over that they spent inside items; 1 for a loop."""
+        given = len(self.workers) * (self.wall_seconds - self.alone_seconds)
+        return min(1.0, sum(use.busy_seconds for use in self.workers) / given) if given > 0 else 1.0
+
+    def __str__(self) -> str:
+        from amorsize.reporting.text import run_text
+
+        return run_text(self)
+
+    def _repr_html_(self) -> str:
+        from amorsize.reporting.html import run_html
+
+        return run_html(self)

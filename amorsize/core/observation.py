@@ -1,0 +1,292 @@
+"""One run as a sample to learn from, and its two forms outside of Python: a row and a JSON line.
+
+A row holds all numbers as little-endian doubles in the order of ``NUMBERS`` (absent is NaN), so
+that ten thousand rows become one array without looking at each; texts are columns of their own. A
+line is checked field by field on the way in: nothing in it is trusted.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from operator import itemgetter
+
+from amorsize.core.model import Config, Machine, Profile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+    from typing import Any
+else:
+    from amorsize.core.frozen import dataclass
+
+LINE_BYTES = 16_384
+"""Longest line taken in, ten times what a record needs."""
+LARGEST_RESIDUAL = 3.0
+"""Residuals beyond this (20 times) are cut: one run of a machine that slept must not move much."""
+CROWDED = 0.3
+"""Log of what items take longer side by side (caches, memory): not taken for longer items."""
+WORKS_SHARE, WORKS_INSIDE = 0.5, 1.3
+"""CPU seconds tell the work of items that compute for this share of their time at least, and that have no
+more threads inside than this."""
+LARGEST = 2.0**53
+"""Whole numbers up to here are exact as doubles; nothing that is counted here comes close."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a run of a function in one configuration cost, measured, never estimated."""
+
+    fingerprint: str
+    """Keyed hash of the function, hexadecimal."""
+    profile: Profile
+    machine: Machine
+    config: Config
+    items: int
+    wall_seconds: float
+    cpu_seconds: float
+    time: float
+    """Seconds since 1970 at the end of the run."""
+    workload: str = ""
+    """Keyed hash of what counts as the same job in cross-validation; the function, unless given."""
+    outcome: str = "done"
+    """done, failed or abandoned."""
+    model_seconds: float = 0.0
+    """What the cost model had expected, 0 if it was not asked."""
+    corrections: int = 0
+    """How often the run changed its mind."""
+    library_version: str = ""
+    weight: float = 1.0
+    """Runs that this one stands for."""
+    id: str = ""
+    """Hexadecimal and unique among all histories; a history gives one when it is empty."""
+
+
+def work_ratio(run: Observation) -> float:
+    """Log of how much longer the items of a run were than its profile had it.
+
+    A loop's time tells it, and the CPU seconds of work that computes; else it is 0: not known. Work side
+    by side takes longer, too: only what is beyond that counts."""
+    profile, config = run.profile, run.config
+    expected = run.items * profile.item_seconds
+    if expected <= 0 or run.wall_seconds <= 0:
+        return 0.0
+    if config.backend == "serial":
+        found = math.log(run.wall_seconds / expected)
+    elif (
+        config.backend in ("threads", "fork")
+        and run.cpu_seconds > 0
+        and profile.cpu_share >= WORKS_SHARE
+        and profile.inner_threads <= WORKS_INSIDE
+    ):
+        found = math.log(run.cpu_seconds / (expected * profile.cpu_share))
+        found = found - CROWDED if found > CROWDED else min(found, 0.0)
+    else:
+        return 0.0
+    return min(max(found, -LARGEST_RESIDUAL), LARGEST_RESIDUAL)
+
+
+class MalformedObservation(ValueError):
+    """A record from outside breaks a rule; the text names the field and the rule."""
+
+
+RECORDS: dict[str, type[Any]] = {"profile": Profile, "machine": Machine, "config": Config}
+MISSING: Any = object()
+"""The default of a field that has none."""
+OUTCOMES = ("done", "failed", "abandoned")
+_HEX = frozenset("0123456789abcdef")
+_WORD = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.+-")
+_TEXT_RULES = {
+    "fingerprint": (8, 64, _HEX),
+    "id": (0, 64, _HEX),
+    "workload": (0, 64, _HEX),
+    "config.backend": (1, 64, _WORD),
+}
+"""Least and most characters, and which; else up to 64 of a word."""
+
+
+def _describe() -> dict[str, tuple[str, Any]]:
+    """Each field of an observation by its dotted name: its type as written, and its default."""
+    described: dict[str, tuple[str, Any]] = {}
+    for name, kind in Observation.__annotations__.items():
+        if name in RECORDS:
+            record = RECORDS[name]
+            for inner, inner_kind in record.__annotations__.items():
+                described[f"{name}.{inner}"] = inner_kind, getattr(record, inner, MISSING)
+        else:
+            described[name] = kind, getattr(Observation, name, MISSING)
+    return described
+
+
+FIELDS = _describe()
+NUMBERS = tuple(name for name, (kind, _) in FIELDS.items() if not kind.startswith("str"))
+"""Order of the numbers of a row. A change here needs a new SCHEMA (a test holds them together)."""
+TEXTS = tuple(name for name, (kind, _) in FIELDS.items() if kind.startswith("str"))
+SCHEMA = 1
+"""Version of rows and lines; history.migrate brings older rows up to it."""
+_ROW = struct.Struct(f"<{len(NUMBERS)}d")
+ROW_BYTES = _ROW.size
+_MAY_BE_ABSENT = {i for i, name in enumerate(NUMBERS) if FIELDS[name][0].endswith("| None")}
+_WHOLE = {i for i, name in enumerate(NUMBERS) if FIELDS[name][0].startswith("int")}
+_YES_OR_NO = tuple(i for i, name in enumerate(NUMBERS) if FIELDS[name][0].startswith("bool"))
+_PLACE = {name: place for place, name in enumerate((*NUMBERS, *TEXTS))}
+_ASSEMBLY: tuple[Any, ...] = tuple(
+    (
+        RECORDS[name],
+        itemgetter(*[_PLACE[f"{name}.{inner}"] for inner in RECORDS[name].__annotations__]),
+    )
+    if name in RECORDS
+    else _PLACE[name]
+    for name in Observation.__annotations__
+)
+"""For each field of an observation its place in a row, or its record and the places in it."""
+FAMILIAR_WORDS = 1_000
+"""Texts that were checked once are not checked again: names of backends, platforms, versions."""
+_FAMILIAR: set[tuple[str, str]] = set()
+_EACH_ITS_OWN = ("id", "fingerprint", "workload")
+_TOP = tuple(name for name in Observation.__annotations__ if name not in RECORDS)
+_INNER = {name: tuple(record.__annotations__) for name, record in RECORDS.items()}
+
+
+def pack(observation: Observation) -> bytes:
+    """The numbers of a row."""
+    values = _values(observation)
+    return _ROW.pack(*[math.nan if values[name] is None else values[name] for name in NUMBERS])
+
+
+def texts(observation: Observation) -> tuple[str, ...]:
+    """The texts of a row, in the order of TEXTS."""
+    values = _values(observation)
+    return tuple(values[name] for name in TEXTS)
+
+
+def unpack(numbers: bytes, words: tuple[str, ...]) -> Observation:
+    """The observation of a row, checked: ten times as fast as field by field."""
+    if len(numbers) != ROW_BYTES:
+        raise MalformedObservation(f"a row has {len(numbers)} bytes of numbers, not {ROW_BYTES}")
+    for name, word in zip(TEXTS, words, strict=True):
+        if (name, word) not in _FAMILIAR:
+            _checked(name, "str", word)
+            if name not in _EACH_ITS_OWN and len(_FAMILIAR) < FAMILIAR_WORDS:
+                _FAMILIAR.add((name, word))
+    flat: list[Any] = list(_ROW.unpack(numbers))
+    for place, number in enumerate(flat):
+        if number != number:
+            if place not in _MAY_BE_ABSENT:
+                raise MalformedObservation(f"{NUMBERS[place]} is missing")
+            flat[place] = None
+        elif not 0.0 <= number <= LARGEST:
+            raise MalformedObservation(f"{NUMBERS[place]} must be from 0 to 2**53")
+        elif place in _WHOLE:
+            whole = flat[place] = int(number)
+            if whole != number:
+                raise MalformedObservation(f"{NUMBERS[place]} must be a whole number")
+    for place in _YES_OR_NO:
+        flat[place] = bool(flat[place])
+    flat.extend(words)
+    return Observation(
+        *[flat[take] if type(take) is int else take[0](*take[1](flat)) for take in _ASSEMBLY]
+    )
+
+
+def to_line(observation: Observation) -> str:
+    """The observation as one line of JSON."""
+    import json
+
+    values: dict[str, Any] = {name: getattr(observation, name) for name in _TOP}
+    for record, names in _INNER.items():
+        inner = getattr(observation, record)
+        values[record] = {name: getattr(inner, name) for name in names}
+    return json.dumps(values, separators=(",", ":"), allow_nan=False)
+
+
+def from_line(line: str) -> Observation:
+    """The observation of a line, or MalformedObservation."""
+    values: dict[str, Any] = {}
+    for name, value in parse_line(line).items():
+        if name in RECORDS:
+            if not isinstance(value, dict):
+                raise MalformedObservation(f"{name} must be an object")
+            values.update((f"{name}.{inner}", content) for inner, content in value.items())
+        else:
+            values[name] = value
+    if not values.get("id"):
+        raise MalformedObservation("id is missing: without it an import could not be repeated")
+    return _build(values)
+
+
+def parse_line(line: str) -> dict[str, Any]:
+    """The JSON object of a line, or MalformedObservation."""
+    if len(line) > LINE_BYTES:
+        raise MalformedObservation(f"the line is longer than {LINE_BYTES} characters")
+    import json
+
+    try:
+        value = json.loads(line, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise MalformedObservation(f"not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise MalformedObservation("not a JSON object")
+    return value
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(f"{text} is not a number here")
+
+
+def _values(observation: Observation) -> dict[str, Any]:
+    values = {name: getattr(observation, name) for name in _TOP}
+    for record, names in _INNER.items():
+        inner = getattr(observation, record)
+        for name in names:
+            values[f"{record}.{name}"] = getattr(inner, name)
+    return values
+
+
+def _build(values: dict[str, Any]) -> Observation:
+    unknown = values.keys() - FIELDS.keys()
+    if unknown:
+        raise MalformedObservation(f"unknown field {min(unknown)[:64]!r}")
+    parts: dict[str, dict[str, Any]] = {"": {}, **{name: {} for name in RECORDS}}
+    for name, (kind, default) in FIELDS.items():
+        if name not in values:
+            if default is MISSING:
+                raise MalformedObservation(f"{name} is missing")
+            continue
+        value = _checked(name, kind, values[name])
+        record, _, inner = name.rpartition(".")
+        parts[record][inner] = value
+    records = {name: kind(**parts[name]) for name, kind in RECORDS.items()}
+    return Observation(**parts[""], **records)
+
+
+def _checked(name: str, kind: str, value: Any) -> Any:
+    """The value, if its type is the field's and it lies in the field's range."""
+    if value is None and kind.endswith("| None"):
+        return None
+    base = kind.split(" ", 1)[0]
+    if base == "str":
+        least, most, signs = _TEXT_RULES.get(name, (0, 64, _WORD))
+        if name == "outcome" and value not in OUTCOMES:
+            raise MalformedObservation(f"outcome must be one of {', '.join(OUTCOMES)}")
+        if isinstance(value, str) and least <= len(value) <= most and signs.issuperset(value):
+            return value
+        raise MalformedObservation(
+            f"{name} must have {least} to {most} characters of {''.join(sorted(signs))}"
+        )
+    if base == "bool":
+        if isinstance(value, bool):
+            return value
+        raise MalformedObservation(f"{name} must be true or false")
+    whole = base == "int"
+    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+        raise MalformedObservation(f"{name} must be {'a whole number' if whole else 'a number'}")
+    if not 0 <= value <= LARGEST:
+        raise MalformedObservation(f"{name} must be from 0 to 2**53")
+    return value if whole else float(value)
+
+
+def validate(observation: Observation) -> Observation:
+    """The observation itself, if all of its fields obey the rules for records from outside."""
+    _build(_values(observation))
+    return observation

@@ -1,0 +1,271 @@
+"""What every history promises."""
+
+from __future__ import annotations
+
+import os
+import re
+from abc import ABC, abstractmethod
+
+from amorsize.core.observation import (
+    LINE_BYTES,
+    NUMBERS,
+    SCHEMA,
+    MalformedObservation,
+    from_line,
+    parse_line,
+    to_line,
+    unpack,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any, TextIO
+
+    from amorsize.core.observation import Observation
+    from amorsize.history.summary import Imported, Stats
+
+FORMAT = "amorsize-history"
+KEY_BYTES = 32
+PREDICTOR = "predictor"
+"""Name of the note with the predictor's parameters."""
+BATCH = 500
+"""Lines that an import adds in one transaction: it holds a lock for about 10 ms."""
+MAX_ROWS = 20_000
+"""Default bound: 12 MB of file, twice what a predictor reads."""
+
+
+class Table:
+    """Rows in the order of their arrival, ready to become arrays.
+
+    ``numpy.frombuffer(table.numbers, "<f8").reshape(-1, len(NUMBERS))`` has a column for each name
+    in NUMBERS, NaN where a number is absent; ``table.texts`` has a list for each name in TEXTS.
+    """
+
+    def __init__(self, numbers: bytes, texts: dict[str, list[str]]) -> None:
+        self.numbers, self.texts = numbers, texts
+
+    def __len__(self) -> int:
+        return len(self.texts["id"])
+
+    def observations(self) -> Iterator[Observation]:
+        """The rows one by one."""
+        width = 8 * len(NUMBERS)
+        for row, words in enumerate(zip(*self.texts.values(), strict=True)):
+            yield unpack(self.numbers[row * width : (row + 1) * width], words)
+
+
+class History(ABC):
+    """A store of observations.
+
+    The contract, held by `amorsize.testing.history_contract`:
+
+    * **Whole or not at all.** `add` and `replace` are transactions: after a kill, a full disk or an
+      exception, all of a call's observations are there or none, and those of earlier calls are.
+      When `add` returns, other processes see its observations.
+    * **Once.** An observation has an id, unique among all histories; one whose id is known is not
+      added again. So imports can be repeated and histories merged in any order.
+    * **In order.** Observations stay in the order of their arrival; `recent` gives the newest
+      first.
+    * **Bounded.** Beyond ``max_rows`` the oldest go, in the call that went beyond, at a cost that
+      does not grow with the history.
+    * **Shared.** Threads and processes may use it at the same time; after a fork the child may use
+      it at once. Nothing is held open across a fork.
+    * **Short.** A call waits for a short time for others that hold the store and get nothing done,
+      then raises HistoryUnavailable with nothing changed.
+    * **Secret.** ``key`` is made at random with the history and never changes while it holds rows;
+      it travels with `export`. What is stored are the fields of Observation, nothing else.
+    * **Careful.** What comes from outside is checked: `import_lines` takes good lines and names bad
+      ones.
+    * **Plain errors.** Every failure is a HistoryError. A damaged history is set aside, never
+      deleted.
+    """
+
+    location: str
+    max_rows: int
+
+    # ------------------------------------------------------------ what an implementation writes
+
+    @property
+    @abstractmethod
+    def key(self) -> bytes:
+        """The secret under which fingerprints are made."""
+
+    @abstractmethod
+    def add(self, observations: Iterable[Observation]) -> int:
+        """Store observations; how many were new. Those without an id are given one."""
+
+    @abstractmethod
+    def recent(self, fingerprint: str, limit: int = 32) -> list[Observation]:
+        """The newest observations of a function, newest first."""
+
+    @abstractmethod
+    def table(self, limit: int | None = None) -> Table:
+        """All rows, or the newest ``limit``, oldest first."""
+
+    @abstractmethod
+    def replace(
+        self,
+        remove: Iterable[str],
+        observations: Iterable[Observation],
+        *,
+        strict: bool = False,
+    ) -> tuple[int, int]:
+        """Remove by id and add, in one transaction; how many went and came.
+
+        An observation whose id is removed in the same call takes the place of the old one. With
+        ``strict`` nothing is changed and HistoryChanged is raised if one of the ids is not there."""
+
+    @abstractmethod
+    def clear(self, fingerprint: str | None = None) -> int:
+        """Forget everything, or one function; how many observations went. The key stays."""
+
+    @abstractmethod
+    def note(self, name: str) -> str | None:
+        """A text kept with the history under a name; None if there is none."""
+
+    @abstractmethod
+    def set_note(self, name: str, text: str) -> None:
+        """Keep a text; `export` leaves notes behind."""
+
+    @abstractmethod
+    def check(self) -> list[str]:
+        """What is wrong, a sentence each: an empty list for a sound history."""
+
+    @abstractmethod
+    def stats(self) -> Stats:
+        """What it holds."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of files and connections; the next use opens them again."""
+
+    @abstractmethod
+    def adopt_key(self, key: bytes) -> bool:
+        """Take another history's key if this one holds no rows; whether it has that key now."""
+
+    # ------------------------------------------------------------------ what follows from it
+
+    def begin_upkeep(self) -> bool:
+        """Whether this process may prune now: none on another machine is at it."""
+        return True
+
+    def end_upkeep(self) -> None:  # noqa: B027  (a file has nothing to let go of)
+        """Let others prune."""
+
+    def fingerprint(self, function: Callable[..., Any]) -> str:
+        """The function's fingerprint under this history's key."""
+        from amorsize.inspection.fingerprint import fingerprint
+
+        return fingerprint(function, self.key)
+
+    def parameters(self) -> dict[str, dict[str, object]]:
+        """What `tune` found for the present features, by backend; empty before."""
+        import json
+
+        from amorsize.learning.features import FEATURES_VERSION
+
+        try:
+            kept = json.loads(self.note(PREDICTOR) or "{}")
+            return dict(kept["parameters"]) if kept.get("features") == FEATURES_VERSION else {}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return {}  # not ours; the next tuning replaces it
+
+    def tune(self) -> dict[str, dict[str, object]]:
+        """Choose the predictor's parameters by cross-validation over workloads, and keep them.
+
+        Needs NumPy and takes seconds: for maintenance, not for runs."""
+        import json
+
+        from amorsize.learning.features import FEATURES_VERSION
+        from amorsize.learning.predictor import Predictor
+
+        found = Predictor.tune(self.table())
+        self.set_note(PREDICTOR, json.dumps({"features": FEATURES_VERSION, "parameters": found}))
+        return found
+
+    def read(self, limit: int | None = None) -> Iterator[Observation]:
+        """Observations one by one, oldest first."""
+        return self.table(limit).observations()
+
+    def export_lines(self, stream: TextIO) -> int:
+        """Write a header with the key, then one observation a line, as JSON; how many."""
+        import json
+
+        header = {"format": FORMAT, "schema": SCHEMA, "key": self.key.hex()}
+        stream.write(json.dumps(header) + "\n")
+        count = 0
+        for observation in self.read():
+            stream.write(to_line(observation) + "\n")
+            count += 1
+        return count
+
+    def import_lines(self, lines: Iterable[str]) -> Imported:
+        """Add what `export_lines` wrote, here or elsewhere.
+
+        A line that is not a valid observation is left out and named in the result; a header of
+        another format or a newer schema stops the import before anything is added."""
+        from amorsize.history.summary import MAX_REJECTED, Imported
+
+        added = known = rejected = 0
+        adopted = False
+        reasons: list[tuple[int, str]] = []
+        batch: list[Observation] = []
+        for number, line in enumerate(_lines(lines), 1):
+            if not line.strip():
+                continue
+            try:
+                if number == 1:
+                    adopted = self._header(line)
+                else:
+                    batch.append(from_line(line))
+            except MalformedObservation as error:
+                if number == 1:
+                    raise
+                rejected += 1
+                if len(reasons) < MAX_REJECTED:
+                    reasons.append((number, str(error)))
+            if len(batch) >= BATCH:
+                new = self.add(batch)
+                added, known, batch = added + new, known + len(batch) - new, []
+        new = self.add(batch)
+        return Imported(added + new, known + len(batch) - new, rejected, tuple(reasons), adopted)
+
+    def _header(self, line: str) -> bool:
+        header = parse_line(line)
+        if header.get("format") != FORMAT:
+            raise MalformedObservation(
+                "line 1: not an exported history; its first line names the format"
+            )
+        schema, key = header.get("schema"), header.get("key")
+        if not isinstance(schema, int) or isinstance(schema, bool) or not 1 <= schema <= SCHEMA:
+            raise MalformedObservation(
+                f"line 1: schema {str(schema)[:20]!a} is not one of 1 to {SCHEMA}: upgrade amorsize"
+            )
+        if not isinstance(key, str) or not re.fullmatch(rf"[0-9a-f]{{{2 * KEY_BYTES}}}", key):
+            raise MalformedObservation(
+                f"line 1: the key must be {2 * KEY_BYTES} hexadecimal digits"
+            )
+        return self.adopt_key(bytes.fromhex(key))
+
+    def __enter__(self) -> History:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def _lines(lines: Iterable[str]) -> Iterator[str]:
+    """The lines, none much longer than what is taken in, however long a file's are."""
+    if not hasattr(lines, "readline"):
+        yield from lines
+        return
+    while line := lines.readline(LINE_BYTES + 2):
+        yield line
+        while line and not line.endswith("\n") and len(line) >= LINE_BYTES + 2:
+            line = lines.readline(LINE_BYTES + 2)
+
+
+def new_id() -> str:
+    """An id that no other observation has."""
+    return os.urandom(16).hex()

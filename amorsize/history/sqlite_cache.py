@@ -1,0 +1,357 @@
+"""The short way into and out of a SQLite history: a run reads one slot and appends one line.
+
+Importing and opening a database costs 6 to 10 ms, which many a run would not win back. Beside the
+database lie two files that only shorten the way to it and may be deleted at any time:
+
+* ``<history>.recall``: a table of slots, one for each function (a later function may displace an
+  earlier one), with its newest observations; the header has the history's key and tells which
+  database file it belongs to;
+* ``<history>.spool``: observations that the database has not taken in yet. Whoever opens the database
+  next takes them in first, so every reader sees them.
+
+Each entry carries a keyed digest: what a kill left half-written, or another wrote, does not count.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from _blake2 import blake2b
+
+from amorsize.core.observation import ROW_BYTES, TEXTS, MalformedObservation, pack, texts, unpack
+from amorsize.history import HistoryRefused, HistoryUnavailable
+
+try:
+    import fcntl
+except ImportError:  # Windows: the way through the database serves there
+    fcntl = None  # type: ignore[assignment]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from amorsize.core.observation import Observation
+
+_CAREFUL = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_READ, _WRITE = os.O_RDONLY | _CAREFUL, os.O_WRONLY | _CAREFUL
+_HEADER = struct.Struct("<8sQQ32s")
+"""Magic, device and inode of the database, key."""
+MAGIC = b"amorrec1"
+NO_DATABASE = (0, 0)
+"""Device and inode while there is no database yet."""
+KEY_BYTES = 32
+SLOTS, SLOT_BYTES = 1_024, 4_096
+"""Functions known at once, and room for about eight observations of each; the file is sparse."""
+HEADER_BYTES = SLOT_BYTES
+_FRAME = struct.Struct("<4sH8s")
+"""Magic, bytes of the body, digest of the body."""
+FRAME_MAGIC = b"\xa0run"
+SAME_CONFIG = 2
+"""Observations of one configuration that a slot keeps."""
+SPOOL_BYTES, MOST_SPOOL_BYTES = 262_144, 16_777_216
+"""From the one on (about 500 runs) the database should take the spool in; at the other, where it could
+not for long, nothing more is recorded."""
+LOCK_TRIES, LOCK_SECONDS = 20, 0.002
+"""A writer holds the spool for microseconds, who takes it in for some milliseconds."""
+
+
+class Quick:
+    """The two files beside the database at ``path``."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.recall_path, self.spool_path = path + ".recall", path + ".spool"
+        self._key: bytes | None = None
+        self.is_full = False
+
+    # ------------------------------------------------------------------ the key
+
+    @property
+    def key(self) -> bytes | None:
+        """The history's key; None if these files are not there or belong to another database."""
+        if self._key is None:
+            self._key = self._read_key()
+        return self._key
+
+    def _read_key(self) -> bytes | None:
+        header = self._read_header()
+        if header is None:
+            return None
+        magic, device, inode, key = header
+        return key if magic == MAGIC and (device, inode) == _identity(self.path) else None
+
+    def _read_header(self) -> tuple[bytes, int, int, bytes] | None:
+        try:
+            file = os.open(self.recall_path, _READ)
+        except OSError:
+            return None
+        try:
+            if not _is_ours(file):
+                return None
+            header = os.read(file, _HEADER.size)
+        finally:
+            os.close(file)
+        return _HEADER.unpack(header) if len(header) == _HEADER.size else None
+
+    def begin(self) -> bytes | None:
+        """Found a history before there is a database: its key, None if that has to come from one."""
+        if _identity(self.path) != NO_DATABASE or fcntl is None:
+            return None
+        os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+        self._write_header(os.urandom(KEY_BYTES), NO_DATABASE, keep=True)
+        self._key = None
+        return self.key
+
+    def establish(self, key: bytes, *, keep: bool = False) -> None:
+        """These files belong to the database that is there now. Slots are kept only if asked for,
+        and under the same key."""
+        header = self._read_header() if keep else None
+        if header is not None and header[0] == MAGIC and header[3] == key:
+            file = os.open(self.recall_path, _WRITE)
+            try:
+                os.write(file, _HEADER.pack(MAGIC, *_identity(self.path), key))
+            finally:
+                os.close(file)
+        else:
+            self._write_header(key, _identity(self.path), keep=False)
+        self._key = key
+
+    def _write_header(self, key: bytes, identity: tuple[int, int], *, keep: bool) -> None:
+        header = _HEADER.pack(MAGIC, *identity, key)
+        temporary = f"{self.recall_path}.{os.getpid()}.{os.urandom(4).hex()}"
+        file = os.open(temporary, os.O_CREAT | os.O_EXCL | _WRITE, 0o600)
+        try:
+            os.write(file, header)
+            os.ftruncate(file, HEADER_BYTES + SLOTS * SLOT_BYTES)
+            if keep:
+                os.link(temporary, self.recall_path)  # refused if another was first
+            else:
+                os.rename(temporary, self.recall_path)
+        except FileExistsError:
+            pass
+        finally:
+            os.close(file)
+            try:
+                os.unlink(temporary)
+            except FileNotFoundError:
+                pass
+
+    def forget_key(self) -> None:
+        """Read it again: the database may have become another."""
+        self._key = None
+
+    def forget(self) -> None:
+        """Remove the table of slots: what was cleared from the database is not recalled."""
+        self._key = None
+        try:
+            os.unlink(self.recall_path)
+        except OSError:
+            pass
+
+    # ------------------------------------------------------------------ recall
+
+    def recall(self, fingerprint: str) -> list[Observation]:
+        """The newest observations of a function, newest first; [] if none are at hand."""
+        key = self.key
+        if key is None or not hasattr(os, "pread"):
+            return []
+        try:
+            file = os.open(self.recall_path, _READ)
+        except OSError:
+            return []
+        try:
+            slot = os.pread(file, SLOT_BYTES, _offset(fingerprint))
+        finally:
+            os.close(file)
+        return [one for one in _frames(slot, key) if one.fingerprint == fingerprint]
+
+    def _put(self, observation: Observation, key: bytes) -> None:
+        kept = [observation]
+        for one in self.recall(observation.fingerprint):
+            if sum(one.config == other.config for other in kept) < SAME_CONFIG:
+                kept.append(one)
+        body = b""
+        for one in kept:
+            frame = _frame(one, key)
+            if len(body) + len(frame) > SLOT_BYTES:
+                break
+            body += frame
+        file = os.open(self.recall_path, _WRITE)
+        try:
+            os.pwrite(file, body.ljust(SLOT_BYTES, b"\0"), _offset(observation.fingerprint))
+        finally:
+            os.close(file)
+
+    # ------------------------------------------------------------------ record
+
+    def record(self, observation: Observation) -> bool:
+        """Leave an observation for the database. False if it has to take it itself; ``is_full`` tells
+        afterwards whether it is time to open the database."""
+        key = self.key
+        if key is None or fcntl is None:
+            return False
+        try:
+            frame = _frame(observation, key)
+            if not self._append(frame):
+                return False
+            self._put(observation, key)
+        except OSError as error:
+            raise HistoryUnavailable(f"{self.spool_path}: {error.strerror}") from error
+        return True
+
+    def remember(self, observation: Observation) -> None:
+        """Put an observation that the database has already into its slot."""
+        key = self.key
+        if key is not None:
+            try:
+                self._put(observation, key)
+            except OSError:
+                pass  # the database has it
+
+    def _append(self, frame: bytes) -> bool:
+        for turn in range(LOCK_TRIES):
+            if turn:
+                time.sleep(LOCK_SECONDS)
+            file = os.open(
+                self.spool_path,
+                os.O_CREAT | os.O_APPEND | _WRITE,
+                0o600,
+            )
+            try:
+                if not _is_ours(file):
+                    raise HistoryRefused(f"{self.spool_path} is not this user's alone to write")
+                if not _lock(file, fcntl.LOCK_SH):
+                    continue  # it is being taken in: there will be a new one
+                if os.fstat(file).st_nlink == 0 or not _is_at(file, self.spool_path):
+                    continue  # taken away between open and lock
+                size = os.lseek(file, 0, os.SEEK_END)
+                self.is_full = size > SPOOL_BYTES
+                if size > MOST_SPOOL_BYTES:
+                    raise HistoryUnavailable(
+                        f"{self.spool_path} is full, its database could not be opened for long: "
+                        "see `amorsize history check`"
+                    )
+                if os.write(file, frame) != len(frame):
+                    raise HistoryUnavailable(f"{self.spool_path}: no room on the disk")
+                return True
+            finally:
+                os.close(file)
+        return False
+
+    # ------------------------------------------------------------------ for the database
+
+    def taken(self) -> Iterator[tuple[str, list[Observation]]]:
+        """Spools that wait, one after the other, taken out of the way of writers: name and content.
+
+        The caller stores the observations (each has an id: twice does no harm), then calls
+        :meth:`stored`; a spool that was taken and not stored is found again. While one is being
+        stored, others pass it by."""
+        folder, name = os.path.split(self.spool_path)
+        key = self.key
+        if key is None or fcntl is None:
+            return
+        try:
+            if os.stat(self.spool_path).st_size:
+                aside = f"{self.spool_path}.{os.getpid()}.{os.urandom(4).hex()}"
+                os.rename(self.spool_path, aside)
+        except OSError:
+            pass  # there is none, or another was quicker
+        for entry in os.listdir(folder):
+            if not entry.startswith(name + "."):
+                continue
+            path = os.path.join(folder, entry)
+            try:
+                file = os.open(path, _READ)
+            except OSError:
+                continue
+            try:
+                if _is_ours(file) and _lock(file, fcntl.LOCK_EX) and _is_at(file, path):
+                    yield path, list(_frames(_read_all(file), key))
+            finally:
+                os.close(file)
+
+    def waits(self) -> bool:
+        """Whether there is anything to take in."""
+        try:
+            return os.stat(self.spool_path).st_size > 0
+        except OSError:
+            return False
+
+    def stored(self, path: str) -> None:
+        """The database has what the spool at ``path`` held."""
+        try:
+            os.unlink(path)
+        except OSError:
+            pass
+
+
+def _identity(path: str) -> tuple[int, int]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return NO_DATABASE
+    return status.st_dev, status.st_ino
+
+
+def _offset(fingerprint: str) -> int:
+    return HEADER_BYTES + int(fingerprint[:8], 16) % SLOTS * SLOT_BYTES
+
+
+def _frame(observation: Observation, key: bytes) -> bytes:
+    body = pack(observation) + "\0".join(texts(observation)).encode()
+    return _FRAME.pack(FRAME_MAGIC, len(body), _digest(body, key)) + body
+
+
+def _digest(body: bytes, key: bytes) -> bytes:
+    return blake2b(body, key=key, digest_size=8).digest()
+
+
+def _frames(data: bytes, key: bytes) -> Iterator[Observation]:
+    """The whole frames of ``data``; after damage the next one is looked for."""
+    place = data.find(FRAME_MAGIC)
+    while place >= 0 and place + _FRAME.size <= len(data):
+        _, length, digest = _FRAME.unpack_from(data, place)
+        body = data[place + _FRAME.size : place + _FRAME.size + length]
+        if len(body) == length and length > ROW_BYTES and _digest(body, key) == digest:
+            words = tuple(body[ROW_BYTES:].decode("utf-8", "replace").split("\0"))
+            try:
+                if len(words) == len(TEXTS):
+                    yield unpack(body[:ROW_BYTES], words)
+            except MalformedObservation:
+                pass  # of another layout
+            place = data.find(FRAME_MAGIC, place + _FRAME.size + length)
+        else:
+            place = data.find(FRAME_MAGIC, place + 1)
+
+
+def _is_ours(file: int) -> bool:
+    """Whether nobody else could have written the file."""
+    status = os.fstat(file)
+    return not hasattr(os, "geteuid") or (
+        status.st_uid == os.geteuid() and not status.st_mode & 0o022
+    )
+
+
+def _is_at(file: int, path: str) -> bool:
+    try:
+        here = os.stat(path)
+    except OSError:
+        return False
+    status = os.fstat(file)
+    return (here.st_dev, here.st_ino) == (status.st_dev, status.st_ino)
+
+
+def _read_all(file: int) -> bytes:
+    parts = []
+    while part := os.read(file, 1 << 20):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _lock(file: int, kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

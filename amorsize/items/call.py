@@ -1,0 +1,151 @@
+"""Running items one after the other, and carrying what they raise to the caller."""
+
+from __future__ import annotations
+
+from amorsize.errors import ItemError
+from amorsize.items.collector import SKIPPED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+
+class RemoteTraceback(Exception):
+    """Cause of an exception that was raised in a worker: the worker's traceback as text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.text}"""'
+
+
+class ItemFailed(Exception):
+    """An item raised and the run is to end: what was done before it, and what it raised."""
+
+    def __init__(self, done: list[Any], index: int, exception: BaseException) -> None:
+        super().__init__(index)
+        self.done, self.index, self.exception = done, index, exception
+
+
+def run_items(
+    func: Callable[[Any], Any],
+    start: int,
+    items: Iterable[Any],
+    on_error: str,
+    marks: memoryview[int] | None = None,
+    slot: int = 0,
+    told: Callable[[BaseException], tuple[BaseException, str]] | None = None,
+) -> list[Any]:
+    """Results of the items from position ``start`` on.
+
+    ``told`` gives an exception that is collected the form it is kept in, and its traceback.
+    ``marks[slot]`` holds the position of the item in progress, -1 afterwards: who looks at it from
+    outside knows in which item a worker died. Raises :class:`ItemFailed` where the run must end."""
+    out: list[Any] = []
+    append = out.append
+    rest = iter(items)
+    try:
+        while True:
+            try:
+                if marks is None:
+                    for item in rest:
+                        append(func(item))
+                else:
+                    for item in rest:
+                        marks[slot] = start + len(out)
+                        append(func(item))
+                return out
+            except BaseException as error:
+                index = start + len(out)
+                if on_error == "raise" or not isinstance(error, Exception):
+                    raise ItemFailed(out, index, error) from None
+                if on_error == "skip":
+                    append(SKIPPED)
+                    continue
+                kept, text = told(error) if told is not None else (error, format_traceback(error))
+                append(ItemError(index, kept, text))
+    finally:
+        if marks is not None:
+            marks[slot] = -1
+
+
+def overdue_error(position: int, timeout: float) -> TimeoutError:
+    """What becomes of an item that took longer than ``timeout`` seconds."""
+    return TimeoutError(f"item {position} took longer than timeout={timeout:g} seconds")
+
+
+OVERDUE_LOOK_SHARE, OVERDUE_LOOK_SECONDS = 0.1, 0.001
+"""Share of a time limit after which it is looked again who exceeds it, and the least pause."""
+
+
+def overdue_look(timeout: float) -> float:
+    """Seconds until it is looked again who exceeds a time limit."""
+    return max(OVERDUE_LOOK_SECONDS, OVERDUE_LOOK_SHARE * timeout)
+
+
+def unsendable_result(error: BaseException, index: int) -> BaseException:
+    """What becomes of an item whose result cannot be pickled."""
+    import pickle
+
+    return pickle.PicklingError(
+        f"the result of item {index} cannot be sent to the caller ({error}); return something that "
+        "can be pickled, or use backend='threads' or 'serial'"
+    )
+
+
+def unreadable(what: str, error: BaseException, index: int) -> BaseException:
+    """What becomes of an item, or a result, that cannot be unpickled on the other side."""
+    import pickle
+
+    return pickle.UnpicklingError(
+        f"{what} {index} cannot be unpickled on the other side ({type(error).__name__}: {error}); make "
+        "its class importable there, or use backend='threads' or 'serial'"
+    )
+
+
+def unsendable_argument(error: BaseException, index: int) -> BaseException:
+    """What becomes of an item that cannot be pickled."""
+    import pickle
+
+    return pickle.PicklingError(
+        f"item {index} cannot be sent to a worker ({error}); pass a list instead of an iterator (a "
+        "forked worker needs no copy of it), or use backend='threads' or 'serial'"
+    )
+
+
+def format_traceback(error: BaseException) -> str:
+    """The traceback as printed, without the frames of this package at its top."""
+    import traceback
+
+    try:
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None and _is_ours(trace.tb_frame):
+            trace = trace.tb_next
+        return "".join(traceback.format_exception(type(error), error, trace))
+    except Exception:  # an exception that cannot be printed
+        return f"{type(error).__name__} (its traceback cannot be printed)\n"
+
+
+def _is_ours(frame: Any) -> bool:
+    return str(frame.f_globals.get("__name__", "")).startswith("amorsize.")
+
+
+def with_origin(
+    error: BaseException, index: int | None, remote: str = "", *, at_least: bool = False
+) -> BaseException:
+    """The user's exception with the item's index as a note and a worker's traceback as its cause."""
+    if index is not None:
+        where = f"an item after the first {index}" if at_least else f"item {index}"
+        try:
+            error.add_note(f"amorsize: raised by {where} of the data")
+        except Exception:  # frozen or odd exceptions keep their own shape
+            pass
+    if remote and error.__cause__ is None:
+        try:
+            error.__cause__ = RemoteTraceback(remote)
+        except Exception:
+            pass
+    return error

@@ -1,0 +1,135 @@
+"""Where results go: each position once, from any thread, and out again in order."""
+
+from __future__ import annotations
+
+from _thread import allocate_lock
+from collections import deque
+
+from amorsize.errors import ItemError
+from amorsize.items.usage import Ledger
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+
+class _Skipped:
+    """Stands for an item left out by ``on_error="skip"``; one object in each process."""
+
+    def __reduce__(self) -> str:
+        return "SKIPPED"
+
+
+SKIPPED = _Skipped()
+PENDING = object()
+"""Stands for a result that is not there yet; never leaves the process."""
+
+
+class Failure:
+    """The first exception of a run with ``on_error="raise"``: the lowest index known so far."""
+
+    def __init__(self, index: int | None, exception: BaseException, traceback: str = "") -> None:
+        self.index, self.exception, self.traceback = index, exception, traceback
+
+
+class Sink:
+    """Common part: counts what is done, keeps the first failure, wakes the caller."""
+
+    def __init__(self, on_error: str) -> None:
+        self.on_error = on_error
+        self.ledger = Ledger()
+        """Who ran what."""
+        self.done = 0
+        self.failure: Failure | None = None
+        self.lock = allocate_lock()
+        self.wake = allocate_lock()
+        """Held while the caller has nothing to look at; released (once) to wake it."""
+        self.wake.acquire()
+
+    def fail(self, index: int | None, exception: BaseException, traceback: str = "") -> bool:
+        """An item raised. True when the run is to end, False when its place was filled."""
+        if index is not None and isinstance(exception, Exception) and self.on_error != "raise":
+            if self.on_error == "skip":
+                self.place(index, (SKIPPED,))
+            else:
+                self.place(index, (ItemError(index, exception, traceback),))
+            return False
+        with self.lock:
+            known = self.failure
+            if known is None or (
+                index is not None and known.index is not None and index < known.index
+            ):
+                self.failure = Failure(index, exception, traceback)
+        self.notify()
+        return True
+
+    def notify(self) -> None:
+        if self.wake.locked():
+            try:
+                self.wake.release()
+            except RuntimeError:  # another thread was faster
+                pass
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until notified, at most ``seconds``."""
+        self.wake.acquire(timeout=seconds)
+
+    def place(self, start: int, values: Sequence[Any]) -> None:
+        raise NotImplementedError
+
+
+class ListSink(Sink):
+    """All results from ``position`` on, in one list: what ``execute`` returns in the end."""
+
+    def __init__(self, position: int, on_error: str) -> None:
+        super().__init__(on_error)
+        self.position = position
+        self.done = position
+        self.results: list[Any] = []
+        self.awaited: int | None = None
+        """Wake the caller when so many results are there (those before ``position`` counted)."""
+
+    def place(self, start: int, values: Sequence[Any]) -> None:
+        lo = start - self.position
+        stop = lo + len(values)
+        with self.lock:
+            if stop > len(self.results):
+                self.results.extend([PENDING] * (stop - len(self.results)))
+            self.results[lo:stop] = values
+            self.done += len(values)
+        if self.awaited is not None and self.done >= self.awaited:
+            self.notify()
+
+
+class WindowSink(Sink):
+    """Results of a stream: given out as soon as they and (if ordered) their predecessors are there."""
+
+    def __init__(self, position: int, on_error: str, *, ordered: bool) -> None:
+        super().__init__(on_error)
+        self.ordered = ordered
+        self.start = position
+        self.next = position
+        """Position of the next result to come out in order."""
+        self.done = position
+        self._early: dict[int, Sequence[Any]] = {}
+        self._ready: deque[Sequence[Any]] = deque()
+
+    def place(self, start: int, values: Sequence[Any]) -> None:
+        with self.lock:
+            self.done += len(values)
+            if not self.ordered:
+                self._ready.append(values)
+                ready = True
+            else:
+                self._early[start] = values
+                ready = start == self.next
+                while (run := self._early.pop(self.next, None)) is not None:
+                    self._ready.append(run)
+                    self.next += len(run)
+        if ready:
+            self.notify()
+
+    def pop(self) -> Sequence[Any] | None:
+        """The next run of results, None when there is none now."""
+        return self._ready.popleft() if self._ready else None

@@ -1,0 +1,317 @@
+"""What a run asks of the history, and what it leaves there.
+
+::
+
+    run --fingerprint--> recall --> own earlier runs --> residual   (no database, no NumPy)
+                                    else neighbours  --> residual   (only where it can pay)
+    run --Observation--> record
+
+Nothing here may harm a run: whatever is wrong with a history is one warning, and the run goes on
+without it. A run that is too short to gain from it opens nothing; databases and NumPy are imported only
+by those that ask them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from amorsize.core.observation import Observation
+from amorsize.history import (
+    SHARED,
+    HistoryUnavailable,
+    SafeHistory,
+    default_path,
+    open_history,
+    warn_of,
+)
+from amorsize.history.sqlite_cache import Quick
+from amorsize.inspection.fingerprint import fingerprint
+from amorsize.learning.predictor import known_residual
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from amorsize.core.model import Machine, Profile, Run
+    from amorsize.history import History
+    from amorsize.learning.predictor import Predictor, Residual
+
+ENVIRONMENT = "AMORSIZE_HISTORY"
+"""Path, URL or "off"; the only environment variable of amorsize's own."""
+RECALLED_RUNS = 16
+"""Runs of a function that are looked at."""
+PREDICT_GAIN_SHARE = 0.1
+"""Of the seconds ahead, what a better choice is expected to save (benchmarks/learning.py)."""
+PREDICT_FACTOR = 5.0
+"""Neighbours are asked only when that is so many times what it costs to ask them."""
+NUMPY_SECONDS, DATABASE_SECONDS, ROW_SECONDS = 0.13, 0.01, 2e-6
+"""Import of NumPy; import and opening of the database; reading one row into the predictor."""
+DATABASE_FACTOR = 20.0
+"""The database itself is asked for a function that the short way does not know only when the seconds
+ahead are so many times what that costs (it was imported, or displaced from its slot)."""
+SERVER_SECONDS, IMPORTED_SERVER_SECONDS = 0.1, 0.01
+"""Import of psycopg and the connection to a server; the same where psycopg is there already."""
+SERVER_FACTOR = 5.0
+"""A server is asked and told when a run's seconds are so many times what that costs."""
+SERVER_ROWS = 2_000
+"""Newest rows that a run reads from a server: 1 MB, some 20 ms on a network."""
+STALE_SHARE = 1.2
+"""A predictor is built anew when the history has grown by so much."""
+
+_learners: dict[Any, Learner] = {}
+
+
+def learner_for(choice: Any) -> Learner | None:
+    """The learner of a call's ``history`` option, shared by all runs of the process; None for none."""
+    location = resolve(choice)
+    if location is None:
+        return None
+    learner = _learners.get(location)
+    if learner is None or learner.pid != os.getpid():
+        learner = _learners[location] = Learner(location)
+    return None if learner.failed else learner
+
+
+def resolve(choice: Any) -> Any:
+    """What the option means: a path or URL, a History, or None. The environment is read here only."""
+    if choice is None:
+        return None
+    if isinstance(choice, os.PathLike):
+        choice = os.fspath(choice)
+    if choice != "default":
+        return choice
+    named = os.environ.get(ENVIRONMENT, "")
+    if named.lower() == "off":
+        return None
+    return named or default_path()
+
+
+class Learner:
+    """The memory of one history in this process."""
+
+    def __init__(self, location: Any) -> None:
+        self.location = location
+        self.pid = os.getpid()
+        self.failed = False
+        self._quick: Quick | None = None
+        self._history: SafeHistory | None = None
+        self._fresh: dict[str, list[Observation]] = {}
+        """What this process has recorded itself, newest first."""
+        self._predictor: Predictor | None = None
+        self.path = path = _sqlite_path(location)
+        """The file of a SQLite history."""
+        if path is not None:
+            self._quick = Quick(path)
+
+    # ------------------------------------------------------------------ asking
+
+    @property
+    def place(self) -> str | None:
+        """What another process would open: a file or a URL; None if only this one has the history."""
+        if self.path is not None:
+            return self.path
+        return str(self.location) if _is_shared(self.location) else None
+
+    def pays(self, seconds: float) -> bool:
+        """Whether a run of so many seconds is worth a new connection to a history on a server."""
+        if self._history is not None or not _is_shared(self.location):
+            return True
+        here = "psycopg" in sys.modules
+        return seconds > SERVER_FACTOR * (IMPORTED_SERVER_SECONDS if here else SERVER_SECONDS)
+
+    def fingerprint(self, func: Callable[..., Any]) -> str | None:
+        """The function's fingerprint; None while there is no history to have a key."""
+        quick = self._quick
+        if quick is not None and self._history is None:
+            if quick.key is None:
+                return None
+            return fingerprint(func, quick.key)
+        history = self._opened()
+        return None if history is None else history.fingerprint(func)
+
+    def prepare(self, func: Callable[..., Any]) -> None:
+        """Make :meth:`record` quick later."""
+        try:
+            if _is_shared(self.location):
+                return  # a server is told after the run
+            if self.fingerprint(func) is None and self._quick is not None:
+                self._quick.begin()
+        except Exception as error:  # learning must never harm a run
+            self._fail(error)
+
+    def recall(self, func: Callable[..., Any], seconds_ahead: float) -> list[Observation]:
+        """The function's own earlier runs, newest first."""
+        try:
+            return self._recall(func, seconds_ahead)
+        except Exception as error:  # learning must never harm a run
+            self._fail(error)
+            return []
+
+    def _recall(self, func: Callable[..., Any], seconds_ahead: float) -> list[Observation]:
+        if not self.pays(seconds_ahead):
+            return []
+        name = self.fingerprint(func)
+        if name is None:
+            return []
+        quick = self._quick
+        if quick is None or self._history is not None:
+            history = self._opened()
+            return [] if history is None else history.recent(name, RECALLED_RUNS)
+        runs = quick.recall(name)
+        if not runs and seconds_ahead > DATABASE_FACTOR * DATABASE_SECONDS:
+            history = self._opened()
+            runs = [] if history is None else history.recent(name, RECALLED_RUNS)
+        return runs
+
+    def residual(
+        self, runs: list[Observation], profile: Profile, machine: Machine, left: int
+    ) -> Residual | None:
+        """What experience says of each configuration; None if there is none worth its cost."""
+        if runs:
+            return known_residual(runs, profile, machine)
+        try:
+            predictor = self._neighbours(left * profile.item_seconds)
+        except Exception as error:  # learning must never harm a run
+            self._fail(error)
+            return None
+        return None if predictor is None else predictor.residual(profile, machine, left)
+
+    def _neighbours(self, seconds_ahead: float) -> Predictor | None:
+        if self._predictor is not None:
+            return self._predictor
+        if not self.pays(seconds_ahead):
+            return None
+        saving = PREDICT_GAIN_SHARE * seconds_ahead
+        cost = 0.0 if "numpy" in sys.modules else NUMPY_SECONDS
+        cost += 0.0 if self._history is not None else DATABASE_SECONDS
+        if saving < PREDICT_FACTOR * cost:
+            return None
+        history = self._opened()
+        if history is None:
+            return None
+        rows = SERVER_ROWS if self.path is None else 1 << 30
+        rows = min(rows, int(PREDICT_GAIN_SHARE * seconds_ahead / PREDICT_FACTOR / ROW_SECONDS))
+        table = history.table(rows)
+        if table is None or not len(table):
+            return None
+        from amorsize.learning.predictor import Predictor
+
+        self._predictor = Predictor(table, history.parameters())
+        return self._predictor
+
+    # ------------------------------------------------------------------ leaving
+
+    def record(
+        self,
+        func: Callable[..., Any],
+        make: Callable[[str, str], Observation],
+        seconds: float = 1e9,
+    ) -> None:
+        """Record a run of so many seconds; ``make(fingerprint, id)`` builds the observation."""
+        if not self.pays(seconds):
+            return
+        try:
+            self._record(func, make)
+        except Exception as error:  # learning must never harm a run
+            self._fail(error)
+
+    def _record(self, func: Callable[..., Any], make: Callable[[str, str], Observation]) -> None:
+        name = self.fingerprint(func)
+        if name is None and self._quick is not None and self._quick.begin() is not None:
+            name = self.fingerprint(func)  # the first run of a new history
+        if name is None:
+            history = self._opened()
+            if history is None:
+                return
+            name = history.fingerprint(func)
+            if name is None:
+                return
+        observation = make(name, os.urandom(16).hex())
+        if self._quick is not None and self._quick.record(observation):
+            if self._quick.is_full:
+                self._take_in()
+            return
+        history = self._opened()
+        if history is not None:
+            history.add([observation])
+        if _is_shared(self.location) and history is not None:
+            history.close()  # what comes next may be long: a fleet's idle connections add up
+
+    def _take_in(self) -> None:
+        """Have the database take in what runs have left beside it; once in some hundred runs."""
+        try:
+            open_history(self.location).close()
+        except HistoryUnavailable:
+            pass  # others are at it; it will be tried again
+
+    # ------------------------------------------------------------------ the history itself
+
+    def _opened(self) -> SafeHistory | None:
+        if self._history is None and not self.failed:
+            try:
+                self._history = SafeHistory(open_history(self.location, for_run=True))
+            except Exception as error:  # learning must never harm a run
+                self._fail(error)
+        if self._history is not None and self._history.failed:
+            self.failed = True
+            return None
+        return self._history
+
+    def _fail(self, error: Exception) -> None:
+        """One warning, and no history for the rest of the process."""
+        if not self.failed:
+            self.failed = True
+            warn_of(error)
+
+
+def _sqlite_path(location: History | str) -> str | None:
+    """The file of a location that names a SQLite history."""
+    if not isinstance(location, str) or location == ":memory:":
+        return None
+    scheme, separator, rest = location.partition("://")
+    if separator:
+        if scheme != "sqlite":
+            return None
+        location = rest.removeprefix("/") or rest
+    return os.path.abspath(location)
+
+
+def _is_shared(location: Any) -> bool:
+    """Whether a location names a history on a server."""
+    return (
+        isinstance(location, str) and location.partition("://")[0] in SHARED and "://" in location
+    )
+
+
+def observe(
+    fingerprint: str,
+    number: str,
+    profile: Profile,
+    machine: Machine,
+    run: Run,
+    items: int,
+    wall_seconds: float,
+    cpu_seconds: float,
+    model_seconds: float,
+) -> Observation:
+    """The observation of a run: of its last configuration, the ``items`` that ran in it."""
+    from amorsize import __version__
+
+    return Observation(
+        fingerprint=fingerprint,
+        profile=profile,
+        machine=machine,
+        config=run.config,
+        items=items,
+        wall_seconds=wall_seconds,
+        cpu_seconds=max(0.0, cpu_seconds),
+        time=time.time(),
+        outcome=run.outcome,
+        model_seconds=model_seconds,
+        corrections=run.corrections,
+        library_version=__version__,
+        id=number,
+    )

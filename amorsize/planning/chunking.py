@@ -1,0 +1,62 @@
+"""How large chunks are and how many are on their way, for workers behind a measured link. Pure.
+
+A call costs ``link.task`` seconds of caller, scheduler and worker; its round trip is hidden by calls that
+wait on the other side. So a chunk is long enough for that cost to vanish, short enough at the end
+for all workers to end together, and as many are on their way as are done during a round trip.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from amorsize.core.model import Link
+
+TASK_FACTOR = 50
+"""A chunk lasts so many times what its call costs: 2 % lost (benchmarks/clusters.py: 20
+to 100 are the same to the measurement)."""
+LEAST_SECONDS, LONGEST_SECONDS = 0.002, 1.0
+"""...but at least and at most so long: progress, errors and Ctrl-C wait for a chunk."""
+LAST_FACTOR = 5
+"""At the end chunks shrink to so many times the cost of a call: smaller ones would not end sooner."""
+FAIR_FACTOR = 2
+"""...and where there is less than that for everybody, to so many times."""
+SHARES_LEFT = 3
+"""A chunk takes at most one part in so many of what is left for its worker: what is cut later evens out
+what was cut wrongly (guided self-scheduling takes one in one, factoring one in two)."""
+GROWTH = 8
+"""A chunk has at most so many times the items of the largest that has come back: early items that
+happen to be short must not make the first long chunk endless."""
+CHUNK_BYTES = 1 << 24
+"""...and at most so many bytes, there and back."""
+MOST_AHEAD = 32
+"""Chunks that wait for a worker on the other side, at most."""
+
+
+def chunk_seconds(link: Link) -> float:
+    """How long a chunk is to last."""
+    return min(max(TASK_FACTOR * link.task, LEAST_SECONDS), LONGEST_SECONDS)
+
+
+def chunk_items(
+    link: Link, item_seconds: float, item_bytes: float, slots: int, left: int | None, largest: int
+) -> int:
+    """Items of the next chunk; ``left`` None where nobody knows, ``largest``: see ``GROWTH``."""
+    if item_seconds <= 0:
+        return 1
+    items = chunk_seconds(link) / item_seconds
+    if left is not None:
+        least = LAST_FACTOR * link.task / item_seconds
+        items = min(items, max(least, left / (SHARES_LEFT * max(1, slots))))
+        fair = ceil(left / max(1, slots))  # nobody is left with nothing
+        items = min(items, max(fair, FAIR_FACTOR * link.task / item_seconds))
+    if item_bytes > 0:
+        items = min(items, CHUNK_BYTES / item_bytes)
+    return max(1, min(int(items), GROWTH * max(1, largest)))
+
+
+def on_the_way(link: Link, seconds: float, slots: int) -> int:
+    """Chunks of so many seconds that are to be on their way at the same time."""
+    ahead = ceil(link.round_trip / seconds) if seconds > 0 else MOST_AHEAD
+    return slots * (1 + min(MOST_AHEAD, max(1, ahead)))

@@ -1,0 +1,154 @@
+"""Analytic seconds of a configuration for the items that are left.
+
+With n items of ``item`` seconds each, of which a share ``cpu`` is computed and a share ``free`` of that
+leaves the GIL alone, on C cores:
+
+* serial:            n * item
+* threads (T):       start*T + max(n*item/T rounded up to whole rounds, n*cpu*item*(1-free),
+                     n*cpu*item/min(T, C))
+* elsewhere (S slots): round trip + max(n*item/S in whole rounds, chunks*task + n*bytes*byte), where what
+                     a call and a byte cost has been measured
+* processes (P x T): start*H + (1 + loss) * max(n*item/(P*T) in whole rounds,
+                     (n*cpu*item + transfer)/min(P, C)), where transfer is n times the CPU seconds, on
+                     both sides, of carrying a result and, where items are sent, an item; H processes are
+                     started, and where the caller is one of the P it works meanwhile: then start*H*H/P,
+                     and no more in all than (1 + loss) times the loop
+
+``free`` is what the looks at the GIL tell: of an item that waits they are free while it waits, which says
+nothing of its computing, and too few free ones say nothing at all.
+
+Whole rounds because ``n`` items on ``T`` threads take ceil(n/T) items' time when they wait.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+from amorsize.core.backends import TRAITS
+from amorsize.core.frozen import dataclass
+from amorsize.core.model import Config, Far, Machine, Prediction, Profile
+from amorsize.planning import chunking as sizing
+
+RECEIVE_SECONDS = 1e-5
+"""What receiving one frame costs the caller; a frame holds 2.5 ms of work or one item, whichever is
+longer (benchmarks/costs.py: 5 µs on each side for a small one)."""
+FRAME_SECONDS = 0.0025
+"""Work whose results travel in one frame (``backends/helper.py``: FLUSH_SECONDS)."""
+PARALLEL_LOSS = 0.05
+"""Share lost when all cores compute at once: caches, memory, the system's own work
+(benchmarks/costs.py: 2-10 % on the development machine, measured again in every benchmark)."""
+
+
+GIL_FREE_SHARE = 0.6
+"""At least this share of the looks must find the GIL free: two of two (one is added against them)."""
+WAITS_SHARE = 0.9
+"""Below this share of CPU time an item waits for a part of the looks."""
+
+FORK_SECONDS = 0.003
+"""Fork to first result of a small process (benchmarks/costs.py)."""
+FORK_SECONDS_PER_BYTE = 5.5e-11
+"""What each resident byte adds: 78 ms with 1.4 GB (benchmarks/costs.py)."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What starting a worker costs on this machine, now, in seconds."""
+
+    thread: float = 7e-5
+    fork: float = 0.003
+    spawn: float = 0.15
+    spawn_warm: float = 0.002
+    warm_workers: int = 0
+
+    def start(self, backend: str, count: int) -> float:
+        """Seconds until ``count`` workers of that backend are at work."""
+        if backend == "threads":
+            return self.thread * count
+        if backend == "fork":
+            return self.fork * count
+        if backend == "spawn":
+            cold = max(0, count - self.warm_workers)
+            return self.spawn * min(1, cold) + 0.2 * self.spawn * cold + self.spawn_warm * count
+        return 0.0
+
+
+def starting_costs(machine: Machine, warm_workers: int) -> Costs:
+    """Costs for a process of this size: a fork maps its resident memory again."""
+    return Costs(
+        fork=FORK_SECONDS + FORK_SECONDS_PER_BYTE * machine.resident_bytes,
+        warm_workers=warm_workers,
+    )
+
+
+def gil_free(profile: Profile, machine: Machine) -> float:
+    """Share of an item's computing that leaves the GIL alone, as far as the looks can be trusted."""
+    if not machine.gil:
+        return 1.0
+    seen, cpu = profile.gil_free_share or 0.0, profile.cpu_share
+    if cpu < WAITS_SHARE:
+        seen = (seen - (1.0 - cpu)) / max(cpu, 0.01)
+    return seen if seen >= GIL_FREE_SHARE else 0.0
+
+
+def seconds(
+    config: Config,
+    profile: Profile,
+    machine: Machine,
+    left: int,
+    costs: Costs,
+    *,
+    items_sent: bool = False,
+    caller_computes: bool = False,
+) -> Prediction:
+    """Predict the seconds that ``left`` items take under ``config``; pure.
+
+    ``caller_computes``: the caller is one of the processes, so one fewer is started. Complexity O(1).
+    """
+    item, cpu = profile.item_seconds, profile.cpu_share
+    if config.backend == "serial":
+        return Prediction(config, left * item, terms={"work": left * item})
+    cores = max(1, machine.cores)
+    traits = TRAITS[config.backend]
+    computed = left * cpu * item
+    rounds = ceil(left / config.workers) if cpu < 0.5 else left / config.workers
+    if not traits.processes:
+        free = gil_free(profile, machine)
+        start = costs.start("threads", config.n_jobs)
+        work = max(
+            rounds * item,
+            computed * (1 - free),
+            computed / max(1.0, min(config.n_jobs, cores) / profile.inner_threads),
+        )
+        return Prediction(config, start + work, terms={"start": start, "work": work})
+    helpers = config.n_jobs - (1 if caller_computes else 0)
+    start = costs.start(config.backend, helpers)
+    carried = profile.result_seconds
+    if items_sent or traits.sends_items:
+        carried += profile.argument_seconds
+    # What the caller computes itself need not be carried.
+    share = (config.n_jobs - 1) / config.n_jobs if caller_computes else 1.0
+    frames = left * min(1.0, item / FRAME_SECONDS)
+    transfer = share * (left * carried + frames * RECEIVE_SECONDS)
+    # Carrying is computing, on both sides; it shares the cores with the work.
+    busy = (computed + transfer) / min(config.n_jobs, cores)
+    work = max(rounds * item, busy) * (1 + PARALLEL_LOSS)
+    total = start + work
+    if caller_computes:
+        start *= helpers / config.n_jobs
+        total = min(start + work, max(work, left * item * (1 + PARALLEL_LOSS)))
+        start = total - work
+    terms = {"start": start, "work": work, "transfer": transfer}
+    return Prediction(config, total, terms=terms, caller_computes=caller_computes)
+
+
+def seconds_far(config: Config, profile: Profile, left: int, far: Far) -> Prediction:
+    """Predict the seconds that ``left`` items take behind a measured link; pure. Complexity O(1).
+
+    Whether the cores there are others than ours nobody can tell: an item is taken to last as long."""
+    link, slots = far.link, max(1, config.n_jobs)
+    work = ceil(left / slots) * profile.item_seconds * (1 + PARALLEL_LOSS)
+    chunks = max(slots, left * min(1.0, profile.item_seconds / sizing.chunk_seconds(link)))
+    carried = left * (far.argument_bytes + (profile.result_bytes or 0)) * link.byte
+    transfer = chunks * link.task + carried
+    terms = {"start": link.round_trip, "work": work, "transfer": transfer}
+    return Prediction(config, link.round_trip + max(work, transfer), terms=terms)

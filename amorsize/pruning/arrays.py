@@ -1,0 +1,108 @@
+"""Rows, prototypes and the predictor's kernel: the values that pruning hands from step to step."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from amorsize.learning.neighbors import count, shares
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+
+    from amorsize.learning.neighbors import Floats, Ints
+else:
+    from amorsize.core.frozen import dataclass
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What is pruned, in the units of the metric."""
+
+    Z: Floats
+    y: Floats
+    """(rows, outputs)"""
+    mass: Floats
+    regions: Ints
+    """Wall of each row, 0..: a prototype stands for rows of one region only."""
+
+
+@dataclass(frozen=True)
+class Prototypes:
+    """What is kept, and which prototype stands for each row (``own``)."""
+
+    Z: Floats
+    y: Floats
+    mass: Floats
+    regions: Ints
+    own: Ints
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """How the deployed predictor weighs neighbours; guides the choice, the bound uses the predictor."""
+
+    k: float
+    weights: str
+    by_mass: bool
+    """Whether k counts mass, or prototypes whatever they weigh."""
+
+    def prototypes(self, mean_mass: float) -> int:
+        """Prototypes of this mass that a prediction uses."""
+        used = self.k / mean_mass if self.by_mass else self.k
+        return int(max(1, min(np.ceil(used - 1e-9), 8)))
+
+    def share(self, d2: Floats, mass: Floats) -> Floats:
+        """Share of each neighbour; rows ascend by distance, mass 0 counts for nothing."""
+        counted = mass if self.by_mass else (mass > 0).astype(float)
+        return shares(d2, count(d2, counted, self.k), self.weights)
+
+
+def sums(mass: Floats, own: Ints, size: int) -> Floats:
+    """Mass of each prototype."""
+    return np.bincount(own, mass, size).astype(float)
+
+
+def means(values: Floats, mass: Floats, own: Ints, size: int) -> Floats:
+    """Mean of the rows of each prototype; 0 where there are none."""
+    total = np.maximum(np.bincount(own, mass, size), 1e-300)
+    return np.stack([np.bincount(own, column * mass, size) / total for column in values.T], 1)
+
+
+def grouped(rows: Rows, own: Ints) -> Prototypes:
+    """Prototypes at the means of their rows."""
+    size = int(own.max()) + 1
+    regions = np.zeros(size, np.intp)
+    regions[own] = rows.regions
+    return Prototypes(
+        means(rows.Z, rows.mass, own, size),
+        means(rows.y, rows.mass, own, size),
+        sums(rows.mass, own, size),
+        regions,
+        own,
+    )
+
+
+def taken(rows: Rows, which: Ints) -> Rows:
+    """Some of the rows."""
+    return Rows(rows.Z[which], rows.y[which], rows.mass[which], rows.regions[which])
+
+
+def numbered(codes: Ints) -> Ints:
+    """The codes as 0.. without gaps."""
+    return np.unique(codes, return_inverse=True)[1].reshape(-1)
+
+
+def in_order(codes: Ints) -> Ints:
+    """Stable order of the codes; distinct keys let NumPy use its fastest sort."""
+    return np.argsort(codes * len(codes) + np.arange(len(codes)))
+
+
+def places(codes: Ints) -> Ints:
+    """How many rows of the same code come before each row."""
+    order = in_order(codes)
+    ordered = codes[order]
+    new = np.flatnonzero(np.diff(ordered, prepend=-1))
+    rank = np.empty(len(codes), np.intp)
+    rank[order] = np.arange(len(codes)) - np.repeat(new, np.diff(np.append(new, len(codes))))
+    return rank

@@ -1,0 +1,207 @@
+"""From rows to prototypes at any size, built once and cut many times.
+
+rows --duplicates--> unique rows --cells--> pool --agglomerate--> dendrogram
+                                                                      | cut, wider than asked
+        prototypes <--refitted-- the better by left-out error <--eliminated-- clusters
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from amorsize.pruning import refine as polish
+from amorsize.pruning.agglomeration import agglomerate
+from amorsize.pruning.arrays import Prototypes, grouped, in_order, taken
+from amorsize.pruning.knn_graph import neighbor_pairs, separate
+from amorsize.pruning.leave_one_out import usual_labels
+from amorsize.pruning.partition import cells
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from amorsize.learning.neighbors import Floats, Ints
+    from amorsize.pruning.arrays import Kernel, Rows
+
+POOL_ROWS = 20_000
+"""More unique rows than this are first cut into cells."""
+WIDER = 1.6
+"""Candidates for each prototype that elimination chooses from."""
+JUDGES = 12_000
+"""Rows that elimination is judged on."""
+FIT_ROWS = 40_000
+"""Rows that labels are refitted on."""
+MOST_ELIMINATED = 8_000
+"""Above so many prototypes elimination is too slow for what it gains."""
+
+NOISE_ROWS, NOISE_NEIGHBORS = 20_000, 3
+"""Rows, and neighbours of each, that the noise of regions is told from."""
+BORROWED_PAIRS = 5.0
+"""Pairs that the noise common to all regions counts as in each."""
+SMALL_ROWS = 300
+"""In regions of up to so many rows a prototype may be worse than its rows by chance: `usual_labels`."""
+MOST_SMALL = 500
+"""More such regions than this are left alone: a millisecond each, on every rung of the ladder."""
+LEAST_NOISE = 0.05
+"""Regions that are known better than this share of the usual noise count as if they were not."""
+
+
+class Reducer:
+    """Rows with their dendrogram.
+
+    ``stop``: the fewest prototypes that will be asked for; ``subset_least``: above 0 prototypes are rows,
+    so many of each region at least; ``regions``: how many there are, if not all have rows here;
+    ``even``: a loss in a region counts in units of its own noise, for each has a bound of its own."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        seed: int,
+        stop: int = 1,
+        subset_least: int = 0,
+        regions: int = 0,
+        even: bool = False,
+    ) -> None:
+        self.rows, self.seed, self.subset_least = rows, seed, subset_least
+        self.regions = max(regions, int(rows.regions.max()) + 1)
+        rng = np.random.default_rng(seed)
+        own = duplicates(rows)
+        self.unique = int(own.max()) + 1
+        limit = max(POOL_ROWS, int(1.3 * stop))
+        unit = np.ones(self.regions)
+        if even and rows.regions.any():
+            unit = noise(rows, self.regions, rng)
+        if self.unique > limit:
+            own = cells(rows.Z, rows.y / unit[rows.regions, None], rows.mass, rows.regions, limit)
+        self._own = own
+        order = in_order(rows.regions)
+        starts = np.flatnonzero(np.diff(rows.regions[order], prepend=-1))
+        self._small = {
+            int(rows.regions[inside[0]]): inside
+            for inside in np.split(order, starts[1:])
+            if 2 <= len(inside) <= SMALL_ROWS
+        }
+        self._usually: dict[tuple[int, bytes], Floats] = {}
+        self._pool = pool = grouped(rows, own)
+        evened = Prototypes(
+            pool.Z, pool.y / unit[pool.regions, None], pool.mass, pool.regions, pool.own
+        )
+        self._tree = agglomerate(evened, rng, stop)
+        self.counts = np.bincount(rows.regions, minlength=self.regions)
+
+    def sizes(self, total: int) -> Ints:
+        """Prototypes of each region when so many are kept in all."""
+        sizes = self._tree.sizes(total)
+        return np.pad(sizes, (0, self.regions - len(sizes)))
+
+    def prototypes(self, sizes: Ints, kernel: Kernel) -> tuple[Prototypes, Ints | None]:
+        """So many prototypes in each region; their row numbers if they are rows."""
+        rng = np.random.default_rng(self.seed)
+        rows = self.rows
+        inside = np.bincount(self._pool.regions, minlength=len(sizes))
+        wanted = np.minimum(np.maximum(sizes, 1), self.counts)
+        found = grouped(rows, self._tree.cut(np.minimum(wanted, inside))[self._own])
+        total = int(wanted.sum())
+        if (wanted > inside).any():
+            found = grouped(rows, polish.split_evenly(rows, found.own, wanted))
+        if total < 0.7 * len(rows.mass):
+            if total <= MOST_ELIMINATED:
+                found = self._better(
+                    found,
+                    wanted,
+                    np.minimum(inside, np.ceil(WIDER * wanted).astype(np.intp)),
+                    kernel,
+                    rng,
+                )
+            if self.subset_least == 0:
+                some = stride(len(rows.mass), FIT_ROWS)
+                found = polish.refitted(found, taken(rows, some), found.own[some], kernel, rng)[0]
+                found = self._usual(found, kernel)
+        if self.subset_least:
+            least = np.minimum(np.maximum(self.subset_least, wanted), self.counts)
+            return polish.medoids(found, rows, least)
+        return found, None
+
+    def _usual(self, found: Prototypes, kernel: Kernel) -> Prototypes:
+        """Prototypes that are few in a small region get the labels of `usual_labels`."""
+        if len(self._small) > MOST_SMALL:
+            return found
+        y = found.y.copy()
+        near = np.bincount(found.regions, minlength=self.regions)
+        for region, inside in self._small.items():
+            if near[region] > max(1.0, kernel.k) or near[region] >= len(inside):
+                continue
+            which, own = np.unique(found.own[inside], return_inverse=True)
+            key = (region, own.tobytes())
+            if key not in self._usually:
+                rng = np.random.default_rng(self.seed)
+                self._usually[key] = usual_labels(self.rows, inside, own, kernel, rng)
+            y[which] = self._usually[key]
+        return Prototypes(found.Z, y, found.mass, found.regions, found.own)
+
+    def _better(
+        self, cut: Prototypes, sizes: Ints, wider: Ints, kernel: Kernel, rng: np.random.Generator
+    ) -> Prototypes:
+        """The cut, or what elimination leaves of a wider one, by the rows that did not guide it."""
+        if int(wider.sum()) <= len(cut.mass):
+            return cut
+        rows = self.rows
+        some = stride(len(rows.mass), 2 * JUDGES)
+        guides, judges = some[::2], some[1::2]
+        own = self._tree.cut(wider)[self._own]
+        if (sizes > wider).any():  # the pool has fewer of regions that are kept whole
+            own = polish.split_evenly(rows, own, np.maximum(sizes, wider))
+        wide = grouped(rows, own)
+        other = polish.eliminated(wide, rows, taken(rows, guides), guides, sizes, kernel, rng)
+        errors = [
+            float(
+                rows.mass[judges]
+                @ polish.left_out_errors(found, taken(rows, judges), found.own[judges], kernel, rng)
+            )
+            for found in (cut, other)
+        ]
+        return other if errors[1] < errors[0] else cut
+
+
+def stride(rows: int, most: int) -> Ints:
+    """Every so-manieth row, so that at most that many are taken."""
+    return np.arange(0, rows, -(-rows // most))
+
+
+def noise(rows: Rows, regions: int, rng: np.random.Generator) -> Floats:
+    """Deviation of the labels of each region from their near neighbours', at least LEAST_NOISE of what
+    is usual; regions of few rows borrow from all."""
+    some = taken(rows, stride(len(rows.mass), NOISE_ROWS))
+    apart = separate(some.Z, some.regions, rng)
+    pairs = neighbor_pairs(apart, NOISE_NEIGHBORS, rng)
+    a, b = pairs[some.regions[pairs[:, 0]] == some.regions[pairs[:, 1]]].T
+    if not len(a):
+        return np.ones(regions)
+    square = 0.5 * ((some.y[a] - some.y[b]) ** 2).mean(1)
+    where = some.regions[a]
+    usual = float(square.mean())
+    count = np.bincount(where, minlength=regions)
+    found = np.bincount(where, square, regions) + BORROWED_PAIRS * usual
+    return np.sqrt(np.maximum(found / (count + BORROWED_PAIRS), LEAST_NOISE**2 * usual)) + (
+        usual <= 0
+    )
+
+
+def duplicates(rows: Rows) -> Ints:
+    """Number of the distinct row (features and region) that each row is."""
+    key = np.column_stack([rows.Z + 0.0, rows.regions.astype(float)])
+    order = np.argsort(hashes(key), kind="stable")
+    new = np.concatenate([[False], (key[order[1:]] != key[order[:-1]]).any(1)])
+    own = np.empty(len(order), np.intp)
+    own[order] = np.cumsum(new)
+    return own
+
+
+def hashes(values: np.ndarray) -> np.ndarray:
+    """A number for each row of floats, equal for equal rows, that looks random."""
+    bits = np.ascontiguousarray(values + 0.0).view(np.uint64)
+    code = np.zeros(len(bits), np.uint64)
+    for column in bits.T:
+        code = (code ^ column) * np.uint64(0x9E3779B97F4A7C15)
+        code ^= code >> np.uint64(29)
+        code *= np.uint64(0xBF58476D1CE4E5B9)
+        code ^= code >> np.uint64(32)
+    return code

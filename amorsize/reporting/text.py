@@ -1,0 +1,99 @@
+"""Plans and runs as text for people."""
+
+from __future__ import annotations
+
+from math import exp
+
+from amorsize.planning.choose import describe, format_seconds
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from amorsize.api.tuner import Plan
+    from amorsize.core.model import Run, WorkerUse
+
+
+def _within(plan: Plan) -> str:
+    """The range in which two of three such estimates end."""
+    if plan.estimated_spread <= 0:
+        return ""
+    low, high = (plan.estimated_seconds * exp(s * plan.estimated_spread) for s in (-1, 1))
+    return f" ({format_seconds(low)} to {format_seconds(high)})"
+
+
+def _evidence(plan: Plan) -> str:
+    if plan.neighbours <= 0:
+        return ""
+    return f", {plan.neighbours:.0f} earlier run{'s' if plan.neighbours > 1 else ''}"
+
+
+def _items(count: int) -> str:
+    return f"{count:,} item{'s' * (count != 1)}"
+
+
+def plan_text(plan: Plan) -> str:
+    """A plan in a few lines: the choice, what it is expected to take, the losers, the reasons."""
+    workers = f"{plan.n_jobs} {plan.backend}" if plan.backend != "serial" else "serial"
+    if plan.threads_per_job > 1:
+        workers += f" with {plan.threads_per_job} threads each"
+    left = "an unknown number of" if plan.items_left is None else f"{plan.items_left:,}"
+    lines = [f"Plan: {workers}", f"  {_items(plan.items_done)} done, {left} left"]
+    if plan.items_left != 0 and plan.estimated_seconds > 0:
+        lines.append(
+            f"  about {format_seconds(plan.estimated_seconds)} to go{_within(plan)}, "
+            f"{plan.estimated_speedup:.1f} times as fast as the loop "
+            f"(confidence {plan.confidence:.0%}, from the {plan.source}{_evidence(plan)})"
+        )
+    if plan.real_seconds is not None and plan.error is not None:
+        off = exp(plan.error) - 1
+        inside = "within" if abs(plan.error) <= plan.estimated_spread else "beyond"
+        lines.append(
+            f"  it took {format_seconds(plan.real_seconds)}: {abs(off):.0%} "
+            f"{'more' if off > 0 else 'less'} than estimated, {inside} the usual error"
+        )
+    lines += [f"  - {reason}" for reason in plan.reasons]
+    losers = sorted(plan.candidates, key=lambda prediction: prediction.seconds)[:5]
+    if len(losers) > 1:
+        lines.append("  considered:")
+        lines += [f"      {format_seconds(p.seconds):>9}  {describe(p.config)}" for p in losers]
+    lines += [f"  warning: {warning}" for warning in plan.warnings]
+    return "\n".join(lines)
+
+
+MOST_WORKERS = 8
+"""Workers that a run's text tells of one by one."""
+
+
+def run_text(run: Run) -> str:
+    """A run in a few lines: what ran where, and on what the workers' time went."""
+    lines = [
+        f"Run: {run.outcome}, {_items(run.items)} in {format_seconds(run.wall_seconds)} on "
+        f"{describe(run.config)}"
+    ]
+    if run.corrections:
+        lines.append(f"  it changed its mind {run.corrections} times")
+    if run.deaths:
+        lines.append(f"  {run.deaths} workers died")
+    if not run.workers:
+        return lines[0]
+    after = run.wall_seconds - run.alone_seconds
+    lines.append(
+        f"  the caller alone: {_items(run.alone_items)} in {format_seconds(run.alone_seconds)}; then "
+        f"{len(run.workers)} worker{'s' * (len(run.workers) > 1)} for {format_seconds(after)}, "
+        f"{run.utilisation:.0%} of it in items"
+    )
+    lines += [_use_text(use, after) for use in run.workers[:MOST_WORKERS]]
+    if len(run.workers) > MOST_WORKERS:
+        lines.append(f"      ... and {len(run.workers) - MOST_WORKERS} more")
+    return "\n".join(lines)
+
+
+def _use_text(use: WorkerUse, seconds: float) -> str:
+    parts = {
+        "in items": use.busy_seconds,
+        "moving data": use.moving_seconds,
+        "waiting": use.waiting_seconds,
+        "start": use.start_seconds,
+        "tail": use.tail_seconds,
+    }
+    shares = ", ".join(f"{what} {part / max(seconds, 1e-9):.0%}" for what, part in parts.items())
+    return f"      {use.name}: {use.items:,} items in {use.chunks:,} chunks; {shares}"

@@ -1,0 +1,207 @@
+"""The one report value, from which every rendering is made."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+    from typing import Any
+
+    from amorsize.validation.statistics import Estimate
+else:
+    from amorsize.core.frozen import dataclass
+
+SCHEMA = 1
+"""Version of the JSON form."""
+INFINITE = float("inf")
+PASSED, FAILED, UNDECIDED = "passed", "failed", "not decidable"
+
+
+def ratio(part: float, whole: float) -> float:
+    """Their quotient; infinite for a whole of nothing, and 1 for nothing of it."""
+    if whole:
+        return part / whole
+    return INFINITE if part else 1.0
+
+
+@dataclass(frozen=True)
+class Seed:
+    """One repetition of a scenario."""
+
+    seed: int
+    rows: int
+    kept: int
+    memory_before: int
+    memory_after: int
+    """Bytes that a predictor built from the store holds (tracemalloc)."""
+    memory_empty: int
+    """The same for one of a single row: what no pruning can free."""
+    disk_before: int
+    disk_after: int
+    """Bytes of the store."""
+    error_before: float
+    error_after: float
+    """RMSE at fresh rows."""
+    chance_error: float
+    """RMSE after deleting as many rows at random."""
+    regret_before: float
+    regret_after: float
+    """Mean factor of the chosen configuration's true seconds over the best one's."""
+    changed: float
+    """Share of decisions that changed."""
+    latency_before: float
+    latency_after: float
+    slow_latency_before: float
+    slow_latency_after: float
+    """Seconds of one prediction: median and 95th percentile."""
+    seconds: float
+    """To prune."""
+    skill: float
+    """Share of the labels' variance that the predictor explains at fresh rows, unpruned or pruned."""
+    certified: bool
+
+    @property
+    def error_change(self) -> float:
+        """0.01 is 1 % more."""
+        return ratio(self.error_after, self.error_before) - 1.0
+
+    @property
+    def chance_change(self) -> float:
+        return ratio(self.chance_error, self.error_before) - 1.0
+
+    @property
+    def memory_reduction(self) -> float:
+        """Share of what the rows take, beyond an empty predictor, that is free now."""
+        whole = self.memory_before - self.memory_empty
+        if whole <= 0:
+            return 0.0
+        return (self.memory_before - self.memory_after) / whole * (self.rows - 1) / self.rows
+
+    @property
+    def speed_up(self) -> float:
+        return ratio(self.latency_before, self.latency_after)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One threshold and what was measured against it."""
+
+    name: str
+    bound: str
+    measured: str
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A scenario, measured."""
+
+    name: str
+    kind: str
+    told: str
+    strategy: str
+    noise: float | None
+    """Standard deviation of the labels' noise, where it is known."""
+    seeds: tuple[Seed, ...]
+    error: Estimate
+    against_chance: Estimate
+    """Logarithm of the error over that after random deletion, paired: below 0 is better."""
+    memory: Estimate
+    checks: tuple[Check, ...]
+
+    @property
+    def verdict(self) -> str:
+        """Failed if anything failed, else not decidable if anything is, else passed."""
+        found = {check.verdict for check in self.checks}
+        return FAILED if FAILED in found else UNDECIDED if UNDECIDED in found else PASSED
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One function, measured in every way that was tried."""
+
+    name: str
+    items: int
+    chosen: str
+    reasons: tuple[str, ...]
+    predicted_seconds: float
+    spread: float
+    """Standard deviation of the logarithm of the predicted seconds."""
+    seconds: dict[str, tuple[float, ...]]
+    """Of each contender, a value for each round: "loop", "amorsize", configurations, peers."""
+    problems: dict[str, str]
+    verdict: str
+    sentence: str
+    """What to do, for a person."""
+
+    def median(self, name: str) -> float:
+        """Of a contender's seconds."""
+        from statistics import median
+
+        return median(self.seconds[name])
+
+    @property
+    def best(self) -> str:
+        """The configuration that an exhaustive search would have chosen (the loop is one)."""
+        tried = [name for name in self.seconds if name == "loop" or name.startswith(CONFIG)]
+        return min(tried, key=self.median)
+
+    @property
+    def regret(self) -> float:
+        """Seconds of amorsize over those of the best configuration."""
+        return ratio(self.median("amorsize"), self.median(self.best))
+
+
+CONFIG = "config: "
+"""Begins the name of a contender that is a configuration."""
+
+
+@dataclass(frozen=True)
+class ValidationReport:
+    """Everything that was measured, and the verdicts."""
+
+    version: str
+    python: str
+    platform: str
+    cores: int
+    seed: int
+    seconds: float
+    complete: bool
+    """False after Ctrl-C: what was finished until then."""
+    outcomes: tuple[Outcome, ...]
+    decisions: tuple[Decision, ...] = ()
+    front: tuple[tuple[float, float, float], ...] = ()
+    """Kept fraction, change of the error by pruning, and by chance (one world, several sizes)."""
+    learning: tuple[tuple[int, float], ...] = ()
+    """Rows learned from, and the error at fresh rows (one world)."""
+    calibration: tuple[tuple[float, float], ...] = ()
+    """Labels predicted, and true ones, at fresh rows (one world)."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether all is measured and everything passed."""
+        verdicts = [one.verdict for one in self.outcomes]
+        verdicts += [one.verdict for one in self.decisions]
+        return self.complete and bool(verdicts) and all(one == PASSED for one in verdicts)
+
+    def _repr_html_(self) -> str:
+        from amorsize.reporting.html import report_html
+
+        return report_html(self)
+
+    def counted(self, kind: str) -> tuple[int, int]:
+        """Scenarios of a kind that passed, and all of it."""
+        some = [one for one in self.outcomes if one.kind == kind]
+        return sum(one.verdict == PASSED for one in some), len(some)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `docs/validation-schema.md` describes them."""
+        from dataclasses import asdict
+
+        found: dict[str, Any] = asdict(self)  # type: ignore[call-overload,unused-ignore]
+        found["schema"], found["passed"] = SCHEMA, self.passed
+        for told, outcome in zip(found["outcomes"], self.outcomes, strict=True):
+            told["verdict"] = outcome.verdict
+        for told, decision in zip(found["decisions"], self.decisions, strict=True):
+            told["best"], told["regret"] = decision.best, decision.regret
+        return found
