@@ -1,4 +1,5 @@
-"""Nearest-neighbour regression under its public address; the code is in :mod:`amorsize.learning.regressor`."""
+"""Nearest-neighbour regression under its public address; the code is in
+:mod:`amorsize.learning.regressor`."""
 
 from __future__ import annotations
 

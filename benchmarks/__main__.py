@@ -15,12 +15,12 @@ import re
 import time
 from pathlib import Path
 
-from benchmarks import analysis, plot, report
-from benchmarks import results as stored
-from benchmarks.contenders import KNOWN, PEERS
-from benchmarks.grid import promising
-from benchmarks.measure import ROOT, Bench, Record, bench
-from benchmarks.workloads import WORKLOADS, Workload
+from benchmarks.harness import analysis, plot, report
+from benchmarks.harness import results as stored
+from benchmarks.harness.contenders import KNOWN, PEERS
+from benchmarks.harness.grid import promising
+from benchmarks.harness.measure import ROOT, Bench, Record, bench
+from benchmarks.workloads.catalog import WORKLOADS, Workload
 
 PAIRS = 15
 REPETITIONS, KEEP = 5, 4
@@ -159,7 +159,7 @@ def main() -> None:
             if options.pairs is not None or not (one_part or options.quick):
                 measure_pairs(tools, workloads, options, results)
         if options.special or not (one_part or options.quick or options.only):
-            from benchmarks import special
+            from benchmarks.speed import special
 
             results.special = special.measure_all()
             results.save(options.out)

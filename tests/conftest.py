@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import tqdm.std
-import work
+from support import work
 
 os.environ["AMORSIZE_HISTORY"] = (
     "off"  # nobody's history learns from tests; those of it name their own

@@ -43,7 +43,7 @@ LEAST_START_SECONDS = 0.0014
 several machines at 1.5 to 3 ms); below, nothing is looked up."""
 ASK_GAIN_SECONDS = 0.02
 """The history is asked when at least this could be gained: asking costs 2 ms in a new process, and
-0.3 ms later (benchmarks/learning.py)."""
+0.3 ms later (benchmarks/learning/evaluate.py)."""
 GIL_ANSWER_SECONDS = 0.008
 """Computing work waits so long for the observer's first look at the GIL (it comes after 5 ms)."""
 INNER_WINDOW_SECONDS = 0.01
@@ -54,7 +54,7 @@ SMALL_RESULT_BYTES = 4096
 """Above, one result says enough, and pickling many would take time."""
 KERNEL_BYTE_SECONDS = 7e-10
 """CPU seconds that a byte of a large result costs both sides together, its fresh pages included
-(benchmarks/costs.py: 0.7 to 1 ns)."""
+(benchmarks/speed/costs.py: 0.7 to 1 ns)."""
 
 
 UNSEEN_WAITS = planning.FIRST_THREADS

@@ -34,7 +34,7 @@ UNSEEN_PIECE = 1024
 """...nor more than this."""
 TRIVIAL_ITEM_SECONDS = 2.5e-7
 """Items below this are not worth carrying anywhere (pickling a result costs as much), and dear to
-count: bracketing them in slices costs 5 ns each (benchmarks/special.py, 10,000,000 items)."""
+count: bracketing them in slices costs 5 ns each (benchmarks/speed/special.py, 10,000,000 items)."""
 TRIVIAL_ITEMS = 255
 """So many trivial items are evidence enough where the observer can end what follows (slices of 1, 2,
 4 ... 128 items)..."""

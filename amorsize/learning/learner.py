@@ -44,7 +44,7 @@ ENVIRONMENT = "AMORSIZE_HISTORY"
 RECALLED_RUNS = 16
 """Runs of a function that are looked at."""
 PREDICT_GAIN_SHARE = 0.1
-"""Of the seconds ahead, what a better choice is expected to save (benchmarks/learning.py)."""
+"""Of the seconds ahead, what a better choice is expected to save (benchmarks/learning/evaluate.py)."""
 PREDICT_FACTOR = 5.0
 """Neighbours are asked only when that is so many times what it costs to ask them."""
 NUMPY_SECONDS, DATABASE_SECONDS, ROW_SECONDS = 0.13, 0.01, 2e-6

@@ -28,10 +28,10 @@ HALVED_BY_RUNS = 4.0
 """Of a function's own runs each one further back counts so much less that the fourth counts half."""
 RUN_VARIANCE, RUN_VARIANCE_RUNS = 0.01, 2.0
 """Variance of log seconds from run to run before a function has shown its own, and the runs that this
-counts for (benchmarks/learning.py: 5 to 15 % on a shared host)."""
+counts for (benchmarks/learning/evaluate.py: 5 to 15 % on a shared host)."""
 PROFILE_VARIANCE, BACKEND_VARIANCE, CONFIG_VARIANCE = 0.03, 0.03, 0.02
 """Variance of residuals that all configurations of a workload share, that those of one backend share, and
-of one configuration by itself, the work of its items known (benchmarks/learning.py judge)."""
+of one configuration by itself, the work of its items known (benchmarks/learning/evaluate.py judge)."""
 ALIKE = 1.25
 """Means of item seconds that differ by no more than this factor are taken for those of the same data."""
 LEAST_ROWS = 20

@@ -31,7 +31,7 @@ INNER_THREADS = 1.3
 parallel inside (2 threads of BLAS on 2 cores give 1.6 to 2; noise stays below 1.1)."""
 DOUBTED_SPREAD = 0.4
 """Spread of log seconds at which experience is worth no more than the cost model alone
-(benchmarks/learning.py)."""
+(benchmarks/learning/evaluate.py)."""
 LEAST_DOUBT = 0.1
 """Never quite sure: a run that was foretold wrongly costs at most 1 + 1/0.1 times the best."""
 EXPLORE_CHANCE = 0.0625
@@ -176,7 +176,7 @@ def explore(choice: Choice, tried: Collection[Config], share: float, lot: float)
     A model that is wrong about a configuration is never found out by runs that avoid it. Only what beats
     the loop even at its upper bound (one standard deviation), and the choice at its lower one, is tried,
     and so seldom that at the upper bound exploring costs ``share`` of the time: ``lot``, from 0 to 1,
-    must fall below the share over that loss (benchmarks/learning_simulation.py: by expectation instead of
+    must fall below the share over that loss (benchmarks/learning/simulation.py: by expectation instead of
     the upper bound, 4 % were lost where 2 % were meant)."""
     if share <= 0 or lot >= EXPLORE_CHANCE:
         return choice

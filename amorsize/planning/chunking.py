@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from amorsize.core.model import Link
 
 TASK_FACTOR = 50
-"""A chunk lasts so many times what its call costs: 2 % lost (benchmarks/clusters.py: 20
+"""A chunk lasts so many times what its call costs: 2 % lost (benchmarks/speed/clusters.py: 20
 to 100 are the same to the measurement)."""
 LEAST_SECONDS, LONGEST_SECONDS = 0.002, 1.0
 """...but at least and at most so long: progress, errors and Ctrl-C wait for a chunk."""

@@ -17,7 +17,8 @@ from math import sqrt
 
 FIRST = 20
 """Items to begin with. More find a knee at 200 sooner, fewer spare a server whose knee is at 20: as
-simulated in tests/test_limiting.py, 16, 20, 24 and 32 cost 1.24, 1.18, 1.14 and 1.14 of the best fixed
+simulated in tests/unit/planning/test_concurrency.py, 16, 20, 24 and 32 cost 1.24, 1.18, 1.14 and
+1.14 of the best fixed
 limit at the one, and 1.26, 1.31, 1.39 and 1.60 at the other if it collapses."""
 FIRST_GROWTH, GROWTH = 4, 2
 """Growth after the first round and after later ones, while nothing speaks against it."""

@@ -31,12 +31,12 @@ from amorsize.planning import chunking as sizing
 
 RECEIVE_SECONDS = 1e-5
 """What receiving one frame costs the caller; a frame holds 2.5 ms of work or one item, whichever is
-longer (benchmarks/costs.py: 5 µs on each side for a small one)."""
+longer (benchmarks/speed/costs.py: 5 µs on each side for a small one)."""
 FRAME_SECONDS = 0.0025
 """Work whose results travel in one frame (``backends/helper.py``: FLUSH_SECONDS)."""
 PARALLEL_LOSS = 0.05
 """Share lost when all cores compute at once: caches, memory, the system's own work
-(benchmarks/costs.py: 2-10 % on the development machine, measured again in every benchmark)."""
+(benchmarks/speed/costs.py: 2-10 % on the development machine, measured again in every benchmark)."""
 
 
 GIL_FREE_SHARE = 0.6
@@ -45,9 +45,9 @@ WAITS_SHARE = 0.9
 """Below this share of CPU time an item waits for a part of the looks."""
 
 FORK_SECONDS = 0.003
-"""Fork to first result of a small process (benchmarks/costs.py)."""
+"""Fork to first result of a small process (benchmarks/speed/costs.py)."""
 FORK_SECONDS_PER_BYTE = 5.5e-11
-"""What each resident byte adds: 78 ms with 1.4 GB (benchmarks/costs.py)."""
+"""What each resident byte adds: 78 ms with 1.4 GB (benchmarks/speed/costs.py)."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,8 @@ process_clock = time.process_time
 
 FIRST_LOOK_SECONDS = 0.003
 """When the observer first looks: beyond the items for which nothing is worth doing (thread start
-0.07 ms), soon enough that a wait of 20 ms is used for 17 (benchmarks/workloads.py, kind "waiting")."""
+0.07 ms), soon enough that a wait of 20 ms is used for 17 (benchmarks/workloads/catalog.py, kind
+"waiting")."""
 LOOK_SECONDS = 0.005
 """Least pause between later looks..."""
 HELD_LOOK_SECONDS = 0.01

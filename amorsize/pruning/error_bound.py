@@ -73,7 +73,7 @@ CONFIRMATIONS = 3
 """Times that sizes are confirmed anew after a region's breach was proved."""
 REGIONS_DIFFER = 0.04
 """Standard deviation of the changes of regions that is taken for granted, for one odd region among many
-like ones does not show in how much they all differ. In `benchmarks.pruning` it was 0.03."""
+like ones does not show in how much they all differ. In `benchmarks.pruning.evaluate` it was 0.03."""
 CAUTION = (2.0, 1.5, 1.0, 0.5)
 """Standard errors of what is known of a region that a certain result keeps from its limit: the most by
 which not too many rows are kept in regions that are whole."""
@@ -265,7 +265,7 @@ def spared(counts: Ints, tolerance: float) -> np.ndarray:
 
     What a dozen rows say differs by luck from what their mean says, in a way that no check on such
     rows can see: of regions of 10 to 13 rows one in twelve lost over 4 % when merged, of larger ones
-    few (Zipf over 200 workloads in `benchmarks.pruning`). The smallest ones first, as long as
+    few (Zipf over 200 workloads in `benchmarks.pruning.evaluate`). The smallest ones first, as long as
     they are no more than SPARED_SHARE of all rows."""
     order = np.argsort(counts, kind="stable")
     small = counts[order] <= min(SPARED_ROWS / max(tolerance, 1e-9) ** 2, SMALL_REGION)

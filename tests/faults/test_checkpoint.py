@@ -20,13 +20,13 @@ from pickle import PicklingError
 from typing import Any
 
 import pytest
-from work import Recorder, burn
+from support.work import Recorder, burn
 
 import amorsize
 from amorsize import CheckpointError, execute, stream
 from amorsize.checkpoint import journal as checkpoint
 from amorsize.errors import OptionError
-from benchmarks.checkpoints import WAYS, killed_until_done
+from benchmarks.robustness.checkpoints import WAYS, killed_until_done
 
 pytestmark = pytest.mark.timeout(60)
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -12,11 +12,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from work import Recorder, children
+from support import causes
+from support.causes import CULPRIT, DEATHS, Dies
+from support.work import Recorder, children
 
 import amorsize
-from faults import causes
-from faults.causes import CULPRIT, DEATHS, Dies
 
 pytestmark = [
     pytest.mark.timeout(60),
@@ -256,7 +256,7 @@ def test_killed_while_it_sends_a_large_result(backend: str) -> None:
 @pytest.mark.parametrize("backend", PROCESSES)
 @pytest.mark.parametrize("seed", range(4))
 def test_killed_at_random_moments(seed: int, backend: str, n_jobs: int, tmp_path: Path) -> None:
-    from benchmarks.kills import killed_run
+    from benchmarks.robustness.kills import killed_run
 
     rng = random.Random(f"{seed} {backend} {n_jobs}")
     recorder = Recorder(tmp_path / "calls", 0.001)

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from work import children
+from support import causes
+from support.work import children
 
 import amorsize
-from faults import causes
 
 pytestmark = [
     pytest.mark.timeout(60),
@@ -63,7 +63,7 @@ PROGRAM = """
 import signal, sys; sys.path[:0] = {path!r}
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it, and what it starts does so, too
 import amorsize
-from faults import causes
+from support import causes
 print("ready", flush=True)
 try:
     {call}
@@ -252,8 +252,8 @@ except LookupError as error:
 @pytest.mark.parametrize("to", ["parent", "group"])
 @pytest.mark.parametrize("backend", ["fork", "spawn", "threads", "auto"])
 def test_ctrl_c_at_random_moments(backend: str, to: str) -> None:
-    """A few of what benchmarks/interrupts.py does in hundreds."""
-    from benchmarks.interrupts import Prompt
+    """A few of what benchmarks/robustness/interrupts.py does in hundreds."""
+    from benchmarks.robustness.interrupts import Prompt
 
     rng = random.Random(f"{backend} {to}")
     with Prompt(backend) as prompt:
@@ -264,8 +264,8 @@ def test_ctrl_c_at_random_moments(backend: str, to: str) -> None:
 
 
 def test_call_after_call_leaves_nothing() -> None:
-    """A few of what benchmarks/thousand_calls.py does in thousands."""
-    from benchmarks.thousand_calls import grown
+    """A few of what benchmarks/robustness/thousand_calls.py does in thousands."""
+    from benchmarks.robustness.thousand_calls import grown
 
     found = grown(60, settle=20)
     assert max(found.descriptors, found.processes, found.threads) <= 0

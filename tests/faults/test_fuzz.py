@@ -1,10 +1,10 @@
-"""Hostile input, for a few seconds: the long run is `python -m benchmarks.fuzz`."""
+"""Hostile input, for a few seconds: the long run is `python -m benchmarks.robustness.fuzz`."""
 
 from __future__ import annotations
 
 import pytest
 
-from benchmarks.fuzz import TARGETS, fuzz
+from benchmarks.robustness.fuzz import TARGETS, fuzz
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from amorsize.core.backends import TRAITS
-from benchmarks.faults import FAULTS, case, is_kept
+from benchmarks.robustness.faults import FAULTS, case, is_kept
 
 pytestmark = [
     pytest.mark.timeout(60),

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from work import Recorder, children
+from support.work import Recorder, children
 
 import amorsize
 from amorsize.api.checks import make_options
-from benchmarks.leaks import Outcome, leaking, memory_group
+from benchmarks.robustness.leaks import Outcome, leaking, memory_group
 
 pytestmark = [
     pytest.mark.timeout(60),

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from work import children
+from support import oddities
+from support.causes import CULPRIT
+from support.oddities import BASE_EXCEPTIONS, EXCEPTIONS, FUNCTIONS, RESULTS, Raises, Returns
+from support.work import children
 
 import amorsize
-from faults import oddities
-from faults.causes import CULPRIT
-from faults.oddities import BASE_EXCEPTIONS, EXCEPTIONS, FUNCTIONS, RESULTS, Raises, Returns
 
 pytestmark = [
     pytest.mark.timeout(60),
@@ -211,7 +211,7 @@ def test_a_function_that(name: str, backend: str) -> None:
     """In a process of its own: the first items of some would run in this one."""
     program = f"""
 import os, sys; sys.path[:0] = {sys.path!r}
-from faults import oddities
+from support import oddities
 import amorsize
 out = os.dup(1)
 func = oddities.FUNCTIONS[{name!r}]

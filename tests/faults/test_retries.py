@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from work import children
+from support.work import children
 
 import amorsize
 from amorsize.items.retry import pause_seconds

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.causes import work
 
 import amorsize
-from faults.causes import work
 
 pytestmark = [
     pytest.mark.timeout(60),

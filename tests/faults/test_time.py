@@ -10,11 +10,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from work import Recorder, children
+from support import causes
+from support.causes import CULPRIT, HANGS, ON_THREADS, Hangs
+from support.work import Recorder, children
 
 import amorsize
-from faults import causes
-from faults.causes import CULPRIT, HANGS, ON_THREADS, Hangs
 
 pytestmark = [
     pytest.mark.timeout(60),
@@ -43,7 +43,7 @@ def test_the_item_ends_and_all_else_is_done(cause: str, backend: str, tmp_path: 
     program = f"""
 import sys; sys.path[:0] = {sys.path!r}
 import amorsize
-from faults.causes import Hangs
+from support.causes import Hangs
 found = amorsize.execute(
     Hangs({cause!r}, {func.path!r}), range(100), backend={backend!r}, n_jobs=2, on_error="collect",
     timeout={LIMIT_SECONDS},

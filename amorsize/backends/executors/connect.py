@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from amorsize.core.model import Link
 
 AT_HAND_SECONDS = 0.1
-"""What it takes to measure an executor or a cluster that is connected (benchmarks/clusters.py: 0.005 to
+"""What it takes to measure an executor or a cluster that is connected
+(benchmarks/speed/clusters.py: 0.005 to
 0.2 s)..."""
 CONNECT_SECONDS = 2.0
 """...to import an engine and connect to a cluster (Dask 0.8 s, Ray 1.5 s)..."""

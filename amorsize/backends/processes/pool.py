@@ -61,7 +61,7 @@ PIPE_TICKETS = 4000
 FIRST_TICKETS = 16
 """Tickets for each worker that are dealt before there are any workers: 1.6 ms of work at least, which is
 what a fork takes. To deal costs 1.3 µs a ticket, and a worker had to wait for all of them, 4 ms of
-``cpu/10us`` (benchmarks/workloads.py)."""
+``cpu/10us`` (benchmarks/workloads/catalog.py)."""
 MOST_TICKET, TICKETS_LEFT = 10, 512
 """A ticket of short items grows to so many times its size, as long as so many are left for each worker:
 should items become heavy, one that is taken is still a small part of them. Reasoned, not searched for."""

@@ -59,7 +59,7 @@ clock = time.perf_counter
 
 BATCH_SECONDS, PROCESS_BATCH_SECONDS = 0.005, 0.02
 """Aim of a batch: 100 times what joblib's own bookkeeping of one costs (0.05 ms), or what sending one to
-another process costs with it (0.2 ms). benchmarks/joblib_backend.py."""
+another process costs with it (0.2 ms). benchmarks/compat/joblib_backend.py."""
 EARLY_BATCHES = 4
 """Batches for each job, twice what joblib hands out by default, before one is run to see its size."""
 BATCHES_LEFT = 4

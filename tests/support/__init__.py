@@ -1,0 +1,8 @@
+"""What tests share: functions to run, faults to inject, a real server, where the repository is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The repository."""
