@@ -343,11 +343,11 @@ def known() -> None:
 
 _COLD = """
 import time, sys
-import amorsize, amorsize.execution, amorsize.deciding
+import amorsize, amorsize.engine.driver, amorsize.engine.lookups
 clock = time.perf_counter
 from benchmarks.workloads.functions import steps
 began = clock()
-from amorsize.learning import learner_for
+from amorsize.learning.learner import learner_for
 learner = learner_for(sys.argv[1])
 runs = learner.recall(steps, 1.0)
 asked = clock() - began

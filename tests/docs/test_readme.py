@@ -130,16 +130,3 @@ def test_tables_name_what_there_is() -> None:
     assert [re.findall(r"\w+", command)[1] for command in commands] == list(COMMANDS)
     codes = first_cells(README, "| Exit code | Meaning |")
     assert codes == re.findall(r"^  (\d+)", EXIT_CODES, re.MULTILINE)
-
-
-def test_every_module_is_in_the_table_of_layers() -> None:
-    text = (ROOT / "CONTRIBUTING.md").read_text()
-    table = text.partition("| Layer | Module |")[2].partition("\n\n")[0]
-    rows = [line.split("|")[2] for line in table.splitlines()[2:]]
-    listed = [name for row in rows for name in re.findall(r"`([\w/]+)`", row)]
-    assert len(listed) == len(set(listed))
-    package = ROOT / "amorsize"
-    modules = {
-        path.relative_to(package).with_suffix("").as_posix() for path in package.rglob("*.py")
-    }
-    assert modules - {"__init__", "__main__"} - set(listed) == set()

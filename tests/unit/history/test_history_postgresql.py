@@ -92,7 +92,7 @@ WRITER = """
 import sys
 from amorsize.history import open_history
 from amorsize.testing.history_contract import observation
-from amorsize.values import replace
+from amorsize.core.frozen import replace
 url, start, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 with open_history(url) as history:
     for n in range(start, start + count):

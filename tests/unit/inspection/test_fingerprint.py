@@ -232,7 +232,7 @@ def test_equal_in_every_interpreter(tmp_path: Path) -> None:
     (tmp_path / "jobs_of_a_user.py").write_text(textwrap.dedent(BASE) + textwrap.dedent(more))
     code = textwrap.dedent("""
         import jobs_of_a_user as j, functools
-        from amorsize.fingerprint import fingerprint
+        from amorsize.inspection.fingerprint import fingerprint
         default = lambda x, w=j.words: x in w
         for f in (j.job, j.Holder().run, default, functools.partial(j.job, shift=j.words)):
             print(fingerprint(f, b"k"))

@@ -398,9 +398,9 @@ def test_a_full_spool_is_told_and_a_huge_one_refused(quick: Quick) -> None:
 
 WRITER = """
 import sys
-from amorsize.history.quick import Quick
+from amorsize.history.sqlite_cache import Quick
 from amorsize.testing.history_contract import observation
-from amorsize.values import replace
+from amorsize.core.frozen import replace
 quick, who, count = Quick(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 from amorsize.history import HistoryUnavailable, open_history
 for number in range(count):

@@ -422,7 +422,7 @@ def test_a_real_quota_of_one_and_a_half_cpus_on_an_outer_group() -> None:
         told = run(
             """
             import os, sys
-            from amorsize.system import detect_machine, usable_cores
+            from amorsize.machine.system import detect_machine, usable_cores
             before = detect_machine().cpu_quota
             open(sys.stdin.readline().strip(), "w").write(str(os.getpid()))
             print(before, detect_machine().cpu_quota, detect_machine().cores, usable_cores())
@@ -439,7 +439,7 @@ def test_a_real_quota_of_one_and_a_half_cpus_on_an_outer_group() -> None:
 
 PRELUDE = """
 import os, select, signal, sys, time
-from amorsize.system import (
+from amorsize.machine.system import (
     cuda_active, foreign_threads, fork_refusal, limit_inner_threads, openmp_active)
 
 def tasks():
@@ -857,8 +857,8 @@ def test_costs_are_measured_in_a_process_that_may_fork() -> None:
     told = run(
         """
         import os, time
-        from amorsize.system import measure_costs
-        from amorsize.system import StartCosts
+        from amorsize.machine.system import measure_costs
+        from amorsize.machine.system import StartCosts
         began = time.perf_counter()
         costs = measure_costs(spawn=True)
         took = time.perf_counter() - began
