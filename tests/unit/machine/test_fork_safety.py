@@ -1,0 +1,128 @@
+"""Whether this process may fork: plain interpreters, threads of Python and foreign ones, CUDA."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from support.machines import run_forking
+
+pytestmark = pytest.mark.timeout(60)
+linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
+
+
+@linux
+def test_a_plain_interpreter_may_fork_and_imports_nothing_to_know() -> None:
+    assert (
+        run_forking(
+            """
+        before = set(sys.modules)
+        assert tasks() == 1
+        assert foreign_threads() == []
+        assert fork_refusal() is None
+        assert not openmp_active() and not cuda_active()
+        print(sorted(set(sys.modules) - before))
+        """
+        )
+        == "[]"
+    )
+
+
+@linux
+def test_asking_is_cheap_in_a_plain_interpreter() -> None:
+    told = run_forking(
+        """
+        def median(action):
+            seconds = []
+            for _ in range(50):
+                began = time.perf_counter()
+                action()
+                seconds.append(time.perf_counter() - began)
+            return sorted(seconds)[25]
+        print(median(foreign_threads), median(fork_refusal), median(lambda: limit_inner_threads(1)))
+        """
+    )
+    foreign, refusal, limit = map(float, told.split())
+    # Told: 2, 3 and 62 µs. The bounds asked for are 50, 100 and 100 µs; a shared machine may be slow.
+    assert foreign < 50e-6 and refusal < 100e-6 and limit < 200e-6
+
+
+@linux
+def test_a_thread_of_python_forbids_a_fork_while_it_lives() -> None:
+    assert (
+        run_forking(
+            """
+        import threading
+        end = threading.Event()
+        thread = threading.Thread(target=end.wait, name="feeder")
+        thread.start()
+        assert foreign_threads() == ["feeder"], foreign_threads()
+        assert "feeder" in fork_refusal()
+        other = []
+        asker = threading.Thread(target=lambda: other.append(foreign_threads()))
+        asker.start()
+        asker.join()
+        assert sorted(other[0]) == ["MainThread", "feeder"], other
+        end.set()
+        thread.join()
+        for _ in range(2000):  # some linger among the tasks after they were joined
+            thread = threading.Thread(target=len, args=((),))
+            thread.start()
+            thread.join()
+            assert fork_refusal() is None, fork_refusal()
+        print("well")
+        """
+        )
+        == "well"
+    )
+
+
+@linux
+def test_a_thread_that_threading_does_not_know_forbids_a_fork() -> None:
+    assert run_forking(
+        """
+        import _thread
+        lock = _thread.allocate_lock()
+        lock.acquire()
+        _thread.start_new_thread(lock.acquire, ())
+        while tasks() == 1:
+            time.sleep(0.001)
+        assert len(foreign_threads()) == 1
+        print(fork_refusal())
+        """
+    ).startswith("another thread is running")
+
+
+@linux
+def test_a_foreign_thread_is_seen_among_those_of_openblas() -> None:
+    """Also when OpenBLAS has fewer threads than it may use, as after a fork."""
+    pytest.importorskip("numpy")
+    assert (
+        run_forking(
+            """
+        import numpy as np, _thread, threading
+        a = np.ones((300, 300))
+        end = threading.Event()
+        thread = threading.Thread(target=end.wait, name="feeder")
+        thread.start()
+        assert foreign_threads() == ["feeder"], foreign_threads()
+        end.set()
+        thread.join()
+        assert fork_refusal() is None
+        in_child(lambda: 1)
+        assert tasks() == 1  # OpenBLAS has ended its threads for the fork
+        lock = _thread.allocate_lock()
+        lock.acquire()
+        _thread.start_new_thread(lock.acquire, ())
+        while tasks() == 1:
+            time.sleep(0.001)
+        assert len(foreign_threads()) == 1, foreign_threads()  # as many as OpenBLAS would have
+        a @ a
+        assert tasks() > 2
+        assert len(foreign_threads()) == 1, foreign_threads()
+        print("well")
+        """,
+            OPENBLAS_NUM_THREADS="2",
+        )
+        == "well"
+    )
