@@ -8,16 +8,26 @@
 from __future__ import annotations
 
 from amorsize.api.tuner import Plan, Settings, Tuner, aexecute, astream, execute, optimize, stream
+from amorsize.core.renderers import HTML, TEXT
 from amorsize.errors import AmorsizeError, AmorsizeWarning, CheckpointError, ItemError, WorkerDied
 from amorsize.items.seeding import item_rng
-from amorsize.items.source import star
+from amorsize.items.star import star
+from amorsize.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from amorsize.api.executor import Executor
     from amorsize.integrations import register_joblib_backend
 
-__version__ = "0.1.0"
+TEXT.update(
+    Run=("amorsize.reporting.text", "run_text"),
+    Plan=("amorsize.reporting.text", "plan_text"),
+)
+HTML.update(
+    Run=("amorsize.reporting.html", "run_html"),
+    Plan=("amorsize.reporting.html", "plan_html"),
+    PruningResult=("amorsize.reporting.html", "pruning_html"),
+)
 
 __all__ = [
     "AmorsizeError",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from amorsize.core.backends import LOCAL, PUBLIC_NAMES, TRAITS
-from amorsize.core.frozen import dataclass
+from amorsize.core.options import Options
 from amorsize.errors import OptionError, OptionTypeError
-from amorsize.planning.choose import Limits, known_backends
+from amorsize.planning.choose import known_backends
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,103 +13,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.backends.executors.connect import Target
-    from amorsize.reporting.progress import Progress
-    from amorsize.reporting.trace import Trace
 
 ON_ERROR = ("raise", "collect", "skip")
 CHECKPOINT_FORMATS = ("pickle", "json")
 
 
-@dataclass(frozen=True)
-class Options:
-    """What the user asked for, in the form the run loop reads."""
-
-    max_jobs: int | None = None
-    """Most workers, None for free choice."""
-    backends: frozenset[str] = LOCAL
-    forced: str | None = None
-    """The one backend named by the user."""
-    target: Target | None = None
-    """The executor or cluster that the user gave."""
-    chunksize: int | None = None
-    on_error: str = "raise"
-    progress: Any = False
-    initializer: Callable[..., object] | None = None
-    initargs: tuple[Any, ...] = ()
-    history: Any = "default"
-    """"default", a path or URL, a History, or None."""
-    checkpoint: str | None = None
-    """Path of the journal of finished items."""
-    checkpoint_format: str = "pickle"
-    timeout: float | None = None
-    """Seconds that an item may take."""
-    memory_limit: int | None = None
-    """Bytes that all workers may hold together."""
-    rerun_after_death: bool = True
-    """Whether an item in which a worker died runs once more."""
-    retries: int = 0
-    """Further tries of an item that fails."""
-    retry_on: tuple[type[BaseException], ...] = (Exception,)
-    seed: int | tuple[int, ...] | None = None
-    """Of the items' own random generators."""
-    trace: Trace | None = None
-    """Where the run is drawn (see Tuner)."""
-    explore: float = 0.02
-    """Share of the time that trying what a known function never ran in may cost (see Settings)."""
-    explore_seed: int | None = None
-    """Of the lots that decide when."""
-    pruning: str | None = "auto"
-    """Strategy of the history's upkeep beside long runs, None for none."""
-
-    @property
-    def is_plain(self) -> bool:
-        """Nothing asks to be done with the first items but to run them."""
-        return (
-            self.forced is None
-            and self.on_error == "raise"
-            and not self.supervised
-            and self.checkpoint is None
-            and self.seed is None
-            and not self.retries
-            and self.trace is None
-            and not self.progress
-        )
-
-    @property
-    def supervised(self) -> bool:
-        """Whether nothing may run in the caller: nobody could stop it there, or limit it."""
-        return self.timeout is not None or self.memory_limit is not None
-
-    def limits(self, nested: bool) -> Limits:
-        """What planning needs to know."""
-        return Limits(
-            max_jobs=self.max_jobs,
-            backends=self.backends,
-            forced=self.forced,
-            chunksize=self.chunksize,
-            serial_only="it is called from inside another run" if nested else None,
-        )
-
-    def make_progress(self, total: int | None) -> Progress | _NoProgress:
-        """The progress display, a null object by default."""
-        if self.progress is False or self.progress is None:
-            return _NO_PROGRESS
-        from amorsize.reporting.progress import make_progress
-
-        return make_progress(self.progress, total)
-
-
-class _NoProgress:
-    active = False
-
-    def update(self, done: int) -> None:
-        """Nothing to show."""
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-
-_NO_PROGRESS = _NoProgress()
 DEFAULTS = Options()
 
 
@@ -404,7 +312,7 @@ def _check_jobs(n_jobs: Any) -> dict[str, Any]:
             "use 1 for a plain loop or leave it out to let amorsize choose",
         )
     if jobs < 0:
-        from amorsize.machine.system import usable_cores
+        from amorsize.machine.detect import usable_cores
 
         cores: int = usable_cores()
         return {"max_jobs": max(1, cores + 1 + jobs)}

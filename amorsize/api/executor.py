@@ -24,7 +24,7 @@ from itertools import islice
 from amorsize.api.checks import check_buffersize
 from amorsize.api.tuner import stream
 from amorsize.errors import OptionError, OptionTypeError
-from amorsize.items.source import star
+from amorsize.items.star import star
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Executor(_Executor):
         self._pool: Any
         if backend == "processes":
             from amorsize.backends.processes.service import Pool
-            from amorsize.machine.system import usable_cores
+            from amorsize.machine.detect import usable_cores
 
             cores = usable_cores()
             self._max_workers = max_workers or cores

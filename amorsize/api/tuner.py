@@ -6,16 +6,18 @@ import math
 import os
 from types import MappingProxyType
 
-from amorsize.api.checks import Options, check_buffersize, make_options
+from amorsize.api.checks import check_buffersize, make_options
 from amorsize.core.backends import TRAITS
 from amorsize.core.frozen import dataclass, replace
 from amorsize.core.model import Config
+from amorsize.core.options import Options
+from amorsize.core.renderers import html_of, text_of
 from amorsize.engine.driver import Engine
 from amorsize.engine.opening import Opening
 from amorsize.errors import OptionError, OptionTypeError
-from amorsize.items.source import is_coroutine_function
+from amorsize.items.star import is_coroutine_function
 from amorsize.planning import choose as planning
-from amorsize.profiling.measurement import clock
+from amorsize.profiling.sampler import clock
 from amorsize.reporting.trace import is_heard
 
 TYPE_CHECKING = False
@@ -146,14 +148,10 @@ class Plan:
         }
 
     def __str__(self) -> str:
-        from amorsize.reporting.text import plan_text
-
-        return plan_text(self)
+        return text_of(self)
 
     def _repr_html_(self) -> str:
-        from amorsize.reporting.html import plan_html
-
-        return plan_html(self)
+        return html_of(self)
 
 
 class Tuner:

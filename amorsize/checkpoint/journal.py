@@ -91,7 +91,7 @@ class Journal:
     def bind(self, function: str, items: int | None) -> None:
         """Hold it to one function and length of data; refuse others. Where nothing is held, there is
         nothing to refuse."""
-        from amorsize import __version__
+        from amorsize.version import __version__
 
         if self.new:
             with self._lock:

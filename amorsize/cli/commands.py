@@ -81,7 +81,7 @@ class _Version(argparse.Action):
     """``--version``: looked up only when it is asked for."""
 
     def __call__(self, *_: object) -> NoReturn:
-        from amorsize import __version__
+        from amorsize.version import __version__
 
         print(f"amorsize {__version__}")
         raise SystemExit(OK)

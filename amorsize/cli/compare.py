@@ -36,9 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """``amorsize compare``."""
-    from amorsize import __version__
     from amorsize.validation.compare import compare
     from amorsize.validation.report import ValidationReport
+    from amorsize.version import __version__
 
     if options.rounds < 1:
         raise Stop(USAGE, f"--rounds {options.rounds}: at least 1")

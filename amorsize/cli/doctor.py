@@ -25,7 +25,9 @@ def run(options: argparse.Namespace) -> int:
     """``amorsize doctor``."""
     from dataclasses import asdict
 
-    from amorsize.machine.system import advice, detect_machine, measure_costs
+    from amorsize.cli.advice import advice
+    from amorsize.cli.start_costs import measure_costs
+    from amorsize.machine.detect import detect_machine
 
     machine = detect_machine()
     costs = measure_costs(spawn=True)

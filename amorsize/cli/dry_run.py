@@ -38,7 +38,7 @@ def _inspect(
     from amorsize.api.checks import make_options
     from amorsize.errors import OptionError
     from amorsize.inspection.effects import inspect_function
-    from amorsize.machine.system import detect_machine
+    from amorsize.machine.detect import detect_machine
 
     try:
         checked = make_options(**engine_options(options))

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from amorsize.core.frozen import dataclass
+from amorsize.core.renderers import html_of, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -198,11 +199,7 @@ class Run:
         return min(1.0, sum(use.busy_seconds for use in self.workers) / given) if given > 0 else 1.0
 
     def __str__(self) -> str:
-        from amorsize.reporting.text import run_text
-
-        return run_text(self)
+        return text_of(self)
 
     def _repr_html_(self) -> str:
-        from amorsize.reporting.html import run_html
-
-        return run_html(self)
+        return html_of(self)

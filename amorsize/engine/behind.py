@@ -8,7 +8,7 @@ from amorsize.engine.handover import WAIT_SEEN_THREADS
 from amorsize.engine.lookups import ONLY_WAITS_CPU_SHARE, choice_unseen
 from amorsize.items.source import ATOMIC_ITEMS
 from amorsize.planning import choose as planning
-from amorsize.profiling.measurement import clock
+from amorsize.profiling.sampler import clock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -22,15 +22,15 @@ from amorsize.core.frozen import replace
 from amorsize.engine.driver import Engine
 from amorsize.errors import ItemError, WorkerDied
 from amorsize.inspection.fingerprint import fingerprint
-from amorsize.items.source import is_indexed, is_snapshot, length_of
+from amorsize.items.kinds import is_indexed, is_snapshot, length_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from typing import Any
 
-    from amorsize.api.checks import Options
     from amorsize.core.model import Machine
+    from amorsize.core.options import Options
     from amorsize.items.collector import ListSink, WindowSink
 
 LISTED_ITEMS = 1_000_000

@@ -22,13 +22,13 @@ from heapq import heappop, heappush
 from itertools import count
 from queue import SimpleQueue
 
-from amorsize.backends.processes import worker as helper
+from amorsize.core import nesting
 from amorsize.core.model import Config, Run
 from amorsize.errors import OptionError, OptionTypeError
 from amorsize.items.call import format_traceback, overdue_error, with_origin
 from amorsize.items.collector import SKIPPED, ListSink, WindowSink
+from amorsize.items.kinds import length_of
 from amorsize.items.retry import drawn_pause_seconds
-from amorsize.items.source import length_of
 from amorsize.items.usage import Ledger
 from amorsize.planning.concurrency import Limit
 from amorsize.reporting.trace import tell_run
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
     from typing import Any
 
-    from amorsize.api.checks import Options
+    from amorsize.core.options import Options
 
 clock = time.perf_counter
 
@@ -432,14 +432,14 @@ class CoroutineEngine:
     def execute(self) -> list[Any]:
         """Everything, in order."""
         me = get_ident()
-        outer = me in helper.busy_threads
-        helper.busy_threads.add(me)  # a call of amorsize by the function stays serial
+        outer = me in nesting.busy_threads
+        nesting.busy_threads.add(me)  # a call of amorsize by the function stays serial
         try:
             with asyncio.Runner() as runner:
                 return runner.run(execute(self.func, self.data, self.options))
         finally:
             if not outer:
-                helper.busy_threads.discard(me)
+                nesting.busy_threads.discard(me)
 
     def stream(self, *, ordered: bool, buffersize: int | None) -> Generator[Any, None, None]:
         """The results one after the other; closing the iterator ends the run."""
@@ -461,7 +461,7 @@ class CoroutineEngine:
                 running.cancel()
 
         def body() -> None:
-            helper.busy_threads.add(get_ident())
+            nesting.busy_threads.add(get_ident())
             try:
                 loop.run_until_complete(running)
             except asyncio.CancelledError:
@@ -469,7 +469,7 @@ class CoroutineEngine:
             except BaseException as error:
                 sink.fail(None, error)
             finally:
-                helper.busy_threads.discard(get_ident())
+                nesting.busy_threads.discard(get_ident())
                 try:
                     if not running.done():  # an item's SystemExit has ended the loop under it
                         running.cancel()

@@ -16,13 +16,13 @@ import time
 from _thread import get_ident
 from itertools import chain
 
-from amorsize.backends.processes import worker as helper
 from amorsize.backends.threads.pool import Threads
+from amorsize.core import nesting
 from amorsize.core.model import Config, Machine, Run
 from amorsize.engine.behind import Behind
 from amorsize.engine.handover import Handover
 from amorsize.engine.local_loop import Alone
-from amorsize.engine.lookups import ONLY_WAITS_CPU_SHARE, Decider, most_cores
+from amorsize.engine.lookups import ONLY_WAITS_CPU_SHARE, Decider
 from amorsize.engine.opening import (
     FIRST_DECISION_SECONDS,
     SLICE_SECONDS,
@@ -37,9 +37,11 @@ from amorsize.engine.watching import Watch
 from amorsize.items.call import with_origin
 from amorsize.items.collector import SKIPPED, ListSink, WindowSink
 from amorsize.items.source import Supply
+from amorsize.machine.threads import most_cores
 from amorsize.planning import choose as planning
 from amorsize.profiling.contention import Crowd
-from amorsize.profiling.measurement import Meter, clock
+from amorsize.profiling.meter import Meter
+from amorsize.profiling.sampler import clock
 from amorsize.reporting.trace import tell_run
 
 TYPE_CHECKING = False
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
     from typing import Any
 
-    from amorsize.api.checks import Options
+    from amorsize.core.options import Options
     from amorsize.engine.checkpointed import Keeper
     from amorsize.planning.choose import Choice
 
@@ -80,7 +82,7 @@ class Engine:
         self.finished = False
         self.run: Run | None = None
         self._owner = get_ident()
-        self.nested = helper.in_worker or self._owner in helper.busy_threads
+        self.nested = nesting.in_worker or self._owner in nesting.busy_threads
         self._progress = options.make_progress(self.supply.total)
         self.decider = Decider(func, self.supply, self.meter, options, machine, nested=self.nested)
         alone = called = func
@@ -273,9 +275,9 @@ class Engine:
         self.handover.open_phase(0)
         self._recorder.begin()
         self._cpu0 = time.process_time() - self._spent_cpu
-        if not self.nested and self._owner not in helper.busy_threads:
+        if not self.nested and self._owner not in nesting.busy_threads:
             self._entered = True
-            helper.busy_threads.add(self._owner)
+            nesting.busy_threads.add(self._owner)
         # Nothing runs here with a time limit, and an observer would forbid the fork.
         settled = forced is not None or self.options.supervised
         alone.unattended = self.nested or self.supply.total == 1 or settled
@@ -326,7 +328,7 @@ class Engine:
         self._spent_cpu = time.process_time() - self._cpu0
         if self._entered:
             self._entered = False
-            helper.busy_threads.discard(self._owner)
+            nesting.busy_threads.discard(self._owner)
         if self.decider.away is not None:
             self.decider.away.close()
 

@@ -17,7 +17,7 @@ from amorsize.core.backends import TRAITS
 from amorsize.items.collector import ListSink, WindowSink
 from amorsize.items.usage import Ledger
 from amorsize.planning import choose as planning
-from amorsize.profiling.measurement import clock
+from amorsize.profiling.sampler import clock
 from amorsize.reporting.trace import choice_fields, tell_choice
 
 TYPE_CHECKING = False
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from amorsize.api.checks import Options
     from amorsize.core.model import Config, Profile
+    from amorsize.core.options import Options
     from amorsize.engine.checkpointed import Keeper
     from amorsize.engine.lookups import Decider
     from amorsize.items.source import Supply
     from amorsize.planning.choose import Choice
-    from amorsize.profiling.measurement import Meter
+    from amorsize.profiling.meter import Meter
 
 WAIT_SEEN_THREADS = 8
 """Threads to begin with behind an item of which only a first wait was seen, or where nobody knows how

@@ -27,15 +27,16 @@ from amorsize.errors import ItemError
 from amorsize.items.call import format_traceback, with_origin
 from amorsize.items.collector import SKIPPED
 from amorsize.items.source import ISLICE_TELLS, gave
-from amorsize.profiling import measurement
-from amorsize.profiling.measurement import Meter, Observer, clock
+from amorsize.profiling import sampler as measurement
+from amorsize.profiling.meter import Meter
+from amorsize.profiling.sampler import Observer, clock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-    from amorsize.api.checks import Options
+    from amorsize.core.options import Options
     from amorsize.items.source import Supply
     from amorsize.items.usage import Ledger
 

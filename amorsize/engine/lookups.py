@@ -6,7 +6,6 @@ and the cheap checks that keep a run with nothing to gain from paying for the lo
 
 from __future__ import annotations
 
-import os
 import sys
 
 from amorsize.backends.processes import protocol as wire
@@ -20,21 +19,24 @@ from amorsize.errors import OptionError
 from amorsize.inspection.effects import inspect_function
 from amorsize.inspection.purity import only_computes
 from amorsize.items.source import NOTHING
-from amorsize.machine.system import detect_machine, fork_refusal
+from amorsize.machine.detect import detect_machine
+from amorsize.machine.fork_safety import fork_refusal
+from amorsize.machine.threads import most_cores, vanish
 from amorsize.planning import choose as planning
 from amorsize.planning import cost_model
 from amorsize.planning.choose import Choice
 from amorsize.planning.cost_model import FORK_SECONDS, Costs, starting_costs
-from amorsize.profiling.measurement import Meter, Observer, clock, vanish
+from amorsize.profiling.meter import Meter
+from amorsize.profiling.sampler import Observer, clock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from amorsize.api.checks import Options
     from amorsize.core.model import Profile
     from amorsize.core.observation import Observation
+    from amorsize.core.options import Options
     from amorsize.items.source import Supply
     from amorsize.learning.learner import Learner
 
@@ -408,11 +410,3 @@ def choice_unseen(config: Config, item_seconds: float, left: int, reason: str) -
         False,
         item_seconds * left,
     )
-
-
-def most_cores() -> int:
-    """Cores that this process could use at the most, without asking for any quota."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1

@@ -8,15 +8,15 @@ import time
 
 from amorsize.core.backends import TRAITS
 from amorsize.core.frozen import replace
-from amorsize.profiling.measurement import clock
+from amorsize.profiling.sampler import clock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from amorsize.api.checks import Options
     from amorsize.core.model import Run
+    from amorsize.core.options import Options
     from amorsize.engine.handover import Handover
     from amorsize.engine.lookups import Decider
     from amorsize.pruning.upkeep import Upkeep

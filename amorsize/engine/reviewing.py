@@ -7,14 +7,15 @@ import time
 from amorsize.backends.threads.pool import Threads
 from amorsize.core.model import Config
 from amorsize.engine.lookups import choice_unseen
-from amorsize.machine.system import fork_refusal
+from amorsize.machine.fork_safety import fork_refusal
+from amorsize.machine.threads import vanish
 from amorsize.planning import choose as planning
-from amorsize.profiling.measurement import clock, vanish
+from amorsize.profiling.sampler import clock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from amorsize.engine.handover import Handover
-    from amorsize.profiling.measurement import Observer
+    from amorsize.profiling.sampler import Observer
 
 REVIEW_SECONDS = 0.015
 """After so long with threads their gain is judged."""

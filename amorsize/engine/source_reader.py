@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from _thread import allocate_lock, get_native_id, start_new_thread
 
-from amorsize.profiling.measurement import our_threads
+from amorsize.machine.threads import our_threads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from amorsize.core.model import Config
 from amorsize.engine.handover import WAIT_SEEN_THREADS
 from amorsize.engine.lookups import choice_unseen
 from amorsize.planning import choose as planning
-from amorsize.profiling.measurement import clock
+from amorsize.profiling.sampler import clock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from amorsize.api.checks import Options
+    from amorsize.core.options import Options
     from amorsize.items.collector import Sink
     from amorsize.items.source import Supply
 

@@ -13,27 +13,16 @@ from _thread import allocate_lock
 from collections import deque
 from itertools import islice
 
+from amorsize.items.kinds import is_indexed, is_snapshot, length_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
-INDEXED_TYPES: tuple[type, ...] = (list, tuple, range, str, bytes, bytearray)
-"""Sequences whose items cost nothing to reach by position, in any process that inherited them."""
 
 ATOMIC_ITEMS = 1_000_000
 """Up to so many items an interruption takes them all at once (8 ms), and so knows how many there were."""
-
-SNAPSHOT_TYPES: tuple[type, ...] = (
-    set,
-    frozenset,
-    dict,
-    deque,
-    type({}.keys()),
-    type({}.values()),
-    type({}.items()),
-)
-"""Containers whose items exist already: the rest is listed once when work is handed over."""
 
 
 ISLICE_TELLS = sys.version_info < (3, 12)
@@ -50,36 +39,6 @@ def _yes() -> bool:
 def gave(rest: Any) -> int:
     """How many items an islice has given; 0 as well when its source has ended or raised."""
     return int(rest.__reduce__()[2])
-
-
-def is_indexed(data: object) -> bool:
-    """Whether ``data[i]`` for i in range(len(data)) gives exactly what iterating gives, at once."""
-    kind = type(data)
-    if kind in INDEXED_TYPES or getattr(kind, "indexed_by_amorsize", False):
-        return True
-    module, name = kind.__module__, kind.__qualname__
-    if module == "numpy" and name == "ndarray":
-        return bool(data.ndim)  # type: ignore[attr-defined]
-    return module == "array" and name == "array"
-
-
-def is_snapshot(data: object) -> bool:
-    """Whether listing the items costs no more than copying references."""
-    kind = type(data)
-    return kind in SNAPSHOT_TYPES or (
-        kind.__module__.startswith("pandas.")
-        and kind.__qualname__ in {"Series", "Index", "RangeIndex"}
-    )
-
-
-def length_of(data: object) -> int | None:
-    """Number of items if the data know it, else None. A hint (`__length_hint__`) is no knowledge."""
-    if not hasattr(data, "__len__"):
-        return None
-    try:
-        return len(data)
-    except Exception:  # the loop would not ask
-        return None
 
 
 class Supply:
@@ -379,51 +338,3 @@ class _Shifted:
         if isinstance(key, slice):
             return self.items[key.start - self.offset : key.stop - self.offset]
         return self.items[key - self.offset]
-
-
-class Star:
-    """Calls ``func(*item)`` for sequences and ``func(**item)`` for mappings."""
-
-    __slots__ = ("func",)
-
-    def __init__(self, func: Callable[..., Any]) -> None:
-        self.func = func
-
-    def __call__(self, item: Any) -> Any:
-        if isinstance(item, dict) or (hasattr(item, "keys") and hasattr(item, "__getitem__")):
-            return self.func(**item)
-        return self.func(*item)
-
-    def __repr__(self) -> str:
-        return f"star({self.func!r})"
-
-
-COROUTINE = 0x80
-"""Flag of the code of ``async def`` functions (``inspect.CO_COROUTINE``, without its import)."""
-
-
-def is_coroutine_function(func: Any) -> bool:
-    """Whether calling ``func`` gives a coroutine, as far as can be seen without calling it."""
-    while True:
-        if isinstance(func, Star) or type(func).__name__ == "partial":
-            func = func.func
-            continue
-        code = getattr(func, "__code__", None)  # a function, or a method of a class
-        if code is None and not isinstance(func, type):
-            code = getattr(vars(type(func)).get("__call__"), "__code__", None)
-        return bool(getattr(code, "co_flags", 0) & COROUTINE)
-
-
-def star(func: Callable[..., Any]) -> Star:
-    """Make a one-argument function of ``func`` for data whose items are its arguments.
-
-    A tuple (or any other iterable) becomes ``func(*item)``, a mapping ``func(**item)``:
-
-    >>> list(map(star(pow), [(2, 3), (3, 2)]))
-    [8, 9]
-    """
-    if not callable(func):
-        raise TypeError(
-            f"star() needs a function, got {func!r}; pass the function itself, not its result"
-        )
-    return Star(func)

@@ -298,7 +298,7 @@ def observe(
     model_seconds: float,
 ) -> Observation:
     """The observation of a run: of its last configuration, the ``items`` that ran in it."""
-    from amorsize import __version__
+    from amorsize.version import __version__
 
     return Observation(
         fingerprint=fingerprint,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from math import exp
 
-from amorsize.core.backends import CALLER_ITEM_SECONDS, LOCAL, PUBLIC_NAMES, TRAITS
+from amorsize.core.backends import CALLER_ITEM_SECONDS, PUBLIC_NAMES, TRAITS
 from amorsize.core.frozen import dataclass, replace
+from amorsize.core.limits import Limits
 from amorsize.core.model import Config, Far, Machine, Prediction, Profile, Safety
 from amorsize.planning import cost_model
 from amorsize.planning.cost_model import Costs
@@ -40,21 +41,6 @@ LARGE_RESULT_BYTES = 1 << 18
 """A quarter of the room in a worker's socket (backends/wire.py)."""
 SAME_SHARE = 0.05
 """Candidates within this share of the best count as equal; the one with fewer workers is taken."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the user allows."""
-
-    max_jobs: int | None = None
-    """Most workers, None when the choice is free."""
-    backends: frozenset[str] = LOCAL
-    """Names out of ``TRAITS``."""
-    forced: str | None = None
-    """The one backend to be used whatever its cost."""
-    chunksize: int | None = None
-    serial_only: str | None = None
-    """Why the run must stay in the caller (a nested call), None when it need not."""
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from amorsize.engine.lookups import most_cores
-from amorsize.profiling.measurement import foreign_threads_running
+from amorsize.machine.threads import foreign_threads_running, most_cores
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

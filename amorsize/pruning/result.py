@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from amorsize.core.renderers import html_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dataclasses import dataclass
@@ -83,9 +85,7 @@ class PruningResult:
         return 1.0 - self.after.memory_bytes / before if before else 0.0
 
     def _repr_html_(self) -> str:
-        from amorsize.reporting.html import pruning_html
-
-        return pruning_html(self)
+        return html_of(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; without the data."""

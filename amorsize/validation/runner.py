@@ -174,7 +174,7 @@ def run_validation(
 
 
 def _version() -> str:
-    from amorsize import __version__
+    from amorsize.version import __version__
 
     return __version__
 

@@ -26,13 +26,13 @@ from statistics import fmean, median, quantiles
 from typing import TYPE_CHECKING
 
 from amorsize.core.frozen import replace
+from amorsize.core.limits import Limits
 from amorsize.core.model import Config, Profile, Safety
 from amorsize.core.observation import Observation, from_line
 from amorsize.history.memory import MemoryHistory
 from amorsize.learning.predictor import Predictor, known_residual
 from amorsize.planning import choose as planning
 from amorsize.planning import cost_model
-from amorsize.planning.choose import Limits
 from amorsize.planning.cost_model import Costs, starting_costs
 from benchmarks.harness.measure import ROOT
 from benchmarks.learning.rows import RUNS, caller_computes

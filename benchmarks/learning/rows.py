@@ -34,9 +34,11 @@ from amorsize.core.model import Config, Prediction, Profile
 from amorsize.core.observation import Observation, from_line, to_line
 from amorsize.engine.driver import Engine
 from amorsize.engine.reviewing import REVIEW_SECONDS, Reviews
-from amorsize.machine.system import detect_machine, fork_refusal
+from amorsize.machine.detect import detect_machine
+from amorsize.machine.fork_safety import fork_refusal
+from amorsize.machine.threads import vanish
 from amorsize.planning.choose import LARGE_RESULT_BYTES, Choice
-from amorsize.profiling.measurement import clock, vanish
+from amorsize.profiling.sampler import clock
 from benchmarks.harness.measure import ROOT, bench
 from benchmarks.workloads.catalog import Workload
 from benchmarks.workloads.learnable import NAMES, WAITS, portion

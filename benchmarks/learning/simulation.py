@@ -18,12 +18,13 @@ from collections.abc import Callable, Sequence
 from io import StringIO
 from statistics import fmean, median, quantiles
 
+from amorsize.core.limits import Limits
 from amorsize.core.model import Machine, Prediction, Profile, Safety
 from amorsize.core.observation import Observation
 from amorsize.history.memory import MemoryHistory
 from amorsize.learning.predictor import Predictor, known_residual
 from amorsize.planning import choose as planning
-from amorsize.planning.choose import Choice, Limits
+from amorsize.planning.choose import Choice
 from amorsize.planning.cost_model import Costs
 
 CORES = (1, 2, 4, 8, 16, 32, 64, 128)

@@ -8,7 +8,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from amorsize.machine import system
+from amorsize.machine import detect
 
 MEMINFO = "MemTotal:       16777216 kB\nMemFree: 1 kB\nMemAvailable:    8388608 kB\nCached: 7 kB\n"
 
@@ -36,7 +36,7 @@ def run(code: str, *, prefix: tuple[str, ...] = (), **environment: str) -> str:
         text=True,
         timeout=30,
         env={**os.environ, **environment},
-        cwd=Path(system.__file__).parents[2],
+        cwd=Path(detect.__file__).parents[2],
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -46,8 +46,9 @@ def run(code: str, *, prefix: tuple[str, ...] = (), **environment: str) -> str:
 
 PRELUDE = """
 import os, select, signal, sys, time
-from amorsize.machine.system import (
-    cuda_active, foreign_threads, fork_refusal, limit_inner_threads, openmp_active)
+from amorsize.machine.fork_safety import foreign_threads, fork_refusal
+from amorsize.machine.native_libraries import cuda_active, openmp_active
+from amorsize.machine.thread_limits import limit_inner_threads
 
 def tasks():
     return len(os.listdir("/proc/self/task"))

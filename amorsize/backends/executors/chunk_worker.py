@@ -19,7 +19,7 @@ from _thread import get_ident
 from collections import OrderedDict
 
 from amorsize.backends.processes import protocol as wire
-from amorsize.backends.processes import worker as helper
+from amorsize.core import nesting
 from amorsize.items.call import ItemFailed, run_items, unsendable_result
 from amorsize.items.errors import portable
 
@@ -105,8 +105,8 @@ def run_chunk(parcel: Parcel, start: int, items: Any) -> Report | Unread | str:
     """Run the items from position ``start`` on (a pickle of them, or themselves)."""
     here = parcel.call is not None
     me = get_ident()
-    nested = me in helper.busy_threads
-    helper.busy_threads.add(me)  # a call of amorsize by the function stays serial
+    nested = me in nesting.busy_threads
+    nesting.busy_threads.add(me)  # a call of amorsize by the function stays serial
     try:
         try:
             call = _prepared_here(parcel) if here else _unpacked(parcel)
@@ -126,7 +126,7 @@ def run_chunk(parcel: Parcel, start: int, items: Any) -> Report | Unread | str:
         return report
     finally:
         if not nested:
-            helper.busy_threads.discard(me)
+            nesting.busy_threads.discard(me)
 
 
 def _run(call: Call, start: int, items: Any, here: bool) -> Report:

@@ -40,7 +40,7 @@ class ExecutorPort(Port):
             count = getattr(self.executor, name, None)
             if isinstance(count, int) and count > 0:
                 return count
-        from amorsize.machine.system import usable_cores
+        from amorsize.machine.detect import usable_cores
 
         return usable_cores()
 

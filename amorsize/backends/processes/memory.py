@@ -156,7 +156,7 @@ class Allowance:
         return max(0, held - base) if base >= 0 else 0
 
     def _measure_room(self, held: int) -> None:
-        from amorsize.machine.system import available_memory
+        from amorsize.machine.detect import available_memory
 
         available = available_memory()
         if available:

@@ -759,8 +759,8 @@ class Processes:
         """How replacements are started: as before, or fresh where the process must not fork now."""
         if not self.launcher.inherits:
             return self.launcher
-        from amorsize.machine.system import fork_refusal
-        from amorsize.profiling.measurement import vanish
+        from amorsize.machine.fork_safety import fork_refusal
+        from amorsize.machine.threads import vanish
 
         vanish()
         if fork_refusal() is None:

@@ -24,6 +24,7 @@ from collections import deque
 
 from amorsize.backends.processes import protocol as wire
 from amorsize.backends.processes.workers import MARKS
+from amorsize.core.nesting import become_worker
 from amorsize.items.call import ItemFailed, run_items
 
 TYPE_CHECKING = False
@@ -59,11 +60,6 @@ F_SETSIG = 10
 """Linux: which signal tells of input on a descriptor (fcntl.h; not in the fcntl module)."""
 TICKET_SECONDS = 0.0001
 """Work behind one ticket when items are shorter: reading one costs about 0.001 ms."""
-
-busy_threads: set[int] = set()
-"""Threads of this process that are inside a run, or at work for one: a nested call stays serial."""
-in_worker = False
-"""True in a process that amorsize started: a nested call stays serial there."""
 
 
 class Worker:
@@ -385,8 +381,7 @@ def die_with(lifeline: int) -> None:
 
 def settle(inner_threads: int) -> None:
     """Make this process a worker: signals, seeds, inner threads. Called once at its start."""
-    global in_worker
-    in_worker = True
+    become_worker()
     import signal
 
     # A function, not SIG_IGN: a program that the user's function starts must not inherit it.
@@ -399,7 +394,7 @@ def settle(inner_threads: int) -> None:
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:  # the standard library's random reseeds itself after a fork
         numpy_random.seed()
-    from amorsize.machine.system import limit_inner_threads
+    from amorsize.machine.thread_limits import limit_inner_threads
 
     limit_inner_threads(inner_threads)
     _offer_to_the_kernel()

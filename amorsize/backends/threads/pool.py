@@ -11,10 +11,11 @@ import os
 import time
 from _thread import allocate_lock, get_ident, get_native_id, start_new_thread
 
-from amorsize.backends.processes.worker import CHUNK_SECONDS, busy_threads
+from amorsize.backends.processes.worker import CHUNK_SECONDS
+from amorsize.core.nesting import busy_threads
 from amorsize.errors import AmorsizeWarning, OptionError
 from amorsize.items.call import ItemFailed, format_traceback, overdue_error, run_items
-from amorsize.profiling.measurement import our_threads
+from amorsize.machine.threads import our_threads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

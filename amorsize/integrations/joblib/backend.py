@@ -33,7 +33,7 @@ from joblib.parallel import (
     register_parallel_backend,
 )
 
-from amorsize.backends.processes import worker as helper
+from amorsize.core import nesting
 from amorsize.core.frozen import replace
 from amorsize.integrations.joblib.call import (
     LOOK_SECONDS,
@@ -47,8 +47,8 @@ from amorsize.integrations.joblib.call import (
     send_home,
 )
 from amorsize.integrations.joblib.memory import Memory, Seen
-from amorsize.machine.system import usable_cores
-from amorsize.profiling.measurement import queued_seconds
+from amorsize.machine.detect import usable_cores
+from amorsize.machine.threads import queued_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
             n_jobs = -1
         if n_jobs == 0:
             raise ValueError("n_jobs == 0 in Parallel has no meaning")
-        if helper.in_worker or threading.get_ident() in helper.busy_threads:
+        if nesting.in_worker or threading.get_ident() in nesting.busy_threads:
             return 1
         if n_jobs < 0:
             n_jobs = max(usable_cores() + 1 + n_jobs, 1)
@@ -310,7 +310,7 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
         me, interval = threading.get_ident(), sys.getswitchinterval()
         controller = _thread_pools()
         inner = self.inner_max_num_threads or max(1, self._cores // self._n_jobs)
-        helper.busy_threads.add(me)
+        nesting.busy_threads.add(me)
         try:
             if call.mode == "processes":
                 sys.setswitchinterval(min(interval, SWITCH_SECONDS))
@@ -318,7 +318,7 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
                 yield
         finally:
             sys.setswitchinterval(interval)
-            helper.busy_threads.discard(me)
+            nesting.busy_threads.discard(me)
 
     # -- deciding -------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 
-from amorsize.backends.processes import worker as helper
+from amorsize.core import nesting
 from amorsize.items.call import RemoteTraceback, format_traceback
 
 TYPE_CHECKING = False
@@ -135,7 +135,7 @@ def failed(error: BaseException) -> Outcome:
 def help_with(call: Call) -> None:
     """A thread beside the caller: takes what is there until it is not needed any more."""
     me = threading.get_ident()
-    helper.busy_threads.add(me)
+    nesting.busy_threads.add(me)
     try:
         while True:
             with call.changed:
@@ -156,7 +156,7 @@ def help_with(call: Call) -> None:
                     call.changed.notify_all()
             del job, outcome
     finally:
-        helper.busy_threads.discard(me)
+        nesting.busy_threads.discard(me)
 
 
 def send_home(call: Call) -> None:

@@ -71,7 +71,7 @@ class Memory:
         learner = learner_for("default")
         if learner is None:
             return
-        from amorsize.machine.system import detect_machine
+        from amorsize.machine.detect import detect_machine
         from amorsize.planning import cost_model
 
         config = Config(BACKENDS[seen.mode], 1 if seen.mode == "alone" else jobs)

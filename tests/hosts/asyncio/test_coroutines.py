@@ -21,8 +21,8 @@ import pytest
 from support.work import square
 
 import amorsize
-from amorsize.backends.processes import worker as helper
-from amorsize.items.source import is_coroutine_function
+from amorsize.core import nesting
+from amorsize.items.star import is_coroutine_function
 from amorsize.reporting import progress as amorsize_progress
 
 pytestmark = pytest.mark.timeout(60)
@@ -579,7 +579,7 @@ def test_the_loop_goes_on_beside_trivial_items_and_may_end_them(
 ) -> None:
     """A loop in C would let no other thread have its turn before the end."""
     if nested:
-        monkeypatch.setattr(helper, "in_worker", True)  # nothing is decided, nobody observes
+        monkeypatch.setattr(nesting, "in_worker", True)  # nothing is decided, nobody observes
 
     async def main() -> float:
         began = time.perf_counter()

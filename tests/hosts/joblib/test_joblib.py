@@ -299,11 +299,11 @@ def test_a_caller_whose_threads_were_sent_home_is_alone_again() -> None:
     Parallel(prefer="processes")(delayed(spin)(200_000) for _ in range(60))  # warm workers
 
     def looks(count: int) -> tuple[int, bool, bool, float]:
-        from amorsize.backends.processes import worker as helper
+        from amorsize.core import nesting
 
         spin(count)
         here = threading.current_thread() is threading.main_thread()
-        among = threading.get_ident() in helper.busy_threads
+        among = threading.get_ident() in nesting.busy_threads
         return os.getpid(), here, among, sys.getswitchinterval()
 
     found = Parallel(prefer="threads")(delayed(looks)(300_000) for _ in range(120))

@@ -20,6 +20,7 @@ from support.work import calm
 
 import amorsize
 from amorsize.core.frozen import replace
+from amorsize.core.limits import Limits
 from amorsize.core.model import Config, Machine, Profile, Safety
 from amorsize.core.observation import CROWDED, work_ratio
 from amorsize.history import HistoryUnavailable, open_history
@@ -31,9 +32,9 @@ from amorsize.learning.features import FEATURES, Arrays, decode, encode
 from amorsize.learning.learner import resolve
 from amorsize.learning.predictor import Predictor, has_changed, known_residual
 from amorsize.planning import choose as planning
-from amorsize.planning.choose import Limits
 from amorsize.planning.cost_model import Costs
-from amorsize.profiling.measurement import Meter, Observer
+from amorsize.profiling.meter import Meter
+from amorsize.profiling.sampler import Observer
 from amorsize.testing.history_contract import observation
 
 pytestmark = pytest.mark.timeout(60)

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from support.machines import run
 
+from amorsize.cli.advice import advice, is_musl
+from amorsize.cli.start_costs import StartCosts, measure_costs
 from amorsize.core.model import Machine
-from amorsize.machine import system
-from amorsize.machine.system import StartCosts, advice, measure_costs
+from amorsize.machine import detect
 
 pytestmark = pytest.mark.timeout(60)
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
@@ -24,8 +25,8 @@ def test_costs_are_measured_in_a_process_that_may_fork() -> None:
     told = run(
         """
         import os, time
-        from amorsize.machine.system import measure_costs
-        from amorsize.machine.system import StartCosts
+        from amorsize.cli.start_costs import measure_costs
+        from amorsize.cli.start_costs import StartCosts
         began = time.perf_counter()
         costs = measure_costs(spawn=True)
         took = time.perf_counter() - began
@@ -59,7 +60,7 @@ def test_costs_of_forking_are_unknown_where_it_is_refused() -> None:
 
 def machine(**changes: object) -> Machine:
     """A machine about which there is nothing to say."""
-    visible = system._affinity()
+    visible = detect._affinity()
     calm: dict[str, object] = {
         "cores": visible,
         "logical_cores": visible,
@@ -89,8 +90,8 @@ ADVICE = {
 def test_advice_says_what_is_special_and_no_more(
     words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(system, "fork_refusal", lambda: None)
-    monkeypatch.setattr(system, "_is_musl", lambda: False)
+    monkeypatch.setattr("amorsize.cli.advice.fork_refusal", lambda: None)
+    monkeypatch.setattr("amorsize.cli.advice.is_musl", lambda: False)
     changes, costs = ADVICE[words]
     assert advice(machine()) == []
     assert advice(machine(), StartCosts(0.0001, 0.001)) == []
@@ -116,4 +117,4 @@ def test_musl_is_told_by_its_missing_version(monkeypatch: pytest.MonkeyPatch) ->
     linker = Path("/lib/ld-musl-x86_64.so.1")
     monkeypatch.undo()
     if sys.platform == "linux" and not linker.exists():
-        assert not system._is_musl()
+        assert not is_musl()

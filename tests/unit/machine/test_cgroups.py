@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from support.machines import run, tree
 
-from amorsize.machine import system
-from amorsize.machine.system import detect_machine, usable_cores
+from amorsize.machine import detect
+from amorsize.machine.detect import detect_machine, usable_cores
 
 pytestmark = pytest.mark.timeout(60)
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
@@ -182,7 +182,7 @@ def test_quota_is_the_tightest_along_the_own_path(name: str, tmp_path: Path) -> 
 def test_cores_are_the_quota_rounded_up_or_the_affinity(
     affinity: int, quota: float | None, cores: int
 ) -> None:
-    assert system._cores(affinity, quota) == cores
+    assert detect._cores(affinity, quota) == cores
 
 
 def test_an_empty_tree_is_a_machine_without_limits(tmp_path: Path) -> None:
@@ -312,7 +312,7 @@ def test_a_real_quota_of_one_and_a_half_cpus_on_an_outer_group() -> None:
         told = run(
             """
             import os, sys
-            from amorsize.machine.system import detect_machine, usable_cores
+            from amorsize.machine.detect import detect_machine, usable_cores
             before = detect_machine().cpu_quota
             open(sys.stdin.readline().strip(), "w").write(str(os.getpid()))
             print(before, detect_machine().cpu_quota, detect_machine().cores, usable_cores())

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.machines import run, tree
 
-from amorsize.machine.system import detect_machine
+from amorsize.machine.detect import detect_machine
 
 pytestmark = pytest.mark.timeout(60)
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
@@ -71,7 +71,7 @@ def test_detection_starts_nothing_imports_nothing_and_is_fast() -> None:
     told = run(
         """
         import sys, time
-        from amorsize.machine import system
+        from amorsize.machine import detect as system
         system.detect_machine()
         for name in ("psutil", "subprocess", "numpy", "threadpoolctl", "ctypes", "typing"):
             assert name not in sys.modules, name
@@ -88,6 +88,6 @@ def test_detection_starts_nothing_imports_nothing_and_is_fast() -> None:
 
 @linux
 def test_a_bound_process_has_one_core() -> None:
-    code = "from amorsize.machine.system import *; print(usable_cores(), detect_machine().cores)"
+    code = "from amorsize.machine.detect import *; print(usable_cores(), detect_machine().cores)"
     cpu = str(min(os.sched_getaffinity(0)))
     assert run(code, prefix=("taskset", "-c", cpu)) == "1 1"

@@ -1,0 +1,133 @@
+"""Whether this process may be forked now: which threads of it would be lost in the child."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from amorsize.machine.detect import can_fork
+from amorsize.machine.native_libraries import (
+    OPENMP_NAMES,
+    MappedLibraries,
+    _cuda_active,
+    find_openblas,
+    openblas_libraries,
+)
+from amorsize.machine.procfs import read_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    pass
+
+SETTLE_ROUNDS = 4
+"""A thread that was joined is still among the tasks for some microseconds. Looks before it is believed
+to live."""
+
+
+SETTLE_SECONDS = 0.0001
+"""Pause between two such looks."""
+
+
+def foreign_threads() -> list[str]:
+    """Names of the threads that speak against a fork; see :func:`fork_refusal` for the rule."""
+    return _foreign_threads(MappedLibraries())
+
+
+def _foreign_threads(mapped: MappedLibraries) -> list[str]:
+    for look in range(SETTLE_ROUNDS):
+        if look:
+            time.sleep(SETTLE_SECONDS)
+        try:
+            tasks = os.listdir("/proc/self/task")
+        except OSError:
+            return _other_python_threads()
+        if len(tasks) == 1:
+            return []
+        mine = _native_id()
+        others = sorted(int(task) for task in tasks if int(task) != mine)
+        python = _python_threads()
+        unknown = [task for task in others if task not in python]
+        known = sum(library.live_threads() for library in openblas_libraries.values())
+        if len(unknown) != known:
+            find_openblas(mapped)
+            known = sum(library.live_threads() for library in openblas_libraries.values())
+        if len(unknown) == known and (
+            all(library.exact for library in openblas_libraries.values())
+            or not mapped.matching(OPENMP_NAMES)
+        ):
+            unknown = []
+        if not unknown:
+            break
+    # OpenBLAS starts its threads when it is loaded, so the newest ones are most likely not its own.
+    suspects = unknown[known:] if known < len(unknown) else unknown
+    names = [python[task] for task in others if task in python]
+    return names + [
+        read_text(f"/proc/self/task/{task}/comm").strip() or f"task {task}" for task in suspects
+    ]
+
+
+def _native_id() -> int:
+    import _thread
+
+    return _thread.get_native_id()
+
+
+def _python_threads() -> dict[int, str]:
+    """Living threads of :mod:`threading` other than this one: name by the system's number."""
+    threading = sys.modules.get("threading")
+    if threading is None:
+        return {}
+    return {
+        thread.native_id: thread.name
+        for thread in threading.enumerate()
+        if thread.native_id not in (None, _native_id())
+    }
+
+
+def _other_python_threads() -> list[str]:
+    """All that can be known where the kernel shows no tasks."""
+    threading = sys.modules.get("threading")
+    if threading is None or threading.active_count() <= 1:
+        return []
+    mine = threading.get_ident()
+    return [thread.name for thread in threading.enumerate() if thread.ident != mine]
+
+
+def fork_refusal() -> str | None:
+    """Why this process must not be forked now, as a sentence; None if nothing is known against it.
+
+    The rule: **fork only while every other thread of this process belongs to an OpenBLAS that runs
+    on plain threads.** A forked child has the forking thread only; a lock that another thread held
+    stays locked in it for ever, and work given to a thread that is not there is never done.
+
+    * *OpenBLAS* (one in each wheel of NumPy and SciPy; importing them starts its threads) ends its
+      threads just before a fork and starts them anew, in parent and child, when next needed. Its
+      threads are therefore known by number: as many other tasks as the loaded OpenBLAS libraries
+      say they have, no more and no fewer.
+    * *OpenMP* (libgomp; also an OpenBLAS built on it) is harmless while it is only loaded, after a
+      parallel region of one thread, and after the thread that ran a region has ended: it has no
+      thread then. After a region of several threads it keeps them, and the first region in a
+      forked child waits for ever. These threads are tasks that OpenBLAS does not account for, so
+      the count finds them. Intel's runtime survived a fork in our trials, and LLVM's may; they are
+      held to the same rule.
+    * *Threads of Python*, and those of gRPC, of a notebook kernel, of a database driver, are never
+      accounted for.
+    * *CUDA* cannot be used in a child once it was set up, with threads or without: refused when the
+      driver is loaded.
+    """
+    if not can_fork():
+        return f"fork is not used on {sys.platform}"
+    mapped = MappedLibraries()
+    if _cuda_active(mapped):
+        return "CUDA is loaded, which does not work in a forked process"
+    names = _foreign_threads(mapped)
+    if not names:
+        return None
+    shown = ", ".join(dict.fromkeys(names[:3])) + (", ..." if len(names) > 3 else "")
+    threads = "another thread is" if len(names) == 1 else f"{len(names)} other threads are"
+    if "grpc._cython.cygrpc" in sys.modules:
+        shown += "; gRPC is loaded"
+    elif mapped.matching(OPENMP_NAMES):
+        shown += "; OpenMP is loaded"
+    return f"{threads} running in this process ({shown})"

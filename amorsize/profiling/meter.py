@@ -1,0 +1,199 @@
+"""Measuring by working: what the first items cost, from slices that the caller runs."""
+
+from __future__ import annotations
+
+import time
+from operator import add, sub
+
+from amorsize.core.model import Profile
+from amorsize.machine.threads import queued_seconds
+
+clock = time.perf_counter
+thread_clock = time.thread_time
+process_clock = time.process_time
+
+GIL_TURN_SECONDS = 0.0003
+"""What it costs the caller to hand the GIL to the observer and get it back (0.05 to 0.3 ms)."""
+
+
+def _clocks() -> tuple[float, float, float]:
+    return clock(), thread_clock(), process_clock()
+
+
+def _wall_clock() -> tuple[float, float, float]:
+    return clock(), 0.0, 0.0
+
+
+LONG_PAUSE_SECONDS = 0.001
+"""Time without a core in our own planning that would distort what is seen of the items: the look that
+tells it costs 15 µs."""
+
+
+class Meter:
+    """Sums over slices; makes the :class:`Profile`. All times in seconds."""
+
+    def __init__(self) -> None:
+        self.only_computes = False
+        """It is known that the function neither waits nor lets others work: no share is measured."""
+        self._clocks = _clocks
+        self.items = 0
+        self.seconds = 0.0
+        self._last: tuple[float, ...] = ()
+        """Item seconds of the last three slices, the very first left out as soon as possible."""
+        self._later_items = 0
+        self._later_seconds = 0.0
+        self._slices = 0
+        self._mean = 0.0
+        self._square = 0.0
+        self.turns = 0
+        """Times that the observer has asked a caller at work for the GIL."""
+        self.gil_prompt = 0
+        self.gil_held = 0
+        self.result_bytes: int | None = None
+        self.result_seconds = 0.0
+        self.argument_bytes: int | None = None
+        self.argument_seconds = 0.0
+        self.picklable = True
+        self.pauses = 0
+        """How often it was paused."""
+        self._paused: tuple[float, float, float] | None = None
+        self._turns_paused = 0
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the caller is not in items now."""
+        return self._paused is not None
+
+    def begin(self, *, only_computes: bool) -> None:
+        """The run begins."""
+        self.only_computes = only_computes
+        if only_computes:
+            self._clocks = _wall_clock
+        self.begin_again()
+
+    def begin_again(self) -> None:
+        """The run goes on after a break that nobody measures, maybe in another thread: shares and
+        :meth:`overall` begin anew."""
+        self.open_window()
+        self._origin: tuple[float, ...] = self._start
+        self._queued_origin = self._queued0
+
+    def overall(self) -> tuple[float, float, float]:
+        """As :meth:`shares`, since the run began: the first item counts."""
+        wall, thread, process = map(sub, self._paused or self._clocks(), self._origin)
+        if wall <= 0 or self.only_computes:
+            return max(0.0, wall), 1.0, 1.0
+        inner = process / thread if thread > 0 and process - thread > 0.001 else 1.0
+        queued = queued_seconds() - self._queued_origin
+        return wall, min(1.0, thread / max(wall - queued, thread, 1e-9)), inner
+
+    @property
+    def window_is_empty(self) -> bool:
+        """No item has ended since the window was opened."""
+        return self.items == self._items0
+
+    def open_window(self) -> None:
+        """Begin a fresh window for the shares of CPU time (the first item may be unlike the rest)."""
+        self._start = self._clocks()
+        if self._paused is not None:
+            self._paused, self._turns_paused = self._start, self.turns
+        self._items0, self._turns0 = self.items, self.turns
+        self._queued0 = 0.0 if self.only_computes else queued_seconds()
+
+    def pause(self) -> None:
+        """What follows is not the function's time; shares are those of this moment."""
+        self._paused, self._turns_paused = self._clocks(), self.turns
+        self.pauses += 1
+
+    def resume(self) -> None:
+        """The function's time again."""
+        if self._paused is None:
+            return
+        spent = tuple(map(sub, self._clocks(), self._paused))
+        self._start = tuple(map(add, self._start, spent))
+        self._origin = tuple(map(add, self._origin, spent))
+        self._turns0 += self.turns - self._turns_paused
+        self._paused = None
+        idle = spent[0] - spent[1]
+        if idle > LONG_PAUSE_SECONDS and spent[1] > 0:
+            # On a busy machine we queued for a core meanwhile: no item was held up by that.
+            queued = min(idle, max(0.0, queued_seconds() - self._queued0))
+            self._queued0 += queued
+            self._queued_origin += queued
+
+    def add(self, items: int, seconds: float) -> None:
+        """One slice of ``items`` took ``seconds``."""
+        if not items:
+            return
+        per = seconds / items
+        if self.items and self._last:
+            self._last = (*self._last[-2:], per) if self._later_items else (per,)
+            self._later_items += items
+            self._later_seconds += seconds
+        else:
+            self._last = (per,)
+        self.items += items
+        self.seconds += seconds
+        self._slices += 1
+        delta = per - self._mean
+        self._mean += delta / self._slices
+        self._square += delta * (per - self._mean)
+
+    @property
+    def item_seconds(self) -> float:
+        """What one of the next items is expected to take.
+
+        The average, moved into the range of the last three slices: a lasting change is followed at
+        the third slice, a single heavy item is not taken for one. The first slice (imports, caches)
+        counts only while there is no other."""
+        if not self._later_items:
+            return self._last[0] if self._last else 0.0
+        average = self._later_seconds / self._later_items
+        return min(max(average, min(self._last)), max(self._last))
+
+    def forget(self) -> None:
+        """The items have changed their kind: the next slice is the first that counts."""
+        self._last = ()
+        self._later_items, self._later_seconds = 0, 0.0
+
+    def shares(self) -> tuple[float, float, float]:
+        """Since the window was opened: wall seconds, share of it computed, inner threads.
+
+        Time in which the thread was ready and had no core (a busy machine), or had to hand over the
+        GIL to the observer, is left out of the share: the items did not wait then."""
+        wall, thread, process = map(sub, self._paused or self._clocks(), self._start)
+        if wall <= 0 or self.only_computes:
+            return max(0.0, wall), 1.0, 1.0
+        # Below 1 ms of CPU time the clocks' own noise would look like parallel work.
+        inner = process / thread if thread > 0 and process - thread > 0.001 else 1.0
+        share = min(1.0, thread / wall)
+        if share < 0.9:
+            held_up = queued_seconds() - self._queued0
+            turns = self.turns if self._paused is None else self._turns_paused
+            held_up += GIL_TURN_SECONDS * (turns - self._turns0)
+            share = min(1.0, thread / max(wall - held_up, thread, 1e-9))
+        return wall, share, inner
+
+    def gil_free_share(self) -> float | None:
+        """Share of the looks that found the GIL free, one look against it added: a single prompt
+        one proves nothing. None before the first look."""
+        samples = self.gil_prompt + self.gil_held
+        return self.gil_prompt / (samples + 1) if samples else None
+
+    def profile(self, shares: tuple[float, float, float] | None = None) -> Profile:
+        """What was seen; ``shares`` as :meth:`shares` gave them when the last item had ended."""
+        _, cpu, inner = shares or self.shares()
+        spread = (self._square / (self._slices - 1)) ** 0.5 if self._slices > 1 else 0.0
+        return Profile(
+            items=self.items,
+            item_seconds=self.item_seconds,
+            item_spread=spread,
+            cpu_share=cpu,
+            inner_threads=inner,
+            gil_free_share=self.gil_free_share(),
+            result_bytes=self.result_bytes,
+            result_seconds=self.result_seconds,
+            argument_bytes=self.argument_bytes,
+            argument_seconds=self.argument_seconds,
+            picklable=self.picklable,
+        )
