@@ -25,6 +25,7 @@ from typing import Any
 import amorsize
 from amorsize.history import open_history
 from amorsize.learning import evaluation as hindsight
+from amorsize.learning import parameters_of
 
 CONFIGURATIONS: tuple[dict[str, Any], ...] = (
     {"backend": "serial"},
@@ -133,7 +134,7 @@ def main() -> None:
                 f"   {known:6} of {len(todo)}"
             )
         with open_history(place) as history:
-            found = hindsight.spans(hindsight.judge(history.table(), history.parameters()))
+            found = hindsight.spans(hindsight.judge(history.table(), parameters_of(history)))
         print("\n`amorsize history learned` says of them:")
         print(hindsight.text(found))
         if options.plot:

@@ -136,7 +136,7 @@ def _check_progress(progress: Any) -> dict[str, Any]:
 
 def _check_history(history: Any) -> dict[str, Any]:
     if isinstance(history, str) and "://" in history:
-        from amorsize.history import Location
+        from amorsize.history.location import Location
 
         return {"history": Location(history)}
     if history is None or isinstance(history, str) or hasattr(history, "__fspath__"):

@@ -195,7 +195,7 @@ class Tuner:
             )
         if not (isinstance(history, str) and history == "default"):
             if isinstance(history, str) and "://" in history:
-                from amorsize.history import Location
+                from amorsize.history.location import Location
 
                 history = Location(history)
             self.settings = replace(

@@ -244,7 +244,9 @@ def _import(history: History, options: argparse.Namespace) -> int:
 
 
 def _tune(history: History, options: argparse.Namespace) -> int:
-    found = history.tune()
+    from amorsize.learning.parameters import tune
+
+    found = tune(history)
     lines = [
         f"{backend}: k = {parameters['n_neighbors']}, {parameters['weights']} weights"
         for backend, parameters in found.items()

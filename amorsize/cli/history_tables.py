@@ -98,8 +98,9 @@ def functions(history: History, options: argparse.Namespace) -> int:
 def learned(history: History, options: argparse.Namespace) -> int:
     """How good predictions have become."""
     from amorsize.learning import evaluation as hindsight
+    from amorsize.learning.parameters import parameters_of
 
-    judged = hindsight.judge(history.table(), history.parameters())
+    judged = hindsight.judge(history.table(), parameters_of(history))
     found = hindsight.spans(judged)
     if options.plot:
         try:
@@ -123,8 +124,9 @@ def _fingerprint(history: History, word: str) -> str:
     if ":" not in word:
         return word.lower()
     from amorsize.cli.function import load
+    from amorsize.inspection.fingerprint import fingerprint
 
-    return history.fingerprint(load(word))
+    return fingerprint(load(word), history.key)
 
 
 def _summed(runs: Sequence[Observation]) -> dict[str, Any]:

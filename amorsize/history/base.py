@@ -16,19 +16,18 @@ from amorsize.core.observation import (
     to_line,
     unpack,
 )
+from amorsize.history.summary import MAX_REJECTED, Imported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from typing import Any, TextIO
+    from collections.abc import Iterable, Iterator
+    from typing import TextIO
 
     from amorsize.core.observation import Observation
-    from amorsize.history.summary import Imported, Stats
+    from amorsize.history.summary import Stats
 
 FORMAT = "amorsize-history"
 KEY_BYTES = 32
-PREDICTOR = "predictor"
-"""Name of the note with the predictor's parameters."""
 BATCH = 500
 """Lines that an import adds in one transaction: it holds a lock for about 10 ms."""
 MAX_ROWS = 20_000
@@ -153,37 +152,6 @@ class History(ABC):
     def end_upkeep(self) -> None:  # noqa: B027  (a file has nothing to let go of)
         """Let others prune."""
 
-    def fingerprint(self, function: Callable[..., Any]) -> str:
-        """The function's fingerprint under this history's key."""
-        from amorsize.inspection.fingerprint import fingerprint
-
-        return fingerprint(function, self.key)
-
-    def parameters(self) -> dict[str, dict[str, object]]:
-        """What `tune` found for the present features, by backend; empty before."""
-        import json
-
-        from amorsize.learning.features import FEATURES_VERSION
-
-        try:
-            kept = json.loads(self.note(PREDICTOR) or "{}")
-            return dict(kept["parameters"]) if kept.get("features") == FEATURES_VERSION else {}
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return {}  # not ours; the next tuning replaces it
-
-    def tune(self) -> dict[str, dict[str, object]]:
-        """Choose the predictor's parameters by cross-validation over workloads, and keep them.
-
-        Needs NumPy and takes seconds: for maintenance, not for runs."""
-        import json
-
-        from amorsize.learning.features import FEATURES_VERSION
-        from amorsize.learning.predictor import Predictor
-
-        found = Predictor.tune(self.table())
-        self.set_note(PREDICTOR, json.dumps({"features": FEATURES_VERSION, "parameters": found}))
-        return found
-
     def read(self, limit: int | None = None) -> Iterator[Observation]:
         """Observations one by one, oldest first."""
         return self.table(limit).observations()
@@ -205,8 +173,6 @@ class History(ABC):
 
         A line that is not a valid observation is left out and named in the result; a header of
         another format or a newer schema stops the import before anything is added."""
-        from amorsize.history.summary import MAX_REJECTED, Imported
-
         added = known = rejected = 0
         adopted = False
         reasons: list[tuple[int, str]] = []

@@ -8,15 +8,15 @@ from itertools import islice
 
 from amorsize.core.frozen import replace
 from amorsize.core.observation import ROW_BYTES, TEXTS, MalformedObservation, pack, texts, validate
-from amorsize.history import HistoryChanged
 from amorsize.history.base import KEY_BYTES, MAX_ROWS, History, Table, new_id
+from amorsize.history.errors import HistoryChanged
+from amorsize.history.summary import Stats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from amorsize.core.observation import Observation
-    from amorsize.history.summary import Stats
 
 
 class MemoryHistory(History):
@@ -113,8 +113,6 @@ class MemoryHistory(History):
         return problems
 
     def stats(self) -> Stats:
-        from amorsize.history.summary import Stats
-
         with self._lock:
             rows = list(self._rows.values())
         times = [one.time for one in rows]

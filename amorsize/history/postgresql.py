@@ -26,19 +26,20 @@ from contextlib import contextmanager
 
 from amorsize.core.frozen import replace
 from amorsize.core.observation import NUMBERS, SCHEMA, TEXTS, pack, texts, unpack, validate
-from amorsize.history import (
+from amorsize.history.base import BATCH, KEY_BYTES, MAX_ROWS, History, Table, new_id
+from amorsize.history.errors import (
     HistoryChanged,
     HistoryCorrupt,
     HistoryError,
     HistoryNewer,
     HistoryRefused,
     HistoryUnavailable,
-    shown,
 )
-from amorsize.history.base import BATCH, KEY_BYTES, MAX_ROWS, History, Table, new_id
 from amorsize.history.fork_guard import watch
+from amorsize.history.location import shown
 from amorsize.history.pg_connection import Link, ServerError, TooSlow
 from amorsize.history.rows import COLUMNS, NAMES, default_text, problems_of, relayout, table_of
+from amorsize.history.summary import Stats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 
     from amorsize.core.observation import Observation
     from amorsize.history.pg_connection import Rows, Value
-    from amorsize.history.summary import Stats
 
     Answer = TypeVar("Answer")
 
@@ -281,8 +281,6 @@ class PostgresHistory(History):
         return self._run(act)
 
     def stats(self) -> Stats:
-        from amorsize.history.summary import Stats
-
         query = (
             "SELECT count(*)::text, count(DISTINCT fingerprint)::text, min(time)::text, "
             "max(time)::text, (pg_total_relation_size('amorsize_observations') + "

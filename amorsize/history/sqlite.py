@@ -17,7 +17,8 @@ from contextlib import contextmanager
 
 from amorsize.core.frozen import replace
 from amorsize.core.observation import NUMBERS, SCHEMA, TEXTS, pack, texts, unpack, validate
-from amorsize.history import (
+from amorsize.history.base import KEY_BYTES, MAX_ROWS, History, Table, new_id
+from amorsize.history.errors import (
     HistoryChanged,
     HistoryCorrupt,
     HistoryError,
@@ -25,10 +26,10 @@ from amorsize.history import (
     HistoryRefused,
     HistoryUnavailable,
 )
-from amorsize.history.base import KEY_BYTES, MAX_ROWS, History, Table, new_id
 from amorsize.history.fork_guard import watch
 from amorsize.history.rows import COLUMNS, NAMES, default_text, problems_of, relayout, table_of
 from amorsize.history.sqlite_cache import Quick
+from amorsize.history.summary import Stats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from amorsize.core.observation import Observation
-    from amorsize.history.summary import Stats
 
     Answer = TypeVar("Answer")
 
@@ -262,8 +262,6 @@ class SqliteHistory(History):
         return self._run(act)
 
     def stats(self) -> Stats:
-        from amorsize.history.summary import Stats
-
         query = (
             "SELECT count(*), count(DISTINCT fingerprint), min(time), max(time) FROM observations"
         )

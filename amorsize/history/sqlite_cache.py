@@ -20,7 +20,7 @@ import time
 from _blake2 import blake2b
 
 from amorsize.core.observation import ROW_BYTES, TEXTS, MalformedObservation, pack, texts, unpack
-from amorsize.history import HistoryRefused, HistoryUnavailable
+from amorsize.history.errors import HistoryRefused, HistoryUnavailable
 
 try:
     import fcntl

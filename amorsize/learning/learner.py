@@ -17,15 +17,10 @@ import os
 import sys
 import time
 
+from amorsize import history as histories
 from amorsize.core.observation import Observation
-from amorsize.history import (
-    SHARED,
-    HistoryUnavailable,
-    SafeHistory,
-    default_path,
-    open_history,
-    warn_of,
-)
+from amorsize.history.errors import HistoryUnavailable, warn_of
+from amorsize.history.location import default_path, is_on_server, sqlite_path
 from amorsize.history.sqlite_cache import Quick
 from amorsize.inspection.fingerprint import fingerprint
 from amorsize.learning.predictor import known_residual
@@ -36,7 +31,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.core.model import Machine, Profile, Run
-    from amorsize.history import History
+    from amorsize.history.resilient import SafeHistory
     from amorsize.learning.predictor import Predictor, Residual
 
 ENVIRONMENT = "AMORSIZE_HISTORY"
@@ -101,7 +96,8 @@ class Learner:
         self._fresh: dict[str, list[Observation]] = {}
         """What this process has recorded itself, newest first."""
         self._predictor: Predictor | None = None
-        self.path = path = _sqlite_path(location)
+        path = sqlite_path(location)
+        self.path = path = None if path is None else os.path.abspath(path)
         """The file of a SQLite history."""
         if path is not None:
             self._quick = Quick(path)
@@ -113,11 +109,11 @@ class Learner:
         """What another process would open: a file or a URL; None if only this one has the history."""
         if self.path is not None:
             return self.path
-        return str(self.location) if _is_shared(self.location) else None
+        return str(self.location) if is_on_server(self.location) else None
 
     def pays(self, seconds: float) -> bool:
         """Whether a run of so many seconds is worth a new connection to a history on a server."""
-        if self._history is not None or not _is_shared(self.location):
+        if self._history is not None or not is_on_server(self.location):
             return True
         here = "psycopg" in sys.modules
         return seconds > SERVER_FACTOR * (IMPORTED_SERVER_SECONDS if here else SERVER_SECONDS)
@@ -130,12 +126,13 @@ class Learner:
                 return None
             return fingerprint(func, quick.key)
         history = self._opened()
-        return None if history is None else history.fingerprint(func)
+        key = None if history is None else history.key
+        return None if key is None else fingerprint(func, key)
 
     def prepare(self, func: Callable[..., Any]) -> None:
         """Make :meth:`record` quick later."""
         try:
-            if _is_shared(self.location):
+            if is_on_server(self.location):
                 return  # a server is told after the run
             if self.fingerprint(func) is None and self._quick is not None:
                 self._quick.begin()
@@ -197,9 +194,10 @@ class Learner:
         table = history.table(rows)
         if table is None or not len(table):
             return None
+        from amorsize.learning.parameters import parameters_of
         from amorsize.learning.predictor import Predictor
 
-        self._predictor = Predictor(table, history.parameters())
+        self._predictor = Predictor(table, parameters_of(history))
         return self._predictor
 
     # ------------------------------------------------------------------ leaving
@@ -224,11 +222,10 @@ class Learner:
             name = self.fingerprint(func)  # the first run of a new history
         if name is None:
             history = self._opened()
-            if history is None:
+            key = None if history is None else history.key
+            if key is None:
                 return
-            name = history.fingerprint(func)
-            if name is None:
-                return
+            name = fingerprint(func, key)
         observation = make(name, os.urandom(16).hex())
         if self._quick is not None and self._quick.record(observation):
             if self._quick.is_full:
@@ -237,13 +234,13 @@ class Learner:
         history = self._opened()
         if history is not None:
             history.add([observation])
-        if _is_shared(self.location) and history is not None:
+        if is_on_server(self.location) and history is not None:
             history.close()  # what comes next may be long: a fleet's idle connections add up
 
     def _take_in(self) -> None:
         """Have the database take in what runs have left beside it; once in some hundred runs."""
         try:
-            open_history(self.location).close()
+            histories.open_history(self.location).close()
         except HistoryUnavailable:
             pass  # others are at it; it will be tried again
 
@@ -251,10 +248,8 @@ class Learner:
 
     def _opened(self) -> SafeHistory | None:
         if self._history is None and not self.failed:
-            try:
-                self._history = SafeHistory(open_history(self.location, for_run=True))
-            except Exception as error:  # learning must never harm a run
-                self._fail(error)
+            self._history = histories.open_safely(self.location)
+            self.failed = self._history is None
         if self._history is not None and self._history.failed:
             self.failed = True
             return None
@@ -265,25 +260,6 @@ class Learner:
         if not self.failed:
             self.failed = True
             warn_of(error)
-
-
-def _sqlite_path(location: History | str) -> str | None:
-    """The file of a location that names a SQLite history."""
-    if not isinstance(location, str) or location == ":memory:":
-        return None
-    scheme, separator, rest = location.partition("://")
-    if separator:
-        if scheme != "sqlite":
-            return None
-        location = rest.removeprefix("/") or rest
-    return os.path.abspath(location)
-
-
-def _is_shared(location: Any) -> bool:
-    """Whether a location names a history on a server."""
-    return (
-        isinstance(location, str) and location.partition("://")[0] in SHARED and "://" in location
-    )
 
 
 def observe(

@@ -17,6 +17,7 @@ from amorsize.core.observation import Observation, to_line, work_ratio
 from amorsize.history.base import History, Table
 from amorsize.history.memory import MemoryHistory
 from amorsize.learning.features import Arrays
+from amorsize.learning.parameters import parameters_of
 from amorsize.learning.predictor import DEFAULT_PARAMETERS, Predictor
 from amorsize.learning.regressor import KNNRegressor
 from amorsize.pruning.result import Measured, PruningResult
@@ -149,11 +150,11 @@ def _prune_history(
     history: History, options: dict[str, Any], dry_run: bool, archive: Any, tell: Progress
 ) -> PruningResult | None:
     """None if rows that were to go had gone already: begin anew."""
-    from amorsize.history import HistoryChanged
+    from amorsize.history.errors import HistoryChanged
 
     began = time.perf_counter()
     table = history.table()
-    parameters = history.parameters()
+    parameters = parameters_of(history)
     backends = sorted(set(table.texts["config.backend"]))
     total = len(backends) + 3
     tell(0, total, "reading")

@@ -62,10 +62,11 @@ def maintain(history: History, strategy: str) -> bool:
     """Prune and tune if it is due; whether it was."""
     if not is_due(history):
         return False
+    from amorsize.learning.parameters import tune
     from amorsize.pruning.selector import prune_training_data
 
     prune_training_data(history, strategy)
-    history.tune()
+    tune(history)
     return True
 
 

@@ -362,20 +362,22 @@ print(asked * 1e3, (clock() - began) * 1e3, len(runs), "sqlite3" in sys.modules,
 def cost() -> None:
     """Medians over runs in new interpreters, and in a warm one."""
     from amorsize.history import open_history
+    from amorsize.inspection.fingerprint import fingerprint
+    from amorsize.learning.parameters import parameters_of, tune
     from benchmarks.workloads.functions import steps
 
     rows = [row for case in cases() for row in case.runs]
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "history.sqlite")
         with open_history(path) as history:
-            name = history.fingerprint(steps)
+            name = fingerprint(steps, history.key)
             many = [
                 replace(rows[i % len(rows)], id=f"{i:032x}", fingerprint=f"{i % 500:032x}")
                 for i in range(COST_ROWS)
             ]
             history.add(many)
             history.add([replace(rows[0], id=f"{1 << 40:032x}", fingerprint=name)])
-            history.tune()
+            tune(history)
         cold = []
         for _ in range(15):
             done = subprocess.run(
@@ -397,7 +399,7 @@ def cost() -> None:
             table = history.table()
             read = time.perf_counter() - began
             began = time.perf_counter()
-            predictor = Predictor(table, history.parameters())
+            predictor = Predictor(table, parameters_of(history))
             built = time.perf_counter() - began
         profile, machine = rows[0].profile, rows[0].machine
         took = []

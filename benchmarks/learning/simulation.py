@@ -22,6 +22,7 @@ from amorsize.core.limits import Limits
 from amorsize.core.model import Machine, Prediction, Profile, Safety
 from amorsize.core.observation import Observation
 from amorsize.history.memory import MemoryHistory
+from amorsize.learning.parameters import tune
 from amorsize.learning.predictor import Predictor, known_residual
 from amorsize.planning import choose as planning
 from amorsize.planning.choose import Choice
@@ -185,7 +186,7 @@ def moved() -> None:
     lines.seek(0)
     here = MemoryHistory()
     imported = here.import_lines(lines)
-    predictor = Predictor(here.table(), here.tune())
+    predictor = Predictor(here.table(), tune(here))
     regrets: tuple[list[float], list[float]] = [], []
     for number in range(300):
         function = Function(1_000 + number, chance)

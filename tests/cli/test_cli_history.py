@@ -12,6 +12,7 @@ import pytest
 
 from amorsize.core.frozen import replace
 from amorsize.history import open_history
+from amorsize.inspection.fingerprint import fingerprint
 from amorsize.testing.history_contract import observation
 
 pytestmark = pytest.mark.timeout(60)
@@ -152,7 +153,7 @@ def test_show_finds_a_function_by_its_name(tmp_path: Path) -> None:
 
     place = tmp_path / "h.sqlite"
     with open_history(place) as history:
-        one = replace(observation(0), fingerprint=history.fingerprint(math.sqrt), id="0" * 32)
+        one = replace(observation(0), fingerprint=fingerprint(math.sqrt, history.key), id="0" * 32)
         history.add([one, replace(observation(1), id="1" * 32)])
     done = call("show", "math:sqrt", history=place)
     assert len(done.stdout.splitlines()) == 2

@@ -32,6 +32,7 @@ from amorsize.history import (
 )
 from amorsize.history import sqlite as sqlite_module
 from amorsize.history.sqlite import SqliteHistory
+from amorsize.inspection.fingerprint import fingerprint
 from amorsize.testing.history_contract import FIRST, observation
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(os.name != "posix", reason="posix only")]
@@ -67,7 +68,7 @@ def a_run(location: object) -> tuple[list[str], float, SafeHistory | None]:
         start = time.perf_counter()
         safe = open_safely(location)  # type: ignore[arg-type]
         if safe is not None:
-            safe.fingerprint(len)
+            assert safe.key is None or fingerprint(len, safe.key)
             safe.recent(FIRST)
             safe.add([observation()])
             safe.recent(FIRST)

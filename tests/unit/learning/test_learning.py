@@ -27,9 +27,11 @@ from amorsize.history import HistoryUnavailable, open_history
 from amorsize.history.memory import MemoryHistory
 from amorsize.history.sqlite import SqliteHistory
 from amorsize.history.sqlite_cache import MOST_SPOOL_BYTES, SLOT_BYTES, SLOTS, SPOOL_BYTES, Quick
+from amorsize.inspection.fingerprint import fingerprint
 from amorsize.learning import evaluation as hindsight
 from amorsize.learning.features import FEATURES, Arrays, decode, encode
 from amorsize.learning.learner import resolve
+from amorsize.learning.parameters import parameters_of, tune
 from amorsize.learning.predictor import Predictor, has_changed, known_residual
 from amorsize.planning import choose as planning
 from amorsize.planning.cost_model import Costs
@@ -79,7 +81,7 @@ def test_a_run_is_recorded_as_it_was(tmp_path: Path) -> None:
     with open_history(path) as history:
         (one,) = history.read()
         assert history.check() == []
-        assert one.fingerprint == history.fingerprint(wait)
+        assert one.fingerprint == fingerprint(wait, history.key)
     assert one.outcome == "done"
     assert one.config.backend == "threads"
     assert 0 < one.items <= 50
@@ -615,11 +617,11 @@ def test_neighbours_are_asked_where_no_own_run_is() -> None:
 
 def test_parameters_are_tuned_and_kept() -> None:
     history = synthetic()
-    found = history.tune()
+    found = tune(history)
     assert set(found) == {"threads"}
-    assert history.parameters() == found
+    assert parameters_of(history) == found
     history.set_note("predictor", "{broken")
-    assert history.parameters() == {}
+    assert parameters_of(history) == {}
 
 
 # -- trust and exploration -----------------------------------------------------------------------------

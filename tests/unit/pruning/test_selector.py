@@ -21,6 +21,7 @@ from amorsize.core.observation import Observation
 from amorsize.history import open_history
 from amorsize.history.memory import MemoryHistory
 from amorsize.history.sqlite import SqliteHistory
+from amorsize.learning.parameters import parameters_of
 from amorsize.learning.regressor import KNNRegressor
 from amorsize.pruning.selector import (
     DEFAULT_SIMILARITY_THRESHOLD,
@@ -934,7 +935,7 @@ def test_upkeep_prunes_when_due(tmp_path: Path) -> None:
         rows = history.stats().rows
         assert pruned_rows(history) == rows < 1050
         assert not is_due(history) and not maintain(history, "auto")
-        assert history.parameters()
+        assert parameters_of(history)
 
 
 def test_the_child_works_and_ends_with_its_parent(tmp_path: Path) -> None:
