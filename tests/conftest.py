@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 import tqdm.std
 from support import work
+from support.skips import allowed_skips, forbidden_skips
 
 os.environ["AMORSIZE_HISTORY"] = (
     "off"  # nobody's history learns from tests; those of it name their own
@@ -26,27 +26,6 @@ FAREWELL_SECONDS = 5.0
 
 _skipped: list[tuple[str, str]] = []
 """Node id and reason of each skipped test."""
-
-
-def allowed_skips(text: str) -> list[tuple[str, str]]:
-    """The patterns of a list of allowed skips: (node id, reason)."""
-    lines = (line.partition("#")[0].strip() for line in text.splitlines())
-    pairs = (line.partition("|") for line in lines if line)
-    return [(node.strip(), reason.strip()) for node, _, reason in pairs]
-
-
-def forbidden_skips(
-    skipped: list[tuple[str, str]], allowed: list[tuple[str, str]]
-) -> list[tuple[str, str]]:
-    """Those of the skipped tests that no pattern allows."""
-    return [
-        (node, reason)
-        for node, reason in skipped
-        if not any(
-            fnmatch.fnmatchcase(node, node_pattern) and fnmatch.fnmatchcase(reason, reason_pattern)
-            for node_pattern, reason_pattern in allowed
-        )
-    ]
 
 
 def living_children() -> dict[int, str]:

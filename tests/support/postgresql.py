@@ -12,6 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from amorsize.core.frozen import replace
+from amorsize.testing.history_contract import observation
+
 USER, PASSWORD = "learner", "s3cret/p@ss?w"
 NOBODY = 65_534
 """PostgreSQL refuses to serve root: there it runs as this user."""
@@ -120,3 +123,18 @@ class Server:
                 [path, *words], check=True, timeout=50, cwd=self.folder, stdin=subprocess.DEVNULL,
                 stdout=output, stderr=output, **more,
             )  # fmt: skip
+
+
+_schemas: dict[Path, str] = {}
+
+
+def schema_of(server: Server, folder: Path) -> str:
+    """A schema of the database for each folder."""
+    if folder not in _schemas:
+        _schemas[folder] = f"s{len(_schemas)}"
+        server.execute(f"CREATE SCHEMA {_schemas[folder]}")
+    return _schemas[folder]
+
+
+def numbered(number: int) -> object:
+    return replace(observation(number), id=f"{number:032x}")

@@ -8,25 +8,21 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.postgresql import PASSWORD, Server, program
+from support.postgresql import PASSWORD, Server, numbered, program, schema_of
 
-import amorsize
 from amorsize import AmorsizeWarning
 from amorsize import history as history_package
 from amorsize.core.frozen import replace
 from amorsize.core.observation import NUMBERS
 from amorsize.history import (
     HistoryChanged,
-    HistoryError,
     HistoryNewer,
     HistoryRefused,
     HistoryUnavailable,
     open_history,
-    shown,
 )
 from amorsize.history.base import History
 from amorsize.learning import learner as learning
@@ -45,32 +41,6 @@ GRACE_SECONDS = 0.5
 """What a loaded machine may add to a limit."""
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    running = Server()
-    try:
-        running.start()
-        yield running
-    finally:
-        running.remove()
-
-
-_schemas: dict[Path, str] = {}
-
-
-def schema_of(server: Server, folder: Path) -> str:
-    """A schema of the database for each folder."""
-    if folder not in _schemas:
-        _schemas[folder] = f"s{len(_schemas)}"
-        server.execute(f"CREATE SCHEMA {_schemas[folder]}")
-    return _schemas[folder]
-
-
-@pytest.fixture
-def url(server: Server, tmp_path: Path) -> str:
-    return server.url(schema_of(server, tmp_path))
-
-
 class TestPostgres(HistoryContract):
     shared = True
 
@@ -80,10 +50,6 @@ class TestPostgres(HistoryContract):
 
     def make(self, tmp_path: Path, max_rows: int = 20_000) -> History:
         return PostgresHistory(self.server.url(schema_of(self.server, tmp_path)), max_rows=max_rows)
-
-
-def numbered(number: int) -> object:
-    return replace(observation(number), id=f"{number:032x}")
 
 
 # -- many at once ---------------------------------------------------------------------------------
@@ -382,117 +348,3 @@ def test_the_child_prunes_without_a_url_in_its_command(
             upkeep.stop()
         assert maintenance.pruned_rows(history) > 0
         assert history.stats().rows < 400 and history.check() == []
-
-
-# -- runs, and the command line ---------------------------------------------------------------------
-
-
-def slow(number: int) -> int:
-    time.sleep(0.05)
-    return number * 2
-
-
-def test_runs_learn_together(url: str) -> None:
-    """Two processes that never meet: the second knows what the first has learned."""
-    begin = (
-        "import amorsize, warnings\n"
-        "warnings.simplefilter('error', amorsize.AmorsizeWarning)\n"
-        "def work(n):\n    return sum(range(200_000 + n))\n"
-        "data = range(400)\n"
-    )
-    first = "assert amorsize.execute(work, data) == [sum(range(200_000 + n)) for n in data]\n"
-    second = "print(amorsize.optimize(work, data).source)\n"
-    told = []
-    for code in (second, first, second):
-        done = subprocess.run(
-            [sys.executable, "-c", begin + code],
-            cwd=ROOT, env={**os.environ, "AMORSIZE_HISTORY": url}, capture_output=True, text=True,
-            timeout=50, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0 and done.stderr == "", done.stderr
-        told.append(done.stdout.strip())
-    assert told == ["model", "", "history"]
-    with open_history(url) as history:
-        assert history.stats().rows == 1
-
-
-def test_a_server_that_stops_in_the_middle_of_a_run(server: Server, url: str) -> None:
-    learning._learners.clear()
-    stopper = threading.Timer(0.4, server.stop, ("immediate",))
-    stopper.start()
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            for _ in range(3):
-                found = amorsize.execute(slow, range(3000), history=url)
-                assert found == [2 * n for n in range(3000)]
-                stopper.join()
-    finally:
-        stopper.join()
-        server.start()
-        learning._learners.clear()
-    told = [one for one in caught if issubclass(one.category, AmorsizeWarning)]
-    assert len(told) <= 1, [str(one.message) for one in told]
-    amorsize.execute(slow, range(3000), history=url)
-    learning._learners.clear()
-    with open_history(url) as history:
-        ids = [one.id for one in history.read()]
-        assert ids and len(ids) == len(set(ids)) and history.check() == []
-
-
-def command(url: str, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "amorsize", "history", *words],
-        cwd=ROOT, env={**os.environ, "AMORSIZE_HISTORY": url}, capture_output=True, text=True,
-        timeout=50, check=False,
-    )  # fmt: skip
-
-
-def test_the_commands_work_and_tell_no_password(url: str, tmp_path: Path) -> None:
-    with open_history(url) as history:
-        history.add([numbered(n) for n in range(5)])
-    file = tmp_path / "out.jsonl"
-    for words in (
-        ["path"], ["stats"], ["stats", "--json"], ["check"], ["export", str(file)],
-        ["import", str(file)], ["tune"], ["clear", "--yes"],
-    ):  # fmt: skip
-        done = command(url, *words)
-        assert done.returncode == 0, done.stderr
-        assert "s3cret" not in done.stdout + done.stderr
-        if words[0] in ("path", "stats", "check"):
-            assert "postgresql://127.0.0.1" in done.stdout
-    done = command(url.replace("s3cret", "wr0ng"), "stats")
-    assert done.returncode == 2 and "wr0ng" not in done.stderr and "password" in done.stderr
-
-
-@pytest.mark.parametrize(
-    "secret",
-    [
-        "postgresql://u:s3cret@h/d", "postgresql://u:s3cret@h/d?password=s3cret", "mysql://u:s3cret@h/d",
-        "postgresql://h/d?user=u@v&password=s3cret", "postgresql://u:s3cret/x@h:1/d",
-        "postgresql://u:s3@s3cret@h:1/d", "postgresql://u:s3?cret@h/d", "postgresql://u:%zzs3cret@h/d",
-    ],
-)  # fmt: skip
-def test_no_password_is_shown(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "cret" not in shown(secret)
-    from amorsize.api.checks import _check_history
-
-    assert "cret" not in repr(_check_history(secret))
-    assert "cret" not in repr(amorsize.Tuner(history=secret).settings)
-    monkeypatch.setattr(postgresql, "RETRY_SECONDS", 0.1)
-    with pytest.raises(HistoryError) as raised:
-        open_history(secret, for_run=True)
-    assert "cret" not in str(raised.value)
-
-
-def test_short_runs_do_not_load_psycopg(url: str) -> None:
-    code = (
-        "import sys, amorsize, time\n"
-        "amorsize.execute(time.sleep, [0.01] * 12)\n"
-        "print('psycopg' in sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "AMORSIZE_HISTORY": url},
-        capture_output=True, text=True, timeout=50, check=True,
-    )  # fmt: skip
-    assert done.stdout.strip() == "False"

@@ -1,0 +1,26 @@
+"""Skips are held against a list of those that are allowed."""
+
+from __future__ import annotations
+
+import fnmatch
+
+
+def allowed_skips(text: str) -> list[tuple[str, str]]:
+    """The patterns of a list of allowed skips: (node id, reason)."""
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    pairs = (line.partition("|") for line in lines if line)
+    return [(node.strip(), reason.strip()) for node, _, reason in pairs]
+
+
+def forbidden_skips(
+    skipped: list[tuple[str, str]], allowed: list[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Those of the skipped tests that no pattern allows."""
+    return [
+        (node, reason)
+        for node, reason in skipped
+        if not any(
+            fnmatch.fnmatchcase(node, node_pattern) and fnmatch.fnmatchcase(reason, reason_pattern)
+            for node_pattern, reason_pattern in allowed
+        )
+    ]

@@ -1,0 +1,70 @@
+"""Plans and histories tell afterwards how right predictions were."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from support.learning import a_run, wait
+
+import amorsize
+from amorsize.core.frozen import replace
+from amorsize.core.model import Config
+from amorsize.history.memory import MemoryHistory
+from amorsize.learning import evaluation as hindsight
+
+pytestmark = pytest.mark.timeout(60)
+
+
+def test_a_plan_tells_how_right_it_was() -> None:
+    history = MemoryHistory()
+    tuner = amorsize.Tuner(amorsize.Settings(explore=0), history=history)
+    tuner.execute(wait, [0.006] * 60)
+    plan = tuner.optimize(wait, [0.006] * 60)
+    assert plan.neighbours == 1
+    assert plan.estimated_spread > 0
+    assert plan.error is None and plan.real_seconds is None
+    plan.execute()
+    assert plan.real_seconds is not None and plan.error is not None
+    assert plan.error == pytest.approx(math.log(plan.real_seconds / plan.estimated_seconds))
+    text = str(plan)
+    assert "it took" in text and "1 earlier run" in text
+    assert plan.to_dict()["real_seconds"] == plan.real_seconds
+
+
+def test_hindsight_sees_errors_fall() -> None:
+    """Twenty functions, each three times slower than modelled: known from their second run on."""
+    history = MemoryHistory()
+    rows = [
+        replace(
+            a_run(Config("threads", 4), 3.0, 1.0, fingerprint=f"{number % 20:032x}", items=10),
+            time=float(number),
+            id=f"{number:032x}",
+        )  # type: ignore[type-var]
+        for number in range(200)
+    ]
+    history.add(rows)
+    judged = hindsight.judge(history.table())
+    assert len(judged) == 200
+    assert judged[0].source == "nothing" and judged[0].error == pytest.approx(math.log(3))
+    assert all(one.source == "own" for one in judged[20:])
+    assert judged[199].error < 0.2 * judged[199].model_error
+    found = hindsight.spans(judged, 4)
+    assert [one.first for one in found] == [1, 51, 101, 151]
+    assert found[-1].error < found[0].model_error
+    assert found[-1].regret is None, "only one configuration ever ran"
+    assert len(hindsight.text(found).splitlines()) == 6
+    assert hindsight.svg(found).startswith("<svg")
+
+
+def test_hindsight_names_the_regret() -> None:
+    history = MemoryHistory()
+    rows = [
+        replace(
+            a_run(Config("threads", 2 + 2 * (number % 2)), 2.0 - number % 2, 1.0, items=100),
+            id=f"{number:032x}",
+        )  # type: ignore[type-var]
+        for number in range(10)
+    ]
+    history.add(rows)
+    assert [one.regret for one in hindsight.judge(history.table())] == [2.0, 1.0] * 5

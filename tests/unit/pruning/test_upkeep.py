@@ -1,0 +1,78 @@
+"""Upkeep beside long runs."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from support.pruning import runs
+
+from amorsize.core.frozen import replace
+from amorsize.history import open_history
+from amorsize.learning.parameters import parameters_of
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def test_upkeep_prunes_when_due(tmp_path: Path) -> None:
+    from amorsize.pruning.upkeep import is_due, maintain, pruned_rows
+
+    with open_history(tmp_path / "h.sqlite") as history:
+        history.add(runs(150))
+        assert not is_due(history)
+        history.add(runs(900, seed=4))
+        assert is_due(history)
+        assert maintain(history, "auto")
+        rows = history.stats().rows
+        assert pruned_rows(history) == rows < 1050
+        assert not is_due(history) and not maintain(history, "auto")
+        assert parameters_of(history)
+
+
+def test_the_child_works_and_ends_with_its_parent(tmp_path: Path) -> None:
+    from amorsize.pruning.upkeep import Upkeep
+
+    path = str(tmp_path / "h.sqlite")
+    with open_history(path) as history:
+        history.add(runs(600))
+    upkeep = Upkeep(path, "auto")
+    upkeep.start()
+    assert upkeep._child is not None
+    assert upkeep._child.wait(60) == 0
+    upkeep.stop()
+    with open_history(path) as history:
+        assert history.stats().rows < 600 and history.check() == []
+        history.add([replace(one, id=os.urandom(16).hex()) for one in runs(2000, seed=5)])
+    other = Upkeep(path, "auto")
+    other.start()
+    child = other._child
+    other.stop()
+    assert child is not None and child.poll() is not None
+    with open_history(path) as history:
+        assert history.check() == []
+
+
+def test_a_long_run_has_upkeep_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import amorsize
+    from amorsize.engine import recording
+    from amorsize.pruning import upkeep as maintenance
+
+    started = []
+    monkeypatch.setattr(recording, "UPKEEP_SECONDS", 0.05)
+    monkeypatch.setattr(maintenance.Upkeep, "start", lambda self: started.append(self.strategy))
+    path = str(tmp_path / "h.sqlite")
+    tuner = amorsize.Tuner(history=path)
+    assert tuner.execute(_nap, range(40), n_jobs=2) == list(range(40))
+    assert started == ["auto"]
+    off = amorsize.Tuner(amorsize.Settings(pruning=None), history=path)
+    off.execute(_nap, range(40))
+    assert started == ["auto"]
+    with pytest.raises(ValueError, match="pruning"):
+        amorsize.Tuner(amorsize.Settings(pruning="bold"))
+
+
+def _nap(item: int) -> int:
+    time.sleep(0.01)
+    return item
