@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from support import oddities
 from support.causes import CULPRIT
-from support.oddities import BASE_EXCEPTIONS, EXCEPTIONS, FUNCTIONS, RESULTS, Raises, Returns
+from support.odd_functions import FUNCTIONS
+from support.oddities import BASE_EXCEPTIONS, EXCEPTIONS, RESULTS, Raises, Returns
 from support.work import children
 
 import amorsize
@@ -211,10 +212,10 @@ def test_a_function_that(name: str, backend: str) -> None:
     """In a process of its own: the first items of some would run in this one."""
     program = f"""
 import os, sys; sys.path[:0] = {sys.path!r}
-from support import oddities
+from support import odd_functions
 import amorsize
 out = os.dup(1)
-func = oddities.FUNCTIONS[{name!r}]
+func = odd_functions.FUNCTIONS[{name!r}]
 if {backend!r} == "fork":
     found = amorsize.execute(func, range(100), backend="fork", n_jobs=2)
 else:

@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 from support import ROOT
 
-from amorsize.cli import main
 from amorsize.core.frozen import replace
 from amorsize.history.memory import MemoryHistory
 from amorsize.validation import render as rendering
@@ -30,6 +29,8 @@ from amorsize.validation.scenarios import classic, further, pure_noise, with_thr
 from amorsize.validation.statistics import estimate, quantile
 
 pytestmark = pytest.mark.timeout(180)
+
+
 MEDIUM = [one for one in classic() if one.name == "medium, CPU-bound"]
 
 
@@ -46,9 +47,6 @@ def quick_collections() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def report() -> ValidationReport:
     return run_validation(classic()[:2], seeds=8)
-
-
-# -- it can fail ---------------------------------------------------------------------------------------
 
 
 def keep(X, y, some):
@@ -369,87 +367,3 @@ def test_the_page_in_a_browser(report: ValidationReport, tmp_path: Path, size: s
     asked = set(re.findall(r'"url":"(https?://[^"]+)"', log.read_text(errors="replace")))
     own = {url for url in asked if "google" not in url and "gstatic" not in url}
     assert not own, own
-
-
-# -- the command line ----------------------------------------------------------------------------------
-
-
-@pytest.mark.long
-def test_validate_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    old = tmp_path / "old.json"
-    words = ["validate", "--only", "^(small|medium)", "--seeds", "8"]
-    assert main([*words, "--json", str(old), "--html", str(tmp_path / "r.html")]) == 0
-    assert "classic 2 of 2" in capsys.readouterr().out
-    assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
-    assert main([*words, "--compare", str(old), "--markdown", str(tmp_path / "r.md")]) == 0
-    assert "since the older report" in capsys.readouterr().out
-    assert (tmp_path / "r.md").read_text().startswith("# Validation")
-    strict = tmp_path / "strict.json"
-    strict.write_text('{"small, CPU-bound": {"memory_least": 0.9}}')
-    assert main([*words, "--thresholds", str(strict)]) == 1
-
-
-def test_ctrl_c_ends_with_the_report_of_what_was_finished(tmp_path: Path) -> None:
-    """Nothing ends the program while it writes that; its exit code says how it ended."""
-    program = """
-import os, signal, sys
-from amorsize.cli import main, validate
-from amorsize.validation import running
-
-def measured(*_):
-    os.kill(os.getpid(), signal.SIGINT)
-
-def write(report, options):
-    print(report.complete, signal.getitimer(signal.ITIMER_REAL))
-    told(report, options)
-
-running.measured, told, validate.write = measured, validate.write, write
-sys.exit(main(["validate", "--only", "^small", "--seeds", "1", "--json", "report.json"]))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
-    assert done.returncode == 130, done.stderr
-    assert done.stdout.startswith("False (0.0, 0.0)\n")
-    assert done.stderr == "amorsize: interrupted\n"
-    assert json.loads((tmp_path / "report.json").read_text())["complete"] is False
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["validate", "--only", "no such"],
-        ["validate", "--only", "("],
-        ["validate", "--thresholds", "/no/such"],
-        ["validate", "--compare", "/no/such"],
-        ["validate", "--seeds", "0"],
-        ["compare", "math:sqrt", "--rounds", "0", "--json-items", "4"],
-    ],
-)
-def test_wrong_words_are_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(words) == 2
-    assert capsys.readouterr().err
-
-
-def test_compare_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    target = tmp_path / "found.json"
-    words = ["compare", "time:sleep", "--json", str(target), "--rounds", "3", "--no-peers"]
-    code = main([*words, "--json-items", *["0.005"] * 40])
-    told = capsys.readouterr().out
-    assert code in (0, 1) and "time:sleep, 40 items" in told
-    assert json.loads(target.read_text())["decisions"][0]["name"] == "time:sleep"
-
-
-def test_the_example_runs() -> None:
-    script = ROOT / "examples" / "ml_pruning_validation.py"
-    done = subprocess.run(
-        [sys.executable, str(script), "--only", "^small", "--seeds", "6"],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "classic 1 of 1" in done.stdout
