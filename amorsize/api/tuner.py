@@ -347,9 +347,9 @@ def _check_call(func: object, data: object) -> None:
 
 
 def _plan(engine: Engine) -> Plan:
-    choice, supply = engine.choice, engine.supply
+    choice, items = engine.choice, engine.source
     done = len(engine.alone.results)
-    left = 0 if engine.finished else (None if supply.total is None else supply.total - done)
+    left = 0 if engine.finished else (None if items.total is None else items.total - done)
     reasons: tuple[str, ...]
     if engine.finished:
         config, seconds, speedup = Config("serial"), 0.0, 1.0
@@ -415,7 +415,7 @@ def _warnings(engine: Engine) -> tuple[str, ...]:
         found.append(
             "called from inside another run: stays serial so that cores are not oversubscribed"
         )
-    if engine.supply.total is None and not engine.finished:
+    if engine.source.total is None and not engine.finished:
         found.append("the data do not know their length: the time that is left is a guess")
     return tuple(found)
 

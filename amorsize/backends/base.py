@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from amorsize.core.model import Config
-    from amorsize.items.collector import Sink
-    from amorsize.items.source import Supply
+    from amorsize.items.collector import ResultCollector
+    from amorsize.items.source import ItemSource
 else:
     Protocol = object
 
@@ -30,9 +30,9 @@ class BackendSpec:
     """Everything that a backend is told when it is made."""
 
     func: Callable[[Any], Any]
-    source: Supply
+    source: ItemSource
     """Where items are taken from."""
-    collector: Sink
+    collector: ResultCollector
     """Where results and failures go."""
     config: Config
     item_seconds: float = 0.0

@@ -33,9 +33,9 @@ class Behind:
     def start(self, position: int, cpu_share: float) -> bool:
         """The caller is in one long item: start threads on the items after it if they can help."""
         handover = self.handover
-        supply, options, decider = handover.supply, handover.options, handover.decider
-        assert supply.total is not None
-        left = supply.total - position
+        source, options, decider = handover.source, handover.options, handover.decider
+        assert source.total is not None
+        left = source.total - position
         waits = cpu_share < 0.5
         free = (handover.meter.gil_free_share() or 0.0) >= GIL_SURE_SHARE
         if self.measuring or decider.threads_failed or "threads" not in options.backends:
@@ -57,14 +57,14 @@ class Behind:
         _ = decider.costs  # looked up now: beside threads at work each step costs a turn of the GIL
         if waits and observer.caller_seconds() - computed > 0.5 * (clock() - asked):
             return False  # meanwhile it has begun to compute
-        position = self.alone.interrupted_at = supply.interrupt()
+        position = self.alone.interrupted_at = source.interrupt()
         elapsed = clock() - self.alone.observer.slice_began
         why = "waits" if waits else "leaves the GIL alone"
         config = Config("threads", count, 1, options.chunksize)
         reason = f"an item has taken {planning.format_seconds(elapsed)} so far and {why}"
         handover.choose(choice_unseen(config, elapsed, left, reason))
         decider.shares = decider.seen = (elapsed, cpu_share, 1.0)
-        handover.open_sink(position)
+        handover.open_collector(position)
         handover.start_threads(config, waits, elapsed, first)
         return True
 

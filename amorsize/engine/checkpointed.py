@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from amorsize.core.model import Machine
     from amorsize.core.options import Options
-    from amorsize.items.collector import ListSink, WindowSink
+    from amorsize.items.collector import ListCollector, WindowCollector
 
 LISTED_ITEMS = 1_000_000
 """A stream lists what is left of its data up to so many items (8 MB), and reads on otherwise."""
@@ -174,16 +174,16 @@ class Keeper:
             self.tick()
             yield value
 
-    def watch(self, sink: ListSink | WindowSink) -> None:
-        """Journal what arrives in a sink, in whichever thread it does."""
-        place = sink.place
+    def watch(self, collector: ListCollector | WindowCollector) -> None:
+        """Journal what arrives in a collector, in whichever thread it does."""
+        place = collector.place
 
         def place_and_keep(start: int, values: Sequence[Any]) -> None:
             self.add(start, values)
             place(start, values)
             self.tick()
 
-        sink.place = place_and_keep  # type: ignore[method-assign]
+        collector.place = place_and_keep  # type: ignore[method-assign]
 
 
 class ResumableEngine(Engine):

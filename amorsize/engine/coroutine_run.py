@@ -2,7 +2,7 @@
 
 ::
 
-    data --read as there is room--> a task for each item --place--> Sink --> results in order
+    data --read as there is room--> a task for each item --place--> ResultCollector --> results in order
                   ^                        |
                   +---- Limit (limiting) <-+ latency of each item
 
@@ -26,10 +26,10 @@ from amorsize.core import nesting
 from amorsize.core.model import Config, Run
 from amorsize.errors import OptionError, OptionTypeError
 from amorsize.items.call import format_traceback, overdue_error, with_origin
-from amorsize.items.collector import SKIPPED, ListSink, WindowSink
+from amorsize.items.collector import SKIPPED, ListCollector, WindowCollector
 from amorsize.items.kinds import length_of
 from amorsize.items.retry import drawn_pause_seconds
-from amorsize.items.usage import Ledger
+from amorsize.items.usage import UsageLog
 from amorsize.planning.concurrency import Limit
 from amorsize.reporting.trace import tell_run
 
@@ -85,12 +85,12 @@ class Flow:
         func: Callable[[Any], Any],
         data: Any,
         options: Options,
-        sink: ListSink | WindowSink,
+        collector: ListCollector | WindowCollector,
         buffersize: int | None = None,
         *,
         bounded: bool = False,
     ) -> None:
-        self.func, self.data, self.options, self.sink = func, data, options, sink
+        self.func, self.data, self.options, self.collector = func, data, options, collector
         self.limit = Limit(options.max_jobs)
         self.in_flight = 0
         self.pausing = 0
@@ -110,7 +110,7 @@ class Flow:
         self._lag = 0.0
         """Seconds that the loop was held up so far (other code in it, other programs)."""
         self._progress = options.make_progress(length_of(data))
-        self._ledger = Ledger(None if options.trace is None else options.trace.lines)
+        self._ledger = UsageLog(None if options.trace is None else options.trace.lines)
         self._rows: list[int] = []
         """Rows of a trace that no item is drawn in now: there are as many as items run side by side."""
         self._new_rows = count(1)
@@ -119,7 +119,7 @@ class Flow:
     def account(self, outcome: str) -> None:
         """The run is over: tell whoever listens."""
         wall, cpu = clock() - self._began, time.process_time() - self._cpu
-        run = Run(Config("asyncio", self.limit.value), self.sink.done, wall, cpu, outcome)
+        run = Run(Config("asyncio", self.limit.value), self.collector.done, wall, cpu, outcome)
         tell_run(run)
         if self.options.trace is not None:
             self.options.trace.add(run, self._began, self._ledger)
@@ -135,7 +135,7 @@ class Flow:
             self._lag += max(0.0, clock() - due)
 
     async def run(self) -> None:
-        """Until everything is done, or somebody has failed (see ``sink.failure``)."""
+        """Until everything is done, or somebody has failed (see ``collector.failure``)."""
         loop = asyncio.get_running_loop()
         reader, ticker = loop.create_task(self._read()), loop.create_task(self._tick())
         try:
@@ -249,7 +249,7 @@ class Flow:
         row = heappop(self._rows) if self._rows else next(self._new_rows)
         try:
             value = await self._called(index, item)
-            self.sink.place(index, (value,))
+            self.collector.place(index, (value,))
         except BaseException as error:
             if self.ended and isinstance(error, asyncio.CancelledError):
                 raise
@@ -284,7 +284,7 @@ class Flow:
 
     def _fail(self, index: int | None, error: BaseException) -> None:
         text = format_traceback(error) if self.options.on_error == "collect" else ""
-        if self.sink.fail(index, error, text) and not self._over.done():
+        if self.collector.fail(index, error, text) and not self._over.done():
             self._over.set_result(None)
 
     def _look(self) -> None:
@@ -299,7 +299,7 @@ class Flow:
     def _show(self, *, last: bool = False) -> None:
         """Show how far the run is; what the user's progress function raises ends it."""
         try:
-            self._progress.update(self.sink.done)
+            self._progress.update(self.collector.done)
             if last:
                 self._progress.close()
         except BaseException as error:
@@ -356,16 +356,16 @@ def _settle(future: asyncio.Future[Any], item: Any, error: BaseException | None)
 
 async def execute(func: Callable[[Any], Any], data: Any, options: Options) -> list[Any]:
     """All results, in order, in the loop that runs."""
-    flow = Flow(func, data, options, ListSink(0, options.on_error))
+    flow = Flow(func, data, options, ListCollector(0, options.on_error))
     outcome = "failed"
     try:
         await flow.run()
-        _raise_failure(flow.sink)
+        _raise_failure(flow.collector)
         outcome = "done"
     finally:
         flow.account(outcome)
-    assert isinstance(flow.sink, ListSink)
-    return [value for value in flow.sink.results if value is not SKIPPED]
+    assert isinstance(flow.collector, ListCollector)
+    return [value for value in flow.collector.results if value is not SKIPPED]
 
 
 async def stream(
@@ -377,21 +377,21 @@ async def stream(
     buffersize: int | None,
 ) -> AsyncGenerator[Any, None]:
     """The results one after the other, in the loop that runs."""
-    sink = WindowSink(0, options.on_error, ordered=ordered)
-    flow = Flow(func, data, options, sink, buffersize, bounded=True)
+    collector = WindowCollector(0, options.on_error, ordered=ordered)
+    flow = Flow(func, data, options, collector, buffersize, bounded=True)
     running = asyncio.get_running_loop().create_task(flow.run())
     outcome = "abandoned"
     try:
         while True:
-            values = sink.pop()
+            values = collector.pop()
             if values is not None:
                 for value in values:
                     if value is not SKIPPED:
                         yield value
                 flow.took(len(values))
-            elif sink.failure is not None:
+            elif collector.failure is not None:
                 await running
-                _raise_failure(sink)
+                _raise_failure(collector)
             elif flow.ended:
                 outcome = "done"
                 return
@@ -409,8 +409,8 @@ async def stream(
         flow.account(outcome)
 
 
-def _raise_failure(sink: ListSink | WindowSink) -> None:
-    failure = sink.failure
+def _raise_failure(collector: ListCollector | WindowCollector) -> None:
+    failure = collector.failure
     if failure is not None:
         raise with_origin(failure.exception, failure.index, failure.traceback)
 
@@ -443,12 +443,12 @@ class CoroutineEngine:
 
     def stream(self, *, ordered: bool, buffersize: int | None) -> Generator[Any, None, None]:
         """The results one after the other; closing the iterator ends the run."""
-        sink = WindowSink(0, self.options.on_error, ordered=ordered)
+        collector = WindowCollector(0, self.options.on_error, ordered=ordered)
         loop = asyncio.new_event_loop()
         flows: list[Flow] = []
 
         async def work() -> None:
-            flow = Flow(self.func, self.data, self.options, sink, buffersize, bounded=True)
+            flow = Flow(self.func, self.data, self.options, collector, buffersize, bounded=True)
             flows.append(flow)
             await flow.run()
 
@@ -467,7 +467,7 @@ class CoroutineEngine:
             except asyncio.CancelledError:
                 pass
             except BaseException as error:
-                sink.fail(None, error)
+                collector.fail(None, error)
             finally:
                 nesting.busy_threads.discard(get_ident())
                 try:
@@ -477,7 +477,7 @@ class CoroutineEngine:
                     loop.run_until_complete(loop.shutdown_asyncgens())
                 finally:
                     loop.close()
-                    sink.notify()
+                    collector.notify()
 
         thread = threading.Thread(target=body, name="amorsize-loop", daemon=True)
         thread.start()
@@ -485,19 +485,19 @@ class CoroutineEngine:
         try:
             while True:
                 alive = thread.is_alive()
-                values = sink.pop()
+                values = collector.pop()
                 if values is not None:
                     yield from (value for value in values if value is not SKIPPED)
                     if flows and not loop.is_closed():
                         _call(loop, flows[0].took, len(values))
-                elif sink.failure is not None:
+                elif collector.failure is not None:
                     thread.join()
-                    _raise_failure(sink)
+                    _raise_failure(collector)
                 elif not alive:
                     outcome = "done"
                     return
                 else:
-                    sink.wait(PATIENCE_SECONDS)
+                    collector.wait(PATIENCE_SECONDS)
         except GeneratorExit:
             raise
         except BaseException:

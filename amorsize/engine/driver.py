@@ -35,8 +35,8 @@ from amorsize.engine.source_reader import Feeder
 from amorsize.engine.stream import Stream, stream_of
 from amorsize.engine.watching import Watch
 from amorsize.items.call import with_origin
-from amorsize.items.collector import SKIPPED, ListSink, WindowSink
-from amorsize.items.source import Supply
+from amorsize.items.collector import SKIPPED, ListCollector, WindowCollector
+from amorsize.items.source import ItemSource
 from amorsize.machine.threads import most_cores
 from amorsize.planning import choose as planning
 from amorsize.profiling.contention import Crowd
@@ -78,23 +78,23 @@ class Engine:
         self.keeper = keeper
         """Journals what is done, if there is a checkpoint."""
         self.meter = Meter()
-        self.supply = Supply(data) if opening is None else opening.supply
+        self.source = ItemSource(data) if opening is None else opening.source
         self.finished = False
         self.run: Run | None = None
         self._owner = get_ident()
         self.nested = nesting.in_worker or self._owner in nesting.busy_threads
-        self._progress = options.make_progress(self.supply.total)
-        self.decider = Decider(func, self.supply, self.meter, options, machine, nested=self.nested)
+        self._progress = options.make_progress(self.source.total)
+        self.decider = Decider(func, self.source, self.meter, options, machine, nested=self.nested)
         alone = called = func
         if options.seed is not None or options.retries:
             from amorsize.items.retry import helped
 
             alone, called = helped(func, options)
-        self.handover = Handover(called, self.supply, self.meter, options, self.decider, keeper)
+        self.handover = Handover(called, self.source, self.meter, options, self.decider, keeper)
         self._behind = Behind(self.handover)
         self.alone = self._behind.alone = Alone(
             alone,
-            self.supply,
+            self.source,
             self.meter,
             options,
             self._progress,
@@ -108,7 +108,7 @@ class Engine:
         """Of a stream: the run of results that its consumer is in."""
         self.alone.journaled = keeper is not None
         if options.trace is not None:
-            self.alone.ledger = self.handover.ledger
+            self.alone.usage = self.handover.usage
         self._crowd = Crowd(self.alone, self.decider)
         self._reviews = Reviews(self.handover, self.alone.observer)
         self._watch = Watch(self.handover) if options.timeout is not None else None
@@ -142,9 +142,9 @@ class Engine:
             raise
         self._end("done")
         results = self.alone.results
-        if self.handover.sink is not None:
-            assert isinstance(self.handover.sink, ListSink)
-            results += self.handover.sink.results
+        if self.handover.collector is not None:
+            assert isinstance(self.handover.collector, ListCollector)
+            results += self.handover.collector.results
         if self.options.on_error == "skip":
             return [result for result in results if result is not SKIPPED]
         return results
@@ -154,7 +154,7 @@ class Engine:
         self._behind.measuring = True
         try:
             self._begin()
-            if self.options.supervised and self.supply.total != 0:
+            if self.options.supervised and self.source.total != 0:
                 self.handover.choice = self.decider.supervised()
             elif self.options.forced in (None, "serial") or self.nested:
                 self.finished = self.alone.run()
@@ -183,7 +183,7 @@ class Engine:
         feeder: Feeder | None = None
         try:
             self._begin()
-            self.supply.outside_in = False
+            self.source.take_from_both_ends = False
             self.handover.stream_window = (ordered, buffersize)
             self.alone.streaming = True
             if not self._resume():
@@ -197,23 +197,23 @@ class Engine:
                         return  # an item of it raised, and the consumer asks for more
                 self._free_the_caller()
             if self.handover.backend is not None:
-                sink, supply = self.handover.to, self.supply
-                assert isinstance(sink, WindowSink)
-                if not supply.pull_here:
+                collector, source = self.handover.to, self.source
+                assert isinstance(collector, WindowCollector)
+                if not source.caller_reads_source:
                     try:
-                        feeder = Feeder(supply, sink, self.handover.nudge)
+                        feeder = Feeder(source, collector, self.handover.nudge)
                     except RuntimeError:  # no thread to be had: the source is read here
-                        supply.pull_here = True
-                given = sink.start
+                        source.caller_reads_source = True
+                given = collector.start
                 while True:
-                    values = sink.pop()
+                    values = collector.pop()
                     if values is not None:
                         offered = clock()
                         self.present = _given(values, skip=skip)
                         yield self.present
                         self.handover.consumed += clock() - offered
                         given += len(values)
-                        supply.limit = given + self.handover.window
+                        source.limit = given + self.handover.window
                         if feeder is not None:
                             feeder.wake()
                         self.handover.backend.step(0.0)
@@ -221,7 +221,7 @@ class Engine:
                             self.keeper.tick()
                         self._review()
                         continue
-                    if sink.failure is not None:
+                    if collector.failure is not None:
                         self._raise_failure()
                     if self._is_complete():
                         break
@@ -229,7 +229,7 @@ class Engine:
                     if self.keeper is not None:
                         self.keeper.tick()
                     if self._progress.active:
-                        self._progress.update(sink.done)
+                        self._progress.update(collector.done)
                     self._review()
             outcome, hurry = "done", False
         except GeneratorExit:
@@ -261,8 +261,8 @@ class Engine:
     def interrupt(self, error: BaseException) -> None:
         """End the run soon, with this error; from any thread."""
         self._interrupted = error
-        if self.handover.sink is not None:
-            self.handover.sink.fail(None, error)
+        if self.handover.collector is not None:
+            self.handover.collector.fail(None, error)
 
     # -- begin and end --------------------------------------------------------------------------
 
@@ -280,7 +280,7 @@ class Engine:
             nesting.busy_threads.add(self._owner)
         # Nothing runs here with a time limit, and an observer would forbid the fork.
         settled = forced is not None or self.options.supervised
-        alone.unattended = self.nested or self.supply.total == 1 or settled
+        alone.unattended = self.nested or self.source.total == 1 or settled
         alone.not_before = max(alone.not_before, FIRST_DECISION_SECONDS)
         if not self._begun:
             self._begun = True
@@ -304,13 +304,13 @@ class Engine:
         """Go on after :meth:`measure`, or begin with the backend that the user named. True when
         workers are at work."""
         options, choice = self.options, self.handover.choice
-        if choice is None and options.supervised and self.supply.total != 0:
+        if choice is None and options.supervised and self.source.total != 0:
             choice = self.decider.supervised()
         elif (
             choice is None
             and options.forced not in (None, "serial")
             and not self.nested
-            and self.supply.total != 0
+            and self.source.total != 0
         ):
             choice = self.decider.forced()
         if choice is not None:
@@ -318,7 +318,7 @@ class Engine:
         if choice is None or choice.config.backend == "serial":
             return False
         if choice.config.workers == 1:
-            self.supply.outside_in = False  # one after the other: in the order of the loop
+            self.source.take_from_both_ends = False  # one after the other: in the order of the loop
         self._to_workers()
         return True
 
@@ -351,11 +351,13 @@ class Engine:
         finally:
             self._pause()
             self._recorder.stop()
-            done = self.alone.done if self.handover.sink is None else self.handover.sink.done
+            done = (
+                self.alone.done if self.handover.collector is None else self.handover.collector.done
+            )
             self._progress.update(done)
             self._progress.close()
             if outcome != "done":
-                self.supply.close()
+                self.source.close()
             ended = clock()
             over = self.handover.handed_over
             since, position = over if over is not None else (ended, done)
@@ -369,13 +371,13 @@ class Engine:
                 self.handover.deaths,
                 position,
                 self._spent - (ended - since),
-                self.handover.ledger.uses(since, ended),
+                self.handover.usage.uses(since, ended),
             )
             work = max(self._spent, done * self.meter.item_seconds)
             self._recorder.record(self.run, work)
             tell_run(self.run)
             if self.options.trace is not None:
-                self.options.trace.add(self.run, ended - self._spent, self.handover.ledger)
+                self.options.trace.add(self.run, ended - self._spent, self.handover.usage)
 
     # -- alone, and beyond ----------------------------------------------------------------------
 
@@ -397,7 +399,7 @@ class Engine:
             # It may have paid for imports and caches: the shares begin with the next item. (One that
             # did nothing but wait has paid for nothing.)
             self.meter.open_window()
-            ahead = ((self.supply.total or 0) - 1) * seconds
+            ahead = ((self.source.total or 0) - 1) * seconds
             if not decider.ask(ahead * (1 - 1 / most_cores()), ahead):
                 return False
         elapsed = alone.elapsed()
@@ -431,31 +433,31 @@ class Engine:
 
     def _supervise(self) -> None:
         """Look after the workers until everything is done."""
-        sink = self.handover.to
-        assert isinstance(sink, ListSink)
+        collector = self.handover.to
+        assert isinstance(collector, ListCollector)
         if isinstance(self.handover.backend, Threads) and self.handover.backend.waits:
             self.decider.prepare(max(self.meter.item_seconds, clock() - self.handover.phase[0]))
         while not self._is_complete():
             self.handover.backend.step(self._reviews.patience())
-            if sink.failure is not None:
+            if collector.failure is not None:
                 self._raise_failure()
             if self.keeper is not None:
                 self.keeper.tick()
             if self._progress.active:
-                self._progress.update(sink.done)
+                self._progress.update(collector.done)
             self._review()
         self.finished = True
 
     def _is_complete(self) -> bool:
         """Everything is done."""
-        supply, sink = self.supply, self.handover.to
-        if not supply.exhausted:
+        source, collector = self.source, self.handover.to
+        if not source.exhausted:
             return False
-        total = supply.total if supply.indexed else supply.position
+        total = source.total if source.indexed else source.position
         assert total is not None
-        if isinstance(sink, ListSink):
-            sink.awaited = total
-        return sink.done >= total
+        if isinstance(collector, ListCollector):
+            collector.awaited = total
+        return collector.done >= total
 
     def _review(self) -> None:
         """Look after the history, and at what the workers reach."""

@@ -1,4 +1,4 @@
-"""Handing over: the items that are left go to workers, their results to a sink.
+"""Handing over: the items that are left go to workers, their results to a collector.
 
 What the run loop, the reviews and the threads behind a long item share of a run stands here: which
 choice holds, who is at work, where results go.
@@ -14,8 +14,8 @@ from amorsize.backends.processes.fork import ForkLauncher
 from amorsize.backends.processes.memory import Allowance, can_look
 from amorsize.backends.threads.pool import Threads
 from amorsize.core.backends import TRAITS
-from amorsize.items.collector import ListSink, WindowSink
-from amorsize.items.usage import Ledger
+from amorsize.items.collector import ListCollector, WindowCollector
+from amorsize.items.usage import UsageLog
 from amorsize.planning import choose as planning
 from amorsize.profiling.sampler import clock
 from amorsize.reporting.trace import choice_fields, tell_choice
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from amorsize.core.options import Options
     from amorsize.engine.checkpointed import Keeper
     from amorsize.engine.lookups import Decider
-    from amorsize.items.source import Supply
+    from amorsize.items.source import ItemSource
     from amorsize.planning.choose import Choice
     from amorsize.profiling.meter import Meter
 
@@ -50,13 +50,13 @@ class Handover:
     def __init__(
         self,
         func: Callable[[Any], Any],
-        supply: Supply,
+        source: ItemSource,
         meter: Meter,
         options: Options,
         decider: Decider,
         keeper: Keeper | None,
     ) -> None:
-        self.func, self.supply, self.meter, self.options = func, supply, meter, options
+        self.func, self.source, self.meter, self.options = func, source, meter, options
         self.decider = decider
         self.keeper = keeper
         self.choice: Choice | None = None
@@ -66,7 +66,7 @@ class Handover:
         self.longest_seconds = 0.0
         """Of the last processes: their longest item, if there was a long one."""
         self.backend: Any = None
-        self.sink: ListSink | WindowSink | None = None
+        self.collector: ListCollector | WindowCollector | None = None
         """Where results go once workers have taken over."""
         self.on_threads: Callable[[], None] = lambda: None
         """Called before threads begin: their gain is to be judged from then on."""
@@ -77,7 +77,7 @@ class Handover:
         """Seconds that the consumer of a stream has taken."""
         self.believed: Profile | None = None
         """What was known of the items when it was first decided to stay in the caller."""
-        self.ledger = Ledger(None if options.trace is None else options.trace.lines)
+        self.usage = UsageLog(None if options.trace is None else options.trace.lines)
         self.handed_over: tuple[float, int] | None = None
         """When workers took over first, and from which position."""
         self.phase = 0.0, 0, 0.0
@@ -94,8 +94,8 @@ class Handover:
             self.corrections += 1
         if known is None or known.config != choice.config:
             tell_choice(choice)
-            if self.ledger.lines is not None:
-                self.ledger.mark("decision", clock(), **choice_fields(choice))
+            if self.usage.lines is not None:
+                self.usage.mark("decision", clock(), **choice_fields(choice))
         self.choice = choice
 
     def open_phase(self, position: int) -> None:
@@ -105,36 +105,36 @@ class Handover:
     def to_workers(self, position: int) -> None:
         """Hand what is left from ``position`` on to the backend that was chosen (a stream opens its
         window first)."""
-        self.open_sink(position)
+        self.open_collector(position)
         self.start_backend()
 
-    def open_sink(self, position: int) -> None:
-        """From ``position`` on, items come from the supply and results go to the sink."""
+    def open_collector(self, position: int) -> None:
+        """From ``position`` on, items come from the source and results go to the collector."""
         self.open_phase(position)
         if self.handed_over is None:
             self.handed_over = self.phase[0], position
-        self.ledger.mark("hand-over", self.phase[0], position=position)
-        self.supply.hand_over(position)
+        self.usage.mark("hand-over", self.phase[0], position=position)
+        self.source.hand_over(position)
         if self.stream_window is None:
-            self.sink = ListSink(position, self.options.on_error)
-            self._watch_sink()
+            self.collector = ListCollector(position, self.options.on_error)
+            self._watch_collector()
             return
         ordered, buffersize = self.stream_window
         self.window = buffersize or self._default_window()
-        self.sink = WindowSink(position, self.options.on_error, ordered=ordered)
-        self._watch_sink()
-        self.supply.limit = position + self.window
-        bound = self.supply.read_in in THREAD_BOUND_SOURCES
-        self.supply.pull_here = self.supply.indexed or bound
+        self.collector = WindowCollector(position, self.options.on_error, ordered=ordered)
+        self._watch_collector()
+        self.source.limit = position + self.window
+        bound = self.source.read_in in THREAD_BOUND_SOURCES
+        self.source.caller_reads_source = self.source.indexed or bound
 
-    def _watch_sink(self) -> None:
-        options, self.to.ledger = self.options, self.ledger
+    def _watch_collector(self) -> None:
+        options, self.to.usage = self.options, self.usage
         if self.keeper is not None:
             self.keeper.watch(self.to)
         if options.retries:
             from amorsize.items.retry import Retrier
 
-            Retrier(self.to, self.supply, options.retries, options.retry_on)
+            Retrier(self.to, self.source, options.retries, options.retry_on)
 
     def _default_window(self) -> int:
         per = self.meter.item_seconds
@@ -150,7 +150,7 @@ class Handover:
         if config.backend == "threads":
             share = self.meter.profile().cpu_share
             waits = self.options.forced is not None or share < planning.WAITING_CPU_SHARE
-            first = WAIT_SEEN_THREADS if waits and self.supply.total is None else None
+            first = WAIT_SEEN_THREADS if waits and self.source.total is None else None
             self.start_threads(config, waits, item_seconds, first)
         elif config.backend == "serial":
             self.stay_alone()
@@ -161,7 +161,7 @@ class Handover:
 
     def stay_alone(self) -> None:
         """Whatever is left is done by the caller."""
-        self.backend = Serial(self.func, self.supply, self.to, self.meter.item_seconds)
+        self.backend = Serial(self.func, self.source, self.to, self.meter.item_seconds)
 
     def nudge(self) -> None:
         """There is something new to take, for whoever is at work now (nobody between two backends: the
@@ -171,10 +171,10 @@ class Handover:
             backend.nudge()
 
     @property
-    def to(self) -> ListSink | WindowSink:
-        """The sink, which there is by now."""
-        assert self.sink is not None
-        return self.sink
+    def to(self) -> ListCollector | WindowCollector:
+        """The collector, which there is by now."""
+        assert self.collector is not None
+        return self.collector
 
     def start_threads(
         self, config: Config, waits: bool, item_seconds: float, first: int | None = None
@@ -182,7 +182,7 @@ class Handover:
         """Set threads to work, ``first`` of them to begin with; the others are ramped up."""
         self.backend = backend = Threads(
             self.func,
-            self.supply,
+            self.source,
             self.to,
             config,
             item_seconds,
@@ -205,7 +205,7 @@ class Handover:
             port,
             link,
             self.func,
-            self.supply,
+            self.source,
             self.to,
             config,
             item_seconds,
@@ -228,7 +228,7 @@ class Handover:
         self.backend = processes.Processes(
             launcher,
             self.func,
-            self.supply,
+            self.source,
             self.to,
             config,
             item_seconds,

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.core.options import Options
-    from amorsize.items.source import Supply
-    from amorsize.items.usage import Ledger
+    from amorsize.items.source import ItemSource
+    from amorsize.items.usage import UsageLog
 
 SLICE_SHARE = 0.15
 """...later this share of the time since the start, so that considering (10-100 µs) stays below 1 %."""
@@ -71,7 +71,7 @@ class Alone:
     def __init__(
         self,
         func: Callable[[Any], Any],
-        supply: Supply,
+        source: ItemSource,
         meter: Meter,
         options: Options,
         progress: Any,
@@ -80,7 +80,7 @@ class Alone:
         grow_behind: Callable[[float], bool],
         taken_over: Callable[[], bool],
     ) -> None:
-        self.func, self.supply, self.meter, self.options = func, supply, meter, options
+        self.func, self.source, self.meter, self.options = func, source, meter, options
         self.progress = progress
         self.is_decided, self.start_behind = is_decided, start_behind
         self.grow_behind = grow_behind
@@ -101,7 +101,7 @@ class Alone:
         self.streaming = False
         self.failed: Callable[[BaseException], None] = _pass
         """Told of an error in a run of results, which goes straight to the consumer."""
-        self.ledger: Ledger | None = None
+        self.usage: UsageLog | None = None
         """Who wants to know of each slice."""
         self.journaled = False
         """Somebody looks at the results after each slice: none is open-ended."""
@@ -129,10 +129,10 @@ class Alone:
     def run(self) -> bool:
         """Compute in the caller. True when everything is done, False when workers take over (while
         measuring: when it is clear how to go on)."""
-        results, supply, observer = self.results, self.supply, self.observer
+        results, source, observer = self.results, self.source, self.observer
         if results and self.is_decided(len(results) == 1, self.opened_seconds):
             return False  # an opening went before
-        iterator = supply.begin()
+        iterator = source.begin()
         piece, seconds = 1, 0.0
         while True:
             before = len(results)
@@ -148,16 +148,16 @@ class Alone:
             results = self.results
             done = self.done = len(results)
             self.meter.add(done - before, took)
-            if self.ledger is not None:
-                self.ledger.slice(before, done - before, began, took)
+            if self.usage is not None:
+                self.usage.slice(before, done - before, began, took)
             if self.taken_over():  # the observer started threads behind a long item
                 return False
             if ended and self._is_end(done - before):
                 return True
             if not before:
-                iterator = supply.iterator
+                iterator = source.iterator
             if self._late:
-                iterator = supply.rewind(done)
+                iterator = source.rewind(done)
                 self._late = False
                 self.meter.forget()
                 observer.on_brief = None
@@ -172,7 +172,7 @@ class Alone:
             if ended or not piece or not before:
                 piece, seconds = 1, 0.0  # the first item may be unlike all others
             elif not seconds and took < 0.5 * PIECE_SECONDS:
-                piece = doubled(piece, done, supply.total)
+                piece = doubled(piece, done, source.total)
             else:
                 seconds = max(
                     SLICE_SECONDS, min(SLICE_SHARE * self.elapsed(), LONGEST_SLICE_SECONDS)
@@ -186,7 +186,7 @@ class Alone:
         came to an end. A ``piece`` of 0 runs everything that is left and costs what a loop costs."""
         results, func = self.results, self.func
         if piece:
-            end, total = clock() + seconds, self.supply.total
+            end, total = clock() + seconds, self.source.total
             while True:
                 before = len(results)
                 rest = self._rest = islice(iterator, piece)
@@ -202,7 +202,7 @@ class Alone:
         self._rest = None
         self.results = all_of(func, iterator, results)
         if not is_inlined(func):
-            data = self.supply.data
+            data = self.source.data
             if data is not None and not self._late and len(self.results) < len(data):
                 raise StopIteration
         return True
@@ -212,7 +212,7 @@ class Alone:
 
         Nothing can end a piece, so where items suddenly become heavy a whole one of them is paid in
         the caller: at most 50 µs of items as they are now, and 3 % of those that are left."""
-        per, total = self.meter.item_seconds, self.supply.total
+        per, total = self.meter.item_seconds, self.source.total
         most = self.done if total is None else total - self.done
         wanted = int(PIECE_SECONDS / per) if per > 0 else UNSEEN_PIECE
         return max(1, min(wanted, int(PIECE_SHARE * most), UNSEEN_PIECE))
@@ -228,11 +228,11 @@ class Alone:
             return False
         if self.unattended:
             return meter.items > TRIVIAL_ITEMS
-        if not self.supply.interruptible:
+        if not self.source.interruptible:
             return meter.items > TRIVIAL_UNSEEN_ITEMS
-        supply = self.supply
-        assert supply.total is not None
-        left = (supply.total - self.done) * meter.item_seconds
+        source = self.source
+        assert source.total is not None
+        left = (source.total - self.done) * meter.item_seconds
         if meter.items <= TRIVIAL_ITEMS or left < OBSERVED_SECONDS:
             return False
         if not self.observer.running:
@@ -246,8 +246,8 @@ class Alone:
             return len(self.results)  # the results before it were kept
         if self._late and self.interrupted_at is not None:
             return self.interrupted_at - 1
-        if self.supply.interruptible:
-            return self.supply.taken() - 1
+        if self.source.interruptible:
+            return self.source.taken() - 1
         self._index_is_least = True
         return len(self.results)
 
@@ -256,15 +256,15 @@ class Alone:
 
         The first item of a slice is timed by itself. What the consumer does between two results is
         nobody's measurement: the meter pauses, the observer looks away."""
-        func, meter, supply, observer = self.func, self.meter, self.supply, self.observer
+        func, meter, source, observer = self.func, self.meter, self.source, self.observer
         counted = self.options.on_error != "raise" or self.progress.active or self.journaled
-        iterator = supply.begin()
+        iterator = source.begin()
         size, spent = 1, 0.0
         while True:
             try:
                 item = next(iterator)
             except StopIteration:
-                supply.exhausted = True
+                source.exhausted = True
                 return
             began = observer.begin_slice()
             try:
@@ -277,18 +277,18 @@ class Alone:
                 seconds = min(seconds, spent / (size - 1))
             self.done += 1
             if self.done == 1:
-                iterator = supply.iterator
+                iterator = source.iterator
             self.sample = [value]
             meter.add(1, seconds)
-            if self.ledger is not None:
-                self.ledger.slice(self.done - 1, 1, began, seconds)
+            if self.usage is not None:
+                self.usage.slice(self.done - 1, 1, began, seconds)
             meter.pause()
             if value is not SKIPPED:
                 yield (value,)
             if self.taken_over():
                 return
             if self._late:
-                iterator = supply.rewind(self.done)
+                iterator = source.rewind(self.done)
                 self._late = False
                 meter.forget()
             if self.progress.active:
@@ -307,7 +307,7 @@ class Alone:
 
     def _serve(self, rest: Iterator[Any], size: int) -> Iterator[Any]:
         """A run of results that nobody times, at the price of a loop."""
-        func, given, total = self.func, 0, self.supply.total
+        func, given, total = self.func, 0, self.source.total
         try:
             if ISLICE_TELLS:
                 for item in rest:
@@ -334,7 +334,7 @@ class Alone:
 
     def _next_run(self, size: int, seconds: float) -> int:
         """Items of a stream from one that is timed to the next."""
-        total = self.supply.total
+        total = self.source.total
         left = self.done if total is None else total - self.done
         quick = int(STREAM_RUN_SECONDS / seconds) if seconds > 0 else STREAM_RUN
         least = 4 * quick * PIECE_SECONDS / STREAM_RUN_SECONDS
@@ -345,13 +345,13 @@ class Alone:
         done = len(self.results)
         certain, mapped = bool(got) or self._late, self._open_ended and not is_inlined(self.func)
         try:
-            return self.supply.has_ended(done, certain=certain, mapped=mapped)
+            return self.source.has_ended(done, certain=certain, mapped=mapped)
         except StopIteration as error:
             raise with_origin(error, done) from None
 
     def _stood_in(self, error: BaseException, index: int) -> Any:
         """What stands in the place of an item that raised; raises where the run is to end."""
-        if self.supply.raised(error, self._rest):
+        if self.source.raised(error, self._rest):
             raise error
         if self.options.on_error == "raise":
             raise with_origin(error, index, at_least=self._index_is_least)
@@ -366,8 +366,8 @@ class Alone:
         """Called when a look begins: where is the caller now? False when there is nothing to see."""
         if _is_importing(self.observer.caller):
             return False
-        if self.supply.interruptible:
-            self._seen = (self.supply.taken(), clock())
+        if self.source.interruptible:
+            self._seen = (self.source.taken(), clock())
         return True
 
     def _look(self, cpu_share: float, busy: float, late: float) -> bool:
@@ -375,14 +375,14 @@ class Alone:
         again soon."""
         if self.taken_over():
             return self.grow_behind(1.0 if cpu_share > 0.5 else late)
-        if not self.supply.interruptible or self._late:
+        if not self.source.interruptible or self._late:
             return False
         return self._is_stuck(cpu_share, busy)
 
     def _is_stuck(self, cpu_share: float, busy: float) -> bool:
         """End the slice, and start threads behind it where they help. True if they were started."""
-        supply, now = self.supply, clock()
-        position, age = supply.taken(), now - self.observer.slice_began
+        source, now = self.source, clock()
+        position, age = source.taken(), now - self.observer.slice_began
         if age < measurement.LATE_SECONDS:
             return False
         last_position, last_time = self._seen
@@ -399,7 +399,7 @@ class Alone:
     def _look_at_pace(self) -> None:
         """Called beside an open-ended slice: are the items still trivial?"""
         last_position, last_time = self._seen
-        position, now = self.supply.taken(), clock()
+        position, now = self.source.taken(), clock()
         self._seen = (position, now)
         if position <= last_position + 1:
             self.observer.on_brief = None  # one long item: see what it does
@@ -408,12 +408,12 @@ class Alone:
 
     def _end_heavy(self, position: int, per: float) -> None:
         """End the open-ended slice if its items now take so long that something is to be won."""
-        supply = self.supply
-        assert supply.total is not None
-        if per < TRIVIAL_ITEM_SECONDS or (supply.total - position) * per < WORTH_SECONDS:
+        source = self.source
+        assert source.total is not None
+        if per < TRIVIAL_ITEM_SECONDS or (source.total - position) * per < WORTH_SECONDS:
             return
         if clock() - self.started >= self.not_before:
-            self.interrupted_at = supply.interrupt()
+            self.interrupted_at = source.interrupt()
             self._late = True
 
 

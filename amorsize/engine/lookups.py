@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from amorsize.core.model import Profile
     from amorsize.core.observation import Observation
     from amorsize.core.options import Options
-    from amorsize.items.source import Supply
+    from amorsize.items.source import ItemSource
     from amorsize.learning.learner import Learner
 
 LEAST_START_SECONDS = 0.0014
@@ -76,14 +76,14 @@ class Decider:
     def __init__(
         self,
         func: Callable[[Any], Any],
-        supply: Supply,
+        source: ItemSource,
         meter: Meter,
         options: Options,
         machine: Machine | None,
         *,
         nested: bool,
     ) -> None:
-        self.func, self.supply, self.meter, self.options = func, supply, meter, options
+        self.func, self.source, self.meter, self.options = func, source, meter, options
         self.nested = nested
         self.threads_failed = False
         """Threads were tried and did not help."""
@@ -99,7 +99,7 @@ class Decider:
         self._asked_seconds = 0.0
         self._machine = machine
         target = options.target
-        self.away = Away(target, supply) if target is not None and not nested else None
+        self.away = Away(target, source) if target is not None and not nested else None
         """The way to the executor or cluster that the user gave."""
         self._safety: Safety | None = None
         self._costs: Costs | None = None
@@ -107,7 +107,7 @@ class Decider:
 
     def meet(self) -> bool:
         """Whether the function's names and the first item tell that it only computes."""
-        first = self.supply.peek()
+        first = self.source.peek()
         self.only_computes = first is not NOTHING and only_computes(self.func, first)
         return self.only_computes
 
@@ -120,7 +120,7 @@ class Decider:
         where they wait, for threads are started a few at a time then, as long as there is something to
         take.
         ``samples`` are the last results."""
-        meter, total = self.meter, self.supply.total
+        meter, total = self.meter, self.source.total
         left = done if total is None else total - done
         serial_seconds = left * meter.item_seconds
         if serial_seconds < LEAST_GAIN_SECONDS:
@@ -190,7 +190,7 @@ class Decider:
 
     def prepare(self, item_seconds: float) -> None:
         """Look up what recording will need, while the caller has nothing else to do."""
-        left = self.supply.left() or 0
+        left = self.source.left() or 0
         if left * item_seconds > ASK_GAIN_SECONDS and self.learner is not None:
             self.learner.prepare(self.func)
 
@@ -244,7 +244,7 @@ class Decider:
             self.safety,
             self.costs,
             fork_refused=refusal,
-            indexed=self.supply.indexed or self.supply.snapshot,
+            indexed=self.source.indexed or self.source.snapshot,
             residual=residual,
             far=None if self.away is None else self.away.far,
             spent=spent,
@@ -264,7 +264,7 @@ class Decider:
         self, config: Config, profile: Profile, items: int, *, caller_computes: bool
     ) -> float:
         """What the cost model alone says of a configuration."""
-        sent = not (self.supply.indexed or self.supply.snapshot)
+        sent = not (self.source.indexed or self.source.snapshot)
         return cost_model.seconds(
             config,
             profile,
@@ -315,7 +315,7 @@ class Decider:
             jobs = slots if jobs is None else min(slots, jobs)
         if jobs is None:
             jobs = self.machine.cores + (4 if name == "threads" else 0)
-        total = self.supply.total
+        total = self.source.total
         if total is not None:
             jobs = min(jobs, total)
         config = Config(name, max(1, jobs), 1, options.chunksize)
@@ -328,7 +328,7 @@ class Decider:
 
         Nothing has been seen of the items yet: helper processes, which can be ended, where they may
         be used; threads for what is known to wait (``watching`` looks whether it does)."""
-        options, total = self.options, self.supply.total
+        options, total = self.options, self.source.total
         if options.forced is not None and not self.nested:
             return self.forced()
         allowed, safety = options.backends, self.safety
@@ -385,7 +385,7 @@ class Decider:
 
     def _first_items(self, count: int) -> Sequence[Any]:
         """The first items as the function gets them, where they can be seen before they run."""
-        data = self.supply.data
+        data = self.source.data
         if data is None:
             return ()
         first = data[:count]

@@ -11,7 +11,7 @@ from itertools import islice
 
 from amorsize.inspection.purity import only_computes
 from amorsize.items.call import with_origin
-from amorsize.items.source import ISLICE_TELLS, NOTHING, Supply, gave
+from amorsize.items.source import ISLICE_TELLS, NOTHING, ItemSource, gave
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Opening:
 
     def __init__(self, func: Callable[[Any], Any], data: Iterable[Any]) -> None:
         self.began = clock()
-        self.func, self.supply = func, Supply(data)
+        self.func, self.source = func, ItemSource(data)
         self.results: list[Any] = []
         self.slices: list[tuple[int, float]] = []
         """Items and seconds of each slice."""
@@ -94,7 +94,7 @@ class Opening:
 
     def run(self) -> bool:
         """True when everything is done: the results are there. False when an engine is to go on."""
-        first = self.supply.peek()
+        first = self.source.peek()
         if first is NOTHING:
             return True
         self.only_computes = only_computes(self.func, first)
@@ -103,14 +103,14 @@ class Opening:
         try:
             return self._run()
         except BaseException as error:
-            if not self.supply.raised(error, self._rest):
+            if not self.source.raised(error, self._rest):
                 with_origin(error, len(self.results), at_least=self._index_is_least)
-            self.supply.close()
+            self.source.close()
             raise
 
     def _run(self) -> bool:
-        func, supply, results, slices = self.func, self.supply, self.results, self.slices
-        sized, iterator, piece, done = supply.total, supply.begin(), 1, 0
+        func, source, results, slices = self.func, self.source, self.results, self.slices
+        sized, iterator, piece, done = source.total, source.begin(), 1, 0
         began = now = self.began
         while True:
             before, last = done, now
@@ -124,11 +124,11 @@ class Opening:
             if got < piece:
                 if ISLICE_TELLS and gave(rest):
                     raise StopIteration
-                if supply.has_ended(done, certain=got > 0, mapped=False):
+                if source.has_ended(done, certain=got > 0, mapped=False):
                     return True
             slices.append((got, took))
             if not before:
-                iterator = supply.iterator
+                iterator = source.iterator
                 if took > SLICE_SECONDS:
                     return False
             per = took / got
@@ -144,7 +144,7 @@ class Opening:
                 self._rest = None
                 self.results = all_of(func, iterator, results)
                 mapped = not is_inlined(func)
-                return supply.has_ended(len(self.results), certain=False, mapped=mapped)
+                return source.has_ended(len(self.results), certain=False, mapped=mapped)
             elif now - began > FIRST_DECISION_SECONDS:
                 return False
             if took < 0.5 * PIECE_SECONDS:

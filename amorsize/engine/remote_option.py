@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from amorsize.backends.executors.base import Port
     from amorsize.backends.executors.connect import Target
     from amorsize.core.model import Link
-    from amorsize.items.source import Supply
+    from amorsize.items.source import ItemSource
 
 SAMPLE_ITEMS = 8
 """Items pickled together to see how large one is."""
@@ -28,8 +28,8 @@ SAMPLE_ITEMS = 8
 class Away:
     """The way to one executor or cluster, for one run."""
 
-    def __init__(self, target: Target, supply: Supply) -> None:
-        self.target, self.supply = target, supply
+    def __init__(self, target: Target, source: ItemSource) -> None:
+        self.target, self.source = target, source
         self.port: Port | None = None
         self.link: Link | None = None
         self.far: Far | None = None
@@ -72,7 +72,7 @@ class Away:
             port.close()
 
     def _argument_bytes(self) -> float:
-        data: Any = self.supply.data
+        data: Any = self.source.data
         if data is None or not len(data):
             return 0.0
         import cloudpickle

@@ -44,7 +44,7 @@ class Reviews:
 
     def __init__(self, handover: Handover, observer: Observer) -> None:
         self.handover, self.observer = handover, observer
-        self.meter, self.decider, self.supply = handover.meter, handover.decider, handover.supply
+        self.meter, self.decider, self.source = handover.meter, handover.decider, handover.source
         # With a time limit nothing may go back to the caller, and `watching` says where it runs.
         self._settled = handover.options.forced is not None or handover.options.supervised
         self._early_review = self._doubted = False
@@ -97,7 +97,7 @@ class Reviews:
         else:
             backend.tentative = False
             self._open_review()
-        known = self.supply.left()
+        known = self.source.left()
         left = self.handover.to.done if known is None else known
         if backend.waits:
             saves = left * computed * (1 - 1 / self.decider.machine.cores)
@@ -129,7 +129,7 @@ class Reviews:
         self.decider.threads_failed = True
         self.observer.stop()  # it had asked for these threads, perhaps; a fork is to find nobody
         vanish()
-        known = self.supply.left()
+        known = self.source.left()
         left = self.handover.to.done if known is None else known
         if not left or self.handover.to.failure is not None:
             self.handover.stay_alone()  # the last items, or an error, came meanwhile

@@ -10,8 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from amorsize.items.collector import WindowSink
-    from amorsize.items.source import Supply
+    from amorsize.items.collector import WindowCollector
+    from amorsize.items.source import ItemSource
 
 FAREWELL_SECONDS = 0.05
 """How long an abandoned stream waits for a source that does not answer."""
@@ -20,8 +20,10 @@ FAREWELL_SECONDS = 0.05
 class Feeder:
     """The thread that reads the source of a stream while its consumer waits for results."""
 
-    def __init__(self, supply: Supply, sink: WindowSink, nudge: Callable[[], None]) -> None:
-        self.supply, self.sink, self.nudge = supply, sink, nudge
+    def __init__(
+        self, source: ItemSource, collector: WindowCollector, nudge: Callable[[], None]
+    ) -> None:
+        self.source, self.collector, self.nudge = source, collector, nudge
         self._stopped = False
         self._room = allocate_lock()
         self._room.acquire()
@@ -42,25 +44,25 @@ class Feeder:
         self.wake()
         if self._gone.acquire(timeout=FAREWELL_SECONDS):
             return
-        self.supply.exhausted = True
+        self.source.exhausted = True
 
     def _feed(self) -> None:
-        supply = self.supply
+        source = self.source
         our_threads.append(get_native_id())
         try:
-            while not self._stopped and not supply.exhausted:
-                if supply.pull(1):
+            while not self._stopped and not source.exhausted:
+                if source.pull(1):
                     self.nudge()
-                elif not supply.exhausted:
+                elif not source.exhausted:
                     self._room.acquire(timeout=1.0)
             self.nudge()
-            self.sink.notify()
+            self.collector.notify()
             if self._stopped:
-                close = getattr(supply.iterator, "close", None)
+                close = getattr(source.iterator, "close", None)
                 if close is not None:
                     close()
         except BaseException as error:
-            self.sink.fail(None, error, "")
+            self.collector.fail(None, error, "")
             self.nudge()
         finally:
             self._gone.release()

@@ -50,7 +50,7 @@ class Watch:
                 leaving.close()
                 handover.deaths += leaving.deaths
             return
-        decider, left = handover.decider, handover.supply.left()
+        decider, left = handover.decider, handover.source.left()
         if (
             not isinstance(backend, Processes)
             or handover.options.forced is not None

@@ -6,7 +6,7 @@ from _thread import allocate_lock
 from collections import deque
 
 from amorsize.errors import ItemError
-from amorsize.items.usage import Ledger
+from amorsize.items.usage import UsageLog
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,12 +33,12 @@ class Failure:
         self.index, self.exception, self.traceback = index, exception, traceback
 
 
-class Sink:
+class ResultCollector:
     """Common part: counts what is done, keeps the first failure, wakes the caller."""
 
     def __init__(self, on_error: str) -> None:
         self.on_error = on_error
-        self.ledger = Ledger()
+        self.usage = UsageLog()
         """Who ran what."""
         self.done = 0
         self.failure: Failure | None = None
@@ -79,7 +79,7 @@ class Sink:
         raise NotImplementedError
 
 
-class ListSink(Sink):
+class ListCollector(ResultCollector):
     """All results from ``position`` on, in one list: what ``execute`` returns in the end."""
 
     def __init__(self, position: int, on_error: str) -> None:
@@ -102,7 +102,7 @@ class ListSink(Sink):
             self.notify()
 
 
-class WindowSink(Sink):
+class WindowCollector(ResultCollector):
     """Results of a stream: given out as soon as they and (if ordered) their predecessors are there."""
 
     def __init__(self, position: int, on_error: str, *, ordered: bool) -> None:

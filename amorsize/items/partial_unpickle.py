@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, ClassVar
 
-    from amorsize.items.collector import Sink
+    from amorsize.items.collector import ResultCollector
 
 
 class _Holds(Exception):
@@ -70,16 +70,16 @@ def breakage(value: object) -> BaseException | None:
     return None
 
 
-def place_salvaged(sink: Sink, start: int, values: Sequence[Any]) -> bool:
+def place_salvaged(collector: ResultCollector, start: int, values: Sequence[Any]) -> bool:
     """Put salvaged results from position ``start`` on into their places, an error for each that is not
     whole. True when the run is to end."""
     for index, value in enumerate(values, start):
         error = breakage(value)
         if error is None:
-            sink.place(index, [value])
+            collector.place(index, [value])
         elif isinstance(value, ItemError):
-            sink.place(index, [ItemError(index, told_by(value.traceback), value.traceback)])
-        elif sink.fail(index, unreadable("the result of item", error, index)):
+            collector.place(index, [ItemError(index, told_by(value.traceback), value.traceback)])
+        elif collector.fail(index, unreadable("the result of item", error, index)):
             return True
     return False
 

@@ -2,11 +2,11 @@
 
 ::
 
-    worker: Trying -> Failed in the result's place -> Retrier -> Supply, after a pause
+    worker: Trying -> Failed in the result's place -> Retrier -> ItemSource, after a pause
                                                         |  no try left
-                                                        +-> the sink's fail (on_error applies)
+                                                        +-> the collector's fail (on_error applies)
 
-Nobody sleeps in a worker between two tries: the item goes back to the supply, and whoever is free when
+Nobody sleeps in a worker between two tries: the item goes back to the source, and whoever is free when
 its pause is over takes it. Only the caller alone, which has nobody to give it to, waits in place.
 """
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.core.options import Options
-    from amorsize.items.collector import Sink
-    from amorsize.items.source import Supply
+    from amorsize.items.collector import ResultCollector
+    from amorsize.items.source import ItemSource
 
     Kinds = tuple[type[BaseException], ...]
 
@@ -113,19 +113,21 @@ def helped(
 
 
 class Retrier:
-    """Stands before a sink: what failed and has a try left goes back to the supply."""
+    """Stands before a collector: what failed and has a try left goes back to the source."""
 
-    def __init__(self, sink: Sink, supply: Supply, retries: int, retry_on: Kinds) -> None:
-        self.supply, self.retries = supply, retries
+    def __init__(
+        self, collector: ResultCollector, source: ItemSource, retries: int, retry_on: Kinds
+    ) -> None:
+        self.source, self.retries = source, retries
         self.overdue_too = issubclass(TimeoutError, retry_on)
         """Whether an item that took longer than ``timeout`` is tried again."""
         self.failures: dict[int, int] = {}
         """Position of an item that is not done -> how often it has failed."""
-        self._collects = sink.on_error == "collect"
-        self._place, self._fail = sink.place, sink.fail
-        sink.place = self.place  # type: ignore[method-assign]
-        sink.fail = self.fail  # type: ignore[method-assign]
-        supply.keep_items()
+        self._collects = collector.on_error == "collect"
+        self._place, self._fail = collector.place, collector.fail
+        collector.place = self.place  # type: ignore[method-assign]
+        collector.fail = self.fail  # type: ignore[method-assign]
+        source.keep_items()
 
     def place(self, start: int, values: Sequence[Any]) -> None:
         """Results from position ``start`` on, some of them failures."""
@@ -146,14 +148,14 @@ class Retrier:
 
     def _done(self, start: int, values: Sequence[Any]) -> None:
         if values:
-            self.supply.forget_items(start, len(values))
+            self.source.forget_items(start, len(values))
             if self.failures:
                 for position in range(start, start + len(values)):
                     self.failures.pop(position, None)
             self._place(start, values)
 
     def fail(self, index: int | None, exception: BaseException, traceback: str = "") -> bool:
-        """As the sink's: what is not raised by the function. A try that took too long was one."""
+        """As the collector's: what is not raised by the function. A try that took too long was one."""
         overdue = self.overdue_too and type(exception) is TimeoutError and index is not None
         if overdue and self._again(index):  # type: ignore[arg-type]
             return False
@@ -165,5 +167,5 @@ class Retrier:
         if failures >= self.retries:
             return False
         self.failures[position] = failures + 1
-        self.supply.give_back_later(position, clock() + drawn_pause_seconds(failures))
+        self.source.give_back_later(position, clock() + drawn_pause_seconds(failures))
         return True

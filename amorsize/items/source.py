@@ -1,6 +1,6 @@
 """A function and its data: nothing is consumed twice, and positions are never lost.
 
-``Supply`` is the one place that knows which items are still to be done. The caller takes from its
+``ItemSource`` is the one place that knows which items are still to be done. The caller takes from its
 front while it works alone; afterwards whoever works takes runs of positions from it, and gives back
 what could not be done.
 """
@@ -41,7 +41,7 @@ def gave(rest: Any) -> int:
     return int(rest.__reduce__()[2])
 
 
-class Supply:
+class ItemSource:
     """The items that nobody has begun, as runs of positions; thread-safe.
 
     Three kinds of data: *indexed* (positions are enough: a forked helper reads the item itself),
@@ -49,7 +49,7 @@ class Supply:
     thread at a time may advance; items wait in a buffer of at most ``limit - position`` items).
     """
 
-    def __init__(self, data: Iterable[Any], *, outside_in: bool = True) -> None:
+    def __init__(self, data: Iterable[Any], *, take_from_both_ends: bool = True) -> None:
         self.total = length_of(data)
         self.data: Sequence[Any] | None = data if is_indexed(data) else None  # type: ignore[assignment]
         self.snapshot = self.data is None and is_snapshot(data)
@@ -65,12 +65,12 @@ class Supply:
         self._first: tuple[Any, ...] = ()
         """The first item, where it was taken from the iterator to be looked at."""
         self.position = 0
-        """First position that has not left the supply (fed: not read from the source)."""
+        """First position that has not left the source (fed: not read from the source)."""
         self.exhausted = False
         self.limit: int | None = None
         """Positions at and beyond this one may not be taken yet (a stream's window)."""
-        self.outside_in = outside_in
-        self.pull_here = True
+        self.take_from_both_ends = take_from_both_ends
+        self.caller_reads_source = True
         """Whether the caller's own thread reads the source (else a feeder does)."""
         self._lock = allocate_lock()
         self._runs: deque[tuple[int, int]] = deque()
@@ -264,7 +264,7 @@ class Supply:
     def _take_run(self, count: int) -> tuple[int, int] | None:
         if not self._runs:
             return None
-        if self.outside_in and self._from_back:
+        if self.take_from_both_ends and self._from_back:
             self._from_back = False
             lo, hi = self._runs.pop()
             cut = max(lo, hi - count)

@@ -2,7 +2,7 @@
 
 ::
 
-    backend --chunk--> Ledger --uses--> Run.workers (what each worker did)
+    backend --chunk--> UsageLog --uses--> Run.workers (what each worker did)
     caller's slices --slice--^   \\--lines--> tracing (a file that Perfetto opens)
 """
 
@@ -32,7 +32,7 @@ class _Use:
         self.first = self.last = began
 
 
-class Ledger:
+class UsageLog:
     """The account of one run. A worker is known by process and thread; only it, or the caller for it,
     writes its sums. O(1) for a chunk, about 0.5 µs."""
 

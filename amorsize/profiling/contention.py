@@ -34,8 +34,8 @@ class Crowd:
         then nothing can be won, and an observer would only take a core from them or from the caller."""
         if elapsed < self._look:
             return self._crowded
-        supply, meter, observer = self.alone.supply, self.alone.meter, self.alone.observer
-        left = (supply.total or 0) - self.alone.done
+        source, meter, observer = self.alone.source, self.alone.meter, self.alone.observer
+        left = (source.total or 0) - self.alone.done
         others = min(most_cores() - 1, CROWD)
         seconds = left * meter.item_seconds
         self._crowded = (

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.core.model import Run
-    from amorsize.items.usage import Ledger
+    from amorsize.items.usage import UsageLog
     from amorsize.planning.choose import Choice
 
 LOGGER = "amorsize"
@@ -40,10 +40,10 @@ class Trace:
         self._dropped = 0
         self._write()
 
-    def add(self, run: Run, began: float, ledger: Ledger) -> None:
+    def add(self, run: Run, began: float, usage: UsageLog) -> None:
         """A run that began at this time of ``perf_counter`` has ended: the file holds it from now on."""
         self.runs.append((run, began))
-        self._dropped += ledger.dropped
+        self._dropped += usage.dropped
         self._write()
 
     def _write(self) -> None:

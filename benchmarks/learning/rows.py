@@ -104,7 +104,7 @@ def look(func: Any, data: Any) -> Profile:
     engine = Engine(func, data, make_options(history=None), None)
     engine.measure()
     profile = engine.decider.to_remember()
-    engine.supply.close()
+    engine.source.close()
     return profile
 
 

@@ -222,7 +222,7 @@ def test_the_last_items_come_while_threads_are_left(
         return item
 
     def when(reviews: Any) -> bool:
-        if not reviews.supply.finished:
+        if not reviews.source.finished:
             return False
         go_on.set()
         return True

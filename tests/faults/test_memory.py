@@ -128,23 +128,23 @@ def test_threads_in_workers_that_leak(backend: str, tmp_path: Path) -> None:
     from amorsize.backends.processes.pool import Processes
     from amorsize.backends.processes.spawn import SpawnLauncher
     from amorsize.core.model import Config
-    from amorsize.items.collector import ListSink
-    from amorsize.items.source import Supply
+    from amorsize.items.collector import ListCollector
+    from amorsize.items.source import ItemSource
 
     func = Keeps(tmp_path / "calls", 4 * MB, seconds=0.002)
-    supply, sink = Supply(range(60)), ListSink(0, "raise")
-    supply.hand_over(0)
+    source, collector = ItemSource(range(60)), ListCollector(0, "raise")
+    source.hand_over(0)
     launcher = ForkLauncher() if backend == "fork" else SpawnLauncher()
     run = Processes(
-        launcher, func, supply, sink, Config(backend, 2, 3), 0.001,
+        launcher, func, source, collector, Config(backend, 2, 3), 0.001,
         caller_computes=False, memory=Allowance(150 * MB, 0, 2),
     )  # fmt: skip
     run.start()
-    while sink.done < 60:
-        assert sink.failure is None
+    while collector.done < 60:
+        assert collector.failure is None
         run.step()
     run.close()
-    assert sink.results == [x * x for x in range(60)]
+    assert collector.results == [x * x for x in range(60)]
     assert func.calls() == Counter(range(60))
     assert len(func.pids()) > 2 and not run.deaths
 

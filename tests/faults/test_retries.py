@@ -265,4 +265,4 @@ def test_nothing_is_kept_of_items_that_are_done(
     found = amorsize.stream(func, data, backend=backend, n_jobs=2, retries=1, history=None)
     assert list(found) == SQUARES
     assert func.calls() == once_but({10: 2, 60: 2})
-    assert made and not made[0].failures and not made[0].supply._kept
+    assert made and not made[0].failures and not made[0].source._kept

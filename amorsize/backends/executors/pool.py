@@ -2,10 +2,10 @@
 
 ::
 
-    Supply --chunk--> port.submit(run_chunk, function, start, items) --> workers
+    ItemSource --chunk--> port.submit(run_chunk, function, start, items) --> workers
       ^                    |  done: a number in ``_arrived``, the caller wakes
       |                    v
-      +-- died --- port.fetch -> Report --place--> Sink
+      +-- died --- port.fetch -> Report --place--> ResultCollector
 
 The function is pickled once and travels by itself where the port can do that; else it is sent to each
 worker as it turns out not to know it. Items and results are pickled here, so that what cannot be is
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
     from amorsize.backends.executors.base import Port
     from amorsize.core.model import Config, Link
-    from amorsize.items.collector import Sink
-    from amorsize.items.source import Supply
+    from amorsize.items.collector import ResultCollector
+    from amorsize.items.source import ItemSource
 
 clock = time.perf_counter
 
@@ -74,15 +74,15 @@ class _Chunk:
 
 
 class Remote:
-    """Runs what is in ``supply`` behind a port; :meth:`start`, :meth:`step` ..., :meth:`close`."""
+    """Runs what is in ``source`` behind a port; :meth:`start`, :meth:`step` ..., :meth:`close`."""
 
     def __init__(
         self,
         port: Port,
         link: Link,
         func: Callable[[Any], Any],
-        supply: Supply,
-        sink: Sink,
+        source: ItemSource,
+        collector: ResultCollector,
         config: Config,
         item_seconds: float,
         *,
@@ -91,7 +91,7 @@ class Remote:
         initargs: tuple[Any, ...] = (),
     ) -> None:
         self.port, self.link, self._least_task = port, link, link.task
-        self.supply, self.sink, self.config = supply, sink, config
+        self.source, self.collector, self.config = source, collector, config
         self.item_seconds = item_seconds
         self.item_bytes = 0.0
         """Bytes that an item costs, there and back."""
@@ -99,7 +99,7 @@ class Remote:
         """Items that the user allows side by side."""
         self.deaths = 0
         self.slots = max(1, config.n_jobs)
-        self._call = Call(func, sink.on_error, initializer, initargs)
+        self._call = Call(func, collector.on_error, initializer, initargs)
         self._full: Any = None
         """The function, as an argument of calls..."""
         self._bare: Any = None
@@ -146,17 +146,17 @@ class Remote:
         """Place what has come and deal; waits so long when there is nothing to do."""
         if not self._arrived:
             self._deal()
-            if not self._arrived and patience > 0 and self.sink.failure is None:
-                self.sink.wait(patience)
+            if not self._arrived and patience > 0 and self.collector.failure is None:
+                self.collector.wait(patience)
         self._collect()
-        if self.sink.failure is None:
+        if self.collector.failure is None:
             self._deal()
         if clock() - self._looked > SLOTS_SECONDS:
             self._count_slots()
 
     def nudge(self) -> None:
         """Wake the caller: there is something new to deal."""
-        self.sink.notify()
+        self.collector.notify()
 
     def dismiss(self) -> None:
         """Deal no more; what has been dealt is waited for."""
@@ -210,7 +210,7 @@ class Remote:
                 self.item_seconds,
                 self.item_bytes,
                 workers,
-                self.supply.left(),
+                self.source.left(),
                 self._largest,
             )
             if len(self._out) >= self._window(chunk) or not self._deal_one(chunk):
@@ -222,10 +222,10 @@ class Remote:
         if self._again:
             start, items, tries = self._again.popleft()
         else:
-            run = self.supply.take(count)
-            if run is None and not self.supply.indexed and self.supply.pull_here:
-                self.supply.pull(count)
-                run = self.supply.take(count)
+            run = self.source.take(count)
+            if run is None and not self.source.indexed and self.source.caller_reads_source:
+                self.source.pull(count)
+                run = self.source.take(count)
             if run is None and (self._out or not self._suspects):
                 return False
             if run is not None:
@@ -238,7 +238,7 @@ class Remote:
             return True
         body = self._packed(start, items)
         if body is None:
-            return self.sink.failure is None
+            return self.collector.failure is None
         full = self._full if self._greeted < self.slots else self._bare
         self._greeted += 1
         self._isolated = isolated
@@ -253,7 +253,7 @@ class Remote:
             return cloudpickle.dumps(items, 5)  # type: ignore[no-any-return]
         except Exception as error:
             if len(items) == 1:
-                self.sink.fail(start, unsendable_argument(error, start))
+                self.collector.fail(start, unsendable_argument(error, start))
                 return None
         self._one_by_one(start, items)
         return None
@@ -264,7 +264,7 @@ class Remote:
 
     def _send(self, chunk: _Chunk, parcel: Any) -> None:
         self._number += 1
-        number, arrived, notify = self._number, self._arrived, self.sink.notify
+        number, arrived, notify = self._number, self._arrived, self.collector.notify
 
         def done() -> None:
             arrived.append(number)
@@ -301,7 +301,7 @@ class Remote:
             elif isinstance(report, WorkersLost):
                 self._died(chunk, report)
             elif isinstance(report, BaseException):
-                self.sink.fail(None, report)
+                self.collector.fail(None, report)
             else:  # this worker has not got the function yet
                 self._send(chunk, self._full)
 
@@ -310,7 +310,7 @@ class Remote:
         for start, number, body in report.pieces:
             count += number
             if self.port.in_process:
-                self.sink.place(start, body)
+                self.collector.place(start, body)
                 continue
             size += len(body)
             try:
@@ -319,9 +319,9 @@ class Remote:
                 if self._salvage(start, number, body, refusal):
                     return
                 continue
-            self.sink.place(start, values)
+            self.collector.place(start, values)
         for index, error, text in report.failures:
-            if self.sink.fail(index, error, text):
+            if self.collector.fail(index, error, text):
                 return
         if count:
             self._learn(count, report.seconds, size)
@@ -335,10 +335,10 @@ class Remote:
             values = salvaged((body,))
         except Exception:  # nothing can
             return any(
-                self.sink.fail(position, unreadable("the result of item", refusal, position))
+                self.collector.fail(position, unreadable("the result of item", refusal, position))
                 for position in range(start, start + number)
             )
-        return place_salvaged(self.sink, start, values)
+        return place_salvaged(self.collector, start, values)
 
     def _unread(self, chunk: _Chunk, report: errands.Unread) -> None:
         """Items that cannot be unpickled there: each by itself, for the others can be."""
@@ -346,7 +346,7 @@ class Remote:
             self._one_by_one(chunk.start, chunk.items)
         else:
             why = unreadable("item", report.error, chunk.start)
-            self.sink.fail(chunk.start, why, report.traceback)
+            self.collector.fail(chunk.start, why, report.traceback)
 
     def _learn(self, count: int, seconds: float, size: int) -> None:
         per, each = seconds / count, size / count
@@ -357,7 +357,7 @@ class Remote:
 
     def _watch(self, gap: float) -> None:
         """Beside computing workers a call may cost more than it did when nothing else was done."""
-        if gap <= 0 or not self.supply.indexed or self.supply.limit is not None:
+        if gap <= 0 or not self.source.indexed or self.source.limit is not None:
             return  # its first chunk; or it may have waited for the source or the consumer
         task = self.link.task
         gap = min(max(gap, self._least_task), DEAREST_FACTOR * self._least_task)
@@ -373,7 +373,7 @@ class Remote:
             return
         count, tries = len(chunk.items), chunk.tries + 1
         if count == 1 and tries >= MOST_TRIES:
-            self.sink.fail(chunk.start, WorkerDied(chunk.start, None, str(lost.cause)))
+            self.collector.fail(chunk.start, WorkerDied(chunk.start, None, str(lost.cause)))
             return
         size = -(-count // PIECES)
         alone = size == 1 and not self.port.tells_who
@@ -389,4 +389,4 @@ class Remote:
             "make a new one, or leave backend out (amorsize replaces workers of its own)",
         )
         error.__cause__ = lost.cause
-        self.sink.fail(None, error)
+        self.collector.fail(None, error)

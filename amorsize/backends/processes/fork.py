@@ -122,10 +122,10 @@ def _work(run: Processes, sock: socket.socket, marks: memoryview, room: memoryvi
     worker = helper.Worker(
         run.func,
         sock,
-        run.sink.on_error,
+        run.collector.on_error,
         run.config.workers,
         run.item_seconds,
-        data=run.supply.data if run.crew.shared else None,
+        data=run.source.data if run.crew.shared else None,
         tickets=run.crew.read_fd if run.crew.shared else None,
         marks=marks,
         flush_seconds=helper.FLUSH_SECONDS if run.rerun_after_death else 0.0,

@@ -2,7 +2,7 @@
 
 ::
 
-    Supply --deal--> tickets (pipe) or frames (socket) --> workers --> frames --place--> Sink
+    ItemSource --deal--> tickets (pipe) or frames (socket) --> workers --> frames --place--> collector
        ^                                                      |
        +------------- what a dead worker had not sent --------+
 
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
 
     from amorsize.backends.processes.memory import Allowance
     from amorsize.core.model import Config
-    from amorsize.items.collector import Sink
-    from amorsize.items.source import Supply
+    from amorsize.items.collector import ResultCollector
+    from amorsize.items.source import ItemSource
 
 clock = time.perf_counter
 _DONTWAIT = getattr(socket, "MSG_DONTWAIT", 0)
@@ -79,9 +79,9 @@ live: list[Processes] = []
 
 
 class Processes:
-    """Runs what is in ``supply`` on worker processes; one object for one hand-over.
+    """Runs what is in ``source`` on worker processes; one object for one hand-over.
 
-    The owner calls :meth:`start`, then :meth:`step` until the sink is full, then :meth:`close`.
+    The owner calls :meth:`start`, then :meth:`step` until the collector is full, then :meth:`close`.
     How the workers come to life is the launcher's affair (``fork.py``, ``spawn.py``).
     """
 
@@ -89,8 +89,8 @@ class Processes:
         self,
         launcher: Any,
         func: Callable[[Any], Any],
-        supply: Supply,
-        sink: Sink,
+        source: ItemSource,
+        collector: ResultCollector,
         config: Config,
         item_seconds: float,
         *,
@@ -102,7 +102,7 @@ class Processes:
         rerun_after_death: bool = True,
         memory: Allowance | None = None,
     ) -> None:
-        self.launcher, self.func, self.supply, self.sink = launcher, func, supply, sink
+        self.launcher, self.func, self.source, self.collector = launcher, func, source, collector
         self.config = config
         self.item_seconds = item_seconds
         self.caller_computes = caller_computes
@@ -155,7 +155,7 @@ class Processes:
         live.append(self)
         self.wanted = self._fitting()
         try:
-            if not self.supply.pull_here:
+            if not self.source.caller_reads_source:
                 self._nudge = socket.socketpair()
                 for end in self._nudge:
                     end.setblocking(False)
@@ -170,7 +170,7 @@ class Processes:
 
     def _open_crew(self, launcher: Any) -> None:
         self.launcher = launcher
-        self.crew = Crew(launcher, shared=launcher.inherits and self.supply.indexed)
+        self.crew = Crew(launcher, shared=launcher.inherits and self.source.indexed)
         self.crews.append(self.crew)
         if self.crew.shared:
             self._tickets = helper.Tickets(self.crew.own_fd, self.config.workers)
@@ -225,10 +225,10 @@ class Processes:
         for crew in self.crews:
             self._dissolve(crew)
         self.crews.clear()
-        if self.sink.failure is not None:
+        if self.collector.failure is not None:
             return
         if self.suspects or (self.initializer is not None and self.deaths):
-            self.sink.fail(
+            self.collector.fail(
                 None,
                 WorkerDied(
                     min(self.suspects, default=-1),
@@ -239,7 +239,7 @@ class Processes:
             )
             return
         if self.memory is not None and self.memory.limit is not None:
-            self.sink.fail(
+            self.collector.fail(
                 None,
                 OptionError(
                     "memory_limit",
@@ -250,7 +250,7 @@ class Processes:
             )
             return
         for position, items in self.alone:
-            self.supply.give_back(position, 1 if items is None else items)
+            self.source.give_back(position, 1 if items is None else items)
         self.alone.clear()
         self._rest = self._last_resort()
         self._rest.start()
@@ -261,8 +261,8 @@ class Processes:
 
             return Threads(
                 self.func,
-                self.supply,
-                self.sink,
+                self.source,
+                self.collector,
                 replace(self.config, backend="threads", n_jobs=1, threads_per_job=1),
                 self.item_seconds,
                 waits=False,
@@ -275,7 +275,7 @@ class Processes:
 
         if self.initializer is not None:
             self.initializer(*self.initargs)
-        return Serial(self.func, self.supply, self.sink, self.item_seconds)
+        return Serial(self.func, self.source, self.collector, self.item_seconds)
 
     def close(self, *, abort: bool = False, hurry: bool = False) -> None:
         """End all workers and wait until they are gone. ``abort`` ends them in their items."""
@@ -319,10 +319,10 @@ class Processes:
                 pass
 
     def dismiss(self) -> None:
-        """Deal no more: what nobody has begun goes back to the supply, the rest is waited for."""
+        """Deal no more: what nobody has begun goes back to the source, the rest is waited for."""
         self.leaving = True
         for crew in self.crews:
-            crew.reclaim(self.supply, helper.parse_tickets)
+            crew.reclaim(self.source, helper.parse_tickets)
 
     # -- one turn -------------------------------------------------------------------------------
 
@@ -342,7 +342,7 @@ class Processes:
             self._deal_frames()
         busy = self.caller_computes and self.item_seconds < CALLER_ITEM_SECONDS
         worked = busy and self._compute()
-        if self.sink.failure is not None:
+        if self.collector.failure is not None:
             return
         if self.timeout is not None:
             patience = min(patience, self._end_overdue(self.timeout))
@@ -351,7 +351,7 @@ class Processes:
             self._look_for_the_dead()
             if self.memory is not None:
                 self._look_at_memory(self.memory)
-        if not self.peers and self.sink.failure is None:
+        if not self.peers and self.collector.failure is None:
             self._tend()
 
     def _compute(self) -> bool:
@@ -361,9 +361,9 @@ class Processes:
             if own_fd < 0 or not helper.tickets_in(own_fd):
                 return False
             spans = self._tickets.take(self.item_seconds)
-            assert self.supply.data is not None
+            assert self.source.data is not None
             runs: list[tuple[int, Sequence[Any]]] = [
-                (lo, self.supply.data[lo:hi]) for lo, hi in spans
+                (lo, self.source.data[lo:hi]) for lo, hi in spans
             ]
         else:
             if any(len(peer.held) < self._depth() for peer in self.peers.values() if peer.ready):
@@ -373,16 +373,16 @@ class Processes:
         for start, items in runs:
             began = clock()
             try:
-                values = run_items(self.func, start, items, self.sink.on_error)
+                values = run_items(self.func, start, items, self.collector.on_error)
             except ItemFailed as failed:
-                self.sink.place(start, failed.done)
-                self.sink.fail(failed.index, failed.exception, "")
+                self.collector.place(start, failed.done)
+                self.collector.fail(failed.index, failed.exception, "")
                 return True
             if self.crew.shared:
                 _shorten(self.crew, start, len(values))
             seconds = clock() - began
-            self.sink.ledger.chunk((os.getpid(), 0), start, len(values), began, seconds)
-            self.sink.place(start, values)
+            self.collector.usage.chunk((os.getpid(), 0), start, len(values), began, seconds)
+            self.collector.place(start, values)
             self._learn(len(values), clock() - began)
         return bool(runs)
 
@@ -398,7 +398,7 @@ class Processes:
         if self.config.chunksize is not None:
             return self.config.chunksize
         quick = int(helper.CHUNK_SECONDS / self.item_seconds) if self.item_seconds > 0 else 1
-        left = self.supply.left()
+        left = self.source.left()
         if left is not None:
             quick = min(quick, left // (2 * self.config.workers))
         return max(1, quick)
@@ -410,7 +410,7 @@ class Processes:
         """Items behind one ticket."""
         if self.config.chunksize is not None:
             return self.config.chunksize
-        waiting, workers = self.supply.waiting, self.config.workers
+        waiting, workers = self.source.waiting, self.config.workers
         quick = int(helper.TICKET_SECONDS / self.item_seconds) if self.item_seconds > 0 else 1
         quick = max(quick, min(MOST_TICKET * quick, waiting // (TICKETS_LEFT * workers)))
         return max(1, min(quick, waiting // (8 * workers)))
@@ -433,7 +433,7 @@ class Processes:
             want = 1  # the others, which come when the first has shown what it needs, find the rest
         numbers = helper.new_tickets()
         while held < want and not self.leaving:
-            run = self.supply.take_run(unit)
+            run = self.source.take_run(unit)
             if run is None:
                 break
             crew.open_runs[run[0]] = run[1]
@@ -441,7 +441,7 @@ class Processes:
             held += 1
         if numbers:
             self._write_tickets(numbers)
-        ended = self.supply.finished and not self.supply.returns
+        ended = self.source.finished and not self.source.returns
         if (ended or self.leaving) and not self.alone:
             crew.end_dealing()
 
@@ -456,7 +456,7 @@ class Processes:
             except BlockingIOError:
                 for lo, hi in helper.parse_tickets(body.tobytes()):
                     del crew.open_runs[lo]
-                    self.supply.give_back(lo, hi - lo)
+                    self.source.give_back(lo, hi - lo)
                 return
             body = body[len(piece) :]
 
@@ -487,9 +487,9 @@ class Processes:
                 except Exception as error:
                     if len(items) > 1:  # send what can be sent
                         for position in reversed(range(start, start + len(items))):
-                            one = 1 if self.supply.indexed else [items[position - start]]
-                            self.supply.give_back(position, one)
-                    elif self.sink.fail(start, unsendable_argument(error, start), ""):
+                            one = 1 if self.source.indexed else [items[position - start]]
+                            self.source.give_back(position, one)
+                    elif self.collector.fail(start, unsendable_argument(error, start), ""):
                         return
                     continue
                 peer.held[start] = items
@@ -499,17 +499,17 @@ class Processes:
     def _next_alone(self) -> tuple[int, Sequence[Any]]:
         start, items = self.alone.pop()
         if items is None:
-            assert self.supply.data is not None
-            items = self.supply.data[start : start + 1]
+            assert self.source.data is not None
+            items = self.source.data[start : start + 1]
         return start, items
 
     def _next_run(self, chunk: int) -> tuple[int, Sequence[Any]] | None:
         if self.leaving:
             return None
-        run = self.supply.take(chunk)
-        if run is None and not self.supply.indexed and self.supply.pull_here:
-            self.supply.pull(chunk)
-            run = self.supply.take(chunk)
+        run = self.source.take(chunk)
+        if run is None and not self.source.indexed and self.source.caller_reads_source:
+            self.source.pull(chunk)
+            run = self.source.take(chunk)
         return run
 
     def _pump(self, peer: Peer) -> None:
@@ -547,7 +547,7 @@ class Processes:
                     self._pump(peer)
                 if event & ~select.POLLOUT:
                     self._receive(peer)
-            if self.sink.failure is not None:
+            if self.collector.failure is not None:
                 return
             events = self._poll.poll(0)
             if (
@@ -573,8 +573,8 @@ class Processes:
                 peer.answered = True
                 self._answered(start, len(values), peer)
                 worker = peer.pid, thread
-                self.sink.ledger.chunk(worker, start, len(values), began, seconds, moved)
-                self.sink.place(start, values)
+                self.collector.usage.chunk(worker, start, len(values), began, seconds, moved)
+                self.collector.place(start, values)
                 self._learn(len(values), seconds)
             elif kind == helper.READY:
                 peer.ready = True
@@ -598,7 +598,7 @@ class Processes:
                 elif abs(kind) == helper.UNREADABLE:
                     self._answered(index, 1, peer)
                     error = unreadable("item", error, index)
-                self.sink.fail(index, error, text)
+                self.collector.fail(index, error, text)
             else:
                 raise AssertionError(f"unknown frame {kind} from a worker")
         return True
@@ -609,7 +609,7 @@ class Processes:
 
         start, values = frame[:2]
         self._answered(start, len(values), peer)
-        place_salvaged(self.sink, start, values)
+        place_salvaged(self.collector, start, values)
 
     def _answered(self, start: int, count: int, peer: Peer) -> None:
         if peer.crew.shared:
@@ -633,7 +633,7 @@ class Processes:
         peer.leaving = self.unsettled = True
         if peer.crew.shared:
             for first, stop in spans:
-                self.supply.give_back(first, peer.crew.settle(first, stop) - first)
+                self.source.give_back(first, peer.crew.settle(first, stop) - first)
             return
         peer.outbox.clear()
         try:
@@ -670,7 +670,7 @@ class Processes:
         running, unsent = peer.running(), list(peer.unsent())
         if peer.leaving and not running and not unsent:
             for start, items in peer.held.items():
-                self.supply.give_back(start, len(items) if self.supply.indexed else items)
+                self.source.give_back(start, len(items) if self.source.indexed else items)
             return
         if not end.exitcode and not running and not peer.held:
             return
@@ -692,7 +692,7 @@ class Processes:
             end = crew.settle(first, stop)
             if end > first:
                 self._put_back(first, end, None)
-        crew.reclaim(self.supply, helper.parse_tickets)
+        crew.reclaim(self.source, helper.parse_tickets)
         crew.close()
 
     def _suspected(self, running: list[int], unsent: list[tuple[int, int, int]]) -> set[int]:
@@ -714,7 +714,7 @@ class Processes:
             self.wanted = 0
 
     def _failed(self) -> bool:
-        return self.sink.failure is not None
+        return self.collector.failure is not None
 
     def _tend(self) -> None:
         """After a death: take back what is open of crews that have left, and replace the dead."""
@@ -726,7 +726,7 @@ class Processes:
                 self._dissolve(crew)
         if self._failed():
             return
-        if (self.supply.finished or self.leaving) and not self.alone:
+        if (self.source.finished or self.leaving) and not self.alone:
             return
         if self.barren_deaths >= MAX_BARREN_DEATHS:
             if not self.peers:
@@ -734,7 +734,7 @@ class Processes:
             return
         if not self.barren_deaths:
             self.wanted = self._fitting()
-        left = 0 if self.leaving else self.supply.left()
+        left = 0 if self.leaving else self.source.left()
         missing = self.wanted - len(self.peers)
         if left is not None:
             missing = min(missing, left + len(self.alone))
@@ -771,7 +771,7 @@ class Processes:
 
     def _dissolve(self, crew: Crew) -> None:
         """Nobody of a crew is left: what is open of it is dealt again."""
-        crew.reclaim(self.supply, helper.parse_tickets)
+        crew.reclaim(self.source, helper.parse_tickets)
         crew.close()
         for lo, hi in sorted(crew.open_runs.items()):
             self._put_back(lo, hi, None)
@@ -779,7 +779,7 @@ class Processes:
 
     def _put_back(self, lo: int, hi: int, items: Sequence[Any] | None) -> None:
         """Positions lo..hi-1 have no result and nobody works on them: suspects go alone."""
-        indexed = self.supply.indexed
+        indexed = self.source.indexed
         free = lo
         special = {p for p in (*self.suspects, *self.overdue) if lo <= p < hi}
         for position in (*sorted(special), hi):
@@ -789,16 +789,16 @@ class Processes:
                     if items is None or indexed
                     else items[free - lo : position - lo]
                 )
-                self.supply.give_back(free, part)
+                self.source.give_back(free, part)
             free = position + 1
             if position == hi:
                 return
             if position in self.overdue:
-                self.sink.fail(position, self.overdue.pop(position))
+                self.collector.fail(position, self.overdue.pop(position))
             elif self.suspects[position] > self.rerun_after_death:
                 end = self._last_end
                 error = WorkerDied(position, end.exitcode, reaping.hint(end))
-                self.sink.fail(position, error)
+                self.collector.fail(position, error)
             else:
                 one = None if items is None or indexed else items[position - lo : position - lo + 1]
                 self.alone.append((position, one))

@@ -27,8 +27,8 @@ from amorsize.backends.processes.spawn import SpawnLauncher
 from amorsize.core.model import Config
 from amorsize.errors import WorkerDied
 from amorsize.items.call import format_traceback
-from amorsize.items.collector import Sink
-from amorsize.items.source import Supply
+from amorsize.items.collector import ResultCollector
+from amorsize.items.source import ItemSource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,13 +46,13 @@ class TaskDied(WorkerDied, BrokenProcessPool):
     library's pools, this task alone is lost: all others, and later ones, are done."""
 
 
-class Tasks(Supply):
+class Tasks(ItemSource):
     """Open tasks in the place of a run's data: pickled as they are taken."""
 
-    def __init__(self, sink: Answers) -> None:
+    def __init__(self, collector: Answers) -> None:
         super().__init__(iter(()))
-        self.pull_here = False
-        self.sink = sink
+        self.caller_reads_source = False
+        self.collector = collector
         self.numbers = itertools.count()
         self.waiting_tasks: deque[tuple[Future[Any], Any]] = deque()
 
@@ -85,7 +85,7 @@ class Tasks(Supply):
                 _settle(future, error=error)
                 continue
             number = next(self.numbers)
-            self.sink.open[number] = future
+            self.collector.open[number] = future
             return number, [(body, buffers)]
         return None
 
@@ -95,7 +95,7 @@ class Tasks(Supply):
         self._returned.append((start, items))
 
 
-class Answers(Sink):
+class Answers(ResultCollector):
     """Futures in the place of a run's results; its failure says why no worker can work any more."""
 
     def __init__(self) -> None:

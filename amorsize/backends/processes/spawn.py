@@ -76,7 +76,7 @@ class SpawnLauncher:
             "path": list(sys.path),
             "directory": os.getcwd(),
             "function": self._function,
-            "on_error": run.sink.on_error,
+            "on_error": run.collector.on_error,
             "workers": run.config.workers,
             "threads": run.config.threads_per_job,
             "item_seconds": run.item_seconds,

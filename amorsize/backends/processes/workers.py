@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
-    from amorsize.items.source import Supply
+    from amorsize.items.source import ItemSource
 
 MARKS = 3
 """Marks of a thread: the item it is in; first position that is not sent; where its stretch ends."""
@@ -128,7 +128,7 @@ class Crew:
             end = self.open_runs.pop(end)
         return end
 
-    def reclaim(self, supply: Supply, parse: Any) -> None:
+    def reclaim(self, source: ItemSource, parse: Any) -> None:
         """Take back what nobody has taken from the pipe, and deal no more."""
         if self.read_fd < 0:
             return
@@ -143,7 +143,7 @@ class Crew:
                 return
             for lo, hi in parse(body):
                 del self.open_runs[lo]
-                supply.give_back(lo, hi - lo)
+                source.give_back(lo, hi - lo)
 
     def end_dealing(self) -> None:
         """The end of file tells the workers that this was all."""

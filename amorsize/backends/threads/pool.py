@@ -1,6 +1,6 @@
 """Threads of this process: for work that waits, and for code that leaves the GIL alone.
 
-The caller supervises; the threads take from the supply. For work that waits their number grows while
+The caller supervises; the threads take from the source. For work that waits their number grows while
 throughput grows, far beyond the number of cores; a server that answers more slowly the more it is
 asked ends the growth.
 """
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.core.model import Config
-    from amorsize.items.collector import Sink
-    from amorsize.items.source import Supply
+    from amorsize.items.collector import ResultCollector
+    from amorsize.items.source import ItemSource
 
 clock = time.perf_counter
 
@@ -66,13 +66,13 @@ RAMP_START_SECONDS = 1e-4
 
 
 class Threads:
-    """Runs what is in ``supply`` on threads; :meth:`start`, :meth:`step` ..., :meth:`close`."""
+    """Runs what is in ``source`` on threads; :meth:`start`, :meth:`step` ..., :meth:`close`."""
 
     def __init__(
         self,
         func: Callable[[Any], Any],
-        supply: Supply,
-        sink: Sink,
+        source: ItemSource,
+        collector: ResultCollector,
         config: Config,
         item_seconds: float,
         *,
@@ -84,7 +84,7 @@ class Threads:
         launch: Callable[..., Any] = start_new_thread,
         timeout: float | None = None,
     ) -> None:
-        self.func, self.supply, self.sink, self.config = func, supply, sink, config
+        self.func, self.source, self.collector, self.config = func, source, collector, config
         self.item_seconds = item_seconds
         self.waits = waits
         self.first = first or config.n_jobs
@@ -130,22 +130,22 @@ class Threads:
         if self._rest is not None:
             self._rest.step(patience)
             return
-        if not self.supply.indexed and self.supply.pull_here:
+        if not self.source.indexed and self.source.caller_reads_source:
             self._pull()
-        if self.sink.failure is not None:
+        if self.collector.failure is not None:
             return
         if self.timeout is not None:
             patience = min(patience, self._leave_overdue(self.timeout))
         if self.idle:  # a window may have opened, an item may have come back
             self._wake_one()
-        if not self.supply.finished and not any(gone.locked() for gone in self._gone):
+        if not self.source.finished and not any(gone.locked() for gone in self._gone):
             self._come_back()
         if self.ramping:
             began, patience = clock(), min(patience, self._pause)
-            self.sink.wait(patience)
+            self.collector.wait(patience)
             self.ramp(clock() - began - patience)
         else:
-            self.sink.wait(min(patience, GROW_LOOK_SECONDS) if self._growing else patience)
+            self.collector.wait(min(patience, GROW_LOOK_SECONDS) if self._growing else patience)
             if self._growing:
                 self._consider_growth()
 
@@ -185,7 +185,7 @@ class Threads:
                 busy = cpu - self._ramped_cpu > usual or late > RAMP_LATE_SECONDS
                 self._busy_looks = self._busy_looks + 1 if busy else 0
                 self.stalled |= self._busy_looks >= RAMP_STALLED_LOOKS
-                if self.stopping or (self.supply.exhausted and not self.supply.indexed):
+                if self.stopping or (self.source.exhausted and not self.source.indexed):
                     self.ramping = False
                     return False
                 if busy:  # no more for now; they may only begin or end with a computation
@@ -208,7 +208,7 @@ class Threads:
         self._wake_one()
 
     def dismiss(self) -> None:
-        """Stop taking new items; what nobody has begun stays in the supply."""
+        """Stop taking new items; what nobody has begun stays in the source."""
         self.close()
 
     # -- threads --------------------------------------------------------------------------------
@@ -230,10 +230,10 @@ class Threads:
 
     def _come_back(self) -> None:
         """All have left, and now the workers that they took over from give something back."""
-        if self.supply.waiting:
+        if self.source.waiting:
             self._gone.clear()
             self.count = 0
-            self._grow(min(self.supply.waiting, self.config.n_jobs))
+            self._grow(min(self.source.waiting, self.config.n_jobs))
 
     def _go_on_without(self, error: RuntimeError) -> None:
         """Not a single thread can be had: the caller does the rest."""
@@ -256,7 +256,7 @@ class Threads:
         )
         if self.initializer is not None:
             self.initializer(*self.initargs)
-        self._rest = Serial(self.func, self.supply, self.sink, self.item_seconds)
+        self._rest = Serial(self.func, self.source, self.collector, self.item_seconds)
 
     def _body(self, gone: Any) -> None:
         our_threads.append(get_native_id())
@@ -269,19 +269,19 @@ class Threads:
             else:
                 self._work_watched(gone)
         except BaseException as error:
-            self.sink.fail(None, error, format_traceback(error))
+            self.collector.fail(None, error, format_traceback(error))
         finally:
             busy_threads.discard(get_ident())
             gone.release()
 
     def _work(self) -> None:
-        supply, sink = self.supply, self.sink
+        source, collector = self.source, self.collector
         me = os.getpid(), get_native_id()
         per = self.item_seconds
-        while not self.stopping and sink.failure is None:
-            run = supply.take(self._chunk(per))
+        while not self.stopping and collector.failure is None:
+            run = source.take(self._chunk(per))
             if run is None:
-                if supply.finished:
+                if source.finished:
                     return
                 self.idle += 1
                 self._more.acquire(timeout=PATIENCE_SECONDS)
@@ -292,24 +292,24 @@ class Threads:
             start, items = run
             began = clock()
             try:
-                values = run_items(self.func, start, items, sink.on_error)
+                values = run_items(self.func, start, items, collector.on_error)
             except ItemFailed as failed:
-                sink.place(start, failed.done)
-                sink.fail(failed.index, failed.exception)
+                collector.place(start, failed.done)
+                collector.fail(failed.index, failed.exception)
                 return
             seconds = clock() - began
             per = 0.5 * (per + seconds / len(values))
             self.item_seconds = per  # how much the caller reads ahead of a source depends on it
-            sink.ledger.chunk(me, start, len(values), began, seconds)
-            sink.place(start, values)
+            collector.usage.chunk(me, start, len(values), began, seconds)
+            collector.place(start, values)
 
     def _work_watched(self, me: Any) -> None:
         """As :meth:`_work` with a time limit: one item at a time; ``me`` is in it since when."""
-        supply, sink, inside, own = self.supply, self.sink, self._inside, os.getpid()
-        while not self.stopping and sink.failure is None:
-            run = supply.take(1)
+        source, collector, inside, own = self.source, self.collector, self._inside, os.getpid()
+        while not self.stopping and collector.failure is None:
+            run = source.take(1)
             if run is None:
-                if supply.finished:
+                if source.finished:
                     return
                 self.idle += 1
                 self._more.acquire(timeout=PATIENCE_SECONDS)
@@ -322,16 +322,16 @@ class Threads:
             inside[me] = start, began
             failed: ItemFailed | None = None
             try:
-                values = run_items(self.func, start, items, sink.on_error)
+                values = run_items(self.func, start, items, collector.on_error)
             except ItemFailed as error:
                 failed = error
             if inside.pop(me, None) is None:
                 return  # it took too long: its verdict is given, another thread has this one's place
             if failed is not None:
-                sink.fail(failed.index, failed.exception)
+                collector.fail(failed.index, failed.exception)
                 return
-            sink.ledger.chunk((own, get_native_id()), start, 1, began, clock() - began)
-            sink.place(start, values)
+            collector.usage.chunk((own, get_native_id()), start, 1, began, clock() - began)
+            collector.place(start, values)
 
     def _leave_overdue(self, timeout: float) -> float:
         """Leave threads alone whose item takes too long; returns when to look again."""
@@ -345,9 +345,9 @@ class Threads:
             self.left_behind = [other for other in self.left_behind if other.locked()]
             self.left_behind.append(who)
             self.count -= 1
-            self.sink.fail(found[0], overdue_error(found[0], timeout))
+            self.collector.fail(found[0], overdue_error(found[0], timeout))
             if len(self.left_behind) > LEFT_BEHIND_FACTOR * max(self.config.n_jobs, self.count + 1):
-                self.sink.fail(
+                self.collector.fail(
                     None,
                     TimeoutError(
                         f"{len(self.left_behind)} threads hang in items that took longer than "
@@ -355,7 +355,7 @@ class Threads:
                         "backend='processes', whose workers can"
                     ),
                 )
-            elif not self.stopping and not self.supply.finished:
+            elif not self.stopping and not self.source.finished:
                 self._grow(1)
         return max(OVERDUE_LOOK_SECONDS, OVERDUE_LOOK_SHARE * timeout)
 
@@ -366,7 +366,7 @@ class Threads:
         quick = int(seconds / per) if per > 0 else 1
         if quick <= 1:
             return 1
-        left = self.supply.left()
+        left = self.source.left()
         return max(1, quick if left is None else min(quick, left // (2 * self.count)))
 
     def _wake_one(self) -> None:
@@ -377,10 +377,10 @@ class Threads:
 
     def _pull(self) -> None:
         """Read the source (in the caller's thread) so that each thread finds an item."""
-        supply = self.supply
+        source = self.source
         chunk = self._chunk(self.item_seconds)
-        while not supply.exhausted and supply.waiting < self.count * (chunk + 1):
-            if not supply.pull(1 if self.waits else chunk):
+        while not source.exhausted and source.waiting < self.count * (chunk + 1):
+            if not source.pull(1 if self.waits else chunk):
                 break
             if self.idle:
                 self._wake_one()
@@ -388,15 +388,15 @@ class Threads:
     # -- growth ---------------------------------------------------------------------------------
 
     def _open_window(self) -> None:
-        self._window_began, self._window_done = clock(), self.sink.done
+        self._window_began, self._window_done = clock(), self.collector.done
 
     def _consider_growth(self) -> None:
         seconds = clock() - self._window_began
-        done = self.sink.done - self._window_done
+        done = self.collector.done - self._window_done
         if seconds < WINDOW_SECONDS or done < WINDOW_ITEMS * self.count:
             return
         rate = done / seconds
-        left = self.supply.left()
+        left = self.source.left()
         if (
             self.count >= self.most
             or (left is not None and left < 2 * self.count)

@@ -96,7 +96,7 @@ def test_whatever_is_left_goes_on_from_there(counts: list[int]) -> None:
     assert opening.results == [steps(count) for count in counts[:done]]
     assert sum(items for items, _ in opening.slices) <= done
     assert not ended or done == len(counts)
-    assert list(opening.supply.iterator) == counts[done:]
+    assert list(opening.source.iterator) == counts[done:]
 
 
 def test_heavy_items_after_light_ones_are_left_to_the_engine() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import amorsize
-from amorsize.items.source import NOTHING, Supply
+from amorsize.items.source import NOTHING, ItemSource
 
 KINDS: list[Callable[[int], Iterable[int]]] = [
     lambda n: iter(range(n)),
@@ -18,11 +18,11 @@ KINDS: list[Callable[[int], Iterable[int]]] = [
 ]
 
 
-def everything(supply: Supply) -> list[int]:
+def everything(source: ItemSource) -> list[int]:
     found: list[int] = []
-    while not supply.finished:
-        supply.pull(3)
-        while (run := supply.take(2)) is not None:
+    while not source.finished:
+        source.pull(3)
+        while (run := source.take(2)) is not None:
             start, items = run
             assert start == len(found)
             found += items
@@ -32,29 +32,29 @@ def everything(supply: Supply) -> list[int]:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("looks", [0, 1, 2])
 def test_what_was_looked_at_is_handed_over(kind: Any, looks: int) -> None:
-    supply = Supply(kind(7), outside_in=False)
+    source = ItemSource(kind(7), take_from_both_ends=False)
     for _ in range(looks):
-        assert supply.peek() == 0
-    supply.hand_over(0)
-    assert everything(supply) == list(range(7))
+        assert source.peek() == 0
+    source.hand_over(0)
+    assert everything(source) == list(range(7))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_was_looked_at_is_begun_once(kind: Any) -> None:
-    supply = Supply(kind(7), outside_in=False)
-    assert supply.peek() == 0
-    assert next(iter(supply.begin())) == 0
-    if not supply.indexed:
-        assert supply.peek() == 1
-    supply.hand_over(1)
-    assert supply.take(1) in ((1, [1]), (1, range(1, 2))) or supply.pull(1)
+    source = ItemSource(kind(7), take_from_both_ends=False)
+    assert source.peek() == 0
+    assert next(iter(source.begin())) == 0
+    if not source.indexed:
+        assert source.peek() == 1
+    source.hand_over(1)
+    assert source.take(1) in ((1, [1]), (1, range(1, 2))) or source.pull(1)
 
 
 def test_of_nothing_there_is_no_first() -> None:
-    supply = Supply(iter(()))
-    assert supply.peek() is NOTHING
-    supply.hand_over(0)
-    assert everything(supply) == []
+    source = ItemSource(iter(()))
+    assert source.peek() is NOTHING
+    source.hand_over(0)
+    assert everything(source) == []
 
 
 def twice(item: int) -> int:

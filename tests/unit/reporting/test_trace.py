@@ -16,7 +16,7 @@ import pytest
 from support.work import burn
 
 import amorsize
-from amorsize.items.usage import Ledger
+from amorsize.items.usage import UsageLog
 from amorsize.reporting.trace import Trace
 
 
@@ -140,12 +140,12 @@ def test_a_long_trace_is_cut_and_says_so(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_nothing_is_kept_without_a_trace() -> None:
-    ledger = Ledger()
-    ledger.chunk((1, 2), 0, 10, 100.0, 1.0)
-    ledger.chunk((1, 2), 10, 5, 101.5, 0.5, 0.25)
-    ledger.mark("decision", 100.0)
-    assert ledger.lines is None
-    (use,) = ledger.uses(99.0, 103.0)
+    usage = UsageLog()
+    usage.chunk((1, 2), 0, 10, 100.0, 1.0)
+    usage.chunk((1, 2), 10, 5, 101.5, 0.5, 0.25)
+    usage.mark("decision", 100.0)
+    assert usage.lines is None
+    (use,) = usage.uses(99.0, 103.0)
     assert (use.items, use.chunks, use.busy_seconds, use.moving_seconds) == (15, 2, 1.5, 0.25)
     assert (use.start_seconds, use.tail_seconds, use.waiting_seconds) == (1.0, 1.0, 0.25)
 
