@@ -5,7 +5,7 @@ from __future__ import annotations
 from amorsize.core.backends import LOCAL, PUBLIC_NAMES, TRAITS
 from amorsize.core.options import Options
 from amorsize.errors import OptionError, OptionTypeError
-from amorsize.planning.choose import known_backends
+from amorsize.planning.explain import known_backends
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

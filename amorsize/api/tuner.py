@@ -16,7 +16,7 @@ from amorsize.engine.driver import Engine
 from amorsize.engine.opening import Opening
 from amorsize.errors import OptionError, OptionTypeError
 from amorsize.items.star import is_coroutine_function
-from amorsize.planning import choose as planning
+from amorsize.planning import explain, policy
 from amorsize.profiling.sampler import clock
 from amorsize.reporting.trace import is_heard
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from amorsize.core.model import Machine, Prediction, Run
     from amorsize.engine.coroutine_run import CoroutineEngine
     from amorsize.engine.stream import Stream
-    from amorsize.planning.choose import Choice
+    from amorsize.planning.values import Choice
     from amorsize.reporting.trace import Trace
 
 
@@ -142,7 +142,7 @@ class Plan:
             "items_done": self.items_done,
             "items_left": self.items_left,
             "candidates": [
-                {"config": planning.describe(p.config), "seconds": p.seconds}
+                {"config": explain.describe(p.config), "seconds": p.seconds}
                 for p in self.candidates
             ],
         }
@@ -392,7 +392,7 @@ def _spread(choice: Choice | None) -> float:
     if choice is None or not choice.candidates:
         return 0.0
     spread = choice.prediction.spread
-    return spread if choice.prediction.source == "history" else planning.DOUBTED_SPREAD
+    return spread if choice.prediction.source == "history" else policy.DOUBTED_SPREAD
 
 
 def _confidence(engine: Engine, left: int | None) -> float:

@@ -67,6 +67,6 @@ def _figure(name: str, value: object) -> str:
 
 
 def _cost(seconds: float | None) -> str:
-    from amorsize.planning.choose import format_seconds
+    from amorsize.planning.explain import format_seconds
 
     return "not measured" if seconds is None else format_seconds(seconds)

@@ -150,7 +150,7 @@ def _summed(runs: Sequence[Observation]) -> dict[str, Any]:
 
 
 def _config(run: Observation) -> str:
-    from amorsize.planning.choose import describe
+    from amorsize.planning.explain import describe
 
     return describe(run.config)
 
@@ -161,7 +161,7 @@ def _times(run: Observation) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    from amorsize.planning.choose import format_seconds
+    from amorsize.planning.explain import format_seconds
 
     return format_seconds(seconds) if seconds > 0 else "-"
 

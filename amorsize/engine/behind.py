@@ -8,6 +8,7 @@ from amorsize.engine.handover import WAIT_SEEN_THREADS
 from amorsize.engine.lookups import ONLY_WAITS_CPU_SHARE, choice_unseen
 from amorsize.items.source import ATOMIC_ITEMS
 from amorsize.planning import choose as planning
+from amorsize.planning import explain
 from amorsize.profiling.sampler import clock
 
 TYPE_CHECKING = False
@@ -61,7 +62,7 @@ class Behind:
         elapsed = clock() - self.alone.observer.slice_began
         why = "waits" if waits else "leaves the GIL alone"
         config = Config("threads", count, 1, options.chunksize)
-        reason = f"an item has taken {planning.format_seconds(elapsed)} so far and {why}"
+        reason = f"an item has taken {explain.format_seconds(elapsed)} so far and {why}"
         handover.choose(choice_unseen(config, elapsed, left, reason))
         decider.shares = decider.seen = (elapsed, cpu_share, 1.0)
         handover.open_collector(position)

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from amorsize.core.options import Options
     from amorsize.engine.checkpointed import Keeper
-    from amorsize.planning.choose import Choice
+    from amorsize.planning.values import Choice
 
 RECONSIDER_FACTOR = 1.3
 """A choice to stay is looked at again when the run is so many times as old."""

@@ -16,7 +16,7 @@ from amorsize.backends.threads.pool import Threads
 from amorsize.core.backends import TRAITS
 from amorsize.items.collector import ListCollector, WindowCollector
 from amorsize.items.usage import UsageLog
-from amorsize.planning import choose as planning
+from amorsize.planning import cost_model
 from amorsize.profiling.sampler import clock
 from amorsize.reporting.trace import choice_fields, tell_choice
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from amorsize.engine.checkpointed import Keeper
     from amorsize.engine.lookups import Decider
     from amorsize.items.source import ItemSource
-    from amorsize.planning.choose import Choice
+    from amorsize.planning.values import Choice
     from amorsize.profiling.meter import Meter
 
 WAIT_SEEN_THREADS = 8
@@ -149,7 +149,7 @@ class Handover:
         item_seconds = self.meter.item_seconds
         if config.backend == "threads":
             share = self.meter.profile().cpu_share
-            waits = self.options.forced is not None or share < planning.WAITING_CPU_SHARE
+            waits = self.options.forced is not None or share < cost_model.WAITING_CPU_SHARE
             first = WAIT_SEEN_THREADS if waits and self.source.total is None else None
             self.start_threads(config, waits, item_seconds, first)
         elif config.backend == "serial":

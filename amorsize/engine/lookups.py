@@ -23,9 +23,9 @@ from amorsize.machine.detect import detect_machine
 from amorsize.machine.fork_safety import fork_refusal
 from amorsize.machine.threads import most_cores, vanish
 from amorsize.planning import choose as planning
-from amorsize.planning import cost_model
-from amorsize.planning.choose import Choice
+from amorsize.planning import cost_model, explain, policy
 from amorsize.planning.cost_model import FORK_SECONDS, Costs, starting_costs
+from amorsize.planning.values import Choice, PlanningInput
 from amorsize.profiling.meter import Meter
 from amorsize.profiling.sampler import Observer, clock
 
@@ -135,13 +135,13 @@ class Decider:
         if meter.items == 1 and cpu < ONLY_WAITS_CPU_SHARE:
             cpu = 0.0  # what little it computed may have been done for all items
             self.shares = self.seen = wall, cpu, inner
-        if total is None and cpu < planning.WAITING_CPU_SHARE:
+        if total is None and cpu < cost_model.WAITING_CPU_SHARE:
             left = max(left, UNSEEN_WAITS)
             serial_seconds = left * meter.item_seconds
         gain = serial_seconds * (1 - 1 / most_cores()) if cpu > 0.5 else serial_seconds
         self.ask(gain, serial_seconds)
         away = self.away is not None and self.away.is_worth(serial_seconds)
-        if cpu >= planning.WAITING_CPU_SHARE and not self._knows_the_gil() and not away:
+        if cpu >= cost_model.WAITING_CPU_SHARE and not self._knows_the_gil() and not away:
             if inner > planning.INNER_THREADS and not self._looked_inside:
                 if wall > INNER_WINDOW_SECONDS:
                     self._looked_inside = True
@@ -154,12 +154,12 @@ class Decider:
             ):
                 return None
             least = FORK_SECONDS if self.only_computes else LEAST_START_SECONDS
-            if serial_seconds * (1 - 1 / most_cores()) < planning.START_FACTOR * least:
+            if serial_seconds * (1 - 1 / most_cores()) < policy.START_FACTOR * least:
                 return None
             gain = serial_seconds * (1 - 1 / self.machine.cores)
-            free = (meter.gil_free_share() or 0.0) >= planning.GIL_FREE_SHARE
+            free = (meter.gil_free_share() or 0.0) >= cost_model.GIL_FREE_SHARE
             start = self.costs.thread if free else min(self.costs.fork, self.costs.spawn)
-            if gain < planning.START_FACTOR * start:
+            if gain < policy.START_FACTOR * start:
                 return None
         if meter.result_bytes is None and meter.picklable:
             self._measure_transfer(samples)
@@ -237,21 +237,23 @@ class Decider:
         if left * profile.item_seconds > ASK_GAIN_SECONDS and self.learner is not None:
             residual = self.learner.residual(self.runs, profile, self.machine, left)
         choice = planning.choose(
-            profile,
-            self.machine,
-            left,
-            self.options.limits(self.nested),
-            self.safety,
-            self.costs,
-            fork_refused=refusal,
-            indexed=self.source.indexed or self.source.snapshot,
-            residual=residual,
-            far=None if self.away is None else self.away.far,
-            spent=spent,
+            PlanningInput(
+                profile,
+                self.machine,
+                left,
+                self.options.limits(self.nested),
+                self.safety,
+                self.costs,
+                fork_refused=refusal,
+                indexed=self.source.indexed or self.source.snapshot,
+                residual=residual,
+                far=None if self.away is None else self.away.far,
+                spent_seconds=spent,
+            )
         )
         if self.runs and self.options.explore > 0:
             tried = [run.config for run in self.runs]
-            choice = planning.explore(choice, tried, self.options.explore, self._lot())
+            choice = policy.explore(choice, tried, self.options.explore, self._lot())
         return choice
 
     def _lot(self) -> float:
@@ -335,7 +337,9 @@ class Decider:
         waits = False
         if not self.nested:
             self.ask(float("inf"), 0.0)
-            waits = bool(self.runs) and self.runs[0].profile.cpu_share < planning.WAITING_CPU_SHARE
+            waits = (
+                bool(self.runs) and self.runs[0].profile.cpu_share < cost_model.WAITING_CPU_SHARE
+            )
         name, jobs, why = "threads", 1, "an item that takes too long can be left behind"
         most = options.max_jobs or self.machine.cores
         vanish()
@@ -406,7 +410,7 @@ def choice_unseen(config: Config, item_seconds: float, left: int, reason: str) -
     return Choice(
         Prediction(config, item_seconds * rounds),
         (),
-        (f"{planning.describe(config)}: {reason}",),
+        (f"{explain.describe(config)}: {reason}",),
         False,
         item_seconds * left,
     )

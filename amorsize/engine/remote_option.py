@@ -10,7 +10,7 @@ import warnings
 
 from amorsize.core.model import Far
 from amorsize.errors import AmorsizeWarning
-from amorsize.planning import choose as planning
+from amorsize.planning import policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Away:
             return False
         if self.far is not None:
             return True
-        if serial_seconds < planning.START_FACTOR * self.target.reach_seconds():
+        if serial_seconds < policy.START_FACTOR * self.target.reach_seconds():
             return False
         try:
             port, link = self.open(patient=False)
@@ -55,7 +55,7 @@ class Away:
             )
             return False
         self.far = Far(self.target.name, port.slots(), link, self._argument_bytes())
-        return serial_seconds > planning.START_FACTOR * link.round_trip
+        return serial_seconds > policy.START_FACTOR * link.round_trip
 
     def open(self, *, patient: bool = True) -> tuple[Port, Link]:
         """The port, opened and measured."""

@@ -9,7 +9,7 @@ from amorsize.core.model import Config
 from amorsize.engine.lookups import choice_unseen
 from amorsize.machine.fork_safety import fork_refusal
 from amorsize.machine.threads import vanish
-from amorsize.planning import choose as planning
+from amorsize.planning import policy
 from amorsize.profiling.sampler import clock
 
 TYPE_CHECKING = False
@@ -101,7 +101,7 @@ class Reviews:
         left = self.handover.to.done if known is None else known
         if backend.waits:
             saves = left * computed * (1 - 1 / self.decider.machine.cores)
-            start = planning.START_FACTOR * self.decider.costs.fork * self.decider.machine.cores
+            start = policy.START_FACTOR * self.decider.costs.fork * self.decider.machine.cores
             full = GIL_STALLED_SHARE if stalled else GIL_FULL_SHARE
             slower = rate * self.meter.item_seconds < 1.0
             wrong = computed * rate > full and (saves > 2 * start or slower)

@@ -41,8 +41,9 @@ PARALLEL_LOSS = 0.05
 
 GIL_FREE_SHARE = 0.6
 """At least this share of the looks must find the GIL free: two of two (one is added against them)."""
-WAITS_SHARE = 0.9
-"""Below this share of CPU time an item waits for a part of the looks."""
+WAITING_CPU_SHARE = 0.9
+"""Below this share of CPU time an item waits: enough for more workers than cores to be worth a look, and
+for a part of the looks at the GIL."""
 
 FORK_SECONDS = 0.003
 """Fork to first result of a small process (benchmarks/speed/costs.py)."""
@@ -85,7 +86,7 @@ def gil_free(profile: Profile, machine: Machine) -> float:
     if not machine.gil:
         return 1.0
     seen, cpu = profile.gil_free_share or 0.0, profile.cpu_share
-    if cpu < WAITS_SHARE:
+    if cpu < WAITING_CPU_SHARE:
         seen = (seen - (1.0 - cpu)) / max(cpu, 0.01)
     return seen if seen >= GIL_FREE_SHARE else 0.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from html import escape
 
-from amorsize.planning.choose import describe, format_seconds
+from amorsize.planning.explain import describe, format_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import exp
 
-from amorsize.planning.choose import describe, format_seconds
+from amorsize.planning.explain import describe, format_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 
-from amorsize.planning.choose import describe
+from amorsize.planning.explain import describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from amorsize.core.model import Run
     from amorsize.items.usage import UsageLog
-    from amorsize.planning.choose import Choice
+    from amorsize.planning.values import Choice
 
 LOGGER = "amorsize"
 """Decisions are logged at DEBUG, ends of runs at INFO; ``record.amorsize`` holds the fields."""

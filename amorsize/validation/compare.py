@@ -213,7 +213,7 @@ def measured(run: Run, func: Callable[[Any], Any], items: Sequence[Any]) -> dict
     if run is _ours:
         from amorsize.api.checks import make_options
         from amorsize.engine.driver import Engine
-        from amorsize.planning.choose import describe
+        from amorsize.planning.explain import describe
 
         engine = Engine(func, items, make_options(history=None), None)
         results = engine.execute()

@@ -34,6 +34,7 @@ from amorsize.learning.predictor import Predictor, known_residual
 from amorsize.planning import choose as planning
 from amorsize.planning import cost_model
 from amorsize.planning.cost_model import Costs, starting_costs
+from amorsize.planning.values import PlanningInput
 from benchmarks.harness.measure import ROOT
 from benchmarks.learning.rows import RUNS, caller_computes
 from benchmarks.workloads.learnable import NAMES
@@ -407,7 +408,11 @@ def cost() -> None:
             profile = replace(profile, item_seconds=0.001 * (1 + turn % 17))
             residual = predictor.residual(profile, machine, 1000 + turn)
             began = time.perf_counter()
-            planning.choose(profile, machine, 1000, Limits(), Safety(), Costs(), residual=residual)
+            planning.choose(
+                PlanningInput(
+                    profile, machine, 1000, Limits(), Safety(), Costs(), residual=residual
+                )
+            )
             took.append(time.perf_counter() - began)
         print(
             f"{len(table)} runs: read in {read * 1e3:.0f} ms, predictor in {built * 1e3:.0f} ms; "

@@ -37,7 +37,8 @@ from amorsize.engine.reviewing import REVIEW_SECONDS, Reviews
 from amorsize.machine.detect import detect_machine
 from amorsize.machine.fork_safety import fork_refusal
 from amorsize.machine.threads import vanish
-from amorsize.planning.choose import LARGE_RESULT_BYTES, Choice
+from amorsize.planning.choose import LARGE_RESULT_BYTES
+from amorsize.planning.values import Choice
 from amorsize.profiling.sampler import clock
 from benchmarks.harness.measure import ROOT, bench
 from benchmarks.workloads.catalog import Workload

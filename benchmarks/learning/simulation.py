@@ -25,8 +25,9 @@ from amorsize.history.memory import MemoryHistory
 from amorsize.learning.parameters import tune
 from amorsize.learning.predictor import Predictor, known_residual
 from amorsize.planning import choose as planning
-from amorsize.planning.choose import Choice
+from amorsize.planning import policy, values
 from amorsize.planning.cost_model import Costs
+from amorsize.planning.values import Choice, PlanningInput
 
 CORES = (1, 2, 4, 8, 16, 32, 64, 128)
 FUNCTIONS, RUNS, SEEDS = 60, 1_000, 3
@@ -66,7 +67,9 @@ class Function:
 def options_of(function: Function, machine: Machine) -> Choice:
     """The choice of the model alone, with all its candidates."""
     return planning.choose(
-        function.profile, machine, function.items, Limits(), Safety(), Costs(), residual=None
+        PlanningInput(
+            function.profile, machine, function.items, Limits(), Safety(), Costs(), residual=None
+        )
     )
 
 
@@ -97,16 +100,18 @@ class Life:
             else:
                 residual = self.neighbours(function, number)
             choice = planning.choose(
-                function.profile,
-                machine,
-                function.items,
-                Limits(),
-                Safety(),
-                Costs(),
-                residual=residual,
+                PlanningInput(
+                    function.profile,
+                    machine,
+                    function.items,
+                    Limits(),
+                    Safety(),
+                    Costs(),
+                    residual=residual,
+                )
             )
             if own:
-                choice = planning.explore(choice, [r.config for r in own], self.explore, lot)
+                choice = policy.explore(choice, [r.config for r in own], self.explore, lot)
         config = choice.config
         run = Observation(
             fingerprint=function.name,
@@ -124,7 +129,7 @@ class Life:
         self.history.add([run])
         return real[config] / min(real.values())
 
-    def neighbours(self, function: Function, number: int) -> planning.Residual:
+    def neighbours(self, function: Function, number: int) -> values.Residual:
         if number > 1.25 * self.built + 20:
             self.predictor, self.built = Predictor(self.history.table()), number
         if self.predictor is None:
@@ -195,13 +200,15 @@ def moved() -> None:
         residual = predictor.residual(function.profile, small, function.items)
         for some, known in zip(regrets, (None, residual), strict=True):
             choice = planning.choose(
-                function.profile,
-                small,
-                function.items,
-                Limits(),
-                Safety(),
-                Costs(),
-                residual=known,
+                PlanningInput(
+                    function.profile,
+                    small,
+                    function.items,
+                    Limits(),
+                    Safety(),
+                    Costs(),
+                    residual=known,
+                )
             )
             some.append(real[choice.config] / min(real.values()))
     print(f"{imported.added} runs of a simulated 64-core machine imported on one of 16 cores")

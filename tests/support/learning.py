@@ -13,7 +13,9 @@ from amorsize.core.limits import Limits
 from amorsize.core.model import Config, Machine, Profile, Safety
 from amorsize.history.memory import MemoryHistory
 from amorsize.planning import choose as planning
+from amorsize.planning import values
 from amorsize.planning.cost_model import Costs
+from amorsize.planning.values import PlanningInput
 from amorsize.testing.history_contract import observation
 from support import ROOT
 
@@ -83,13 +85,15 @@ def synthetic(count: int = 200) -> MemoryHistory:
     return history
 
 
-def choose(residual: object) -> planning.Choice:
+def choose(residual: object) -> values.Choice:
     return planning.choose(
-        PROFILE,
-        MACHINE,
-        400,
-        Limits(),
-        Safety(),
-        Costs(),
-        residual=residual,  # type: ignore[arg-type]
+        PlanningInput(
+            PROFILE,
+            MACHINE,
+            400,
+            Limits(),
+            Safety(),
+            Costs(),
+            residual=residual,  # type: ignore[arg-type]
+        )
     )

@@ -73,10 +73,12 @@ def held_by(pid: int) -> int:
 class Gauge:
     """In a worker: has it grown so much that it should leave?"""
 
-    def __init__(self, room: memoryview[int], *, forked: bool) -> None:
+    def __init__(
+        self, room: memoryview[int], *, forked: bool, path: str = "/proc/self/statm"
+    ) -> None:
         self._room = room
         try:
-            self._file = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             self._base = self._last = _held(os.pread(self._file, 256, 0)) if forked else 0
         except (OSError, IndexError, ValueError):
             self._file = -1
@@ -87,7 +89,7 @@ class Gauge:
 
     def is_full(self, now: float) -> bool:
         """Asked after each stretch of items, at the cost of a comparison but for every 50 ms."""
-        if now < self._due or self._file < 0:
+        if self._file < 0 or now < self._due:  # in this order: without a file nothing else is set
             return False
         allowed = self._room[ALLOWED]
         if not allowed:

@@ -15,7 +15,7 @@ from amorsize.history.memory import MemoryHistory
 from amorsize.learning.features import FEATURES, Arrays, decode, encode
 from amorsize.learning.parameters import parameters_of, tune
 from amorsize.learning.predictor import Predictor, known_residual
-from amorsize.planning import choose as planning
+from amorsize.planning import policy
 from amorsize.testing.history_contract import observation
 
 pytestmark = pytest.mark.timeout(60)
@@ -90,8 +90,8 @@ def test_no_experience_changes_nothing() -> None:
 def test_an_untried_configuration_is_explored_only_where_it_promises_enough() -> None:
     choice = choose(None)
     known = [one.config for one in choice.candidates]
-    assert planning.explore(choice, known, 1.0, 0.0) is choice
-    near = planning.explore(choice, [choice.config], 1.0, 0.0)
+    assert policy.explore(choice, known, 1.0, 0.0) is choice
+    near = policy.explore(choice, [choice.config], 1.0, 0.0)
     assert near.config != choice.config
     assert near.prediction.seconds < choice.serial_seconds
 

@@ -15,7 +15,7 @@ from amorsize.core.observation import CROWDED, work_ratio
 from amorsize.history.memory import MemoryHistory
 from amorsize.learning.features import Arrays
 from amorsize.learning.predictor import has_changed, known_residual
-from amorsize.planning import choose as planning
+from amorsize.planning import policy
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -24,7 +24,7 @@ def rented(start: float, real: float, foretold: float, doubted: float, step: flo
     """Seconds lost by who follows `is_due` where ``real`` seconds could be saved in all."""
     forgone = 0.0
     while forgone < real:
-        if planning.is_due(forgone, start, foretold, doubted):
+        if policy.is_due(forgone, start, foretold, doubted):
             return forgone + start
         forgone += step
     return real
@@ -35,7 +35,7 @@ def rented(start: float, real: float, foretold: float, doubted: float, step: flo
     start=st.floats(0.001, 1.0),
     real=st.floats(0.0, 50.0),
     foretold=st.floats(0.0, 1e6),
-    doubted=st.floats(planning.LEAST_DOUBT, 1.0),
+    doubted=st.floats(policy.LEAST_DOUBT, 1.0),
 )
 def test_wrong_predictions_cost_no_more_than_the_bound(
     start: float, real: float, foretold: float, doubted: float
@@ -64,7 +64,7 @@ def test_trust_grows_with_runs_and_with_how_right_they_were() -> None:
         spreads.append(found[1])
     assert spreads[0] > spreads[1] > spreads[2]
     assert spreads[3] > spreads[0], "runs that contradict each other are worth less than one"
-    doubts = [planning.doubt(spread) for spread in spreads]
+    doubts = [policy.doubt(spread) for spread in spreads]
     assert doubts[2] < doubts[0] < doubts[3] <= 1.0
 
 
@@ -129,12 +129,12 @@ def test_exploring_costs_by_expectation_no_more_than_the_share() -> None:
     for share in (0.0, 0.001, 0.02):
         paid = 0.0
         for lot in lots:
-            found = planning.explore(choice, tried, share, lot)
+            found = policy.explore(choice, tried, share, lot)
             if found is not choice:
                 one = found.prediction
-                assert one.seconds * math.exp(planning.DOUBTED_SPREAD) < choice.serial_seconds
-                expected = one.seconds * math.exp(planning.DOUBTED_SPREAD**2 / 2)
+                assert one.seconds * math.exp(policy.DOUBTED_SPREAD) < choice.serial_seconds
+                expected = one.seconds * math.exp(policy.DOUBTED_SPREAD**2 / 2)
                 paid += expected / choice.prediction.seconds - 1
         assert paid / len(lots) <= share + 1e-3
-    assert planning.explore(choice, tried, 0.02, 0.0) is not choice
-    assert planning.explore(choice, tried, 0.02, 0.9) is choice
+    assert policy.explore(choice, tried, 0.02, 0.0) is not choice
+    assert policy.explore(choice, tried, 0.02, 0.9) is choice

@@ -15,6 +15,7 @@ from amorsize.inspection.purity import only_computes
 from amorsize.planning import choose as planning
 from amorsize.planning import cost_model
 from amorsize.planning.cost_model import Costs
+from amorsize.planning.values import PlanningInput
 
 COSTS = Costs()
 
@@ -55,10 +56,12 @@ limits = st.builds(
 @settings(max_examples=300, deadline=None)
 @given(profiles, machines, st.integers(1, 10**7), limits, safeties, st.none() | st.just("no"))
 def test_what_every_choice_obeys(profile, machine, left, limit, safety, refused) -> None:
-    choice = planning.choose(profile, machine, left, limit, safety, COSTS, fork_refused=refused)
+    choice = planning.choose(
+        PlanningInput(profile, machine, left, limit, safety, COSTS, fork_refused=refused)
+    )
     config = choice.config
     assert choice == planning.choose(
-        profile, machine, left, limit, safety, COSTS, fork_refused=refused
+        PlanningInput(profile, machine, left, limit, safety, COSTS, fork_refused=refused)
     )
     assert math.isfinite(choice.prediction.seconds) and choice.prediction.seconds >= 0
     assert choice.prediction.seconds <= choice.serial_seconds * (1 + 1e-9)
@@ -70,9 +73,9 @@ def test_what_every_choice_obeys(profile, machine, left, limit, safety, refused)
     assert limit.max_jobs is None or config.workers <= limit.max_jobs
     if config.backend == "threads":
         assert not safety.no_threads
-        computes = profile.cpu_share >= planning.WAITING_CPU_SHARE
+        computes = profile.cpu_share >= cost_model.WAITING_CPU_SHARE
         if computes and machine.gil:
-            assert (profile.gil_free_share or 0) >= planning.GIL_FREE_SHARE
+            assert (profile.gil_free_share or 0) >= cost_model.GIL_FREE_SHARE
     else:
         assert not safety.no_processes and profile.picklable
         assert config.n_jobs <= machine.cores
@@ -149,16 +152,18 @@ def test_more_items_never_take_less(p, m, n) -> None:
 def test_residuals_move_the_choice() -> None:
     profile = Profile(items=10, item_seconds=0.01, cpu_share=0.0, gil_free_share=0.0)
     machine = Machine(cores=4, logical_cores=4)
-    plain = planning.choose(profile, machine, 1000, Limits(), Safety(), COSTS)
+    plain = planning.choose(PlanningInput(profile, machine, 1000, Limits(), Safety(), COSTS))
     assert plain.config.workers > 4
 
     def slow(config: Config):
         return None if config.backend == "serial" else (5.0, 0.1, 9.0)
 
-    moved = planning.choose(profile, machine, 1000, Limits(), Safety(), COSTS, residual=slow)
+    moved = planning.choose(
+        PlanningInput(profile, machine, 1000, Limits(), Safety(), COSTS, residual=slow)
+    )
     assert moved.config.backend == "serial"
     dear = replace(profile, item_seconds=1e-6)
-    tiny = planning.choose(dear, machine, 10, Limits(), Safety(), COSTS)
+    tiny = planning.choose(PlanningInput(dear, machine, 10, Limits(), Safety(), COSTS))
     assert tiny.config.backend == "serial"
 
 

@@ -1,0 +1,55 @@
+"""What a plan is made from, and what comes out of it: one frozen value each."""
+
+from __future__ import annotations
+
+from amorsize.core.frozen import dataclass
+from amorsize.core.model import Config, Far, Machine, Prediction, Profile, Safety
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from amorsize.core.limits import Limits
+    from amorsize.planning.cost_model import Costs
+
+    Residual = Callable[[Config], tuple[float, float, float] | None]
+
+
+@dataclass(frozen=True)
+class PlanningInput:
+    """Everything that a choice depends on: equal inputs give equal choices."""
+
+    profile: Profile
+    machine: Machine
+    left: int
+    """Items that are not done yet."""
+    limits: Limits
+    safety: Safety
+    costs: Costs
+    fork_refused: str | None = None
+    """Why the process must not fork now; None where it may."""
+    indexed: bool = True
+    """Whether a forked worker finds the items by their positions, so that none is sent."""
+    residual: Residual | None = None
+    """Gives, for a configuration, the logarithm of real over modelled seconds, its spread, and the number
+    of runs behind it, as far as experience goes."""
+    far: Far | None = None
+    """An executor or a cluster that may be chosen."""
+    spent_seconds: float | None = None
+    """Seconds that the caller has worked alone, for :func:`amorsize.planning.policy.is_due`. None: a
+    prediction from experience is acted on at once."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen, out of what, and why."""
+
+    prediction: Prediction
+    candidates: tuple[Prediction, ...]
+    reasons: tuple[str, ...] = ()
+    caller_computes: bool = False
+    serial_seconds: float = 0.0
+
+    @property
+    def config(self) -> Config:
+        return self.prediction.config
