@@ -1,109 +1,130 @@
-"""The house is as CONTRIBUTING draws it: every module in the table, imports only downwards, no cycle."""
+"""The house is as tests/architecture.toml draws it: directions of imports, no circle, sizes that shrink.
+
+The rules themselves are tested too: an offence that is added to the real sources is found.
+"""
 
 from __future__ import annotations
 
 import ast
 import inspect
 import pydoc
-import re
 import subprocess
 import sys
-from pathlib import Path
+from collections import Counter
 
 import pytest
+from support import ROOT
+from support.architecture import (
+    contributing,
+    cycles,
+    foreign_writes,
+    load_table,
+    offences,
+    sources,
+    table_text,
+)
 
 import amorsize
 from amorsize.core.model import Config
 
-ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ROOT / "amorsize"
-ROW = re.compile(r"^\| *(?P<layer>[^|]*?) *\| *(?P<modules>`[^|]*?) *\|")
+TEXTS = sources()
+RULES = load_table()
+MODULES = sorted(name for name in TEXTS if name not in ("amorsize", "amorsize.__main__"))
 
 
-def module_names() -> dict[str, Path]:
-    """Dotted names below the package, without its own: ``backends.fork``, ``cli.__init__``."""
-    found = {}
-    for path in PACKAGE.rglob("*.py"):
-        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-        if name not in ("__init__", "__main__"):
-            found[name] = path
-    return found
+@pytest.mark.parametrize("rule", [name for name in RULES["ratchet"] if name != "modules_of_import"])
+def test_no_more_offences_than_the_ratchet_allows(rule: str) -> None:
+    found = [one for one in offences(TEXTS, RULES) if one.rule == rule]
+    allowed = RULES["ratchet"][rule]
+    assert len(found) <= allowed, "\n".join(map(str, found))
 
 
-def layers() -> dict[str, str]:
-    """Each module of the table with the first sign of its layer: a digit, or "s" for side."""
-    table: dict[str, str] = {}
-    layer = ""
-    for line in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines():
-        match = ROW.match(line)
-        if match is None:
-            continue
-        layer = match["layer"][:1] or layer
-        for name in re.findall(r"`([^`]+)`", match["modules"]):
-            table[name.replace("/", ".")] = layer
-    return table
+def broken(module: str, added: str) -> Counter[str]:
+    """The rules that are broken more often when ``added`` stands at the end of a module."""
+    before = Counter(one.rule for one in offences(TEXTS, RULES))
+    after = Counter(one.rule for one in offences({**TEXTS, module: TEXTS[module] + added}, RULES))
+    return after - before
 
 
-def imports(path: Path, *, at_top: bool) -> set[str]:
-    """Modules of the package that a file imports at run time; ``at_top``: when it is imported."""
-    found: set[str] = set()
-
-    def visit(node: ast.AST) -> None:
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            for child in node.orelse:
-                visit(child)
-            return
-        if at_top and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            return
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
-        for child in ast.iter_child_nodes(node):
-            visit(child)
-
-    visit(ast.parse(path.read_text(encoding="utf-8")))
-    modules = module_names()
-    named = {name.removeprefix("amorsize.") for name in found if name.startswith("amorsize.")}
-    packages = {name.removesuffix(".__init__") for name in modules if name.endswith(".__init__")}
-    return {f"{name}.__init__" if name in packages else name for name in named} & modules.keys()
+LONG = "\ndef long():\n" + "    value = 0\n" * 60
 
 
-def test_the_table_lists_every_module_and_no_other() -> None:
-    assert set(layers()) == set(module_names())
+@pytest.mark.parametrize(
+    ("rule", "module", "added"),
+    [
+        ("upward_imports", "amorsize.planning.cost_model", "\nimport amorsize.api.tuner\n"),
+        (
+            "upward_imports",
+            "amorsize.items.collector",
+            "\ndef late():\n    from amorsize.engine import driver\n",
+        ),
+        (
+            "upward_imports",
+            "amorsize.core.model",
+            "\nif TYPE_CHECKING:\n    from amorsize.history.base import History\n",
+        ),
+        ("foreign_writes", "amorsize.core.model", "\ndef touch(other):\n    other.value = 1\n"),
+        ("foreign_writes", "amorsize.core.model", "\ndef add(self):\n    self.part.value += 1\n"),
+        ("foreign_writes", "amorsize.core.model", "\ndef put(a):\n    setattr(a, 'b', 1)\n"),
+        ("functions_too_long", "amorsize.core.model", LONG),
+        ("too_many_parameters", "amorsize.core.model", "\ndef f(a, b, c, d, *, e, f, g): ...\n"),
+        ("files_too_long", "amorsize.version", "#\n" * 450),
+        ("imports_in_functions", "amorsize.cli.main", "\ndef f():\n    import amorsize.version\n"),
+        (
+            "module_cycles",
+            "amorsize.core.frozen",
+            "\ndef f() -> None:\n    from amorsize.core import model\n",
+        ),
+        (
+            "too_many_attributes",
+            "amorsize.core.model",
+            "\nclass C:\n    def __init__(self):\n"
+            + "".join(f"        self.a{n} = 0\n" for n in range(11)),
+        ),
+    ],
+)
+def test_an_added_offence_is_found(rule: str, module: str, added: str) -> None:
+    assert broken(module, added)[rule] >= 1
 
 
-@pytest.mark.parametrize("name", sorted(module_names()))
-def test_imports_go_down_or_stay(name: str) -> None:
-    table = layers()
-    wrong = {
-        other
-        for other in imports(module_names()[name], at_top=True)
-        if table[name] != "s" and (table[other] == "s" or table[other] > table[name])
-    }
-    assert not wrong, f"{name} (layer {table[name]}) imports {wrong}"
+def test_the_longest_function_that_is_allowed_is_no_offence() -> None:
+    assert not broken("amorsize.core.model", LONG.replace("    value = 0\n", "", 1))
 
 
-def test_no_cycle_of_imports() -> None:
-    graph = {name: imports(path, at_top=True) for name, path in module_names().items()}
-    done: set[str] = set()
-
-    def walk(name: str, way: tuple[str, ...]) -> None:
-        assert name not in way, " -> ".join((*way[way.index(name) :], name))
-        if name not in done:
-            for other in sorted(graph[name] - {name}):
-                walk(other, (*way, name))
-            done.add(name)
-
-    for name in sorted(graph):
-        walk(name, ())
+def test_what_a_function_makes_itself_it_may_write() -> None:
+    text = "def f(self, given):\n    made = Made()\n    made.a = 1\n    self.b = 2\n"
+    assert not list(foreign_writes("m", ast.parse(text)))
 
 
-@pytest.mark.parametrize("name", sorted(module_names()))
+def test_cycles_are_found_by_their_members() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}
+    assert cycles(graph) == [["b", "c"]]
+
+
+def test_every_module_is_in_a_package_of_the_table() -> None:
+    known = {one["name"] for one in RULES["package"]}
+    assert {name.split(".")[1] for name in MODULES} <= known
+
+
+def test_contributing_has_the_table() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert text == contributing(text, table_text(RULES)), (
+        "run python tests/support/architecture.py --write"
+    )
+
+
+def test_importing_amorsize_loads_few_modules() -> None:
+    code = "import sys; b = set(sys.modules); import amorsize; print(len(set(sys.modules) - b))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert int(done.stdout) <= RULES["ratchet"]["modules_of_import"]
+
+
+@pytest.mark.parametrize("name", MODULES)
 def test_what_is_public_is_documented(name: str) -> None:
-    tree = ast.parse(module_names()[name].read_text(encoding="utf-8"))
-    assert name.endswith("__init__") or ast.get_docstring(tree), f"{name} has no docstring"
+    tree = ast.parse(TEXTS[name])
+    assert not tree.body or ast.get_docstring(tree), f"{name} has no docstring"
     missing = [
         node.name
         for node in tree.body
@@ -118,12 +139,12 @@ def test_what_is_public_is_documented(name: str) -> None:
 
 
 def test_nothing_prints_but_the_command_line() -> None:
-    for name, path in module_names().items():
-        if name.startswith("cli."):
+    for name, text in TEXTS.items():
+        if name.startswith("amorsize.cli."):
             continue
         calls = [
             node.lineno
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            for node in ast.walk(ast.parse(text))
             if isinstance(node, ast.Call)
             and isinstance(node.func, ast.Name)
             and node.func.id == "print"
