@@ -13,12 +13,23 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 import pytest
-import test_backends
+from support.backend_checks import (
+    Sealed,
+    check_a_stream_reads_no_further_than_its_window,
+    check_an_error_has_the_index_of_its_item,
+    check_arguments_of_all_sizes,
+    check_arrays,
+    check_nested_values,
+    check_once_whatever_the_data_are,
+    check_progress_and_checkpoint,
+    check_results_of_all_sizes,
+    check_streams,
+    seal_three,
+)
 from support.work import Recorder, square
 
 import amorsize
@@ -81,25 +92,25 @@ def threads() -> Iterator[Executor]:
 
 
 def test_results_of_all_sizes(executor: Executor) -> None:
-    test_backends.test_results_of_all_sizes(executor)
+    check_results_of_all_sizes(executor)
 
 
 @pytest.mark.parametrize("lazy", [False, True], ids=["list", "generator"])
 def test_arguments_of_all_sizes(executor: Executor, lazy: bool) -> None:
-    test_backends.test_arguments_of_all_sizes(executor, lazy)
+    check_arguments_of_all_sizes(executor, lazy)
 
 
 def test_nested_values(executor: Executor) -> None:
-    test_backends.test_nested_values(executor)
+    check_nested_values(executor)
 
 
 def test_arrays(executor: Executor) -> None:
-    test_backends.test_arrays(executor)
+    check_arrays(executor)
 
 
 @pytest.mark.parametrize("kind", ["list", "generator", "dict", "set", "string"])
 def test_once_whatever_the_data_are(executor: Executor, kind: str, tmp_path: Path) -> None:
-    test_backends.test_once_whatever_the_data_are(executor, kind, tmp_path)
+    check_once_whatever_the_data_are(executor, kind, tmp_path)
 
 
 @pytest.mark.parametrize("chunksize", [1, 7, 1000])
@@ -115,56 +126,18 @@ def test_a_large_function_goes_to_each_worker(executor: Executor) -> None:
 
 
 def test_streams(executor: Executor) -> None:
-    expected = [n * n for n in range(500)]
-    assert list(amorsize.stream(square, range(500), backend=executor)) == expected
-    assert list(amorsize.stream(square, iter(range(500)), backend=executor)) == expected
-    unordered = amorsize.stream(square, iter(range(500)), backend=executor, ordered=False)
-    assert sorted(unordered) == expected
+    check_streams(executor)
 
 
 def test_a_stream_reads_no_further_than_its_window(executor: Executor) -> None:
-    read: list[int] = []
-
-    def source() -> Iterator[int]:
-        for number in count():
-            read.append(number)
-            yield number
-
-    results = amorsize.stream(square, source(), backend=executor, buffersize=20)
-    assert list(islice(results, 50)) == [n * n for n in range(50)]
-    results.close()
-    assert len(read) <= 50 + 20 + 1
+    check_a_stream_reads_no_further_than_its_window(executor)
 
 
 # -- errors --------------------------------------------------------------------------------------------
 
 
-def refuses_seven(item: int) -> int:
-    if item == 7:
-        raise KeyError("seven")
-    return item
-
-
-class Sealed:
-    """Cannot be pickled."""
-
-    def __reduce__(self) -> Any:
-        raise TypeError("sealed")
-
-
-def seal_three(item: int) -> Any:
-    return Sealed() if item == 3 else item
-
-
 def test_an_error_has_the_index_of_its_item(executor: Executor) -> None:
-    with pytest.raises(KeyError, match="seven") as caught:
-        amorsize.execute(refuses_seven, range(100), backend=executor)
-    assert caught.value.__notes__ == ["amorsize: raised by item 7 of the data"]
-    collected = amorsize.execute(refuses_seven, range(100), backend=executor, on_error="collect")
-    assert isinstance(collected[7], amorsize.ItemError) and collected[7].index == 7
-    assert collected[:7] + collected[8:] == [n for n in range(100) if n != 7]
-    skipped = amorsize.execute(refuses_seven, range(100), backend=executor, on_error="skip")
-    assert skipped == [n for n in range(100) if n != 7]
+    check_an_error_has_the_index_of_its_item(executor)
 
 
 @pytest.mark.parametrize("name", ["processes", "loky"])
@@ -323,20 +296,7 @@ def test_initializer_once_in_each_thread(threads: Executor) -> None:
 
 
 def test_progress_and_checkpoint(executor: Executor, tmp_path: Path) -> None:
-    seen: list[int] = []
-    path = tmp_path / "journal"
-    recorder = Recorder(tmp_path / "calls")
-    for _ in range(2):
-        found = amorsize.execute(
-            recorder,
-            range(200),
-            backend=executor,
-            checkpoint=path,
-            progress=lambda done, total: seen.append(done),
-        )
-        assert found == [n * n for n in range(200)]
-    assert seen[-1] == 200
-    assert recorder.calls() == dict.fromkeys(range(200), 1)
+    check_progress_and_checkpoint(executor, tmp_path)
 
 
 def test_a_closed_stream_begins_nothing_more(tmp_path: Path) -> None:

@@ -12,8 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import test_backends
-import test_own_executors as test_executors
+from support.backend_checks import (
+    check_a_stream_reads_no_further_than_its_window,
+    check_an_error_has_the_index_of_its_item,
+    check_arguments_of_all_sizes,
+    check_once_whatever_the_data_are,
+    check_progress_and_checkpoint,
+    check_results_of_all_sizes,
+    check_streams,
+    seal_three,
+)
 from support.work import Recorder, square
 
 import amorsize
@@ -72,33 +80,33 @@ def cluster(request: pytest.FixtureRequest) -> Any:
 
 
 def test_results_of_all_sizes(cluster: Any) -> None:
-    test_backends.test_results_of_all_sizes(cluster)
+    check_results_of_all_sizes(cluster)
 
 
 @pytest.mark.parametrize("lazy", [False, True], ids=["list", "generator"])
 def test_arguments_of_all_sizes(cluster: Any, lazy: bool) -> None:
-    test_backends.test_arguments_of_all_sizes(cluster, lazy)
+    check_arguments_of_all_sizes(cluster, lazy)
 
 
 @pytest.mark.parametrize("kind", ["list", "generator"])
 def test_once_whatever_the_data_are(cluster: Any, kind: str, tmp_path: Path) -> None:
-    test_backends.test_once_whatever_the_data_are(cluster, kind, tmp_path)
+    check_once_whatever_the_data_are(cluster, kind, tmp_path)
 
 
 def test_streams(cluster: Any) -> None:
-    test_executors.test_streams(cluster)
+    check_streams(cluster)
 
 
 def test_a_stream_reads_no_further_than_its_window(cluster: Any) -> None:
-    test_executors.test_a_stream_reads_no_further_than_its_window(cluster)
+    check_a_stream_reads_no_further_than_its_window(cluster)
 
 
 def test_an_error_has_the_index_of_its_item(cluster: Any) -> None:
-    test_executors.test_an_error_has_the_index_of_its_item(cluster)
+    check_an_error_has_the_index_of_its_item(cluster)
 
 
 def test_progress_and_checkpoint(cluster: Any, tmp_path: Path) -> None:
-    test_executors.test_progress_and_checkpoint(cluster, tmp_path)
+    check_progress_and_checkpoint(cluster, tmp_path)
 
 
 def test_what_cannot_be_promised_is_refused(cluster: Any) -> None:
@@ -108,9 +116,7 @@ def test_what_cannot_be_promised_is_refused(cluster: Any) -> None:
 
 
 def test_what_cannot_be_pickled_is_named(cluster: Any) -> None:
-    found = amorsize.execute(
-        test_executors.seal_three, range(9), backend=cluster, on_error="collect"
-    )
+    found = amorsize.execute(seal_three, range(9), backend=cluster, on_error="collect")
     assert "the result of item 3" in str(found[3].exception)
 
 

@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.work import Recorder
+from support.backend_checks import (
+    check_arguments_of_all_sizes,
+    check_arrays,
+    check_nested_values,
+    check_once_whatever_the_data_are,
+    check_results_of_all_sizes,
+    nested,
+)
 
 import amorsize
 from amorsize.backends.processes.worker import Tickets, joined, new_tickets
@@ -22,70 +29,31 @@ BACKENDS = ["serial", "threads", "fork", "spawn"]
 pytestmark = pytest.mark.timeout(120)
 
 
-def sized(number: int) -> bytes:
-    """Results from nothing to 3 MB, told by their position."""
-    size = (0, 1, 100, 5_000, 70_000, 3_000_000)[number % 6]
-    return random.Random(number).randbytes(min(size, 64)) + bytes(size)
-
-
-def length(data: object) -> int:
-    return len(data)  # type: ignore[arg-type]
-
-
-def nested(number: int) -> dict[str, object]:
-    return {"number": number, "list": [number] * (number % 50), "none": None, "text": "é" * number}
-
-
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_results_of_all_sizes(backend: Any) -> None:
-    expected = [sized(i) for i in range(40)]
-    assert amorsize.execute(sized, range(40), backend=backend, n_jobs=2) == expected
+    check_results_of_all_sizes(backend)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("lazy", [False, True], ids=["list", "generator"])
 def test_arguments_of_all_sizes(backend: Any, lazy: bool) -> None:
-    data = [sized(i) for i in range(40)]
-    given_data = (one for one in data) if lazy else data
-    found = amorsize.execute(length, given_data, backend=backend, n_jobs=2)
-    assert found == [len(one) for one in data]
+    check_arguments_of_all_sizes(backend, lazy)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_nested_values(backend: Any) -> None:
-    expected = [nested(i) for i in range(200)]
-    assert amorsize.execute(nested, range(200), backend=backend, n_jobs=2) == expected
+    check_nested_values(backend)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_arrays(backend: Any) -> None:
-    np = pytest.importorskip("numpy")
-    data = [np.arange(n, dtype=float).reshape(-1, 1) for n in (0, 1, 1000, 300_000)] * 3
-    found = amorsize.execute(np.square, data, backend=backend, n_jobs=2)
-    for one, other in zip(found, data, strict=True):
-        assert one.dtype == float and one.shape == other.shape and (one == other**2).all()
-        one[:1] = 7  # results are the caller's own: writable
+    check_arrays(backend)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("kind", ["list", "tuple", "range", "generator", "dict", "set", "string"])
 def test_once_whatever_the_data_are(backend: Any, kind: str, tmp_path: Path) -> None:
-    recorder = Recorder(tmp_path / "calls")
-    numbers = list(range(300))
-    data = {
-        "list": numbers,
-        "tuple": tuple(numbers),
-        "range": range(300),
-        "generator": (n for n in numbers),
-        "dict": dict.fromkeys(numbers),
-        "set": set(numbers),
-        "string": "".join(map(chr, range(300))),
-    }[kind]
-    if kind == "string":
-        assert amorsize.execute(ord, data, backend=backend, n_jobs=2) == numbers
-        return
-    assert amorsize.execute(recorder, data, backend=backend, n_jobs=2) == [n * n for n in numbers]
-    assert recorder.calls() == dict.fromkeys(numbers, 1)
+    check_once_whatever_the_data_are(backend, kind, tmp_path)
 
 
 @pytest.mark.parametrize("backend", ["fork", "spawn"])
