@@ -6,3 +6,5 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 """The repository."""
+TESTS = ROOT / "tests"
+"""For the path of interpreters that import what is shared here."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
 import re
 from typing import Any
 
@@ -13,44 +12,18 @@ CACHE: dict[int, int] = {}
 NAMES = ("a", "b", "c")
 PATTERN = re.compile(r"\w+")
 LOGGER = logging.getLogger("somewhere")
-FILE = open(os.devnull, "w")  # noqa: SIM115
 
 
-class Holder:
-    """Has something in it, to be changed or not."""
+class Reader:
+    """Has something in it, and changes none of it."""
 
     limit = 3
 
     def __init__(self) -> None:
-        self.count = 0
         self.rows: list[int] = []
-        self.file = FILE
-
-    def counts(self, x: int) -> int:
-        self.count += 1
-        return x
-
-    def collects(self, x: int) -> int:
-        self.rows.append(x)
-        return x
-
-    def collects_through_a_helper(self, x: int) -> int:
-        self._put(x)
-        return x
-
-    def _put(self, x: int) -> None:
-        self.rows.append(x)
-
-    def writes(self, x: int) -> int:
-        self.file.write(str(x))
-        return x
 
     def reads(self, x: int) -> int:
         return x + self.limit + len(self.rows)
-
-    def __call__(self, x: int) -> int:
-        self.count = x
-        return x
 
     @property
     def doubled(self) -> int:
@@ -63,9 +36,6 @@ class Holder:
     @classmethod
     def of_the_class(cls, x: int) -> int:
         return x + cls.limit
-
-
-HOLDER = Holder()
 
 
 @dataclasses.dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 import warnings
 
 from amorsize.errors import AmorsizeWarning
@@ -13,6 +12,7 @@ from amorsize.history import (
 )
 from amorsize.inspection.fingerprint import fingerprint
 from amorsize.testing.history_contract import FIRST, observation
+from support.timing import awake_seconds
 
 
 def forked(work: object, *arguments: object) -> int:
@@ -37,10 +37,11 @@ def exit_code(pid: int) -> int:
 
 
 def a_run(location: object) -> tuple[list[str], float, SafeHistory | None]:
-    """What a run asks of a history: its warnings, the seconds it took, and the history."""
+    """What a run asks of a history: its warnings, the seconds it took (without those that it
+    waited for a core), and the history."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        start = time.perf_counter()
+        start = awake_seconds()
         safe = open_safely(location)  # type: ignore[arg-type]
         if safe is not None:
             assert safe.key is None or fingerprint(len, safe.key)
@@ -48,6 +49,6 @@ def a_run(location: object) -> tuple[list[str], float, SafeHistory | None]:
             safe.add([observation()])
             safe.recent(FIRST)
             safe.add([observation()])
-        seconds = time.perf_counter() - start
+        seconds = awake_seconds() - start
     assert all(issubclass(one.category, AmorsizeWarning) for one in caught)
     return [str(one.message) for one in caught], seconds, safe

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.postgresql import PASSWORD, Server, numbered, program, schema_of
+from support.timing import awake_seconds
 
 from amorsize import AmorsizeWarning
 from amorsize import history as history_package
@@ -38,7 +39,7 @@ from amorsize.history.postgresql import PostgresHistory
 pytestmark = pytest.mark.timeout(60)
 ROOT = Path(history_package.__file__).parents[2]
 GRACE_SECONDS = 0.5
-"""What a loaded machine may add to a limit."""
+"""What a loaded machine may add to a limit: the server has to answer, too."""
 
 
 class TestPostgres(HistoryContract):
@@ -138,12 +139,12 @@ def test_nothing_is_open_across_a_fork(url: str) -> None:
 def lost_seconds(url: str) -> float:
     """What a run loses to a history that does not work: recall and record, one warning in all."""
     learner = learning.Learner(url)
-    start = time.perf_counter()
+    start = awake_seconds()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         assert learner.recall(len, 1e6) == []
         learner.record(len, lambda name, number: numbered(1))  # type: ignore[arg-type, return-value]
-    seconds = time.perf_counter() - start
+    seconds = awake_seconds() - start
     told = [one for one in caught if issubclass(one.category, AmorsizeWarning)]
     assert len(told) == 1 and learner.failed, [str(one.message) for one in caught]
     assert PASSWORD not in str(told[0].message) and "w@127" not in str(told[0].message)
@@ -159,7 +160,7 @@ def test_a_server_that_accepts_and_says_nothing() -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
         seconds = lost_seconds(f"postgresql://u:x@127.0.0.1:{silent.getsockname()[1]}/db")
-    assert postgresql.RUN_SECONDS <= seconds < 0.25 + GRACE_SECONDS
+    assert postgresql.RUN_SECONDS / 2 <= seconds < 0.25 + GRACE_SECONDS
 
 
 def test_a_server_that_stands_still(server: Server, url: str) -> None:
@@ -169,10 +170,10 @@ def test_a_server_that_stands_still(server: Server, url: str) -> None:
         assert history.recent(FIRST)
         frozen = server.freeze()
         try:
-            start = time.perf_counter()
+            start = awake_seconds()
             with pytest.raises(HistoryUnavailable, match="in time"):
                 history.recent(FIRST)
-            assert time.perf_counter() - start < 0.25 + GRACE_SECONDS
+            assert awake_seconds() - start < 0.25 + GRACE_SECONDS
             assert lost_seconds(url) < 0.25 + GRACE_SECONDS
         finally:
             server.thaw(frozen)
@@ -183,10 +184,10 @@ def test_a_lock_held_by_another(server: Server, url: str, tmp_path: Path) -> Non
 
     with open_history(url, for_run=True) as history, psycopg.connect(url) as other:
         other.execute("SELECT value FROM amorsize_meta WHERE name = 'rows' FOR UPDATE")
-        start = time.perf_counter()
+        start = awake_seconds()
         with pytest.raises(HistoryUnavailable, match=r"too slow|in time"):
             history.add([numbered(1)])
-        assert time.perf_counter() - start < 0.25 + GRACE_SECONDS
+        assert awake_seconds() - start < 0.25 + GRACE_SECONDS
         assert history.recent(FIRST) == []  # readers wait for nobody
         other.rollback()
         assert history.add([numbered(1)]) == 1

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.effects import CACHE, FILE, HOLDER, SEEN, Holder, name_of
+from support.effects import CACHE, SEEN, Reader, name_of
 
 import amorsize
 from amorsize.inspection.effects import inspect_function
@@ -38,6 +38,42 @@ QUEUE: queue.Queue[int] = queue.Queue()
 DATABASE = sqlite3.connect(":memory:", check_same_thread=False)
 PLUG = socket.socket()
 NUMBERS = (i for i in range(10))
+FILE = open(os.devnull, "w")  # noqa: SIM115
+
+
+class Holder(Reader):
+    """Has something in it, to be changed or not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+        self.file = FILE
+
+    def counts(self, x: int) -> int:
+        self.count += 1
+        return x
+
+    def collects(self, x: int) -> int:
+        self.rows.append(x)
+        return x
+
+    def collects_through_a_helper(self, x: int) -> int:
+        self._put(x)
+        return x
+
+    def _put(self, x: int) -> None:
+        self.rows.append(x)
+
+    def writes(self, x: int) -> int:
+        self.file.write(str(x))
+        return x
+
+    def __call__(self, x: int) -> int:
+        self.count = x
+        return x
+
+
+HOLDER = Holder()
 
 
 # -- functions that change what lives outside of them ----------------------------------------------

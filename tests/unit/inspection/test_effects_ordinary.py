@@ -22,13 +22,12 @@ from typing import Any
 import pytest
 from support.effects import (
     CACHE,
-    HOLDER,
     LOGGER,
     NAMES,
     PATTERN,
     SEEN,
-    Holder,
     Point,
+    Reader,
     Stack,
     name_of,
 )
@@ -233,8 +232,8 @@ SAFE: list[tuple[Any, Any]] = [
     (closes_over_its_own, 3), (counts_inside, 3), (changes_and_returns_its_item, {}), (catches, 3),
     (generates, 3), (formats, 3), (walks_a_path, 3), (matches, {"a": [1, 2]}), (prints, 3),
     (reads_the_environment, 3), (splits, "a b"), (recurses, 5), (sleeps, 3), (cached, 3),
-    (uses_a_context, 3), (decorated(), 3), (HOLDER.reads, 3), (Holder.static, 3),
-    (Holder.of_the_class, 3), (lambda x: x + 1, 3), (len, "abc"), (math.sqrt, 4), (str.upper, "a"),
+    (uses_a_context, 3), (decorated(), 3), (Reader().reads, 3), (Reader.static, 3),
+    (Reader.of_the_class, 3), (lambda x: x + 1, 3), (len, "abc"), (math.sqrt, 4), (str.upper, "a"),
     (int, "3"), (Point, 3), (functools.partial(pow, 2), 3), (functools.partial(builds_a_list), 3),
     (statistics.fmean, [1.0]), (json.dumps, {}), (numpy.sum, [1]), ("abc".count, "a"),
     ({1: 2}.get, 1), (CACHE.__contains__, 1), (sorted, [2, 1]), (time.sleep, 0),
@@ -298,7 +297,7 @@ def test_the_whole_standard_library_is_readable_and_quick() -> None:
     for module in (ast, inspect, json, shutil, tarfile, textwrap, statistics, random, logging):
         for value in vars(module).values():
             if inspect.isfunction(value) or inspect.isclass(value):
-                began = time.perf_counter()
+                began = time.process_time()
                 inspect_function(value, [1])
-                slowest = max(slowest, time.perf_counter() - began)
+                slowest = max(slowest, time.process_time() - began)
     assert slowest < 1.0
