@@ -7,9 +7,19 @@
 
 from __future__ import annotations
 
-from amorsize.api.tuner import Plan, Settings, Tuner, aexecute, astream, execute, optimize, stream
+from importlib import import_module
+
+from amorsize.api.plan import Plan
+from amorsize.api.tuner import Settings, Tuner, aexecute, astream, execute, optimize, stream
 from amorsize.core.renderers import HTML, TEXT
-from amorsize.errors import AmorsizeError, AmorsizeWarning, CheckpointError, ItemError, WorkerDied
+from amorsize.errors import (
+    AmorsizeError,
+    AmorsizeWarning,
+    CheckpointError,
+    ItemError,
+    OptionError,
+    WorkerDied,
+)
 from amorsize.items.seeding import item_rng
 from amorsize.items.star import star
 from amorsize.version import __version__
@@ -27,6 +37,7 @@ HTML.update(
     Run=("amorsize.reporting.html", "run_html"),
     Plan=("amorsize.reporting.html", "plan_html"),
     PruningResult=("amorsize.reporting.html", "pruning_html"),
+    ValidationReport=("amorsize.validation.page", "framed"),
 )
 
 __all__ = [
@@ -35,6 +46,7 @@ __all__ = [
     "CheckpointError",
     "Executor",
     "ItemError",
+    "OptionError",
     "Plan",
     "Settings",
     "Tuner",
@@ -51,15 +63,17 @@ __all__ = [
 ]
 
 
+LAZY = {
+    "Executor": "amorsize.api.executor",
+    "register_joblib_backend": "amorsize.integrations",
+}
+"""Public names whose import most programs do not need, and the module of each."""
+
+
 def __getattr__(name: str) -> object:
-    """What costs an import that most programs do not need is imported when it is first asked for."""
-    if name == "Executor":
-        from amorsize.api.executor import Executor
-
-        globals()[name] = Executor
-        return Executor
-    if name == "register_joblib_backend":
-        from amorsize.integrations import register_joblib_backend
-
-        return register_joblib_backend
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Import what is in :data:`LAZY` when it is first asked for."""
+    if name not in LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(LAZY[name]), name)
+    globals()[name] = value
+    return value

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from os import fspath
+
 from amorsize.core.backends import LOCAL, PUBLIC_NAMES, TRAITS
 from amorsize.core.options import Options
 from amorsize.errors import OptionError, OptionTypeError
+from amorsize.history.location import Location
+from amorsize.items.star import is_coroutine_function
+from amorsize.machine.detect import usable_cores
 from amorsize.planning.explain import known_backends
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, NoReturn
 
     from amorsize.backends.executors.connect import Target
 
 ON_ERROR = ("raise", "collect", "skip")
 CHECKPOINT_FORMATS = ("pickle", "json")
+PRUNING = ("conservative", "auto", "aggressive")
+"""Strategies by which a history is pruned beside long runs."""
 
 
 DEFAULTS = Options()
@@ -74,119 +81,137 @@ def _who_can(trait: str, name: str, value: Any, backends: frozenset[str]) -> fro
     return able
 
 
+def _refuse(name: str, value: Any, rule: str, way_out: str, *, kind: bool = False) -> NoReturn:
+    """Raise the error of an option: of its type where ``kind``, else of its value."""
+    raise (OptionTypeError if kind else OptionError)(name, value, rule, way_out)
+
+
+def _one_of(
+    name: str, value: Any, allowed: tuple[str, ...], way_out: str = "choose one of them"
+) -> Any:
+    if value not in allowed:
+        _refuse(name, value, "must be one of " + ", ".join(map(repr, allowed)), way_out)
+    return value
+
+
+def _is_whole(value: Any) -> bool:
+    return hasattr(value, "__index__") and not isinstance(value, bool)
+
+
+def _whole(name: str, value: Any, rule: str, way_out: str) -> int:
+    """A whole number (anything with ``__index__`` but a bool)."""
+    if not _is_whole(value):
+        _refuse(name, value, rule, way_out, kind=True)
+    return int(value.__index__())
+
+
+def _at_least(name: str, given: Any, number: float, least: float, told: tuple[str, str]) -> None:
+    if number < least:
+        _refuse(name, given, *told)
+
+
 def check_buffersize(buffersize: Any) -> None:
     """Of ``stream``, and of an executor's ``map``: errors are worded as the standard library's."""
     if buffersize is None:
         return
     if isinstance(buffersize, bool) or not isinstance(buffersize, int):
-        raise OptionTypeError(
-            "buffersize", buffersize, "buffersize must be an integer or None", "leave it out"
+        rule = "buffersize must be an integer or None"
+        _refuse("buffersize", buffersize, rule, "leave it out", kind=True)
+    told = "buffersize must be None or > 0", "leave it out to have it chosen"
+    _at_least("buffersize", buffersize, buffersize, 1, told)
+
+
+def check_settings(explore: Any, pruning: Any) -> None:
+    """Errors for settings of a :class:`amorsize.Tuner` out of their range."""
+    if pruning is not None:
+        _one_of("pruning", pruning, PRUNING, "choose one of them, or None for no pruning")
+    if not isinstance(explore, (int, float)) or not 0 <= explore <= 1:
+        rule = "must be a share of the time from 0 to 1"
+        _refuse("explore", explore, rule, "0 never explores; leave it out for 0.02")
+
+
+def check_call(func: object, data: object) -> None:
+    """Errors for a function that cannot be called, and for data that cannot be read."""
+    if not callable(func):
+        way_out = "pass the function itself, not its result"
+        _refuse("func", func, "must be callable", way_out, kind=True)
+    if hasattr(data, "__aiter__") and not hasattr(data, "__iter__"):
+        if is_coroutine_function(func):
+            return
+        _refuse(
+            "data",
+            data,
+            "is an asynchronous iterable, which only an event loop can read",
+            "write await amorsize.aexecute(...) or async for ... in amorsize.astream(...)",
+            kind=True,
         )
-    if buffersize < 1:
-        raise OptionError(
-            "buffersize",
-            buffersize,
-            "buffersize must be None or > 0",
-            "leave it out to have it chosen",
-        )
+    if not hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
+        way_out = "pass a list, a generator, an array ..."
+        _refuse("data", data, "must be iterable", way_out, kind=True)
 
 
 def _check_on_error(on_error: Any) -> dict[str, Any]:
-    if on_error not in ON_ERROR:
-        raise OptionError(
-            "on_error",
-            on_error,
-            "must be one of " + ", ".join(map(repr, ON_ERROR)),
-            "choose one of them",
-        )
-    return {"on_error": on_error}
+    return {"on_error": _one_of("on_error", on_error, ON_ERROR)}
 
 
 def _check_initializer(initializer: Any) -> dict[str, Any]:
     if initializer is not None and not callable(initializer):
-        raise OptionTypeError(
-            "initializer", initializer, "must be callable", "pass a function or None"
-        )
+        way_out = "pass a function or None"
+        _refuse("initializer", initializer, "must be callable", way_out, kind=True)
     return {"initializer": initializer}
 
 
 def _check_initargs(initargs: Any) -> dict[str, Any]:
     if not isinstance(initargs, (tuple, list)):
-        raise OptionTypeError(
-            "initargs", initargs, "must be a tuple of arguments", "write (value,)"
-        )
+        _refuse("initargs", initargs, "must be a tuple of arguments", "write (value,)", kind=True)
     return {"initargs": tuple(initargs)}
 
 
 def _check_progress(progress: Any) -> dict[str, Any]:
-    if (
-        progress is not True
-        and progress is not False
-        and progress is not None
-        and not callable(progress)
-    ):
-        raise OptionTypeError(
-            "progress",
-            progress,
-            "must be True, False or a function of (done, total)",
-            "pass one of these",
-        )
+    if not (progress is None or isinstance(progress, bool) or callable(progress)):
+        rule = "must be True, False or a function of (done, total)"
+        _refuse("progress", progress, rule, "pass one of these", kind=True)
     return {"progress": progress}
 
 
 def _check_history(history: Any) -> dict[str, Any]:
     if isinstance(history, str) and "://" in history:
-        from amorsize.history.location import Location
-
         return {"history": Location(history)}
     if history is None or isinstance(history, str) or hasattr(history, "__fspath__"):
         return {"history": history}
-    if callable(getattr(history, "recent", None)) and callable(getattr(history, "add", None)):
-        return {"history": history}
-    raise OptionTypeError(
-        "history",
-        history,
-        "must be 'default', a path, a URL, a History, or None for none",
-        "leave it out to use the default one",
-    )
+    if not all(callable(getattr(history, name, None)) for name in ("recent", "add")):
+        rule = "must be 'default', a path, a URL, a History, or None for none"
+        _refuse("history", history, rule, "leave it out to use the default one", kind=True)
+    return {"history": history}
 
 
 def _check_checkpoint(checkpoint: Any) -> dict[str, Any]:
     if checkpoint is None:
         return {"checkpoint": None}
     if not isinstance(checkpoint, str) and not hasattr(checkpoint, "__fspath__"):
-        raise OptionTypeError("checkpoint", checkpoint, "must be a path or None", "pass a path")
-    from os import fspath
-
+        _refuse("checkpoint", checkpoint, "must be a path or None", "pass a path", kind=True)
     path = fspath(checkpoint)
     if not isinstance(path, str) or not path or "\0" in path:
-        raise OptionError("checkpoint", checkpoint, "is no path of a file", "name a file")
+        _refuse("checkpoint", checkpoint, "is no path of a file", "name a file")
     return {"checkpoint": path}
 
 
 def _check_checkpoint_format(checkpoint_format: Any) -> dict[str, Any]:
-    if checkpoint_format not in CHECKPOINT_FORMATS:
-        raise OptionError(
-            "checkpoint_format",
-            checkpoint_format,
-            "must be one of " + ", ".join(map(repr, CHECKPOINT_FORMATS)),
-            "choose one of them",
-        )
-    return {"checkpoint_format": checkpoint_format}
+    return {
+        "checkpoint_format": _one_of("checkpoint_format", checkpoint_format, CHECKPOINT_FORMATS)
+    }
 
 
 def _check_timeout(timeout: Any) -> dict[str, Any]:
     if timeout is None:
         return {"timeout": None}
     if isinstance(timeout, bool) or not hasattr(timeout, "__float__"):
-        raise OptionTypeError(
-            "timeout", timeout, "must be None or seconds", "give the seconds that an item may take"
-        )
+        way_out = "give the seconds that an item may take"
+        _refuse("timeout", timeout, "must be None or seconds", way_out, kind=True)
     seconds = float(timeout)
     if not 0 < seconds < float("inf"):
-        raise OptionError(
-            "timeout", timeout, "must be more than 0 seconds and finite", "pass None for no limit"
-        )
+        rule = "must be more than 0 seconds and finite"
+        _refuse("timeout", timeout, rule, "pass None for no limit")
     return {"timeout": seconds}
 
 
@@ -196,28 +221,18 @@ _UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 def _check_memory_limit(memory_limit: Any) -> dict[str, Any]:
     if memory_limit is None:
         return {"memory_limit": None}
-    size: float
     if isinstance(memory_limit, str):
         size = _bytes_of(memory_limit)
-    elif isinstance(memory_limit, bool) or not hasattr(memory_limit, "__index__"):
-        raise OptionTypeError(
-            "memory_limit", memory_limit, "must be bytes or a text like '500MB'", "write '2GB'"
-        )
     else:
-        size = float(int(memory_limit.__index__()))
-    if size < 1:
-        raise OptionError(
-            "memory_limit", memory_limit, "must be at least one byte", "pass None for no limit"
-        )
+        rule = "must be bytes or a text like '500MB'"
+        size = float(_whole("memory_limit", memory_limit, rule, "write '2GB'"))
+    told = "must be at least one byte", "pass None for no limit"
+    _at_least("memory_limit", memory_limit, size, 1, told)
     from amorsize.backends.processes.memory import can_look
 
     if not can_look():
-        raise OptionError(
-            "memory_limit",
-            memory_limit,
-            "this system does not tell what a process holds (no /proc/self/statm)",
-            "leave it out",
-        )
+        rule = "this system does not tell what a process holds (no /proc/self/statm)"
+        _refuse("memory_limit", memory_limit, rule, "leave it out")
     return {"memory_limit": int(size)}
 
 
@@ -235,102 +250,72 @@ def _bytes_of(text: str) -> float:
             return size
     except ValueError:
         pass
-    raise OptionError(
-        "memory_limit", text, "is no amount of memory", "write bytes, or '500MB', '2GB', '1.5GiB'"
-    )
+    way_out = "write bytes, or '500MB', '2GB', '1.5GiB'"
+    _refuse("memory_limit", text, "is no amount of memory", way_out)
 
 
 def _check_rerun(rerun_after_death: Any) -> dict[str, Any]:
-    if rerun_after_death is not True and rerun_after_death is not False:
-        raise OptionTypeError(
-            "rerun_after_death", rerun_after_death, "must be True or False", "pass one of them"
-        )
+    if not isinstance(rerun_after_death, bool):
+        rule, way_out = "must be True or False", "pass one of them"
+        _refuse("rerun_after_death", rerun_after_death, rule, way_out, kind=True)
     return {"rerun_after_death": rerun_after_death}
 
 
 def _check_retries(retries: Any) -> dict[str, Any]:
     if retries is None:
         return {"retries": 0}
-    if isinstance(retries, bool) or not hasattr(retries, "__index__"):
-        raise OptionTypeError(
-            "retries", retries, "must be a whole number", "give the further tries of a failed item"
-        )
-    count = int(retries.__index__())
-    if count < 0:
-        raise OptionError("retries", retries, "must be at least 0", "0 means one try")
+    way_out = "give the further tries of a failed item"
+    count = _whole("retries", retries, "must be a whole number", way_out)
+    _at_least("retries", retries, count, 0, ("must be at least 0", "0 means one try"))
     return {"retries": count}
 
 
 def _check_retry_on(retry_on: Any) -> dict[str, Any]:
     kinds = retry_on if isinstance(retry_on, (tuple, list)) else (retry_on,)
-    for kind in kinds:
-        if not isinstance(kind, type) or not issubclass(kind, Exception):
-            raise OptionTypeError(
-                "retry_on",
-                retry_on,
-                "must be an exception type or a tuple of them (subclasses of Exception)",
-                "write retry_on=(OSError,)",
-            )
+    if not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
+        rule = "must be an exception type or a tuple of them (subclasses of Exception)"
+        _refuse("retry_on", retry_on, rule, "write retry_on=(OSError,)", kind=True)
     if not kinds:
-        raise OptionError("retry_on", retry_on, "names no exception", "write retry_on=(OSError,)")
+        _refuse("retry_on", retry_on, "names no exception", "write retry_on=(OSError,)")
     return {"retry_on": tuple(kinds)}
 
 
 def _check_seed(seed: Any) -> dict[str, Any]:
     if seed is None:
         return {"seed": None}
-    numbers = seed if isinstance(seed, (tuple, list)) else (seed,)
-    for number in numbers:
-        if isinstance(number, bool) or not hasattr(number, "__index__"):
-            raise OptionTypeError(
-                "seed", seed, "must be a whole number or several", "write seed=42, or leave it out"
-            )
-        if number.__index__() < 0:
-            raise OptionError("seed", seed, "must not be negative", "write seed=42")
-    if not numbers:
-        raise OptionError("seed", seed, "holds no number", "write seed=42, or leave it out")
-    plain = tuple(int(number.__index__()) for number in numbers)
-    return {"seed": plain if isinstance(seed, (tuple, list)) else plain[0]}
+    several = isinstance(seed, (tuple, list))
+    way_out = "write seed=42, or leave it out"
+    for number in seed if several else (seed,):
+        if not _is_whole(number):
+            _refuse("seed", seed, "must be a whole number or several", way_out, kind=True)
+        told = "must not be negative", "write seed=42"
+        _at_least("seed", seed, number.__index__(), 0, told)
+    if several and not seed:
+        _refuse("seed", seed, "holds no number", way_out)
+    plain = tuple(int(number.__index__()) for number in (seed if several else (seed,)))
+    return {"seed": plain if several else plain[0]}
 
 
 def _check_jobs(n_jobs: Any) -> dict[str, Any]:
     if n_jobs in ("auto", None):
         return {"max_jobs": None}
-    if isinstance(n_jobs, bool) or not hasattr(n_jobs, "__index__"):
-        raise OptionTypeError(
-            "n_jobs",
-            n_jobs,
-            "must be 'auto' or a whole number",
-            "leave it out to let amorsize choose",
-        )
-    jobs = int(n_jobs.__index__())
+    way_out = "leave it out to let amorsize choose"
+    jobs = _whole("n_jobs", n_jobs, "must be 'auto' or a whole number", way_out)
     if jobs == 0:
-        raise OptionError(
-            "n_jobs",
-            n_jobs,
-            "must be a positive number of workers, or negative to count from all cores (-1: all)",
-            "use 1 for a plain loop or leave it out to let amorsize choose",
+        rule = "must be a positive number of workers, or negative to count from all cores (-1: all)"
+        _refuse(
+            "n_jobs", n_jobs, rule, "use 1 for a plain loop or leave it out to let amorsize choose"
         )
-    if jobs < 0:
-        from amorsize.machine.detect import usable_cores
-
-        cores: int = usable_cores()
-        return {"max_jobs": max(1, cores + 1 + jobs)}
-    return {"max_jobs": jobs}
+    return {"max_jobs": jobs if jobs > 0 else max(1, usable_cores() + 1 + jobs)}
 
 
 def _check_chunksize(chunksize: Any) -> dict[str, Any]:
     if chunksize in ("auto", None):
         return {"chunksize": None}
-    if isinstance(chunksize, bool) or not hasattr(chunksize, "__index__"):
-        raise OptionTypeError(
-            "chunksize", chunksize, "must be 'auto' or a whole number of items", "leave it out"
-        )
-    size = int(chunksize.__index__())
-    if size < 1:
-        raise OptionError(
-            "chunksize", chunksize, "must be at least 1 item", "leave it out to have it chosen"
-        )
+    rule = "must be 'auto' or a whole number of items"
+    size = _whole("chunksize", chunksize, rule, "leave it out")
+    told = "must be at least 1 item", "leave it out to have it chosen"
+    _at_least("chunksize", chunksize, size, 1, told)
     return {"chunksize": size}
 
 
@@ -340,7 +325,7 @@ def _check_backend(backend: Any) -> dict[str, Any]:
     several = isinstance(backend, (tuple, list, set, frozenset))
     names = backend if several else (backend,)
     if not names:
-        raise OptionTypeError("backend", backend, "allows nothing", f"known: {known_backends()}")
+        _refuse("backend", backend, "allows nothing", f"known: {known_backends()}", kind=True)
     allowed: set[str] = set()
     target: Target | None = None
     forced: str | None = None
@@ -353,12 +338,11 @@ def _check_backend(backend: Any) -> dict[str, Any]:
         else:
             found = _target(name)
             if target is not None:
-                raise OptionError(
-                    "backend", backend, "names two executors or clusters", "give one of them"
-                )
+                rule = "names two executors or clusters"
+                _refuse("backend", backend, rule, "give one of them")
             target, forced = found, found.name
             allowed.add(found.name)
-    if len(names) > 1 or "auto" in map(_word, names):
+    if len(names) > 1 or any(isinstance(name, str) and name == "auto" for name in names):
         forced = None
     return {"backends": frozenset(allowed), "forced": forced, "target": target}
 
@@ -368,13 +352,9 @@ def _target(value: Any) -> Target:
 
     target = target_of(value)
     if target is None:
-        kind = OptionError if isinstance(value, str) else OptionTypeError
-        raise kind("backend", value, "is not a known backend", f"known: {known_backends()}")
+        rule, way_out = "is not a known backend", f"known: {known_backends()}"
+        _refuse("backend", value, rule, way_out, kind=not isinstance(value, str))
     return target
-
-
-def _word(name: Any) -> str | None:
-    return name if isinstance(name, str) else None
 
 
 _CHECKS: dict[str, Callable[[Any], dict[str, Any]]] = {

@@ -11,10 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from amorsize.api.tuner import Plan
     from amorsize.core.model import Run, WorkerUse
-    from amorsize.pruning.result import PruningResult
-    from amorsize.validation.report import ValidationReport
+    from amorsize.reporting.shown import ShownPlan, ShownPruning
 
 MOST_ROWS = 10
 """Candidates and workers that a table shows; a sentence tells of the others."""
@@ -29,7 +27,7 @@ PARTS = (
 """On what a worker's time went: name, colour, field of :class:`amorsize.core.model.WorkerUse`."""
 
 
-def plan_html(plan: Plan) -> str:
+def plan_html(plan: ShownPlan) -> str:
     """What was chosen, why, and what the others were predicted to take."""
     lines = str(plan).splitlines()
     head = [line.strip() for line in lines[: _until(lines, "  - ")]]
@@ -73,7 +71,7 @@ def run_html(run: Run) -> str:
     return _whole(parts)
 
 
-def pruning_html(result: PruningResult) -> str:
+def pruning_html(result: ShownPruning) -> str:
     """What pruning kept, and what that cost."""
     before, after = result.before, result.after
     rows = [
@@ -95,16 +93,6 @@ def pruning_html(result: PruningResult) -> str:
         _list(result.reasons),
     ]
     return _whole(parts)
-
-
-def report_html(report: ValidationReport) -> str:
-    """The report's own page, in a frame: its style stays its own."""
-    from amorsize.validation.page import page
-
-    return (
-        '<iframe title="validation report" sandbox style="width:100%;height:40em;border:0" '
-        f'srcdoc="{escape(page(report))}"></iframe>'
-    )
 
 
 def _until(lines: Sequence[str], start: str) -> int:

@@ -8,11 +8,11 @@ from amorsize.planning.explain import describe, format_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from amorsize.api.tuner import Plan
     from amorsize.core.model import Run, WorkerUse
+    from amorsize.reporting.shown import ShownPlan
 
 
-def _within(plan: Plan) -> str:
+def _within(plan: ShownPlan) -> str:
     """The range in which two of three such estimates end."""
     if plan.estimated_spread <= 0:
         return ""
@@ -20,7 +20,7 @@ def _within(plan: Plan) -> str:
     return f" ({format_seconds(low)} to {format_seconds(high)})"
 
 
-def _evidence(plan: Plan) -> str:
+def _evidence(plan: ShownPlan) -> str:
     if plan.neighbours <= 0:
         return ""
     return f", {plan.neighbours:.0f} earlier run{'s' if plan.neighbours > 1 else ''}"
@@ -30,7 +30,7 @@ def _items(count: int) -> str:
     return f"{count:,} item{'s' * (count != 1)}"
 
 
-def plan_text(plan: Plan) -> str:
+def plan_text(plan: ShownPlan) -> str:
     """A plan in a few lines: the choice, what it is expected to take, the losers, the reasons."""
     workers = f"{plan.n_jobs} {plan.backend}" if plan.backend != "serial" else "serial"
     if plan.threads_per_job > 1:

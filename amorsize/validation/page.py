@@ -330,3 +330,11 @@ def _tick(value: float, logarithmic: bool) -> str:
     if abs(shown) >= 1000:
         return f"{shown:,.0f}"
     return f"{shown:.3g}"
+
+
+def framed(report: ValidationReport) -> str:
+    """The report's own page in a frame, for notebooks: its style stays its own."""
+    return (
+        '<iframe title="validation report" sandbox style="width:100%;height:40em;border:0" '
+        f'srcdoc="{escape(page(report))}"></iframe>'
+    )

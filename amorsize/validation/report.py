@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from amorsize.core.renderers import html_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dataclasses import dataclass
@@ -185,9 +187,7 @@ class ValidationReport:
         return self.complete and bool(verdicts) and all(one == PASSED for one in verdicts)
 
     def _repr_html_(self) -> str:
-        from amorsize.reporting.html import report_html
-
-        return report_html(self)
+        return html_of(self)
 
     def counted(self, kind: str) -> tuple[int, int]:
         """Scenarios of a kind that passed, and all of it."""

@@ -1,0 +1,191 @@
+"""What was decided for a function and its data, as users see it; executing it finishes the job."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from amorsize.core.backends import TRAITS
+from amorsize.core.frozen import dataclass
+from amorsize.core.model import Config
+from amorsize.core.renderers import html_of, text_of
+from amorsize.planning import explain, policy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from amorsize.core.model import Prediction, Run
+    from amorsize.engine.driver import Engine
+    from amorsize.planning.values import Choice
+
+clock = time.perf_counter
+
+
+@dataclass(frozen=False)
+class Plan:
+    """What was decided for a function and its data, and why; :meth:`execute` finishes the job.
+
+    The items that were run to find out are not run again: their results are kept.
+    """
+
+    backend: str
+    """"serial", "threads", "processes" or the name of another backend."""
+    n_jobs: int
+    """Threads, or processes, that work side by side."""
+    threads_per_job: int
+    chunksize: int | None
+    """Items handed over at once; None when chunks are sized by time as the run goes."""
+    estimated_seconds: float
+    """For the items that are left."""
+    estimated_speedup: float
+    """Over the plain loop on the items that are left."""
+    confidence: float
+    """0 to 1: how much was seen of the work before the choice."""
+    source: str
+    """"model": from the cost model alone; "history": from earlier runs, too."""
+    reasons: tuple[str, ...]
+    warnings: tuple[str, ...]
+    items_done: int
+    items_left: int | None
+    """None when the data do not know their length."""
+    candidates: tuple[Prediction, ...] = ()
+    estimated_spread: float = 0.0
+    """Standard deviation of the logarithm of ``estimated_seconds``: 0.1 says about 10 %."""
+    neighbours: float = 0.0
+    """Earlier runs that the estimate rests on: the function's own, else those most like it."""
+    run: Run | None = None
+    """What happened, after :meth:`execute`."""
+    real_seconds: float | None = None
+    """What the items that were left really took, after :meth:`execute`."""
+    _engine: Engine | None = None
+
+    def execute(self) -> list[Any]:
+        """Run what is left and return all results, in order. A plan can be executed once."""
+        if self._engine is None:
+            raise RuntimeError(
+                "this plan has been executed already; call amorsize.optimize() again for another run"
+            )
+        engine, self._engine = self._engine, None
+        began = clock()
+        try:
+            results = engine.execute()
+            if self.items_left != 0:
+                self.real_seconds = clock() - began
+            return results
+        finally:
+            self.run = engine.run
+
+    @property
+    def error(self) -> float | None:
+        """By how much the estimate was wrong, as log of real over estimated seconds; None before
+        :meth:`execute`, or if nothing was left to estimate."""
+        if not self.real_seconds or self.estimated_seconds <= 0:
+            return None
+        return math.log(self.real_seconds / self.estimated_seconds)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as plain values (for JSON)."""
+        return {
+            "backend": self.backend,
+            "n_jobs": self.n_jobs,
+            "threads_per_job": self.threads_per_job,
+            "chunksize": self.chunksize,
+            "estimated_seconds": self.estimated_seconds,
+            "estimated_speedup": self.estimated_speedup,
+            "confidence": self.confidence,
+            "source": self.source,
+            "estimated_spread": self.estimated_spread,
+            "neighbours": self.neighbours,
+            "real_seconds": self.real_seconds,
+            "error": self.error,
+            "reasons": list(self.reasons),
+            "warnings": list(self.warnings),
+            "items_done": self.items_done,
+            "items_left": self.items_left,
+            "candidates": [
+                {"config": explain.describe(p.config), "seconds": p.seconds}
+                for p in self.candidates
+            ],
+        }
+
+    def __str__(self) -> str:
+        return text_of(self)
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
+
+
+def plan_of(engine: Engine) -> Plan:
+    """The plan of a run that has measured its first items."""
+    choice, items = engine.choice, engine.source
+    done = len(engine.alone.results)
+    left = 0 if engine.finished else (None if items.total is None else items.total - done)
+    reasons: tuple[str, ...]
+    if engine.finished:
+        config, seconds, speedup = Config("serial"), 0.0, 1.0
+        reasons = (f"serial: all {done} items were done while the work was being measured",)
+    elif choice is None:
+        config, seconds, speedup = Config("serial"), 0.0, 1.0
+        reasons = ("serial: nothing else pays for what is left",)
+    else:
+        config = choice.config
+        seconds = choice.prediction.seconds
+        speedup = choice.serial_seconds / seconds if seconds > 0 else 1.0
+        reasons = choice.reasons
+    traits = TRAITS[config.backend]
+    learned = choice is not None and choice.prediction.source == "history"
+    known = any(run.outcome == "done" for run in engine.decider.runs)
+    source = "history" if learned or known else "model"
+    return Plan(
+        backend=traits.public,
+        n_jobs=config.n_jobs,
+        threads_per_job=config.threads_per_job,
+        chunksize=config.chunksize,
+        estimated_seconds=seconds,
+        estimated_speedup=speedup,
+        confidence=_confidence(engine, left),
+        source=source,
+        reasons=reasons,
+        warnings=_warnings(engine),
+        items_done=done,
+        items_left=left,
+        candidates=choice.candidates if choice is not None else (),
+        estimated_spread=_spread(choice),
+        neighbours=choice.prediction.evidence if choice is not None else 0.0,
+        run=engine.run,
+        _engine=engine,
+    )
+
+
+def _spread(choice: Choice | None) -> float:
+    """As stated by experience; the cost model's own usual error without it."""
+    if choice is None or not choice.candidates:
+        return 0.0
+    spread = choice.prediction.spread
+    return spread if choice.prediction.source == "history" else policy.DOUBTED_SPREAD
+
+
+def _confidence(engine: Engine, left: int | None) -> float:
+    """How much was seen: the share of the items that are done, and how alike they were.
+
+    The relative standard error of the mean item seconds, turned into 0 to 1; 1 when all is done."""
+    if engine.finished:
+        return 1.0
+    profile = engine.meter.profile()
+    if not profile.items or profile.item_seconds <= 0:
+        return 0.0
+    error = profile.item_spread / profile.item_seconds / math.sqrt(profile.items)
+    seen = 1.0 if left is not None else 0.5
+    return seen * profile.items / (profile.items + 1) / (1 + error)
+
+
+def _warnings(engine: Engine) -> tuple[str, ...]:
+    found = []
+    if engine.nested:
+        found.append(
+            "called from inside another run: stays serial so that cores are not oversubscribed"
+        )
+    if engine.source.total is None and not engine.finished:
+        found.append("the data do not know their length: the time that is left is a guess")
+    return tuple(found)
