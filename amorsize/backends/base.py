@@ -6,7 +6,8 @@
     engine --step(patience)--> Backend: takes chunks from the item source, places results in the collector
     engine <--BackendReport-- step: what the workers reached so far, as a value
 
-One thread, the caller of the run, calls these methods; ``wake`` alone may be called from any thread.
+One thread, the caller of the run, calls these methods; ``wake`` and ``ramp`` alone may be called from any
+thread. ``amorsize.testing.backend_contract`` checks an implementation against this contract.
 """
 
 from __future__ import annotations
@@ -16,13 +17,11 @@ from amorsize.core.frozen import dataclass
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any, Protocol
+    from typing import Any
 
     from amorsize.core.model import Config
     from amorsize.items.collector import ResultCollector
     from amorsize.items.source import ItemSource
-else:
-    Protocol = object
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class BackendReport:
     """What the workers of one backend reached since its start. Times in seconds."""
 
     done: int = 0
-    """Items whose results are there."""
+    """Results that the collector got since the start."""
     workers: int = 0
     """Workers that are alive."""
     stalled: bool = False
@@ -74,25 +73,58 @@ class BackendReport:
     """The longest item, where one was long enough to be seen; else 0."""
     cpu_seconds: float = 0.0
     """What workers that have ended computed; 0 where the system does not tell."""
+    item_seconds: float = 0.0
+    """Seconds that an item takes as seen by the workers; 0 where none has ended."""
     busy: Mapping[int, float] | None = None
-    """Worker to the seconds that it computed or wanted a core, for workers inside an item."""
+    """Process id of a worker to the seconds that it computed or wanted a core. Only worker processes of a
+    run with a time limit are asked; None where the system does not tell."""
+    inside: frozenset[int] = frozenset()
+    """The workers of ``busy`` that are inside an item."""
+    drained: bool = False
+    """After ``drain``: every item that was taken has its result, or is back in the source."""
 
 
-class Backend(Protocol):
-    """Runs the items of a source. ``start``, then ``step`` until all is done, then ``close``."""
+class Backend:
+    """Runs the items of a source. ``start``, then ``step`` until all is done, then ``close``.
+
+    The methods below ``close`` are abilities that only some backends have; elsewhere they do nothing."""
+
+    waits = False
+    """Whether the workers are there for items that wait: more of them than cores."""
 
     def start(self) -> None:
         """Set workers to work."""
+        raise NotImplementedError
 
     def step(self, patience: float = 0.05) -> BackendReport:
         """Look after the workers, at most ``patience`` seconds; may compute items in the caller."""
         raise NotImplementedError
 
+    def report(self) -> BackendReport:
+        """What was reached so far; after ``close`` the last word."""
+        raise NotImplementedError
+
     def wake(self) -> None:
         """Something new can be taken from the source; from any thread."""
+        raise NotImplementedError
 
     def drain(self) -> None:
         """Take nothing more; the workers finish the items that they are in."""
+        raise NotImplementedError
 
     def close(self, *, abort: bool = False, hurry: bool = False) -> None:
         """End the workers. ``abort``: at once; ``hurry``: a person waits for the prompt."""
+        raise NotImplementedError
+
+    # -- abilities that only some backends have ---------------------------------------------------
+
+    def scale_to(self, workers: int) -> None:
+        """Have at least so many workers now, and end a ramp (threads)."""
+
+    def ramp(self, late_seconds: float) -> bool:
+        """Start more workers if nothing computes (threads; from any thread). ``late_seconds``: by how
+        much the caller of this woke too late. True while there are more to be started."""
+        return False
+
+    def set_probing(self, probing: bool) -> None:
+        """Whether it is still open if these workers help: chunks stay short until then (threads)."""

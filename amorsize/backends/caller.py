@@ -3,69 +3,69 @@
 from __future__ import annotations
 
 import os
-import time
 
-from amorsize.backends.processes.worker import CHUNK_SECONDS
-from amorsize.items.call import ItemFailed, run_items
+from amorsize.backends.base import Backend, BackendReport
+from amorsize.items.chunk import run_chunk
+from amorsize.items.pace import Pace
+from amorsize.planning.chunking import CHUNK_SECONDS, items_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
-
-    from amorsize.items.collector import ResultCollector
-    from amorsize.items.source import ItemSource
-
+    from amorsize.backends.base import BackendSpec
 
 LOOK_SECONDS = 0.01
 """Pause between two looks for something to do."""
 
 
-class Serial:
-    """Takes 5 ms of work from the source at each :meth:`step`."""
+class CallerBackend(Backend):
+    """Takes 5 ms of work from the source at each :meth:`step` and runs it in the caller."""
 
-    def __init__(
-        self,
-        func: Callable[[Any], Any],
-        source: ItemSource,
-        collector: ResultCollector,
-        item_seconds: float,
-    ) -> None:
-        self.func, self.source, self.collector, self.item_seconds = (
-            func,
-            source,
-            collector,
-            item_seconds,
-        )
+    def __init__(self, spec: BackendSpec) -> None:
+        self.spec = spec
+        self._pace = Pace(spec.item_seconds)
+        self._done_before = spec.collector.done
+        self._drained = False
+        self._worker = os.getpid(), 0
 
     def start(self) -> None:
-        """Nothing to start."""
+        """There is nothing to start."""
 
-    def step(self, patience: float = 0.0) -> None:
-        """Run one chunk."""
-        count = max(1, int(CHUNK_SECONDS / self.item_seconds)) if self.item_seconds > 0 else 1
-        if not self.source.indexed and self.source.caller_reads_source:
-            self.source.pull(count)
-        run = self.source.take(count)
-        if run is None:  # what failed is to be tried again after a pause, or the source is slow
-            self.collector.wait(min(patience, LOOK_SECONDS))
-            return
-        start, items = run
-        began = time.perf_counter()
-        try:
-            values = run_items(self.func, start, items, self.collector.on_error)
-        except ItemFailed as failed:
-            self.collector.place(start, failed.done)
-            self.collector.fail(failed.index, failed.exception)
-            return
-        seconds = time.perf_counter() - began
-        self.item_seconds = seconds / len(values)
-        self.collector.usage.chunk((os.getpid(), 0), start, len(values), began, seconds)
-        self.collector.place(start, values)
+    def step(self, patience: float = 0.0) -> BackendReport:
+        """Run one chunk; where nothing can be taken, wait for at most ``patience`` seconds."""
+        if not self._drained:
+            self._run_chunk(patience)
+        return self.report()
 
-    def nudge(self) -> None:
-        """Wake the caller: there is something new to take."""
-        self.collector.notify()
+    def _run_chunk(self, patience: float) -> None:
+        spec = self.spec
+        taken = spec.source.take_or_pull(items_in(CHUNK_SECONDS, self._pace.item_seconds))
+        if taken is None:  # an item that failed is tried again after a pause, or the source is slow
+            spec.collector.wait(min(patience, LOOK_SECONDS))
+            return
+        outcome = run_chunk(spec.func, *taken, spec.collector.on_error)
+        if outcome.deliver(spec.collector, self._worker):
+            self._pace.add(len(outcome.values), outcome.seconds)
+
+    def report(self) -> BackendReport:
+        return BackendReport(
+            done=self.spec.collector.done - self._done_before,
+            workers=1,
+            item_seconds=self._pace.item_seconds,
+            drained=self._drained,
+        )
+
+    def wake(self) -> None:
+        """Wake the caller: something new can be taken."""
+        self.spec.collector.notify()
+
+    def drain(self) -> None:
+        """Take nothing more."""
+        self._drained = True
 
     def close(self, *, abort: bool = False, hurry: bool = False) -> None:
-        """Nothing to end."""
+        """There is nothing to end."""
+
+    nudge = wake  # until the engine says wake
+
+
+Serial = CallerBackend  # until the engine has switched

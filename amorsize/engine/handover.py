@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import time
 
-from amorsize.backends.caller import Serial
-from amorsize.backends.processes import pool as processes
+from amorsize.backends.base import BackendSpec
+from amorsize.backends.caller import CallerBackend
 from amorsize.backends.processes.fork import ForkLauncher
 from amorsize.backends.processes.memory import Allowance, can_look
-from amorsize.backends.threads.pool import Threads
+from amorsize.backends.processes.pool import ProcessPool
+from amorsize.backends.threads.pool import ThreadPool
 from amorsize.core.backends import TRAITS
+from amorsize.core.frozen import replace
+from amorsize.core.model import Config
 from amorsize.items.collector import ListCollector, WindowCollector
 from amorsize.items.usage import UsageLog
 from amorsize.planning import cost_model
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from amorsize.core.model import Config, Profile
+    from amorsize.core.model import Profile
     from amorsize.core.options import Options
     from amorsize.engine.checkpointed import Keeper
     from amorsize.engine.lookups import Decider
@@ -161,14 +164,14 @@ class Handover:
 
     def stay_alone(self) -> None:
         """Whatever is left is done by the caller."""
-        self.backend = Serial(self.func, self.source, self.to, self.meter.item_seconds)
+        self.backend = CallerBackend(self._spec(Config("serial"), self.meter.item_seconds))
 
     def nudge(self) -> None:
         """There is something new to take, for whoever is at work now (nobody between two backends: the
         next one looks when it begins)."""
         backend = self.backend
         if backend is not None:
-            backend.nudge()
+            backend.wake()
 
     @property
     def to(self) -> ListCollector | WindowCollector:
@@ -180,39 +183,32 @@ class Handover:
         self, config: Config, waits: bool, item_seconds: float, first: int | None = None
     ) -> None:
         """Set threads to work, ``first`` of them to begin with; the others are ramped up."""
-        self.backend = backend = Threads(
-            self.func,
-            self.source,
-            self.to,
-            config,
-            item_seconds,
-            waits=waits,
-            first=first,
-            initializer=self.options.initializer,
-            initargs=self.options.initargs,
-            most=self.options.max_jobs,
-            timeout=self.options.timeout,
-        )
+        spec = self._spec(config, item_seconds)
+        self.backend = backend = ThreadPool(replace(spec, waits=waits, first_workers=first))
         self.on_threads()
         backend.start()
 
-    def _start_remote(self, config: Config, item_seconds: float) -> None:
-        from amorsize.backends.executors.pool import Remote
-
-        assert self.decider.away is not None
-        port, link = self.decider.away.open()
-        self.backend = Remote(
-            port,
-            link,
+    def _spec(self, config: Config, item_seconds: float) -> BackendSpec:
+        """What every backend of this run is told."""
+        options = self.options
+        return BackendSpec(
             self.func,
             self.source,
             self.to,
             config,
             item_seconds,
-            most=self.options.max_jobs,
-            initializer=self.options.initializer,
-            initargs=self.options.initargs,
+            most_workers=options.max_jobs,
+            initializer=options.initializer,
+            initargs=options.initargs,
+            timeout_seconds=options.timeout,
+            rerun_after_death=options.rerun_after_death,
         )
+
+    def _start_remote(self, config: Config, item_seconds: float) -> None:
+        from amorsize.backends.executors.pool import ExecutorPool
+
+        assert self.decider.away is not None
+        self.backend = ExecutorPool(*self.decider.away.open(), self._spec(config, item_seconds))
         self.backend.start()
 
     def _start_processes(self, config: Config, caller_computes: bool, item_seconds: float) -> None:
@@ -225,22 +221,14 @@ class Handover:
             launcher = SpawnLauncher()
         machine, limit = self.decider.machine, self.options.memory_limit
         memory = Allowance(limit, machine.memory_available_bytes, config.n_jobs)
-        self.backend = processes.Processes(
-            launcher,
-            self.func,
-            self.source,
-            self.to,
-            config,
-            item_seconds,
+        spec = replace(
+            self._spec(config, item_seconds),
             caller_computes=caller_computes
             and self.stream_window is None
             and self.keeper is None  # who journals does not compute
             and not self.options.supervised,
-            initializer=self.options.initializer,
-            initargs=self.options.initargs,
             inner_threads=max(1, machine.cores // config.n_jobs),
-            timeout=self.options.timeout,
-            rerun_after_death=self.options.rerun_after_death,
             memory=memory if limit is not None or can_look() else None,
         )
+        self.backend = ProcessPool(launcher, spec)
         self.backend.start()

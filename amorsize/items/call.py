@@ -35,27 +35,27 @@ def run_items(
     start: int,
     items: Iterable[Any],
     on_error: str,
-    marks: memoryview[int] | None = None,
-    slot: int = 0,
+    mark: memoryview[int] | None = None,
     told: Callable[[BaseException], tuple[BaseException, str]] | None = None,
 ) -> list[Any]:
     """Results of the items from position ``start`` on.
 
     ``told`` gives an exception that is collected the form it is kept in, and its traceback.
-    ``marks[slot]`` holds the position of the item in progress, -1 afterwards: who looks at it from
-    outside knows in which item a worker died. Raises :class:`ItemFailed` where the run must end."""
+    ``mark`` is one word that another process can read: it holds the position of the item in progress, -1
+    afterwards, so that the caller knows in which item a worker died. Raises :class:`ItemFailed` where the
+    run must end."""
     out: list[Any] = []
     append = out.append
     rest = iter(items)
     try:
         while True:
             try:
-                if marks is None:
+                if mark is None:
                     for item in rest:
                         append(func(item))
                 else:
                     for item in rest:
-                        marks[slot] = start + len(out)
+                        mark[0] = start + len(out)
                         append(func(item))
                 return out
             except BaseException as error:
@@ -68,8 +68,8 @@ def run_items(
                 kept, text = told(error) if told is not None else (error, format_traceback(error))
                 append(ItemError(index, kept, text))
     finally:
-        if marks is not None:
-            marks[slot] = -1
+        if mark is not None:
+            mark[0] = -1
 
 
 def overdue_error(position: int, timeout: float) -> TimeoutError:

@@ -254,6 +254,15 @@ class ItemSource:
                 self._kept.update(enumerate(taken, start))
             return start, taken
 
+    def take_or_pull(self, count: int) -> tuple[int, Sequence[Any]] | None:
+        """As :meth:`take`, but where nothing waits and the caller reads the source, it is read first. For
+        the caller's thread only."""
+        run = self.take(count)
+        if run is None and not self.indexed and self.caller_reads_source:
+            self.pull(count)
+            run = self.take(count)
+        return run
+
     def take_run(self, count: int) -> tuple[int, int] | None:
         """As :meth:`take` for indexed data, as positions (first, one past the last)."""
         with self._lock:

@@ -1,8 +1,10 @@
-"""How large chunks are and how many are on their way, for workers behind a measured link. Pure.
+"""How large chunks are: for workers of this machine, and behind a measured link. Pure.
 
-A call costs ``link.task`` seconds of caller, scheduler and worker; its round trip is hidden by calls that
-wait on the other side. So a chunk is long enough for that cost to vanish, short enough at the end
-for all workers to end together, and as many are on their way as are done during a round trip.
+Here a chunk is a few milliseconds of work, and near the end at most half of a worker's fair share of what
+is left, so that all workers end together. Behind a link a call costs ``link.task`` seconds of caller,
+scheduler and worker; its round trip is hidden by calls that wait on the other side. So a chunk is long
+enough for that cost to vanish, short enough at the end for all workers to end together, and as many are
+on their way as are done during a round trip.
 """
 
 from __future__ import annotations
@@ -13,6 +15,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from amorsize.core.model import Link
 
+CHUNK_SECONDS = 0.005
+"""Work in a chunk of this machine's workers: 20 to 50 times what taking and sending one costs (0.1-0.25
+ms)."""
 TASK_FACTOR = 50
 """A chunk lasts so many times what its call costs: 2 % lost (benchmarks/speed/clusters.py: 20
 to 100 are the same to the measurement)."""
@@ -32,6 +37,16 @@ CHUNK_BYTES = 1 << 24
 """...and at most so many bytes, there and back."""
 MOST_AHEAD = 32
 """Chunks that wait for a worker on the other side, at most."""
+
+
+def items_in(seconds: float, item_seconds: float) -> int:
+    """Items that fill so many seconds, at least one; one where nothing is known of them."""
+    return max(1, int(seconds / item_seconds)) if item_seconds > 0 else 1
+
+
+def fair_items(items: int, left: int | None, workers: int) -> int:
+    """So many items, but at most half of a worker's share of the ``left`` ones (None: not known)."""
+    return items if left is None else max(1, min(items, left // (2 * workers)))
 
 
 def chunk_seconds(link: Link) -> float:

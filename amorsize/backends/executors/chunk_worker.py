@@ -15,12 +15,12 @@ import os
 import sys
 import threading
 import time
-from _thread import get_ident
 from collections import OrderedDict
 
 from amorsize.backends.processes import protocol as wire
 from amorsize.core import nesting
-from amorsize.items.call import ItemFailed, run_items, unsendable_result
+from amorsize.items.call import unsendable_result
+from amorsize.items.chunk import run_chunk as items_chunk
 from amorsize.items.errors import portable
 
 TYPE_CHECKING = False
@@ -104,9 +104,7 @@ UNKNOWN = "unknown"
 def run_chunk(parcel: Parcel, start: int, items: Any) -> Report | Unread | str:
     """Run the items from position ``start`` on (a pickle of them, or themselves)."""
     here = parcel.call is not None
-    me = get_ident()
-    nested = me in nesting.busy_threads
-    nesting.busy_threads.add(me)  # a call of amorsize by the function stays serial
+    entered = nesting.enter()  # a call of amorsize by the function stays serial
     try:
         try:
             call = _prepared_here(parcel) if here else _unpacked(parcel)
@@ -125,20 +123,16 @@ def run_chunk(parcel: Parcel, start: int, items: Any) -> Report | Unread | str:
         _prepared.last = parcel.key, time.perf_counter()
         return report
     finally:
-        if not nested:
-            nesting.busy_threads.discard(me)
+        if entered:
+            nesting.leave()
 
 
 def _run(call: Call, start: int, items: Any, here: bool) -> Report:
     failures: list[tuple[int | None, BaseException, str]] = []
-    began = time.perf_counter()
-    try:
-        told = None if here else portable
-        values = run_items(call.func, start, items, call.on_error, told=told)
-    except ItemFailed as failed:
-        values = failed.done
-        failures.append((failed.index, *_portable(failed.exception, here)))
-    seconds = time.perf_counter() - began
+    done = items_chunk(call.func, start, items, call.on_error, told=None if here else portable)
+    values, seconds = done.values, done.seconds
+    if done.failed is not None:
+        failures.append((done.failed.index, *_portable(done.failed.exception, here)))
     if here:
         return Report(((start, len(values), values),), failures, seconds)
     try:

@@ -23,6 +23,7 @@ import time
 import warnings
 from collections import deque
 
+from amorsize.backends.base import Backend, BackendReport
 from amorsize.backends.executors import chunk_worker as errands
 from amorsize.backends.executors.base import WorkersLost
 from amorsize.backends.executors.chunk_worker import Call, Parcel
@@ -30,17 +31,17 @@ from amorsize.backends.processes import protocol as wire
 from amorsize.core.frozen import replace
 from amorsize.errors import AmorsizeWarning, WorkerDied
 from amorsize.items.call import unreadable, unsendable_argument
+from amorsize.items.pace import Pace
 from amorsize.planning import chunking as sizing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
+    from amorsize.backends.base import BackendSpec
     from amorsize.backends.executors.base import Port
-    from amorsize.core.model import Config, Link
-    from amorsize.items.collector import ResultCollector
-    from amorsize.items.source import ItemSource
+    from amorsize.core.model import Link
 
 clock = time.perf_counter
 
@@ -73,33 +74,22 @@ class _Chunk:
         self.future: Any = None
 
 
-class Remote:
+class ExecutorPool(Backend):
     """Runs what is in ``source`` behind a port; :meth:`start`, :meth:`step` ..., :meth:`close`."""
 
-    def __init__(
-        self,
-        port: Port,
-        link: Link,
-        func: Callable[[Any], Any],
-        source: ItemSource,
-        collector: ResultCollector,
-        config: Config,
-        item_seconds: float,
-        *,
-        most: int | None = None,
-        initializer: Callable[..., object] | None = None,
-        initargs: tuple[Any, ...] = (),
-    ) -> None:
+    def __init__(self, port: Port, link: Link, spec: BackendSpec) -> None:
         self.port, self.link, self._least_task = port, link, link.task
-        self.source, self.collector, self.config = source, collector, config
-        self.item_seconds = item_seconds
+        self.spec = spec
+        self.source, self.collector, self.config = spec.source, spec.collector, spec.config
+        self._pace = Pace(spec.item_seconds)
+        self._done_before = spec.collector.done
         self.item_bytes = 0.0
         """Bytes that an item costs, there and back."""
-        self.most = most
+        self.most = spec.most_workers
         """Items that the user allows side by side."""
         self.deaths = 0
-        self.slots = max(1, config.n_jobs)
-        self._call = Call(func, collector.on_error, initializer, initargs)
+        self.slots = max(1, spec.config.n_jobs)
+        self._call = Call(spec.func, spec.collector.on_error, spec.initializer, spec.initargs)
         self._full: Any = None
         """The function, as an argument of calls..."""
         self._bare: Any = None
@@ -142,7 +132,7 @@ class Remote:
         self._count_slots()
         self._deal()
 
-    def step(self, patience: float = PATIENCE_SECONDS) -> None:
+    def step(self, patience: float = PATIENCE_SECONDS) -> BackendReport:
         """Place what has come and deal; waits so long when there is nothing to do."""
         if not self._arrived:
             self._deal()
@@ -153,12 +143,26 @@ class Remote:
             self._deal()
         if clock() - self._looked > SLOTS_SECONDS:
             self._count_slots()
+        return self.report()
 
-    def nudge(self) -> None:
+    def report(self) -> BackendReport:
+        return BackendReport(
+            done=self.collector.done - self._done_before,
+            workers=self.slots,
+            deaths=self.deaths,
+            item_seconds=self.item_seconds,
+            drained=self._leaving and not (self._out or self._again or self._suspects),
+        )
+
+    @property
+    def item_seconds(self) -> float:
+        return self._pace.item_seconds
+
+    def wake(self) -> None:
         """Wake the caller: there is something new to deal."""
         self.collector.notify()
 
-    def dismiss(self) -> None:
+    def drain(self) -> None:
         """Deal no more; what has been dealt is waited for."""
         self._leaving = True
 
@@ -222,10 +226,7 @@ class Remote:
         if self._again:
             start, items, tries = self._again.popleft()
         else:
-            run = self.source.take(count)
-            if run is None and not self.source.indexed and self.source.caller_reads_source:
-                self.source.pull(count)
-                run = self.source.take(count)
+            run = self.source.take_or_pull(count)
             if run is None and (self._out or not self._suspects):
                 return False
             if run is not None:
@@ -349,9 +350,8 @@ class Remote:
             self.collector.fail(chunk.start, why, report.traceback)
 
     def _learn(self, count: int, seconds: float, size: int) -> None:
-        per, each = seconds / count, size / count
-        first = self.item_seconds <= 0
-        self.item_seconds = per if first else 0.5 * (self.item_seconds + per)
+        each = size / count
+        self._pace.add(count, seconds)
         self.item_bytes = each if not self.item_bytes else 0.5 * (self.item_bytes + each)
         self._largest = max(self._largest, count)
 
@@ -390,3 +390,8 @@ class Remote:
         )
         error.__cause__ = lost.cause
         self.collector.fail(None, error)
+
+    nudge, dismiss = wake, drain  # until the engine has switched
+
+
+Remote = ExecutorPool  # until the engine has switched

@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
 
-    from amorsize.backends.processes.pool import Processes
+    from amorsize.backends.processes.pool import ProcessPool
 
 FAREWELL_SECONDS = 0.5
 """A worker that has sent everything may take so long to leave before it is killed."""
@@ -37,7 +37,7 @@ class ForkLauncher:
     """Workers have the data: tickets suffice."""
     pickled = staticmethod(wire.dumps)
 
-    def launch(self, run: Processes) -> Peer:
+    def launch(self, run: ProcessPool) -> Peer:
         near, far = wire.pair()
         theirs = lifeline = -1
         wire.flush_output()
@@ -101,7 +101,7 @@ class ForkLauncher:
         return end
 
 
-def _keep_tickets(run: Processes) -> None:
+def _keep_tickets(run: ProcessPool) -> None:
     """In a new worker: of its run it keeps the pipe that it reads its tickets from."""
     for peer in run.peers.values():
         peer.forget()
@@ -114,7 +114,7 @@ def _keep_tickets(run: Processes) -> None:
             crew.close()
 
 
-def _work(run: Processes, sock: socket.socket, marks: memoryview, room: memoryview) -> int:
+def _work(run: ProcessPool, sock: socket.socket, marks: memoryview, room: memoryview) -> int:
     from amorsize.backends.processes import (
         output_relay as telling,  # here: the caller has no use for it, and would wait for it
     )

@@ -22,34 +22,36 @@ import select
 import socket
 import time
 
+from amorsize.backends.base import Backend, BackendReport
+from amorsize.backends.caller import CallerBackend
 from amorsize.backends.processes import exit_status as reaping
 from amorsize.backends.processes import protocol as wire
 from amorsize.backends.processes import worker as helper
 from amorsize.backends.processes.memory import BASE
 from amorsize.backends.processes.sigint import held
 from amorsize.backends.processes.workers import Crew, Peer
+from amorsize.backends.threads.pool import ThreadPool
 from amorsize.core.backends import CALLER_ITEM_SECONDS
 from amorsize.core.frozen import replace
 from amorsize.errors import AmorsizeWarning, OptionError, WorkerDied
 from amorsize.items.call import (
-    ItemFailed,
     overdue_error,
     overdue_look,
-    run_items,
     unreadable,
     unsendable_argument,
     unsendable_result,
 )
+from amorsize.items.chunk import run_chunk
+from amorsize.items.pace import Pace
+from amorsize.planning.chunking import CHUNK_SECONDS, fair_items, items_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
+    from amorsize.backends.base import BackendSpec
     from amorsize.backends.processes.memory import Allowance
-    from amorsize.core.model import Config
-    from amorsize.items.collector import ResultCollector
-    from amorsize.items.source import ItemSource
 
 clock = time.perf_counter
 _DONTWAIT = getattr(socket, "MSG_DONTWAIT", 0)
@@ -74,42 +76,28 @@ LOOK_SECONDS = 0.05
 MAX_BARREN_DEATHS = 6
 """So many workers may die outside of any item with no result between them; then no more are started."""
 
-live: list[Processes] = []
+live: list[ProcessPool] = []
 """Runs of this process that have workers: a forked worker closes what belongs to the others."""
 
 
-class Processes:
+class ProcessPool(Backend):
     """Runs what is in ``source`` on worker processes; one object for one hand-over.
 
     The owner calls :meth:`start`, then :meth:`step` until the collector is full, then :meth:`close`.
     How the workers come to life is the launcher's affair (``fork.py``, ``spawn.py``).
     """
 
-    def __init__(
-        self,
-        launcher: Any,
-        func: Callable[[Any], Any],
-        source: ItemSource,
-        collector: ResultCollector,
-        config: Config,
-        item_seconds: float,
-        *,
-        caller_computes: bool,
-        initializer: Callable[..., object] | None = None,
-        initargs: tuple[Any, ...] = (),
-        inner_threads: int = 1,
-        timeout: float | None = None,
-        rerun_after_death: bool = True,
-        memory: Allowance | None = None,
-    ) -> None:
-        self.launcher, self.func, self.source, self.collector = launcher, func, source, collector
-        self.config = config
-        self.item_seconds = item_seconds
-        self.caller_computes = caller_computes
-        self.initializer, self.initargs = initializer, initargs
-        self.inner_threads = inner_threads
-        self.timeout, self.rerun_after_death = timeout, rerun_after_death
-        self.memory = memory
+    def __init__(self, launcher: Any, spec: BackendSpec) -> None:
+        self.launcher, self.spec = launcher, spec
+        self.func, self.source, self.collector = spec.func, spec.source, spec.collector
+        self.config = spec.config
+        self._pace = Pace(spec.item_seconds)
+        self._done_before = spec.collector.done
+        self.caller_computes = spec.caller_computes
+        self.initializer, self.initargs = spec.initializer, spec.initargs
+        self.inner_threads = spec.inner_threads
+        self.timeout, self.rerun_after_death = spec.timeout_seconds, spec.rerun_after_death
+        self.memory: Allowance | None = spec.memory
         """What the workers may take of it together."""
         self.peers: dict[int, Peer] = {}
         """All living workers by the descriptor of their socket."""
@@ -256,26 +244,15 @@ class Processes:
         self._rest.start()
 
     def _last_resort(self) -> Any:
+        config = replace(self.config, backend="threads", n_jobs=1, threads_per_job=1)
+        spec = replace(
+            self.spec, item_seconds=self.item_seconds, config=config, most_workers=1, waits=False
+        )
         if self.timeout is not None:
-            from amorsize.backends.threads.pool import Threads
-
-            return Threads(
-                self.func,
-                self.source,
-                self.collector,
-                replace(self.config, backend="threads", n_jobs=1, threads_per_job=1),
-                self.item_seconds,
-                waits=False,
-                initializer=self.initializer,
-                initargs=self.initargs,
-                most=1,
-                timeout=self.timeout,
-            )
-        from amorsize.backends.caller import Serial
-
+            return ThreadPool(spec)
         if self.initializer is not None:
             self.initializer(*self.initargs)
-        return Serial(self.func, self.source, self.collector, self.item_seconds)
+        return CallerBackend(spec)
 
     def close(self, *, abort: bool = False, hurry: bool = False) -> None:
         """End all workers and wait until they are gone. ``abort`` ends them in their items."""
@@ -308,17 +285,17 @@ class Processes:
             for end in self._nudge:
                 end.close()
 
-    def nudge(self) -> None:
+    def wake(self) -> None:
         """Wake the caller from its wait for results: there is something new to deal."""
         if self._rest is not None:
-            self._rest.nudge()
+            self._rest.wake()
         if self._nudge is not None:
             try:
                 self._nudge[1].send(b"!")
             except OSError:  # full: it is awake already; closed: the run is over
                 pass
 
-    def dismiss(self) -> None:
+    def drain(self) -> None:
         """Deal no more: what nobody has begun goes back to the source, the rest is waited for."""
         self.leaving = True
         for crew in self.crews:
@@ -326,8 +303,31 @@ class Processes:
 
     # -- one turn -------------------------------------------------------------------------------
 
-    def step(self, patience: float = PATIENCE_SECONDS) -> None:
+    def step(self, patience: float = PATIENCE_SECONDS) -> BackendReport:
         """Deal, compute a little, place what has come; waits so long when there is nothing to do."""
+        self._turn(patience)
+        return self.report()
+
+    def report(self) -> BackendReport:
+        busy = None if self.timeout is None else self.busy_seconds()
+        asked = self.peers.values() if busy else ()
+        return BackendReport(
+            done=self.collector.done - self._done_before,
+            workers=len(self.peers),
+            deaths=self.deaths,
+            longest_seconds=self.longest_seconds,
+            cpu_seconds=self.forked_cpu_seconds,
+            item_seconds=self.item_seconds,
+            busy=busy,
+            inside=frozenset(peer.pid for peer in asked if peer.ready and peer.running()),
+            drained=self.leaving and not self.peers and not self.alone,
+        )
+
+    @property
+    def item_seconds(self) -> float:
+        return self._pace.item_seconds
+
+    def _turn(self, patience: float) -> None:
         if self.memory is not None and self.memory.first:
             self._fitting()
             self.unsettled |= not self.memory.first
@@ -371,25 +371,17 @@ class Processes:
             run = self._next_run(self._chunk())
             runs = [run] if run is not None else []
         for start, items in runs:
-            began = clock()
-            try:
-                values = run_items(self.func, start, items, self.collector.on_error)
-            except ItemFailed as failed:
-                self.collector.place(start, failed.done)
-                self.collector.fail(failed.index, failed.exception, "")
+            outcome = run_chunk(self.func, start, items, self.collector.on_error)
+            if not outcome.deliver(self.collector, (os.getpid(), 0)):
                 return True
             if self.crew.shared:
-                _shorten(self.crew, start, len(values))
-            seconds = clock() - began
-            self.collector.usage.chunk((os.getpid(), 0), start, len(values), began, seconds)
-            self.collector.place(start, values)
-            self._learn(len(values), clock() - began)
+                _shorten(self.crew, start, len(outcome.values))
+            self._learn(len(outcome.values), outcome.seconds)
         return bool(runs)
 
     def _learn(self, items: int, seconds: float) -> None:
         self.longest_seconds = max(self.longest_seconds, seconds)
-        per = seconds / items
-        self.item_seconds = per if self.item_seconds <= 0 else 0.7 * self.item_seconds + 0.3 * per
+        self._pace.add(items, seconds)
 
     # -- dealing --------------------------------------------------------------------------------
 
@@ -397,11 +389,8 @@ class Processes:
         """Items for one frame: about 5 ms of work, tapering to the end."""
         if self.config.chunksize is not None:
             return self.config.chunksize
-        quick = int(helper.CHUNK_SECONDS / self.item_seconds) if self.item_seconds > 0 else 1
-        left = self.source.left()
-        if left is not None:
-            quick = min(quick, left // (2 * self.config.workers))
-        return max(1, quick)
+        items = items_in(CHUNK_SECONDS, self.item_seconds)
+        return fair_items(items, self.source.left(), self.config.workers)
 
     def _depth(self) -> int:
         return self.config.threads_per_job + FRAME_DEPTH
@@ -411,7 +400,7 @@ class Processes:
         if self.config.chunksize is not None:
             return self.config.chunksize
         waiting, workers = self.source.waiting, self.config.workers
-        quick = int(helper.TICKET_SECONDS / self.item_seconds) if self.item_seconds > 0 else 1
+        quick = items_in(helper.TICKET_SECONDS, self.item_seconds)
         quick = max(quick, min(MOST_TICKET * quick, waiting // (TICKETS_LEFT * workers)))
         return max(1, min(quick, waiting // (8 * workers)))
 
@@ -506,11 +495,7 @@ class Processes:
     def _next_run(self, chunk: int) -> tuple[int, Sequence[Any]] | None:
         if self.leaving:
             return None
-        run = self.source.take(chunk)
-        if run is None and not self.source.indexed and self.source.caller_reads_source:
-            self.source.pull(chunk)
-            run = self.source.take(chunk)
-        return run
+        return self.source.take_or_pull(chunk)
 
     def _pump(self, peer: Peer) -> None:
         """Write what the worker's socket takes now."""
@@ -837,8 +822,13 @@ class Processes:
         except (AttributeError, OSError, OverflowError, ValueError):
             return None
 
+    nudge, dismiss = wake, drain  # until the engine has switched
+
 
 def _shorten(crew: Crew, start: int, count: int) -> None:
     end = crew.settle(start, start + count)
     if end > start + count:
         crew.open_runs[start + count] = end
+
+
+Processes = ProcessPool  # until the engine has switched

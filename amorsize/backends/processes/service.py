@@ -21,6 +21,7 @@ from collections import deque
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool, _RemoteTraceback
 
+from amorsize.backends.base import BackendSpec
 from amorsize.backends.processes import pool as processes
 from amorsize.backends.processes import protocol as wire
 from amorsize.backends.processes.spawn import SpawnLauncher
@@ -131,7 +132,7 @@ class Answers(ResultCollector):
         return False
 
 
-class Standing(processes.Processes):
+class Standing(processes.ProcessPool):
     """Workers started as tasks need them, not all at the start."""
 
     def start(self) -> None:
@@ -202,23 +203,23 @@ class Pool:
             if self.thread is None:
                 self._begin()
         assert self.workers is not None
-        self.workers.nudge()
+        self.workers.wake()
         return future
 
     def _begin(self) -> None:
         initializer, initargs = self._initialized
         self.workers = Standing(
             SpawnLauncher(),
-            call,
-            self.tasks,
-            self.answers,
-            Config("spawn", self.max_workers, 1, 1),
-            0.0,
-            caller_computes=False,
-            initializer=initializer,
-            initargs=initargs,
-            inner_threads=self._inner_threads,
-            rerun_after_death=self._rerun,
+            BackendSpec(
+                call,
+                self.tasks,
+                self.answers,
+                Config("spawn", self.max_workers, 1, 1),
+                initializer=initializer,
+                initargs=initargs,
+                inner_threads=self._inner_threads,
+                rerun_after_death=self._rerun,
+            ),
         )
         self.workers.start()
         self.thread = threading.Thread(target=self._look_after, name="amorsize-Executor")
@@ -229,7 +230,7 @@ class Pool:
         self._ending = True
         self._cancel |= cancel
         if self.workers is not None:
-            self.workers.nudge()
+            self.workers.wake()
 
     def join(self) -> None:
         """Wait until everything is done and the workers have been let go."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import socket
     from typing import Any
 
-    from amorsize.backends.processes.pool import Processes
+    from amorsize.backends.processes.pool import ProcessPool
 
 MAX_SLOTS = 512
 """Threads in one worker that can mark their item: 12 KB of shared memory."""
@@ -69,7 +69,7 @@ class SpawnLauncher:
         callback = None if buffers is None else buffers.append
         return cloudpickle.dumps(value, 5, buffer_callback=callback)  # type: ignore[no-any-return]
 
-    def launch(self, run: Processes) -> Peer:
+    def launch(self, run: ProcessPool) -> Peer:
         if self._function is None:
             self._function = self.pickled((run.func, run.initializer, run.initargs), None)
         setup = {

@@ -25,7 +25,9 @@ from collections import deque
 from amorsize.backends.processes import protocol as wire
 from amorsize.backends.processes.workers import MARKS
 from amorsize.core.nesting import become_worker
-from amorsize.items.call import ItemFailed, run_items
+from amorsize.items.chunk import run_chunk
+from amorsize.items.pace import Pace
+from amorsize.planning.chunking import CHUNK_SECONDS, items_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.backends.processes.memory import Gauge
+    from amorsize.items.call import ItemFailed
+    from amorsize.items.chunk import ChunkOutcome
 
 clock = time.perf_counter
 
@@ -49,8 +53,6 @@ WORK, SETUP, END = 1, 2, 3
 TICKET = 16
 """Bytes of a ticket: first position and one past the last, signed 64-bit integers. The second is negative
 where the item is to be by itself, since a worker died in it or near it."""
-CHUNK_SECONDS = 0.005
-"""Aim of one take: 20 to 50 times what taking and sending costs (0.1-0.25 ms)."""
 FLUSH_SECONDS = 0.0025
 """Results are sent at least so often: what a dying worker can lose beside the item it is in."""
 OOM_SCORE = 500
@@ -127,14 +129,14 @@ class Worker:
     def _body(self, number: int, gone: Any) -> None:
         try:
             take = self._take_tickets if self.data is not None else self._take_frame
-            per = self.item_seconds
+            pace = Pace(self.item_seconds)
             undone: list[tuple[int, int]] = []
             while not self.ended:
-                run = take(per)
+                run = take(pace.item_seconds)
                 if run is None:
                     break
                 for start, items in run:
-                    per = self._run(start, items, per, self.slot + number, undone)
+                    self._run(start, items, pace, self.slot + number, undone)
             if self.left:
                 self._send(wire.encode(LEAVING, undone))
         finally:
@@ -145,16 +147,16 @@ class Worker:
         self,
         start: int,
         items: Sequence[Any],
-        per: float,
+        pace: Pace,
         slot: int,
         undone: list[tuple[int, int]],
-    ) -> float:
-        """Run one stretch in pieces; returns the seconds of an item as seen now. ``undone`` gets what is
-        not begun because the worker leaves."""
+    ) -> None:
+        """Run one stretch in pieces. ``undone`` gets what is not begun because the worker leaves."""
         lo, count = 0, len(items)
         marks, first, stop = self.marks, self._slots + slot, 2 * self._slots + slot
+        mark = None if marks is None else marks[slot : slot + 1]
         while lo < count and not self.ended:
-            piece = max(1, int(self.flush_seconds / per)) if per > 0 else 1
+            piece = items_in(self.flush_seconds, pace.item_seconds)
             part = items if not lo and piece >= count else items[lo : lo + piece]
             if self._salvaged:
                 part = self._readable(start + lo, part)
@@ -164,30 +166,19 @@ class Worker:
             if marks is not None:
                 marks[stop] = start + lo + len(part)
                 marks[first] = start + lo
-            began = clock()
-            try:
-                values = run_items(
-                    self.func, start + lo, part, self.on_error, self.marks, slot, self._portable
-                )
-            except ItemFailed as failed:
-                if os.getpid() != self.pid:
-                    _leave(failed.exception)
-                if failed.done:
-                    self._send_results(start + lo, failed.done, began, clock() - began, slot)
-                self._send_failure(failed.index, failed.exception)
-                self.ended = self.failed = True
-                return per
-            seconds = clock() - began
-            per = 0.5 * (per + seconds / len(values)) if per > 0 else seconds / len(values)
-            self._send_results(start + lo, values, began, seconds, slot)
+            done = run_chunk(self.func, start + lo, part, self.on_error, mark, self._portable)
+            if done.failed is not None:
+                self._send_failed(done, done.failed, slot)
+                return
+            pace.add(len(done.values), done.seconds)
+            self._send_results(start + lo, done.values, done.began, done.seconds, slot)
             if marks is not None:
                 marks[first] = -1
-            lo += len(values)
+            lo += len(done.values)
             if self.gauge is not None and self.gauge.is_full(clock()):
                 self.ended = self.left = True
         if self.left and lo < count:
             undone.append((start + lo, start + count))
-        return per
 
     # -- taking ---------------------------------------------------------------------------------
 
@@ -252,6 +243,15 @@ class Worker:
             parts = wire.encode(UNSENDABLE, (start, *self._portable(error)))
         self._send(parts)
         self._moved[thread] = clock() - sending
+
+    def _send_failed(self, done: ChunkOutcome, failed: ItemFailed, slot: int) -> None:
+        """An item raised and the run is to end: what was done before it, then its error."""
+        if os.getpid() != self.pid:
+            _leave(failed.exception)
+        if done.values:
+            self._send_results(done.start, done.values, done.began, done.seconds, slot)
+        self._send_failure(failed.index, failed.exception)
+        self.ended = self.failed = True
 
     def _send_failure(self, index: int | None, error: BaseException) -> None:
         self._send(wire.encode(FAILURE, (index, *self._portable(error))))
