@@ -22,17 +22,25 @@ from functools import partial
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 
 from amorsize.core.model import Safety
-from amorsize.inspection.decode import (
-    FRESH,
-    GIVEN,
-    MISSING,
-    NEW,
-    SHARED,
-    Closure,
-    Decoded,
-    Frame,
-    Unreadable,
-    Value,
+from amorsize.inspection import instructions as _instructions  # noqa: F401 # fills ACTIONS
+from amorsize.inspection.abstract_value import FRESH, GIVEN, MISSING, NEW, SHARED, Closure, Value
+from amorsize.inspection.decode import Unreadable
+from amorsize.inspection.interpret import Frame, Function
+from amorsize.inspection.known_names import (
+    CHANGEABLE,
+    CHANGES,
+    ONE_FOR_ALL_THREADS,
+    OTHER_NAMES,
+    PLAIN,
+    PROCESS_WIDE,
+    UNSAFE_MODULES,
+)
+from amorsize.inspection.objects import (
+    class_attribute,
+    full_name,
+    instance_attributes,
+    not_shared_by_fork,
+    returns_nothing,
 )
 
 TYPE_CHECKING = False
@@ -44,81 +52,6 @@ STEPS = 20_000
 """Instructions looked at before what is left counts as safe: about 10 ms, in real code some hundred."""
 DEPTH = 8
 """Calls followed into one another."""
-
-ONE_FOR_ALL_THREADS = {
-    "os.chdir": "the working directory", "os.fchdir": "the working directory",
-    "os.umask": "the file mode mask", "os.putenv": "the environment", "os.unsetenv": "the environment",
-    "os.chroot": "the root directory", "os.setuid": "the user", "os.nice": "the priority",
-    "contextlib.chdir": "the working directory",
-    "contextlib.redirect_stdout": "sys.stdout", "contextlib.redirect_stderr": "sys.stderr",
-    "warnings.catch_warnings": "the warning filters", "warnings.simplefilter": "the warning filters",
-    "warnings.filterwarnings": "the warning filters", "warnings.resetwarnings": "the warning filters",
-    "locale.setlocale": "the locale", "random.seed": "the random state",
-    "random.setstate": "the random state", "numpy.random.seed": "the random state",
-    "numpy.random.set_state": "the random state", "numpy.seterr": "the floating-point error state",
-    "socket.setdefaulttimeout": "the socket timeout", "time.tzset": "the time zone",
-    "signal.signal": "the signal handlers", "signal.alarm": "the alarm",
-    "signal.setitimer": "the alarm", "sys.setrecursionlimit": "the recursion limit",
-    "sys.settrace": "the trace function", "sys.setprofile": "the profile function",
-    "gc.disable": "the garbage collector", "gc.enable": "the garbage collector",
-    "faulthandler.enable": "the fault handler", "mimetypes.init": "the table of types",
-    "readline.clear_history": "the input history", "logging.basicConfig": "the logging set-up",
-    "logging.disable": "the logging set-up",
-}  # fmt: skip
-"""Called by their names, resolved through imports and aliases."""
-OTHER_NAMES = {
-    **{f"posix.{name}": f"os.{name}" for name in ("chdir", "fchdir", "umask", "putenv", "unsetenv")},
-    "_locale.setlocale": "locale.setlocale", "_signal.signal": "signal.signal",
-    "_signal.alarm": "signal.alarm", "_signal.setitimer": "signal.setitimer",
-    "_socket.setdefaulttimeout": "socket.setdefaulttimeout", "None.Random.seed": "random.seed",
-    "random.Random.seed": "random.seed", "_warnings.filterwarnings": "warnings.filterwarnings",
-}  # fmt: skip
-"""What some of them call themselves."""
-UNSAFE_MODULES = {
-    "matplotlib.pyplot": "pyplot keeps one current figure for all threads",
-    "pylab": "pyplot keeps one current figure for all threads",
-    "tkinter": "Tk belongs to one thread",
-    "turtle": "Tk belongs to one thread",
-    "curses": "curses has one screen",
-    "readline": "readline has one line",
-}
-"""Any use of what they hold."""
-PROCESS_WIDE = {"os.environ": "the environment", "sys.path": "sys.path", "sys.modules": "sys.modules",
-                "sys.argv": "sys.argv", "warnings.filters": "the warning filters"}  # fmt: skip
-CHANGES = frozenset({
-    "append", "appendleft", "extend", "extendleft", "insert", "remove", "pop", "popleft", "popitem",
-    "clear", "update", "setdefault", "add", "discard", "difference_update", "intersection_update",
-    "symmetric_difference_update", "sort", "reverse", "rotate", "subtract", "fill", "itemset", "resize",
-    "put", "partition", "move_to_end", "__setitem__", "__delitem__", "__iadd__",
-})  # fmt: skip
-"""Methods that change the object they are called on."""
-NOT_SHARED_BY_FORK = {
-    "_io": "an open file", "_socket": "a socket", "socket": "a socket", "ssl": "a connection",
-    "sqlite3": "a database connection", "_thread": "a lock", "threading": "a lock",
-    "queue": "a queue", "_queue": "a queue", "multiprocessing": "an object of multiprocessing",
-    "tempfile": "an open file", "http.client": "a connection", "urllib3": "a connection",
-    "requests.sessions": "a session", "httpx": "a connection", "aiohttp": "a session",
-    "psycopg": "a database connection", "psycopg2": "a database connection",
-    "pymysql": "a database connection", "MySQLdb": "a database connection",
-    "mysql": "a database connection", "oracledb": "a database connection",
-    "pyodbc": "a database connection", "duckdb": "a database connection",
-    "sqlalchemy.engine": "a database connection", "sqlalchemy.orm.session": "a database session",
-    "redis": "a connection", "pymongo": "a connection", "zmq": "a socket", "grpc": "a channel",
-    "kafka": "a connection", "paramiko": "a connection", "h5py": "an open file",
-    "netCDF4": "an open file", "zipfile": "an open file", "tarfile": "an open file",
-    "mmap": "a mapped file", "selectors": "a selector", "subprocess": "a running program",
-    "concurrent.futures": "an executor", "asyncio": "an event loop", "cupy": "an array of a GPU",
-    "pycuda": "an object of a GPU", "numba.cuda": "an object of a GPU",
-}  # fmt: skip
-"""What instances of classes of these modules (or below them) are."""
-HARMLESS = frozenset({
-    "threading.local", "_thread._local", "_io.StringIO", "_io.BytesIO", "threading.Thread",
-    "tempfile.TemporaryDirectory", "urllib3.util.url.Url", "zipfile.Path",
-    "multiprocessing.context.DefaultContext",
-})  # fmt: skip
-"""Classes of those modules that a fork copies well, or that nobody uses from two sides."""
-CHANGEABLE = (list, dict, set, bytearray)
-PLAIN = (int, float, complex, str, bytes, bool, type(None), tuple, frozenset, range, slice)
 
 
 def inspect_function(func: Callable[[Any], Any], items: Sequence[Any] = ()) -> Safety:
@@ -169,7 +102,7 @@ class _Judge:
 
     def held(self, value: Any, where: str) -> None:
         """A value that the function uses: may a fork share it?"""
-        what = _not_shared(value)
+        what = not_shared_by_fork(value)
         if what is not None:
             self.forbid_processes(f"{where} is {what}")
 
@@ -192,13 +125,13 @@ class _Judge:
                 for one in (*func.args, *func.keywords.values()):
                     self.held(one, "an argument of the partial")
                 args = [
-                    *(Value(SHARED, "argument", _name_of(one), one) for one in func.args),
+                    *(Value(SHARED, "argument", full_name(one), one) for one in func.args),
                     *args,
                 ]
                 func = func.func
-            elif (wrapped := _plain(func).get("__wrapped__")) is not None and not isinstance(
-                func, FunctionType | type
-            ):
+            elif (
+                wrapped := instance_attributes(func).get("__wrapped__")
+            ) is not None and not isinstance(func, FunctionType | type):
                 func = wrapped
             else:
                 break
@@ -220,7 +153,7 @@ class _Judge:
             return self.enter_function(func, args, {})
         if isinstance(func, type):
             return self.construct(func, args, {})
-        call = _class_attribute(type(func), "__call__")
+        call = class_attribute(type(func), "__call__")
         self.held(func, "the function")
         if isinstance(call, FunctionType):
             return self.enter_function(call, [Value(SHARED, "object", "self", func), *args], {})
@@ -240,28 +173,21 @@ class _Judge:
         self.walked[key] = FRESH
         if not self.module:
             self.module = func.__module__ or ""
-        wrapped = _plain(func).get("__wrapped__")
+        wrapped = instance_attributes(func).get("__wrapped__")
         cells = {}
         for name, cell in zip(code.co_freevars, func.__closure__ or (), strict=True):
             try:
                 cells[name] = cell.cell_contents
             except ValueError:
                 cells[name] = MISSING
-        frame = Frame(
-            self,
-            code,
-            Decoded(code),
-            func.__globals__,
-            name=func.__qualname__,
-            cells=cells,
-            depth=depth,
-        )
+        called = Function(code, func.__globals__, func.__qualname__, cells)
+        frame = Frame(self, called, depth=depth)
         defaults = func.__defaults__ or ()
         for default in (*defaults, *(func.__kwdefaults__ or {}).values()):
             self.held(default, "a default argument")
         self.fill(frame, code, args, named, defaults)
         self.walked[key] = result = frame.run()
-        if depth == 0 and self.changes_item and _returns_nothing(code) and not wrapped:
+        if depth == 0 and self.changes_item and returns_nothing(code) and not wrapped:
             self.forbid_processes(f"it returns nothing and {self.changes_item}")
         return result
 
@@ -301,7 +227,7 @@ class _Judge:
     ) -> Value:
         """A call of a class: its ``__init__`` works on a new object."""
         made = Value(made_by=kind)
-        init = _class_attribute(kind, "__init__")
+        init = class_attribute(kind, "__init__")
         if isinstance(init, FunctionType) and init.__module__ == self.module:
             self.enter_function(init, [made, *args], named, depth + 1)
         return made
@@ -314,14 +240,14 @@ class _Judge:
             raise _Decided
 
     def load_global(self, frame: Frame, name: str) -> Value:
-        value = frame.scope.get(name, MISSING)
+        value = frame.function.scope.get(name, MISSING)
         if value is MISSING:
             value = getattr(builtins, name, MISSING)
             return Value(SHARED, "", name, value) if value is not MISSING else FRESH
         return self.found("global", name, value)
 
     def load_free(self, frame: Frame, name: str) -> Value:
-        value = (frame.cells or {}).get(name, MISSING)
+        value = (frame.function.cells or {}).get(name, MISSING)
         return FRESH if value is MISSING else self.found("captured", name, value)
 
     def found(self, kind: str, name: str, value: Any) -> Value:
@@ -377,12 +303,12 @@ class _Judge:
                 return Value(SHARED, kind, path, found, base=base, attr=name)
             return Value(base=base, attr=name, obj=found, path=path)
         if base.made_by is not None:
-            found = _class_attribute(base.made_by, name)
+            found = class_attribute(base.made_by, name)
             return Value(NEW, obj=found, base=base, attr=name)
         if obj is not MISSING:
-            found = _plain(obj).get(name, MISSING)
+            found = instance_attributes(obj).get(name, MISSING)
             if found is MISSING:
-                found = _class_attribute(obj if isinstance(obj, type) else type(obj), name)
+                found = class_attribute(obj if isinstance(obj, type) else type(obj), name)
                 if isinstance(found, property) and isinstance(found.fget, FunctionType):
                     if found.fget.__module__ == self.module:
                         return self.enter_function(found.fget, [base], {}, frame.depth + 1)
@@ -494,20 +420,12 @@ class _Judge:
         """A function made inside, called or handed on."""
         if frame.depth > DEPTH:
             return FRESH
-        again = closure.called
-        closure.called = True
+        again = closure.mark_called()
         if again and not any(arg.origin for arg in args):
             return FRESH
         code = closure.code
-        inner = Frame(
-            self,
-            code,
-            Decoded(code),
-            frame.scope,
-            name=code.co_name,
-            parent=closure.frame,
-            depth=frame.depth + 1,
-        )
+        called = Function(code, frame.function.scope, code.co_name)
+        inner = Frame(self, called, parent=closure.frame, depth=frame.depth + 1)
         self.fill(inner, code, args, named, ())
         return inner.run()
 
@@ -526,60 +444,3 @@ class _Judge:
         reason = UNSAFE_MODULES.get(name)
         if reason is not None:
             self.forbid_threads(reason)
-
-
-def _plain(value: Any) -> dict[str, Any]:
-    """The instance's own attributes, without running any of its code."""
-    try:
-        found = object.__getattribute__(value, "__dict__")
-    except Exception:
-        return {}
-    return found if type(found) is dict else {}
-
-
-def _class_attribute(kind: type, name: str) -> Any:
-    for base in type.__dict__["__mro__"].__get__(kind):
-        found = type.__dict__["__dict__"].__get__(base).get(name, MISSING)
-        if found is not MISSING:
-            return found
-    return MISSING
-
-
-def _name_of(value: Any) -> str:
-    return type(value).__name__
-
-
-def _not_shared(value: Any) -> str | None:
-    """What a value is that must not be shared by a fork, None if it may."""
-    kind = type(value)
-    module = kind.__module__
-    if type(module) is not str:
-        return None
-    if module == "builtins":
-        if kind.__name__ in ("generator", "coroutine", "async_generator"):
-            return f"a {kind.__name__.replace('_', ' ')}"
-        return None
-    if f"{module}.{kind.__qualname__}" in HARMLESS:
-        return None
-    while module:
-        found = NOT_SHARED_BY_FORK.get(module)
-        if found is not None:
-            return found
-        module = module.rpartition(".")[0]
-    if kind.__module__.startswith("torch") and getattr(value, "is_cuda", False) is True:
-        return "a tensor of a GPU"
-    return None
-
-
-def _returns_nothing(code: CodeType) -> bool:
-    """Whether every return of the code gives None, as far as constants tell."""
-    previous: tuple[str, int] = ("", 0)
-    for _, name, arg, _ in Decoded(code).steps:
-        if name == "RETURN_CONST" and code.co_consts[arg] is not None:
-            return False
-        if name == "RETURN_VALUE" and (
-            previous[0] != "LOAD_CONST" or code.co_consts[previous[1]] is not None
-        ):
-            return False
-        previous = (name, arg)
-    return True

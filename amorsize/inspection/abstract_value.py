@@ -1,0 +1,137 @@
+"""What is known of a value while code is read: where it comes from, and what it may hold."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import CodeType
+    from typing import Any
+
+
+NEW, GIVEN, SHARED = 0, 1, 2
+"""Origins: made by this call (or unchangeable); reached from an item; living outside the call."""
+
+
+MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING"})()
+"""The object behind a value is not known."""
+
+
+class Value:
+    """What is known of one value."""
+
+    __slots__ = ("attr", "base", "func", "inner", "kind", "made_by", "obj", "origin", "path")
+
+    def __init__(
+        self,
+        origin: int = NEW,
+        kind: str = "",
+        path: str = "",
+        obj: Any = MISSING,
+        *,
+        inner: Value | None = None,
+        base: Value | None = None,
+        attr: str = "",
+        func: Closure | tuple[Any, ...] | None = None,
+        made_by: type | None = None,
+    ) -> None:
+        self.origin = origin
+        self.kind, self.path = kind, path
+        """For sentences: "global", "table.rows"."""
+        self.obj = obj
+        """The object itself (SHARED), or one like it (GIVEN)."""
+        self.inner = inner
+        """What the elements of a new container are."""
+        self.base, self.attr = base, attr
+        """Where it was read from, so that a method knows its object."""
+        self.func = func
+        """Functions that a call of the value may run."""
+        self.made_by = made_by
+        """The class of a new object."""
+
+    def take_element(self, value: Value) -> None:
+        """A first element goes into a new container."""
+        if self is not FRESH:
+            self.inner = value
+
+    @property
+    def phrase(self) -> str:
+        """The value named for people: "the captured list 'results'"."""
+        if not self.kind:
+            return f"'{self.path}'"
+        sort = type(self.obj).__name__ + " "
+        if sort not in ("list ", "dict ", "set ", "deque ", "bytearray ", "ndarray ", "DataFrame "):
+            sort = ""
+        return f"the {self.kind} {sort}'{self.path}'"
+
+
+class Closure:
+    """A function made while another runs."""
+
+    __slots__ = ("called", "code", "default", "frame")
+
+    def __init__(self, code: CodeType, frame: Any) -> None:
+        self.code, self.frame = code, frame
+        self.default: Value | None = None
+        """What its default arguments may be."""
+        self.called = False
+
+    def mark_called(self) -> bool:
+        """Whether it was walked before; from now on it was."""
+        before, self.called = self.called, True
+        return before
+
+    def take_default(self, value: Value) -> None:
+        """One of its default arguments."""
+        self.default = join(self.default or FRESH, value)
+
+
+FRESH = Value()
+
+
+NULL = Value()
+"""The empty slot beside a callable."""
+
+
+def join(a: Value, b: Value) -> Value:
+    """What may be either."""
+    if a is b or b is NULL:
+        return a
+    if a is NULL:
+        return b
+    if b.origin > a.origin:
+        a, b = b, a
+    inner = a.inner
+    if b.inner is not None and (inner is None or b.inner.origin > inner.origin):
+        inner = b.inner
+    same = a.obj is b.obj or b.origin < a.origin
+    func = a.func or b.func
+    if inner is a.inner and same and func is a.func:
+        return a
+    obj = a.obj if same else MISSING
+    return Value(
+        a.origin, a.kind, a.path, obj, inner=inner, base=a.base, attr=a.attr, func=func,
+        made_by=a.made_by or b.made_by,
+    )  # fmt: skip
+
+
+def join_all(values: Iterable[Value]) -> Value:
+    """What may be any of them."""
+    result = FRESH
+    for value in values:
+        if value is not FRESH:
+            result = join(result, value)
+    return result
+
+
+def _grew(old: Value | None, new: Value | None) -> bool:
+    """Whether a join brought something that matters for the walk."""
+    if old is new or new is None:
+        return False
+    if old is None:
+        return new.origin > NEW or new.inner is not None or new.func is not None
+    if new.origin > old.origin or (old.func is None and new.func is not None):
+        return True
+    if new.inner is None:
+        return False
+    return old.inner is None or new.inner.origin > old.inner.origin

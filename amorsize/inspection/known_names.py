@@ -1,0 +1,100 @@
+"""What is known by name: functions and types of libraries that matter to threads and processes."""
+
+from __future__ import annotations
+
+from amorsize.inspection import instructions as _instructions  # noqa: F401 # fills ACTIONS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    pass
+
+ONE_FOR_ALL_THREADS = {
+    "os.chdir": "the working directory", "os.fchdir": "the working directory",
+    "os.umask": "the file mode mask", "os.putenv": "the environment", "os.unsetenv": "the environment",
+    "os.chroot": "the root directory", "os.setuid": "the user", "os.nice": "the priority",
+    "contextlib.chdir": "the working directory",
+    "contextlib.redirect_stdout": "sys.stdout", "contextlib.redirect_stderr": "sys.stderr",
+    "warnings.catch_warnings": "the warning filters", "warnings.simplefilter": "the warning filters",
+    "warnings.filterwarnings": "the warning filters", "warnings.resetwarnings": "the warning filters",
+    "locale.setlocale": "the locale", "random.seed": "the random state",
+    "random.setstate": "the random state", "numpy.random.seed": "the random state",
+    "numpy.random.set_state": "the random state", "numpy.seterr": "the floating-point error state",
+    "socket.setdefaulttimeout": "the socket timeout", "time.tzset": "the time zone",
+    "signal.signal": "the signal handlers", "signal.alarm": "the alarm",
+    "signal.setitimer": "the alarm", "sys.setrecursionlimit": "the recursion limit",
+    "sys.settrace": "the trace function", "sys.setprofile": "the profile function",
+    "gc.disable": "the garbage collector", "gc.enable": "the garbage collector",
+    "faulthandler.enable": "the fault handler", "mimetypes.init": "the table of types",
+    "readline.clear_history": "the input history", "logging.basicConfig": "the logging set-up",
+    "logging.disable": "the logging set-up",
+}  # fmt: skip
+"""Called by their names, resolved through imports and aliases."""
+
+
+OTHER_NAMES = {
+    **{f"posix.{name}": f"os.{name}" for name in ("chdir", "fchdir", "umask", "putenv", "unsetenv")},
+    "_locale.setlocale": "locale.setlocale", "_signal.signal": "signal.signal",
+    "_signal.alarm": "signal.alarm", "_signal.setitimer": "signal.setitimer",
+    "_socket.setdefaulttimeout": "socket.setdefaulttimeout", "None.Random.seed": "random.seed",
+    "random.Random.seed": "random.seed", "_warnings.filterwarnings": "warnings.filterwarnings",
+}  # fmt: skip
+"""What some of them call themselves."""
+
+
+UNSAFE_MODULES = {
+    "matplotlib.pyplot": "pyplot keeps one current figure for all threads",
+    "pylab": "pyplot keeps one current figure for all threads",
+    "tkinter": "Tk belongs to one thread",
+    "turtle": "Tk belongs to one thread",
+    "curses": "curses has one screen",
+    "readline": "readline has one line",
+}
+"""Any use of what they hold."""
+
+
+PROCESS_WIDE = {"os.environ": "the environment", "sys.path": "sys.path", "sys.modules": "sys.modules",
+                "sys.argv": "sys.argv", "warnings.filters": "the warning filters"}  # fmt: skip
+
+
+CHANGES = frozenset({
+    "append", "appendleft", "extend", "extendleft", "insert", "remove", "pop", "popleft", "popitem",
+    "clear", "update", "setdefault", "add", "discard", "difference_update", "intersection_update",
+    "symmetric_difference_update", "sort", "reverse", "rotate", "subtract", "fill", "itemset", "resize",
+    "put", "partition", "move_to_end", "__setitem__", "__delitem__", "__iadd__",
+})  # fmt: skip
+"""Methods that change the object they are called on."""
+
+
+NOT_SHARED_BY_FORK = {
+    "_io": "an open file", "_socket": "a socket", "socket": "a socket", "ssl": "a connection",
+    "sqlite3": "a database connection", "_thread": "a lock", "threading": "a lock",
+    "queue": "a queue", "_queue": "a queue", "multiprocessing": "an object of multiprocessing",
+    "tempfile": "an open file", "http.client": "a connection", "urllib3": "a connection",
+    "requests.sessions": "a session", "httpx": "a connection", "aiohttp": "a session",
+    "psycopg": "a database connection", "psycopg2": "a database connection",
+    "pymysql": "a database connection", "MySQLdb": "a database connection",
+    "mysql": "a database connection", "oracledb": "a database connection",
+    "pyodbc": "a database connection", "duckdb": "a database connection",
+    "sqlalchemy.engine": "a database connection", "sqlalchemy.orm.session": "a database session",
+    "redis": "a connection", "pymongo": "a connection", "zmq": "a socket", "grpc": "a channel",
+    "kafka": "a connection", "paramiko": "a connection", "h5py": "an open file",
+    "netCDF4": "an open file", "zipfile": "an open file", "tarfile": "an open file",
+    "mmap": "a mapped file", "selectors": "a selector", "subprocess": "a running program",
+    "concurrent.futures": "an executor", "asyncio": "an event loop", "cupy": "an array of a GPU",
+    "pycuda": "an object of a GPU", "numba.cuda": "an object of a GPU",
+}  # fmt: skip
+"""What instances of classes of these modules (or below them) are."""
+
+
+HARMLESS = frozenset({
+    "threading.local", "_thread._local", "_io.StringIO", "_io.BytesIO", "threading.Thread",
+    "tempfile.TemporaryDirectory", "urllib3.util.url.Url", "zipfile.Path",
+    "multiprocessing.context.DefaultContext",
+})  # fmt: skip
+"""Classes of those modules that a fork copies well, or that nobody uses from two sides."""
+
+
+CHANGEABLE = (list, dict, set, bytearray)
+
+
+PLAIN = (int, float, complex, str, bytes, bool, type(None), tuple, frozenset, range, slice)
