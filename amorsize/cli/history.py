@@ -144,7 +144,7 @@ def _stats(history: History, options: argparse.Namespace) -> int:
 
 
 def _prune(history: History, options: argparse.Namespace) -> int:
-    from amorsize.pruning.selector import prune_training_data
+    from amorsize.pruning.history import prune_training_data
 
     bar = None
     if sys.stderr.isatty() and not options.json:

@@ -1,1 +1,8 @@
-"""The parts behind `amorsize.ml_pruning`; arrays only, NumPy only."""
+"""Pruning of training data, public as `amorsize.ml_pruning`.
+
+    history.prune_training_data --> selector.PrototypeSelector --> select.select --> Selection
+    select: age_weighting -> problem (regions) -> prototypes.Reducer -> splits, size_search, error_bound
+    Reducer: partition (cells) -> agglomeration (dendrogram) -> refine (elimination, refitted labels)
+
+`upkeep` prunes a history beside long runs, in a process of its own.
+"""

@@ -2,14 +2,14 @@
 
 Ward's cost on smoothed labels and features, over the neighbour graph. All pairs that are each
 other's cheapest merge at once; as Ward's cost is reducible, that gives the greedy dendrogram of the
-graph in few vectorised rounds. Walls between regions are never crossed.
+graph in few vectorised rounds. No merge crosses the border of a region.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from amorsize.pruning.arrays import in_order, numbered, places
+from amorsize.pruning.arrays import ranks_within, renumbered, stable_order
 from amorsize.pruning.knn_graph import neighbor_pairs, separate, table, unique_pairs
 
 TYPE_CHECKING = False
@@ -22,11 +22,13 @@ else:
     from amorsize.core.frozen import dataclass
 
 NEIGHBORS = 8
-"""Neighbours that a cluster may merge with."""
+"""Neighbours of a cluster that it may merge with."""
 SMOOTHING = (1, 2, 3, 5, 8, 12)
-"""Neighbours that labels are averaged with before merging; leave-one-out error chooses."""
+"""Numbers of neighbours that labels may be averaged with before merging: the one of least leave-one-out
+error is taken."""
 FEATURE_SHARE = 0.3
-"""Weight of features against labels, both in units of their mean square over neighbours."""
+"""Weight of features against labels in Ward's cost, both in units of their mean square over
+neighbours."""
 
 
 @dataclass(frozen=True)
@@ -34,28 +36,28 @@ class Dendrogram:
     """Merges of the pool, cheapest first: the cluster of ``child[i]`` joins that of ``parent[i]``."""
 
     regions: Ints
-    """Of each row of the pool."""
+    """Region of each row of the pool."""
     child: Ints
     parent: Ints
 
     def sizes(self, total: int) -> Ints:
-        """Clusters of each region when so many are left in all."""
+        """Clusters of each region when ``total`` are left in all."""
         merges = max(0, min(len(self.child), len(self.regions) - total))
         count = int(self.regions.max()) + 1
         gone = np.bincount(self.regions[self.child[:merges]], minlength=count)
         return np.bincount(self.regions, minlength=count) - gone
 
     def cut(self, sizes: Ints) -> Ints:
-        """Cluster of each row of the pool, 0.., with so many clusters in each region."""
+        """Cluster of each row of the pool, 0.., with ``sizes`` clusters in each region."""
         region = self.regions[self.child]
         budget = np.bincount(self.regions, minlength=len(sizes)) - sizes
-        done = places(region) < budget[region]
+        done = ranks_within(region) < budget[region]
         root = np.arange(len(self.regions))
         root[self.child[done]] = self.parent[done]
         while True:
             further = root[root]
             if np.array_equal(further, root):
-                return numbered(root)
+                return renumbered(root)
             root = further
 
 
@@ -66,7 +68,7 @@ def agglomerate(pool: Prototypes, rng: np.random.Generator, stop: int = 1) -> De
     pairs = neighbor_pairs(apart, max(SMOOTHING), rng)
     pairs = pairs[regions[pairs[:, 0]] == regions[pairs[:, 1]]]
     labels = smoothed(pool, pairs)
-    joint = np.concatenate([labels, pool.Z * scale(pool.Z, labels, pairs)], 1)
+    joint = np.concatenate([labels, pool.Z * feature_factor(pool.Z, labels, pairs)], 1)
     weight, root = pool.mass.copy(), np.arange(rows)
     reached = np.zeros(rows)
     children, parents, heights = [], [], []
@@ -78,13 +80,13 @@ def agglomerate(pool: Prototypes, rng: np.random.Generator, stop: int = 1) -> De
             cost = (
                 np.einsum("ij,ij->i", away, away) * weight[a] * weight[b] / (weight[a] + weight[b])
             )
-            mutual = cheapest(a, b, cost, rows)
+            mutual = mutual_cheapest(a, b, cost, rows)
             into, gone = a[mutual], b[mutual]
             total = weight[into] + weight[gone]
             for values in (joint, apart):
                 values[into] += (weight[gone] / total)[:, None] * (values[gone] - values[into])
             weight[into] = total
-            # a merge is never cheaper than those it builds on
+            # Ward's cost never falls along a chain of merges; rounding could make it
             highest = np.maximum(np.maximum(reached[into], reached[gone]), cost[mutual])
             reached[into] = highest
             children.append(gone)
@@ -106,8 +108,8 @@ def agglomerate(pool: Prototypes, rng: np.random.Generator, stop: int = 1) -> De
     return Dendrogram(regions, np.concatenate(children)[order], np.concatenate(parents)[order])
 
 
-def cheapest(a: Ints, b: Ints, cost: Floats, rows: int) -> Ints:
-    """The pairs that are the cheapest one for both of their rows."""
+def mutual_cheapest(a: Ints, b: Ints, cost: Floats, rows: int) -> Ints:
+    """Positions of the pairs that are the cheapest pair of both their rows."""
     order = np.argsort(cost)
     rank = np.empty(len(order), np.intp)
     rank[order] = np.arange(len(order))
@@ -117,8 +119,8 @@ def cheapest(a: Ints, b: Ints, cost: Floats, rows: int) -> Ints:
     return np.flatnonzero((first[a] == rank) & (first[b] == rank))
 
 
-def scale(Z: Floats, labels: Floats, pairs: Ints) -> float:
-    """Factor of the features that gives them their share against the labels."""
+def feature_factor(Z: Floats, labels: Floats, pairs: Ints) -> float:
+    """Factor of the features that gives them the weight FEATURE_SHARE against the labels."""
     dy = ((labels[pairs[:, 0]] - labels[pairs[:, 1]]) ** 2).sum()
     dx = ((Z[pairs[:, 0]] - Z[pairs[:, 1]]) ** 2).sum()
     return float(np.sqrt(FEATURE_SHARE * dy / dx)) if dx > 0 and dy > 0 else 1.0
@@ -126,13 +128,13 @@ def scale(Z: Floats, labels: Floats, pairs: Ints) -> float:
 
 def chained(live: Ints, regions: Ints) -> Ints:
     """Each row paired with the next one of its region."""
-    order = live[in_order(regions[live])]
+    order = live[stable_order(regions[live])]
     same = regions[order[1:]] == regions[order[:-1]]
     return np.sort(np.stack([order[:-1][same], order[1:][same]], 1), 1)
 
 
 def smoothed(pool: Prototypes, pairs: Ints) -> Floats:
-    """Labels averaged with as many neighbours as predict them best."""
+    """Labels averaged with as many neighbours as predict them best, by leave-one-out error."""
     y, mass = pool.y, pool.mass
     near = table(pool.Z, pairs, max(SMOOTHING))
     away = pool.Z[near] - pool.Z[:, None, :]
@@ -146,7 +148,7 @@ def smoothed(pool: Prototypes, pairs: Ints) -> Floats:
         guess = np.where(total > 0, guess, y)
         error = float(mass @ ((guess - y) ** 2).sum(1))
         if error < least:
-            # a row that is many rows already is its own mean
-            others = k / mass[:, None]
-            least, result = error, (others * guess + y) / (others + 1.0)
+            # a row of large mass is a mean already and is averaged less
+            pull = k / mass[:, None]
+            least, result = error, (pull * guess + y) / (pull + 1.0)
     return result

@@ -17,33 +17,38 @@ else:
 
 @dataclass(frozen=True)
 class Rows:
-    """What is pruned, in the units of the metric."""
+    """What is pruned, in the units of the predictor's metric."""
 
     Z: Floats
     y: Floats
     """(rows, outputs)"""
     mass: Floats
     regions: Ints
-    """Wall of each row, 0..: a prototype stands for rows of one region only."""
+    """Region of each row, 0..: a prototype stands for rows of one region only."""
 
 
 @dataclass(frozen=True)
 class Prototypes:
-    """What is kept, and which prototype stands for each row (``own``)."""
+    """What is kept."""
 
     Z: Floats
     y: Floats
     mass: Floats
     regions: Ints
     own: Ints
+    """For each row: the prototype that stands for it."""
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """How the deployed predictor weighs neighbours; guides the choice, the bound uses the predictor."""
+    """How the deployed predictor weighs neighbours.
+
+    It guides the choice of prototypes; the bound is checked by the predictor itself."""
 
     k: float
+    """Size of the neighbourhood."""
     weights: str
+    """uniform, distance or gaussian."""
     by_mass: bool
     """Whether k counts mass, or prototypes whatever they weigh."""
 
@@ -53,18 +58,20 @@ class Kernel:
         return int(max(1, min(np.ceil(used - 1e-9), 8)))
 
     def share(self, d2: Floats, mass: Floats) -> Floats:
-        """Share of each neighbour; rows ascend by distance, mass 0 counts for nothing."""
+        """Share of each neighbour in a prediction: (queries, neighbours).
+
+        Neighbours are in ascending order of distance; those of mass 0 have no share."""
         counted = mass if self.by_mass else (mass > 0).astype(float)
         return shares(d2, count(d2, counted, self.k), self.weights)
 
 
-def sums(mass: Floats, own: Ints, size: int) -> Floats:
-    """Mass of each prototype."""
+def group_sums(mass: Floats, own: Ints, size: int) -> Floats:
+    """Sum of the masses of the rows of each prototype."""
     return np.bincount(own, mass, size).astype(float)
 
 
-def means(values: Floats, mass: Floats, own: Ints, size: int) -> Floats:
-    """Mean of the rows of each prototype; 0 where there are none."""
+def group_means(values: Floats, mass: Floats, own: Ints, size: int) -> Floats:
+    """Weighted mean of the values of the rows of each prototype; 0 where there are no rows."""
     total = np.maximum(np.bincount(own, mass, size), 1e-300)
     return np.stack([np.bincount(own, column * mass, size) / total for column in values.T], 1)
 
@@ -75,32 +82,32 @@ def grouped(rows: Rows, own: Ints) -> Prototypes:
     regions = np.zeros(size, np.intp)
     regions[own] = rows.regions
     return Prototypes(
-        means(rows.Z, rows.mass, own, size),
-        means(rows.y, rows.mass, own, size),
-        sums(rows.mass, own, size),
+        group_means(rows.Z, rows.mass, own, size),
+        group_means(rows.y, rows.mass, own, size),
+        group_sums(rows.mass, own, size),
         regions,
         own,
     )
 
 
-def taken(rows: Rows, which: Ints) -> Rows:
+def subset(rows: Rows, which: Ints) -> Rows:
     """Some of the rows."""
     return Rows(rows.Z[which], rows.y[which], rows.mass[which], rows.regions[which])
 
 
-def numbered(codes: Ints) -> Ints:
-    """The codes as 0.. without gaps."""
+def renumbered(codes: Ints) -> Ints:
+    """The codes, renumbered as 0.. without gaps."""
     return np.unique(codes, return_inverse=True)[1].reshape(-1)
 
 
-def in_order(codes: Ints) -> Ints:
-    """Stable order of the codes; distinct keys let NumPy use its fastest sort."""
+def stable_order(codes: Ints) -> Ints:
+    """Stable order of the codes; keys are distinct, so NumPy may use its fastest sort."""
     return np.argsort(codes * len(codes) + np.arange(len(codes)))
 
 
-def places(codes: Ints) -> Ints:
-    """How many rows of the same code come before each row."""
-    order = in_order(codes)
+def ranks_within(codes: Ints) -> Ints:
+    """Rank of each row among the rows of the same code: how many of them come before it."""
+    order = stable_order(codes)
     ordered = codes[order]
     new = np.flatnonzero(np.diff(ordered, prepend=-1))
     rank = np.empty(len(codes), np.intp)

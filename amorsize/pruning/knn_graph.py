@@ -1,4 +1,4 @@
-"""Near neighbours among many rows in NumPy: approximate, which is enough to propose who may merge.
+"""Graph of near neighbours among many rows in NumPy: approximate, which is enough to propose merges.
 
 Rows are cut into small blocks by balanced splits along random directions, a few times, and compared
 within their blocks. SciPy's k-d tree is no gain: its import costs more than the graph of 10,000
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from amorsize.learning.neighbors import Floats, Ints
 
 EXACT_ROWS = 1_500
-"""Up to here all pairs are compared: 20 ms."""
+"""Rows up to which all pairs are compared: 20 ms."""
 BLOCK_ROWS = 48
 """Rows compared with each other in one block."""
 CUTS = 3
-"""Independent ways to cut into blocks; each finds neighbours the others missed."""
-BLOCK_FLOATS = 2_000_000
-"""Distances held at once, 16 MB."""
+"""Independent ways to cut into blocks: neighbours that one separates are together in another."""
+HELD_DISTANCES = 2_000_000
+"""Distances held in memory at once: 16 MB."""
 
 
 def squares(a: Floats, b: Floats) -> Floats:
@@ -78,7 +78,7 @@ def _candidates(Z: Floats, k: int, rng: np.random.Generator) -> tuple[Ints, Ints
         blocks = cut_blocks(Z, rng)
         width = blocks.shape[1]
         take = min(k, width - 1)
-        step = max(1, BLOCK_FLOATS // (width * width))
+        step = max(1, HELD_DISTANCES // (width * width))
         for start in range(0, len(blocks), step):
             part = blocks[start : start + step]
             near_rows = Z[part]

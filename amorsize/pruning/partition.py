@@ -1,8 +1,8 @@
 """Cutting many rows into cells alike in label and features: the pool from which pruning selects.
 
-A tree grown best first, in rounds: each round splits the better half of the leaves by the mean of the
-feature that lowers the variance of labels and features most. Large leaves are judged on a sample.
-"""
+A regression tree is grown best first, in rounds: each round splits the better half of the leaves at the
+mean of the feature that lowers the variance of labels and features most. Splits of large leaves are
+judged on a sample."""
 
 from __future__ import annotations
 
@@ -10,12 +10,28 @@ import numpy as np
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from dataclasses import dataclass
+
     from amorsize.learning.neighbors import Floats, Ints
+else:
+    from amorsize.core.frozen import dataclass
 
 JUDGED_ROWS = 256
-"""Rows of a leaf that its split is judged on."""
+"""Rows of a leaf on which its splits are judged."""
 FEATURE_SHARE = 1.0
 """Weight of the variance of the features against that of the labels."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a tree is grown on."""
+
+    Z: Floats
+    alike: Floats
+    """Columns whose variance is lowered: the labels, then the features, scaled."""
+    mass: Floats
+    outputs: int
+    """Number of labels."""
 
 
 def cells(Z: Floats, labels: Floats, mass: Floats, regions: Ints, limit: int) -> Ints:
@@ -23,10 +39,10 @@ def cells(Z: Floats, labels: Floats, mass: Floats, regions: Ints, limit: int) ->
     rows = len(Z)
     outputs = labels.shape[1]
     whole = np.average((Z - np.average(Z, axis=0, weights=mass)) ** 2, axis=0, weights=mass).sum()
-    # one array of what must be alike, labels first
     alike = np.concatenate(
         [labels / np.sqrt(outputs), Z * np.sqrt(FEATURE_SHARE / (whole or 1.0))], 1
     )
+    table = Table(Z, alike, mass, outputs)
     order = np.argsort(regions, kind="stable")
     starts = np.flatnonzero(np.concatenate([[True], np.diff(regions[order]) != 0]))
     ends = np.append(starts[1:], rows)
@@ -35,8 +51,8 @@ def cells(Z: Floats, labels: Floats, mass: Floats, regions: Ints, limit: int) ->
     feature = np.zeros(len(starts), np.intp)
     value = np.zeros(len(starts))
     while True:
-        gain[fresh], feature[fresh], value[fresh] = judge(
-            Z, alike, mass, order, starts[fresh], ends[fresh], outputs
+        gain[fresh], feature[fresh], value[fresh] = best_splits(
+            table, order, starts[fresh], ends[fresh]
         )
         able = np.flatnonzero(gain > 0)
         room = limit - len(starts)
@@ -67,15 +83,14 @@ def cells(Z: Floats, labels: Floats, mass: Floats, regions: Ints, limit: int) ->
 
 
 def spans(starts: Ints, lengths: Ints) -> Ints:
-    """The numbers of all spans, one after the other."""
+    """The positions in spans of these starts and lengths, one span after the other."""
     offset = np.cumsum(lengths) - lengths
     return np.asarray(np.arange(int(lengths.sum())) + np.repeat(starts - offset, lengths))
 
 
-def judge(
-    Z: Floats, alike: Floats, mass: Floats, order: Ints, starts: Ints, ends: Ints, outputs: int
-) -> tuple[Floats, Ints, Floats]:
+def best_splits(table: Table, order: Ints, starts: Ints, ends: Ints) -> tuple[Floats, Ints, Floats]:
     """For each leaf: fall of the squared deviation by its best split, and that feature and value."""
+    Z = table.Z
     leaves = len(starts)
     lengths = ends - starts
     step = np.maximum(1, lengths // JUDGED_ROWS)
@@ -83,10 +98,10 @@ def judge(
     which = np.repeat(np.arange(leaves), taken)
     offset = np.arange(len(which)) - np.repeat(np.cumsum(taken) - taken, taken)
     rows = order[np.repeat(starts, taken) + offset * step[which]]
-    weight = mass[rows]
+    weight = table.mass[rows]
     total = np.bincount(which, weight, leaves)
-    points, kinds = Z[rows], alike[rows]
-    weighted = kinds * weight[:, None]
+    points = Z[rows]
+    weighted = table.alike[rows] * weight[:, None]
     sums = np.stack([np.bincount(which, column, leaves) for column in weighted.T], 1)
     gain, feature, value = np.zeros(leaves), np.zeros(leaves, np.intp), np.zeros(leaves)
     for f in range(Z.shape[1]):
@@ -98,7 +113,7 @@ def judge(
         right = total - left
         with np.errstate(divide="ignore", invalid="ignore"):
             fall = np.zeros(leaves)
-            for j in (*range(outputs), outputs + f):
+            for j in (*range(table.outputs), table.outputs + f):
                 part = np.bincount(inside, weighted[lower, j], leaves)
                 fall += (part / left - (sums[:, j] - part) / right) ** 2
             fall *= left * right / total * step

@@ -9,12 +9,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from amorsize.pruning import refine as polish
 from amorsize.pruning.agglomeration import agglomerate
-from amorsize.pruning.arrays import Prototypes, grouped, in_order, taken
+from amorsize.pruning.arrays import Prototypes, grouped, stable_order, subset
 from amorsize.pruning.knn_graph import neighbor_pairs, separate
-from amorsize.pruning.leave_one_out import usual_labels
+from amorsize.pruning.leave_one_out import mean_predictions
 from amorsize.pruning.partition import cells
+from amorsize.pruning.refine import (
+    eliminated,
+    left_out_errors,
+    medoids,
+    refitted,
+    split_evenly,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,34 +28,36 @@ if TYPE_CHECKING:
     from amorsize.pruning.arrays import Kernel, Rows
 
 POOL_ROWS = 20_000
-"""More unique rows than this are first cut into cells."""
+"""Unique rows above which rows are first cut into cells."""
 WIDER = 1.6
 """Candidates for each prototype that elimination chooses from."""
 JUDGES = 12_000
-"""Rows that elimination is judged on."""
+"""Rows that guide elimination, and as many others that judge its result against the plain cut."""
 FIT_ROWS = 40_000
 """Rows that labels are refitted on."""
 MOST_ELIMINATED = 8_000
-"""Above so many prototypes elimination is too slow for what it gains."""
-
+"""Prototypes above which elimination is too slow for what it gains."""
 NOISE_ROWS, NOISE_NEIGHBORS = 20_000, 3
-"""Rows, and neighbours of each, that the noise of regions is told from."""
+"""Rows, and neighbours of each, from which the noise of regions is estimated."""
 BORROWED_PAIRS = 5.0
-"""Pairs that the noise common to all regions counts as in each."""
+"""Pairs as which the noise common to all regions counts in that of each."""
 SMALL_ROWS = 300
-"""In regions of up to so many rows a prototype may be worse than its rows by chance: `usual_labels`."""
+"""Rows of a region up to which a prototype may be worse than its rows by chance: `mean_predictions`."""
 MOST_SMALL = 500
-"""More such regions than this are left alone: a millisecond each, on every rung of the ladder."""
+"""Small regions above which their labels are left as they are: each takes a millisecond for each size
+that is tried."""
 LEAST_NOISE = 0.05
-"""Regions that are known better than this share of the usual noise count as if they were not."""
+"""Least noise of a region, as a share of the mean noise: a region known exactly would get all
+prototypes."""
 
 
 class Reducer:
     """Rows with their dendrogram.
 
-    ``stop``: the fewest prototypes that will be asked for; ``subset_least``: above 0 prototypes are rows,
-    so many of each region at least; ``regions``: how many there are, if not all have rows here;
-    ``even``: a loss in a region counts in units of its own noise, for each has a bound of its own."""
+    ``stop``: the fewest prototypes that will be asked for; ``subset_least``: above 0, prototypes are
+    rows, and so many of each region stay at least; ``regions``: number of regions, if not all have rows
+    here; ``even``: a loss in a region counts in units of its own noise, for each region has a bound of
+    its own."""
 
     def __init__(
         self,
@@ -72,14 +80,14 @@ class Reducer:
         if self.unique > limit:
             own = cells(rows.Z, rows.y / unit[rows.regions, None], rows.mass, rows.regions, limit)
         self._own = own
-        order = in_order(rows.regions)
+        order = stable_order(rows.regions)
         starts = np.flatnonzero(np.diff(rows.regions[order], prepend=-1))
         self._small = {
             int(rows.regions[inside[0]]): inside
             for inside in np.split(order, starts[1:])
             if 2 <= len(inside) <= SMALL_ROWS
         }
-        self._usually: dict[tuple[int, bytes], Floats] = {}
+        self._labels: dict[tuple[int, bytes], Floats] = {}
         self._pool = pool = grouped(rows, own)
         evened = Prototypes(
             pool.Z, pool.y / unit[pool.regions, None], pool.mass, pool.regions, pool.own
@@ -88,12 +96,12 @@ class Reducer:
         self.counts = np.bincount(rows.regions, minlength=self.regions)
 
     def sizes(self, total: int) -> Ints:
-        """Prototypes of each region when so many are kept in all."""
+        """Prototypes of each region when ``total`` are kept in all."""
         sizes = self._tree.sizes(total)
         return np.pad(sizes, (0, self.regions - len(sizes)))
 
     def prototypes(self, sizes: Ints, kernel: Kernel) -> tuple[Prototypes, Ints | None]:
-        """So many prototypes in each region; their row numbers if they are rows."""
+        """``sizes`` prototypes in each region; their positions among the rows if they are rows."""
         rng = np.random.default_rng(self.seed)
         rows = self.rows
         inside = np.bincount(self._pool.regions, minlength=len(sizes))
@@ -101,7 +109,7 @@ class Reducer:
         found = grouped(rows, self._tree.cut(np.minimum(wanted, inside))[self._own])
         total = int(wanted.sum())
         if (wanted > inside).any():
-            found = grouped(rows, polish.split_evenly(rows, found.own, wanted))
+            found = grouped(rows, split_evenly(rows, found.own, wanted))
         if total < 0.7 * len(rows.mass):
             if total <= MOST_ELIMINATED:
                 found = self._better(
@@ -113,15 +121,15 @@ class Reducer:
                 )
             if self.subset_least == 0:
                 some = stride(len(rows.mass), FIT_ROWS)
-                found = polish.refitted(found, taken(rows, some), found.own[some], kernel, rng)[0]
-                found = self._usual(found, kernel)
+                found = refitted(found, subset(rows, some), found.own[some], kernel, rng)[0]
+                found = self._relabelled(found, kernel)
         if self.subset_least:
             least = np.minimum(np.maximum(self.subset_least, wanted), self.counts)
-            return polish.medoids(found, rows, least)
+            return medoids(found, rows, least)
         return found, None
 
-    def _usual(self, found: Prototypes, kernel: Kernel) -> Prototypes:
-        """Prototypes that are few in a small region get the labels of `usual_labels`."""
+    def _relabelled(self, found: Prototypes, kernel: Kernel) -> Prototypes:
+        """Prototypes that are few in a small region get the labels of `mean_predictions`."""
         if len(self._small) > MOST_SMALL:
             return found
         y = found.y.copy()
@@ -131,16 +139,17 @@ class Reducer:
                 continue
             which, own = np.unique(found.own[inside], return_inverse=True)
             key = (region, own.tobytes())
-            if key not in self._usually:
+            if key not in self._labels:
                 rng = np.random.default_rng(self.seed)
-                self._usually[key] = usual_labels(self.rows, inside, own, kernel, rng)
-            y[which] = self._usually[key]
+                self._labels[key] = mean_predictions(self.rows, inside, own, kernel, rng)
+            y[which] = self._labels[key]
         return Prototypes(found.Z, y, found.mass, found.regions, found.own)
 
     def _better(
         self, cut: Prototypes, sizes: Ints, wider: Ints, kernel: Kernel, rng: np.random.Generator
     ) -> Prototypes:
-        """The cut, or what elimination leaves of a wider one, by the rows that did not guide it."""
+        """The cut, or what elimination leaves of a wider one, whichever is better at rows that did not
+        guide it."""
         if int(wider.sum()) <= len(cut.mass):
             return cut
         rows = self.rows
@@ -148,13 +157,13 @@ class Reducer:
         guides, judges = some[::2], some[1::2]
         own = self._tree.cut(wider)[self._own]
         if (sizes > wider).any():  # the pool has fewer of regions that are kept whole
-            own = polish.split_evenly(rows, own, np.maximum(sizes, wider))
+            own = split_evenly(rows, own, np.maximum(sizes, wider))
         wide = grouped(rows, own)
-        other = polish.eliminated(wide, rows, taken(rows, guides), guides, sizes, kernel, rng)
+        other = eliminated(wide, rows, guides, sizes, kernel, rng)
         errors = [
             float(
                 rows.mass[judges]
-                @ polish.left_out_errors(found, taken(rows, judges), found.own[judges], kernel, rng)
+                @ left_out_errors(found, subset(rows, judges), found.own[judges], kernel, rng)
             )
             for found in (cut, other)
         ]
@@ -162,14 +171,14 @@ class Reducer:
 
 
 def stride(rows: int, most: int) -> Ints:
-    """Every so-manieth row, so that at most that many are taken."""
+    """Positions of every n-th row, n the least by which no more than ``most`` are taken."""
     return np.arange(0, rows, -(-rows // most))
 
 
 def noise(rows: Rows, regions: int, rng: np.random.Generator) -> Floats:
-    """Deviation of the labels of each region from their near neighbours', at least LEAST_NOISE of what
-    is usual; regions of few rows borrow from all."""
-    some = taken(rows, stride(len(rows.mass), NOISE_ROWS))
+    """Standard deviation of the labels of each region from those of near neighbours, at least
+    LEAST_NOISE of the mean; regions of few rows borrow from all."""
+    some = subset(rows, stride(len(rows.mass), NOISE_ROWS))
     apart = separate(some.Z, some.regions, rng)
     pairs = neighbor_pairs(apart, NOISE_NEIGHBORS, rng)
     a, b = pairs[some.regions[pairs[:, 0]] == some.regions[pairs[:, 1]]].T
@@ -186,7 +195,7 @@ def noise(rows: Rows, regions: int, rng: np.random.Generator) -> Floats:
 
 
 def duplicates(rows: Rows) -> Ints:
-    """Number of the distinct row (features and region) that each row is."""
+    """For each row: which of the distinct rows (features and region) it equals, 0..."""
     key = np.column_stack([rows.Z + 0.0, rows.regions.astype(float)])
     order = np.argsort(hashes(key), kind="stable")
     new = np.concatenate([[False], (key[order[1:]] != key[order[:-1]]).any(1)])
@@ -196,7 +205,7 @@ def duplicates(rows: Rows) -> Ints:
 
 
 def hashes(values: np.ndarray) -> np.ndarray:
-    """A number for each row of floats, equal for equal rows, that looks random."""
+    """A pseudo-random number for each row of floats, equal for equal rows."""
     bits = np.ascontiguousarray(values + 0.0).view(np.uint64)
     code = np.zeros(len(bits), np.uint64)
     for column in bits.T:

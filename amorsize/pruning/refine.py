@@ -1,39 +1,47 @@
-"""Making a cut of the dendrogram better for one predictor: elimination, refitted labels, medoids."""
+"""Refining a cut of the dendrogram for one predictor: backward elimination, refitted labels, medoids."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from amorsize.pruning.arrays import Prototypes, grouped, means, numbered, places, sums
+from amorsize.pruning.arrays import (
+    Prototypes,
+    group_means,
+    group_sums,
+    ranks_within,
+    renumbered,
+    subset,
+)
 from amorsize.pruning.knn_graph import neighbor_table, separate, squares
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from dataclasses import dataclass
+
     from amorsize.learning.neighbors import Floats, Ints
     from amorsize.pruning.arrays import Kernel, Rows
+else:
+    from amorsize.core.frozen import dataclass
 
 WIDTH = 12
-"""Nearest prototypes that a row may be predicted from."""
+"""Nearest prototypes that are looked at: of a row, to predict it; of an eliminated prototype, to take
+its rows."""
 ROUND_SHARE = 0.2
 """Share of the prototypes that one round of elimination may remove."""
 RIDGES = (0.3, 3.0)
-"""Pull of a label towards the mean of its own rows, in rows."""
+"""Strengths of the ridge that are tried: pull of a label towards the mean of its own rows, in rows."""
 STEPS = 12
-"""Iterations of conjugate gradients: longer fits followed the noise."""
-HELD = 5
-"""One row in so many judges refitted labels before they are accepted."""
-
-
-ADOPTERS = 12
-"""Neighbours that rows of an eliminated prototype are offered to before all others."""
+"""Iterations of conjugate gradients at most: longer fits followed the noise."""
+HELD_OUT = 5
+"""One row in so many is held out to judge refitted labels before they are accepted."""
 
 
 def near_prototypes(
     Z: Floats, found: Prototypes, own: Ints, rng: np.random.Generator
 ) -> tuple[Floats, Ints]:
-    """Squared distances and numbers of prototypes near each row, nearest first: (rows, WIDTH).
+    """Squared distances and positions of prototypes near each row, nearest first: (rows, WIDTH).
 
-    Looked for among the neighbours of the row's own prototype, then of the nearest found."""
+    They are looked for among the neighbours of the row's own prototype, then of the nearest one found."""
     width = min(WIDTH, len(found.mass))
     around = np.arange(len(found.mass))[:, None]
     if width > 1:
@@ -43,7 +51,7 @@ def near_prototypes(
         away = found.Z[index] - Z[:, None, :]
         d2 = np.einsum("nkd,nkd->nk", away, away)
         own = index[np.arange(len(index)), d2.argmin(1)]
-    # a prototype named twice is a filler
+    # `neighbor_table` fills missing neighbours with the prototype itself
     d2[:, 1:][index[:, 1:] == index[:, :1]] = np.inf
     order = np.argsort(d2, 1)
     return np.take_along_axis(d2, order, 1), np.take_along_axis(index, order, 1)
@@ -52,13 +60,14 @@ def near_prototypes(
 def without_self(
     d2: Floats, index: Ints, found: Prototypes, rows: Rows, own: Ints
 ) -> tuple[Floats, Ints, Floats, Floats]:
-    """Neighbours of each row as if it had not been there: distances, numbers, masses, labels."""
+    """Neighbours of each row as if it had no part in its prototype: distances, positions, masses,
+    labels."""
     mass, label = found.mass[index], found.y[index]
-    mine = (index == own[:, None]) & np.isfinite(d2)
-    rest = np.where(mine, mass - rows.mass[:, None], mass)
+    is_own = (index == own[:, None]) & np.isfinite(d2)
+    rest = np.where(is_own, mass - rows.mass[:, None], mass)
     gone = (rest <= 1e-9 * mass) | ~np.isfinite(d2)
     part = (rows.mass[:, None] / np.where(gone, 1.0, rest))[..., None]
-    label = np.where(mine[..., None], label + part * (label - rows.y[:, None, :]), label)
+    label = np.where(is_own[..., None], label + part * (label - rows.y[:, None, :]), label)
     d2, rest = np.where(gone, np.inf, d2), np.where(gone, 0.0, rest)
     order = np.argsort(d2, 1)
     return (
@@ -72,7 +81,7 @@ def without_self(
 def left_out_errors(
     found: Prototypes, rows: Rows, own: Ints, kernel: Kernel, rng: np.random.Generator
 ) -> Floats:
-    """Squared error at each row, predicted without it."""
+    """Squared error at each row, predicted from prototypes without its part in them."""
     guess = left_out_guesses(found, rows, own, kernel, rng)
     return np.asarray(((guess - rows.y) ** 2).sum(1))
 
@@ -80,7 +89,7 @@ def left_out_errors(
 def left_out_guesses(
     found: Prototypes, rows: Rows, own: Ints, kernel: Kernel, rng: np.random.Generator
 ) -> Floats:
-    """What is predicted at each row without it: (rows, outputs)"""
+    """Prediction at each row from prototypes without its part in them: (rows, outputs)."""
     d2, index = near_prototypes(rows.Z, found, own, rng)
     d2, index, mass, label = without_self(d2, index, found, rows, own)
     return np.asarray(np.einsum("nk,nko->no", kernel.share(d2, mass), label))
@@ -89,26 +98,27 @@ def left_out_guesses(
 def eliminated(
     found: Prototypes,
     rows: Rows,
-    judges: Rows,
     judged: Ints,
     sizes: Ints,
     kernel: Kernel,
     rng: np.random.Generator,
 ) -> Prototypes:
-    """The prototypes without those whose absence costs the judges least; so many in each region.
+    """``sizes`` prototypes of each region: those stay whose removal would cost most at the rows
+    ``judged``.
 
-    Backward elimination by leave-one-out error, in rounds that remove the cheapest of those that do
-    not rely on each other. ``judged``: positions of the judges among the rows."""
+    Backward elimination by leave-one-out error, in rounds that remove the cheapest prototypes that do
+    not rely on each other."""
+    judges = subset(rows, judged)
     apart = separate(
         np.concatenate([found.Z, rows.Z]), np.concatenate([found.regions, rows.regions]), rng
     )
-    spots, places_of_rows = apart[: len(found.mass)], apart[len(found.mass) :]
+    spots, spots_of_rows = apart[: len(found.mass)], apart[len(found.mass) :]
     while True:
         count = len(found.mass)
         excess = np.bincount(found.regions, minlength=len(sizes)) - sizes
         if not (excess > 0).any():
             return found
-        alive = one_phase(found, judges, found.own[judged], excess, kernel, rng)
+        alive = elimination_phase(found, judges, found.own[judged], excess, kernel, rng)
         if alive.all():
             return found
         kept = np.flatnonzero(alive)
@@ -116,21 +126,21 @@ def eliminated(
         new[kept] = np.arange(len(kept))
         own = new[found.own]
         orphans = np.flatnonzero(own < 0)
-        own[orphans] = adopted(spots, kept, found.own[orphans], places_of_rows[orphans], rng)
+        own[orphans] = reassigned(spots, kept, found.own[orphans], spots_of_rows[orphans], rng)
         spots = spots[kept]
         size = len(kept)
         found = Prototypes(
             found.Z[kept],
-            means(rows.y, rows.mass, own, size),
-            sums(rows.mass, own, size),
+            group_means(rows.y, rows.mass, own, size),
+            group_sums(rows.mass, own, size),
             found.regions[kept],
             own,
         )
 
 
-def adopted(spots: Floats, kept: Ints, lost: Ints, Z: Floats, rng: np.random.Generator) -> Ints:
-    """Nearest kept prototype (its place in ``kept``) of rows whose own one is lost."""
-    near = neighbor_table(spots, min(ADOPTERS, len(spots) - 1), rng)[lost]
+def reassigned(spots: Floats, kept: Ints, lost: Ints, Z: Floats, rng: np.random.Generator) -> Ints:
+    """Nearest kept prototype (its position in ``kept``) of rows ``Z`` whose own prototype is ``lost``."""
+    near = neighbor_table(spots, min(WIDTH, len(spots) - 1), rng)[lost]
     place = np.full(len(spots), -1)
     place[kept] = np.arange(len(kept))
     away = spots[near] - Z[:, None, :]
@@ -144,7 +154,17 @@ def adopted(spots: Floats, kept: Ints, lost: Ints, Z: Floats, rng: np.random.Gen
     return result
 
 
-def one_phase(
+@dataclass(frozen=True)
+class NearPrototypes:
+    """Prototypes near each row, nearest first: (rows, WIDTH)."""
+
+    weight: Floats
+    """Weight of each in the row's prediction."""
+    index: Ints
+    label: Floats
+
+
+def elimination_phase(
     found: Prototypes,
     judges: Rows,
     own: Ints,
@@ -159,18 +179,19 @@ def one_phase(
     used = kernel.prototypes(float(found.mass.mean()))
     d2, index = near_prototypes(judges.Z, found, own, rng)
     d2, index, mass, label = without_self(d2, index, found, judges, own)
-    near = np.where(mass > 0, 1.0 / np.sqrt(d2 + 1e-6 * np.median(d2[:, 0]) + 1e-300), 0.0)
+    weight = np.where(mass > 0, 1.0 / np.sqrt(d2 + 1e-6 * np.median(d2[:, 0]) + 1e-300), 0.0)
     if not kernel.by_mass:
         mass = (mass > 0).astype(float)
-    near *= np.minimum(mass, kernel.k) if kernel.weights != "uniform" else 1.0
+    weight *= np.minimum(mass, kernel.k) if kernel.weights != "uniform" else 1.0
+    near = NearPrototypes(weight, index, label)
     while (excess > 0).any():
-        live = alive[index] & (near > 0)
+        live = alive[index] & (weight > 0)
         if int(alive.sum()) < count / 2 or live.sum(1).min() <= min(used, int(alive.sum()) - 2):
             break
-        gain, first, second = absence(near, index, label, live, judges, used, count)
+        gain, first, second = removal_costs(near, live, judges, used, count)
         candidates = np.flatnonzero(alive & (excess[found.regions] > 0))
         candidates = candidates[np.argsort(gain[candidates], kind="stable")]
-        inside = places(found.regions[candidates]) < excess[found.regions[candidates]]
+        inside = ranks_within(found.regions[candidates]) < excess[found.regions[candidates]]
         candidates = candidates[inside][: max(1, int(ROUND_SHARE * len(candidates)))]
         # of two that rely on each other the dearer waits
         rank = np.full(count, count)
@@ -180,22 +201,25 @@ def one_phase(
         gone = candidates[rank[candidates] < count]
         alive[gone] = False
         excess -= np.bincount(found.regions[gone], minlength=len(excess))
-    if alive.all():  # nobody could be judged: remove the lightest
+    if alive.all():  # no prototype could be judged: remove the lightest
         candidates = np.argsort(found.mass, kind="stable")
         candidates = candidates[excess[found.regions[candidates]] > 0]
-        inside = places(found.regions[candidates]) < excess[found.regions[candidates]]
+        inside = ranks_within(found.regions[candidates]) < excess[found.regions[candidates]]
         alive[candidates[inside]] = False
     return alive
 
 
-def absence(
-    near: Floats, index: Ints, label: Floats, live: np.ndarray, judges: Rows, used: int, count: int
+def removal_costs(
+    near: NearPrototypes, live: np.ndarray, judges: Rows, used: int, count: int
 ) -> tuple[Floats, Ints, Ints]:
-    """Rise of the judges' squared error if each prototype went; first and second of each judge."""
+    """Rise of the judges' squared error if each of ``count`` prototypes were removed.
+
+    ``used``: neighbours of a prediction; ``live``: which of those near are not removed yet. Returns the
+    first and the last neighbour of each judge too: those two rely on each other."""
     order = np.argsort(~live, 1, kind="stable")[:, : used + 1]
-    share = np.take_along_axis(near * live, order, 1)
-    who = np.take_along_axis(index, order, 1)
-    target = np.take_along_axis(label, order[..., None], 1)
+    share = np.take_along_axis(near.weight * live, order, 1)
+    which = np.take_along_axis(near.index, order, 1)
+    target = np.take_along_axis(near.label, order[..., None], 1)
     if order.shape[1] <= used:
         share = np.pad(share, ((0, 0), (0, 1)))
         target = np.pad(target, ((0, 0), (0, 1), (0, 0)))
@@ -208,22 +232,23 @@ def absence(
 
     present = error(total, sums)
     gain = np.zeros(count)
-    for t in range(min(used, who.shape[1])):
+    for t in range(min(used, which.shape[1])):
         without = error(total - share[:, t] + share[:, used], sums - pull[:, t] + pull[:, used])
-        gain += np.bincount(who[:, t], (without - present) * (share[:, t] > 0), count)
-    return gain, who[:, 0], who[:, min(used, who.shape[1] - 1)]
+        gain += np.bincount(which[:, t], (without - present) * (share[:, t] > 0), count)
+    return gain, which[:, 0], which[:, min(used, which.shape[1] - 1)]
 
 
 def refitted(
     found: Prototypes, rows: Rows, own: Ints, kernel: Kernel, rng: np.random.Generator
 ) -> tuple[Prototypes, float]:
-    """Labels by ridge least squares through the kernel, if rows held out agree; and the share of the
-    held-out squared error that is left."""
+    """Prototypes with labels by ridge least squares through the kernel, if rows held out agree.
+
+    Returns the share of the held-out squared error that is left, too."""
     d2, index = near_prototypes(rows.Z, found, own, rng)
     share = kernel.share(d2, np.where(np.isfinite(d2), found.mass[index], 0.0))
     wide = max(1, int((share > 0).any(0).sum()))
     share, index = share[:, :wide], index[:, :wide]
-    held = np.arange(len(own)) % HELD == 0
+    held = np.arange(len(own)) % HELD_OUT == 0
     fit = ~held
 
     def held_error(labels: Floats) -> float:
@@ -232,7 +257,9 @@ def refitted(
 
     size = len(found.mass)
     seen = np.bincount(own[fit], rows.mass[fit], size) > 0
-    prior = np.where(seen[:, None], means(rows.y[fit], rows.mass[fit], own[fit], size), found.y)
+    prior = np.where(
+        seen[:, None], group_means(rows.y[fit], rows.mass[fit], own[fit], size), found.y
+    )
     before = least = held_error(prior)
     strength = 0.0
     for ridge in RIDGES:
@@ -249,7 +276,9 @@ def refitted(
 def solved(
     share: Floats, index: Ints, y: Floats, weight: Floats, prior: Floats, ridge: float
 ) -> Floats:
-    """Labels of least squared error plus ``ridge`` times squared change, by conjugate gradients."""
+    """Labels of least squared error plus ``ridge`` times the squared change from ``prior``.
+
+    By conjugate gradients."""
     size, flat = len(prior), index.ravel()
     result = prior.copy()
     ridge *= float(weight.mean())
@@ -275,19 +304,20 @@ def solved(
 def medoids(found: Prototypes, rows: Rows, least: Ints) -> tuple[Prototypes, Ints]:
     """A real row for each prototype, the one nearest to its mean in label and features.
 
-    Regions with fewer prototypes than ``least`` get further rows. Returns the positions too."""
+    Regions with fewer prototypes than ``least`` get further rows. Returns the positions of the rows
+    too."""
     typical_y = max(float(((rows.y - found.y[found.own]) ** 2).sum(1).mean()), 1e-300)
     typical_z = max(float(((rows.Z - found.Z[found.own]) ** 2).sum(1).mean()), 1e-300)
     off = ((rows.y - found.y[found.own]) ** 2).sum(1) / typical_y
     off += ((rows.Z - found.Z[found.own]) ** 2).sum(1) / typical_z
     order = np.argsort(off, kind="stable")
     place = np.empty(len(order), np.intp)
-    place[order] = places(found.own[order])
+    place[order] = ranks_within(found.own[order])
     chosen = place == 0
     missing = least - np.bincount(rows.regions[chosen], minlength=len(least))
     others = order[~chosen[order]]
     others = others[np.argsort(place[others], kind="stable")]
-    extra = others[places(rows.regions[others]) < missing[rows.regions[others]]]
+    extra = others[ranks_within(rows.regions[others]) < missing[rows.regions[others]]]
     chosen[extra] = True
     which = np.flatnonzero(chosen)
     # rows go to the chosen row of their prototype that is nearest
@@ -299,7 +329,7 @@ def medoids(found: Prototypes, rows: Rows, least: Ints) -> tuple[Prototypes, Int
     result = Prototypes(
         rows.Z[which],
         rows.y[which],
-        sums(rows.mass, own, len(which)),
+        group_sums(rows.mass, own, len(which)),
         rows.regions[which],
         own,
     )
@@ -307,7 +337,8 @@ def medoids(found: Prototypes, rows: Rows, least: Ints) -> tuple[Prototypes, Int
 
 
 def split_evenly(rows: Rows, own: Ints, sizes: Ints) -> Ints:
-    """Clusters cut further, whatever they look like, until each region has so many (or all rows)."""
+    """Clusters cut further, whatever their rows, until each region has ``sizes`` of them (or one a
+    row)."""
     count = np.bincount(own)
     region = np.zeros(len(count), np.intp)
     region[own] = rows.regions
@@ -319,7 +350,4 @@ def split_evenly(rows: Rows, own: Ints, sizes: Ints) -> Ints:
             if load.max() <= 0:
                 break
             parts[inside[load.argmax()]] += 1
-    return numbered(own * (int(parts.max()) + 1) + places(own) * parts[own] // count[own])
-
-
-__all__ = ["eliminated", "grouped", "left_out_errors", "medoids", "refitted", "split_evenly"]
+    return renumbered(own * (int(parts.max()) + 1) + ranks_within(own) * parts[own] // count[own])

@@ -1,14 +1,13 @@
-"""Parts of the data for which the error bound must hold one by one, where no groups are given.
+"""Regions, for each of which the error bound must hold, found by clustering where no groups are given.
 
-Single linkage joins what is similar, up to the widest gap between the lengths of its links; what is
-still large is cut further. So homogeneous data never end as one cluster.
-"""
+Single linkage joins what is similar, up to the widest gap between the lengths of its links; large
+clusters are cut further, so that homogeneous data never end as one region."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from amorsize.pruning.arrays import numbered
+from amorsize.pruning.arrays import renumbered
 from amorsize.pruning.knn_graph import squares
 from amorsize.pruning.partition import cells
 
@@ -17,25 +16,29 @@ if TYPE_CHECKING:
     from amorsize.learning.neighbors import Floats, Ints
 
 LINKED_ROWS = 1_000
-"""Cells between which links are looked for: all pairs in 10 ms."""
+"""Cells of rows between which links are looked for: all pairs take 10 ms."""
 GAP = 2.0
-"""A link so many times longer than the next shorter one separates clusters; normal data give 1.5."""
+"""A link so many times longer than the next shorter one separates clusters; normal data give 1.5
+times."""
 BLUR = 0.01
-"""Distances below this share of the diagonal do not count as gaps."""
+"""Differences of distance below this share of the diagonal do not count as gaps."""
 LEAST_LINKS = 50
-TOLD, LONGER, MOST_CLUSTERS = 0.85, 3.0, 0.4
-"""Two kinds of links: as long as so much of the variance of their logarithms lies between the kinds, one
-is so many times longer than the other, and no larger share of them. Workloads of `pruning_families` gave
-0.89 to 0.97 and 6 to 10; what has no clusters 0.57 to 0.74 and 1.1 to 1.4."""
+"""Links from which two kinds of them can be told apart."""
+EXPLAINED, LONGER, MOST_CLUSTERS = 0.85, 3.0, 0.4
+"""There are two kinds of links where at least EXPLAINED of the variance of their logarithms lies between
+the kinds, one kind is LONGER times longer than the other, and no more than MOST_CLUSTERS of the links
+are long. Workloads of `benchmarks.pruning.families` gave 0.89 to 0.97 and 6 to 10; data without clusters
+0.57 to 0.74 and 1.1 to 1.4."""
 LARGE_SHARE, LARGE_ROWS = 0.25, 400
-"""Clusters beyond both are cut further, into pieces not much smaller than that."""
+"""Clusters beyond both this share of all rows and this number of rows are cut further, into regions not
+much smaller than that."""
 
 
-def find(X: Floats, threshold: float, *, adaptive: bool, smallest: int) -> Ints:
+def find_regions(X: Floats, threshold: float, *, adaptive: bool, smallest: int) -> Ints:
     """Region of each row, 0.. in no order.
 
-    ``threshold``: similarity from which rows are linked: 1 minus their distance as a share of the
-    diagonal, each feature scaled to its range. Regions below ``smallest`` rows join the nearest."""
+    ``threshold``: similarity from which rows are linked, 1 minus their distance as a share of the
+    diagonal, each feature scaled to its range. Regions below ``smallest`` rows join the nearest one."""
     rows, width = X.shape
     extent = np.ptp(X, axis=0)
     Z = (X - X.min(0)) / np.where(extent > 0, extent, 1.0) / np.sqrt(width)
@@ -46,44 +49,46 @@ def find(X: Floats, threshold: float, *, adaptive: bool, smallest: int) -> Ints:
     d2 = squares(center, center)
     reach = 1.0 - threshold
     if adaptive:
-        reach = min(reach, gap(np.sqrt(d2)))
-    part = absorbed(linked(d2 <= reach * reach), count, d2, smallest)
+        reach = min(reach, linkage_distance(np.sqrt(d2)))
+    part = without_small(linked(d2 <= reach * reach), count, d2, smallest)
     found = part[cell]
     return cut_large(Z, found) if adaptive else found
 
 
-def gap(distance: Floats) -> float:
-    """Where single linkage should stop: within the widest gap between the lengths of its links, if
-    there is one; else at the longest of them."""
-    lengths = np.sort(links(distance))
+def linkage_distance(distance: Floats) -> float:
+    """Distance at which single linkage should stop.
+
+    It lies within the widest gap between the lengths of the links, if there is one; else between two
+    kinds of links, if there are two; else it is the longest link."""
+    lengths = np.sort(spanning_links(distance))
     if not len(lengths):
         return 1.0
     upper = lengths[len(lengths) // 2 :]
     ratio = (upper[1:] + BLUR) / (upper[:-1] + BLUR)
     if not len(ratio) or ratio.max() < GAP:
-        edge = two_kinds(lengths)
+        edge = between_two_kinds(lengths)
         return float(lengths[-1]) if edge is None else edge
     widest = int(ratio.argmax())
     return float((upper[widest] * upper[widest + 1]) ** 0.5 + BLUR / 10)
 
 
-def two_kinds(lengths: Floats) -> float | None:
-    """Between the links within clusters and those among them, where there are clearly two kinds of links
-    but no gap between them, for some clusters of many lie near each other.
+def between_two_kinds(lengths: Floats) -> float | None:
+    """Length between the links within clusters and those among them; None where there is one kind only.
 
-    The split that leaves the least variance of the logarithms (Otsu, IEEE Transactions on Systems, Man
-    and Cybernetics 1979)."""
+    Where some clusters of many lie near each other, there are two kinds of links but no gap. The split
+    that leaves the least variance of the logarithms (Otsu, IEEE Transactions on Systems, Man and
+    Cybernetics 1979)."""
     values = np.log(lengths + BLUR / 100)
     if len(values) < LEAST_LINKS or not values.var() > 0:
         return None
     below = np.arange(1, len(values))
     sums = values.cumsum()[:-1]
     apart = (values.sum() - sums) / (len(values) - below) - sums / below
-    told = below * (len(values) - below) * apart**2 / len(values) ** 2 / values.var()
-    split = int(told.argmax()) + 1
+    explained = below * (len(values) - below) * apart**2 / len(values) ** 2 / values.var()
+    split = int(explained.argmax()) + 1
     times = np.exp(np.median(values[split:]) - np.median(values[:split]))
     if (
-        told[split - 1] < TOLD
+        explained[split - 1] < EXPLAINED
         or times < LONGER
         or len(values) - split > MOST_CLUSTERS * len(values)
     ):
@@ -91,7 +96,7 @@ def two_kinds(lengths: Floats) -> float | None:
     return float((lengths[split - 1] * lengths[split]) ** 0.5)
 
 
-def links(distance: Floats) -> Floats:
+def spanning_links(distance: Floats) -> Floats:
     """Lengths of the links of the minimum spanning tree (Prim, O(n^2))."""
     rows = len(distance)
     left = np.ones(rows, bool)
@@ -100,41 +105,42 @@ def links(distance: Floats) -> Floats:
     lengths = np.empty(rows - 1)
     for i in range(rows - 1):
         open_rows = np.where(left, nearest, np.inf)
-        taken = int(open_rows.argmin())
-        lengths[i] = open_rows[taken]
-        left[taken] = False
-        np.minimum(nearest, distance[taken], out=nearest)
+        added = int(open_rows.argmin())
+        lengths[i] = open_rows[added]
+        left[added] = False
+        np.minimum(nearest, distance[added], out=nearest)
     return lengths
 
 
 def linked(near: np.ndarray) -> Ints:
-    """Connected components of a symmetric matrix of links: number of each row."""
+    """Connected component of each row, 0.., of a symmetric matrix of links."""
     label = np.arange(len(near))
     while True:
         # the least label of all neighbours, then of what that label has become
         lowest = np.where(near, label, len(near)).min(1)
         lowest = np.minimum(lowest, lowest[lowest])
         if np.array_equal(lowest, label):
-            return numbered(label)
+            return renumbered(label)
         label = lowest
 
 
-def absorbed(part: Ints, count: Ints, d2: Floats, smallest: int) -> Ints:
-    """Small parts joined to the nearest other one, the smallest first."""
+def without_small(part: Ints, count: Ints, d2: Floats, smallest: int) -> Ints:
+    """Regions of cells, those below ``smallest`` rows joined to the nearest other one, the smallest
+    first."""
     part = part.copy()
     while True:
         size = np.bincount(part, count)
         least = int(np.argmin(size))
         if len(size) == 1 or size[least] >= smallest:
             return part
-        mine = part == least
-        away = d2[mine][:, ~mine].min(0)
-        part[mine] = part[~mine][int(np.argmin(away))]
-        part = numbered(part)
+        small = part == least
+        away = d2[small][:, ~small].min(0)
+        part[small] = part[~small][int(np.argmin(away))]
+        part = renumbered(part)
 
 
 def cut_large(Z: Floats, part: Ints) -> Ints:
-    """Large regions cut by their features."""
+    """Regions, the large ones cut by their features."""
     rows = len(part)
     limit = max(LARGE_ROWS, int(LARGE_SHARE * rows))
     result, next_free = part.copy(), int(part.max()) + 1
@@ -147,4 +153,4 @@ def cut_large(Z: Floats, part: Ints) -> Ints:
         cut = cells(Z[inside], np.zeros((size, 1)), ones, np.zeros(size, np.intp), pieces)
         result[inside] = next_free + cut
         next_free += int(cut.max()) + 1
-    return numbered(result)
+    return renumbered(result)

@@ -1,4 +1,4 @@
-"""What pruning a history did, measured."""
+"""What pruning did: a report of each part of the data, and the result of pruning a history, measured."""
 
 from __future__ import annotations
 
@@ -8,10 +8,67 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dataclasses import dataclass
     from typing import Any
-
-    from amorsize.pruning.select import Report
 else:
     from amorsize.core.frozen import dataclass
+
+REGIONS_SHOWN = 5
+"""Regions of which the text tells one by one."""
+NAME_LENGTH = 12
+"""Digits of a function's hash that the text shows."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """One part of the data that has a bound of its own."""
+
+    rows: int
+    kept: int
+    change: float | None
+    """Relative change of the mean absolute error at rows not seen, 0.01 is 1 % more; None where nothing
+    was checked."""
+    name: str | None = None
+    """Name of its group; None where regions were found by clustering."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What pruning did and what was checked of it."""
+
+    rows: int
+    kept: int
+    duplicates: int
+    """Rows that equalled another in every feature."""
+    expired: int
+    """Rows too old to help the predictor, by the half-life."""
+    half_life: float
+    """Age that halves a row's weight, in the units of the timestamps; infinite where age does not
+    matter."""
+    tolerance: float | None
+    certified: bool
+    """Whether the bound held with 95 % confidence in the search, and rows that the search never saw
+    agreed."""
+    error_before: float | None
+    error_after: float | None
+    """Mean absolute error at rows not seen, in the units of y (of several outputs: in their deviations);
+    None where nothing was checked."""
+    error_change: float | None
+    """Relative change of the mean absolute error: 0.01 is 1 % more; None where nothing was checked."""
+    error_interval: tuple[float, float] | None
+    """95 % limits of ``error_change``."""
+    rmse_change: float | None
+    """Relative change of the root mean squared error."""
+    regions: tuple[Region, ...]
+    reasons: tuple[str, ...]
+
+    @property
+    def removed(self) -> int:
+        """Rows that went."""
+        return self.rows - self.kept
+
+    @property
+    def ratio(self) -> float:
+        """Share of the rows that went."""
+        return self.removed / self.rows if self.rows else 0.0
 
 
 @dataclass(frozen=True)
@@ -20,13 +77,13 @@ class Measured:
 
     rows: int
     memory_bytes: int
-    """Held by the predictor once built (tracemalloc)."""
+    """Bytes that the predictor holds once built (tracemalloc)."""
     store_bytes: int
-    """Of the store: the file of a history, the arrays of samples."""
+    """Bytes of the store: the file of a history, the arrays of samples."""
     latency_seconds: float
-    """Median of one prediction."""
+    """Seconds of one prediction, the median."""
     slow_latency_seconds: float
-    """95th percentile of it."""
+    """Seconds of one prediction, the 95th percentile."""
     error: float | None
     """Mean absolute error at rows not seen, in the units of y; None where nothing was checked."""
     regret: float | None
@@ -40,18 +97,18 @@ class PruningResult:
 
     strategy: str
     promise: str
-    """In words."""
+    """What was promised, in words."""
     held: bool
     """Whether the promise was kept: the bound certified, or as far as so few rows can tell."""
     certified: bool
     before: Measured
     after: Measured
     reports: tuple[tuple[str, Report], ...]
-    """By backend for a history; one, named "samples", for arrays."""
+    """Reports by backend for a history; one, named "samples", for arrays."""
     error_change: float | None
-    """Of the mean absolute error: 0.01 is 1 % more."""
+    """Relative change of the mean absolute error: 0.01 is 1 % more."""
     error_interval: tuple[float, float] | None
-    """95 % limits of it."""
+    """95 % limits of ``error_change``."""
     changed_decisions: float | None
     """Share of the functions for which another configuration would be chosen."""
     seconds: float
@@ -67,10 +124,12 @@ class PruningResult:
 
     @property
     def kept(self) -> int:
+        """Rows that are left."""
         return self.after.rows
 
     @property
     def removed(self) -> int:
+        """Rows that went."""
         return self.before.rows - self.after.rows
 
     @property
@@ -89,40 +148,18 @@ class PruningResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; without the data."""
-        from dataclasses import asdict
-
         left_out = ("X", "y", "sample_weight", "observations", "reports")
-        names = [name for name in type(self).__annotations__ if name not in left_out]
-        found: dict[str, Any] = {name: getattr(self, name) for name in names}
-        found["before"], found["after"] = asdict(self.before), asdict(self.after)  # type: ignore[call-overload,unused-ignore]
-        found |= {
+        found = {name: value for name, value in vars(self).items() if name not in left_out}
+        return {
+            **found,
+            "before": dict(vars(self.before)),
+            "after": dict(vars(self.after)),
             "kept": self.kept,
             "removed": self.removed,
             "ratio": self.ratio,
             "memory_reduction": self.memory_reduction,
-            "parts": {
-                name: {
-                    "rows": one.rows,
-                    "kept": one.kept,
-                    "duplicates": one.duplicates,
-                    "expired": one.expired,
-                    "half_life": None if one.half_life == float("inf") else one.half_life,
-                    "certified": one.certified,
-                    "error_before": one.error_before,
-                    "error_after": one.error_after,
-                    "error_change": one.error_change,
-                    "error_interval": one.error_interval,
-                    "rmse_change": one.rmse_change,
-                    "regions": [
-                        {"name": r.name, "rows": r.rows, "kept": r.kept, "error_change": r.change}
-                        for r in one.regions
-                    ],
-                    "reasons": list(one.reasons),
-                }
-                for name, one in self.reports
-            },
+            "parts": {name: _part_dict(report) for name, report in self.reports},
         }
-        return found
 
     def __str__(self) -> str:
         lines = [
@@ -165,12 +202,22 @@ class PruningResult:
         return "\n".join(lines)
 
 
-REGIONS_SHOWN = 5
-"""Regions told one by one."""
+def _part_dict(report: Report) -> dict[str, Any]:
+    """Plain values of one report, ready for JSON."""
+    found = {name: value for name, value in vars(report).items() if name != "tolerance"}
+    return {
+        **found,
+        "half_life": None if report.half_life == float("inf") else report.half_life,
+        "regions": [
+            {"name": r.name, "rows": r.rows, "kept": r.kept, "error_change": r.change}
+            for r in report.regions
+        ],
+        "reasons": list(report.reasons),
+    }
 
 
 def _by_region(report: Report) -> list[str]:
-    """Where most went, and which regions told too much to lose anything."""
+    """Lines on the regions that lost most rows, and one on all others."""
     if len(report.regions) < 2:
         return []
     lines = []
@@ -180,18 +227,14 @@ def _by_region(report: Report) -> list[str]:
             change = "" if one.change is None else f", error {one.change:+.1%}"
             name = "a region" if one.name is None else one.name[:NAME_LENGTH]
             lines.append(f"{name}: {one.rows:,} -> {one.kept:,} rows{change}")
-    others = most[len(lines) :]
+    rest = most[len(lines) :]
     whole = [one for one in report.regions if one.kept == one.rows]
-    if others and lines:
+    if rest and lines:
         lines.append(
-            f"{len(others)} more: {sum(one.rows for one in others):,} -> "
-            f"{sum(one.kept for one in others):,} rows; {len(whole)} of all kept whole"
+            f"{len(rest)} more: {sum(one.rows for one in rest):,} -> "
+            f"{sum(one.kept for one in rest):,} rows; {len(whole)} of all kept whole"
         )
     return lines
-
-
-NAME_LENGTH = 12
-"""Of what is shown of a function's hash."""
 
 
 def _size(count: float) -> str:

@@ -1,99 +1,34 @@
-"""Pruning of training data: keep little, lose nothing, prove it.
+"""The selector: arrays in, fewer rows with masses out.
 
-`PrototypeSelector` takes arrays and returns fewer rows with masses; `PrunedKNNRegressor` is selector
-and predictor in one; `prune_training_data` prunes a history. What it promises is told in
-``docs/pruning-guide.md``, how it works in the modules of ``amorsize/pruning``.
-"""
+`PrototypeSelector` checks parameters and arrays; `amorsize.pruning.select` chooses. What it promises is
+told in ``docs/pruning-guide.md``."""
 
 from __future__ import annotations
 
-import sys
 from math import inf
 
 import numpy as np
 
 from amorsize.learning.neighbors import floats
-from amorsize.learning.regressor import KNNRegressor, NotFittedError
-from amorsize.pruning.select import (
-    DEFAULT_SIMILARITY_THRESHOLD,
-    MIN_SAMPLES_FOR_PRUNING,
-    MIN_SAMPLES_PER_CLUSTER,
-    MIN_TOTAL_SAMPLES_TO_KEEP,
-    STRATEGIES,
-    Region,
-    Report,
-    Task,
-    cap,
-    select,
-)
+from amorsize.learning.regressor import KNNRegressor
+from amorsize.pruning.parameters import SelectorParameters
+from amorsize.pruning.problem import Task
+from amorsize.pruning.select import STRATEGIES, cap, select
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
     from numpy.typing import ArrayLike
 
     from amorsize.learning.neighbors import Floats, Ints
-    from amorsize.pruning.result import PruningResult
 
-__all__ = [
-    "DEFAULT_SIMILARITY_THRESHOLD",
-    "MIN_SAMPLES_FOR_PRUNING",
-    "MIN_SAMPLES_PER_CLUSTER",
-    "MIN_TOTAL_SAMPLES_TO_KEEP",
-    "STRATEGIES",
-    "PrototypeSelector",
-    "PrunedKNNRegressor",
-    "Region",
-    "Report",
-    "prune_training_data",
-]
-
-SELECTOR_PARAMETERS = (
-    "strategy",
-    "tolerance",
-    "keep_fraction",
-    "merge",
-    "similarity_threshold",
-    "estimator",
-    "random_state",
-)
+LARGEST_VALUE = 1e100
+"""Largest feature or target: squares of larger values, and their sums, come near the end of what a float
+can hold."""
 
 
-class _Parameters:
-    """Parameters as scikit-learn handles them."""
-
-    _names: tuple[str, ...]
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters by name; with ``deep`` those of the estimator too, as ``estimator__name``."""
-        found = {name: getattr(self, name) for name in self._names}
-        inner = found.get("estimator")
-        if deep and inner is not None and hasattr(inner, "get_params"):
-            found.update({f"estimator__{k}": v for k, v in inner.get_params().items()})
-        return found
-
-    def set_params(self, **params: Any) -> Any:
-        """Change parameters; they act from the next fit on."""
-        for name, value in params.items():
-            head, _, rest = name.partition("__")
-            if head not in self._names:
-                raise ValueError(
-                    f"{head!r} is not a parameter of {type(self).__name__}: {', '.join(self._names)}"
-                )
-            if rest:
-                getattr(self, head).set_params(**{rest: value})
-            else:
-                setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        told = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._names)
-        return f"{type(self).__name__}({told})"
-
-
-class PrototypeSelector(_Parameters):
+class PrototypeSelector(SelectorParameters):
     """Fewer rows from which the deployed predictor predicts as well, within a checked bound.
 
     Exact duplicates are merged; what is left is agglomerated by labels and features, prototypes that
@@ -155,7 +90,7 @@ class PrototypeSelector(_Parameters):
     (True, 2000)
     """
 
-    _names = SELECTOR_PARAMETERS
+    estimator: Any
 
     def __init__(
         self,
@@ -168,13 +103,7 @@ class PrototypeSelector(_Parameters):
         estimator: Any = None,
         random_state: int | None = None,
     ) -> None:
-        self.strategy = strategy
-        self.tolerance = tolerance
-        self.keep_fraction = keep_fraction
-        self.merge = merge
-        self.similarity_threshold = similarity_threshold
-        self.estimator = estimator
-        self.random_state = random_state
+        self._store(locals())
 
     def fit_resample(
         self,
@@ -208,60 +137,37 @@ class PrototypeSelector(_Parameters):
             For empty input, NaN, infinity, wrong shapes or parameters out of their range; the text
             names the value and the rule.
         """
-        features = floats(X, "X")
-        if features.ndim != 2 or 0 in features.shape:
-            raise ValueError(
-                f"X has shape {features.shape}: at least one row and one feature are needed, "
-                "two-dimensional"
-            )
-        rows = len(features)
-        targets = floats(y, "y")
-        if targets.ndim not in (1, 2) or len(targets) != rows or targets.size == 0:
-            raise ValueError(
-                f"y has shape {targets.shape}, X has {rows} rows: one target for each row"
-            )
-        if max(float(np.abs(features).max()), float(np.abs(targets).max())) > LARGEST_VALUE:
-            raise ValueError(
-                f"X or y has values above {LARGEST_VALUE:g}: scale them to about 1, "
-                "their squares overflow"
-            )
+        features, targets = _checked(X, y)
+        rows, flat = len(features), targets.ndim == 1
         mass = _column(sample_weight, "sample_weight", rows)
         if mass is None:
             mass = np.ones(rows)
         elif not (mass > 0).all():
             raise ValueError("sample_weight must be above 0 in every row: leave such rows out")
         times = _column(timestamps, "timestamps", rows)
-        codes = names = None
-        if groups is not None:
-            found, codes = np.unique(np.asarray(groups), return_inverse=True)
-            codes, names = codes.reshape(-1), tuple(str(name) for name in found)
-            if codes.shape != (rows,):
-                raise ValueError(
-                    f"groups has {codes.size} values, X has {rows} rows: one group for each row"
-                )
+        codes, names = (None, None) if groups is None else _coded(groups, rows)
         tolerance, most_removed = self._bound(rows)
         chosen = select(
             Task(
-                features,
-                targets.reshape(rows, -1),
-                targets.ndim == 1,
-                mass,
-                times,
-                codes,
-                KNNRegressor() if self.estimator is None else self.estimator,
-                tolerance,
-                self.keep_fraction,
-                most_removed,
-                bool(self.merge),
-                self.similarity_threshold,
-                _seed(self.random_state),
-                names,
+                X=features,
+                y=targets.reshape(rows, -1),
+                flat=flat,
+                mass=mass,
+                times=times,
+                groups=codes,
+                names=names,
+                estimator=KNNRegressor() if self.estimator is None else self.estimator,
+                tolerance=tolerance,
+                keep_fraction=self.keep_fraction,
+                most_removed=most_removed,
+                merge=bool(self.merge),
+                threshold=self.similarity_threshold,
+                seed=_seed(self.random_state),
             )
         )
         self.n_features_in_ = features.shape[1]
         self.sample_weight_, self.sample_indices_ = chosen.mass, chosen.indices
         self.owner_, self.report_ = chosen.owner, chosen.report
-        flat = targets.ndim == 1
         self.sample_spread_ = chosen.spread[:, 0] if flat else chosen.spread
         return chosen.X, chosen.y[:, 0] if flat else chosen.y
 
@@ -294,11 +200,39 @@ class PrototypeSelector(_Parameters):
         return STRATEGIES[self.strategy][0], cap(self.strategy, rows)
 
 
-LARGEST_VALUE = 1e100
-"""Squares of larger values, and their sums, come near the end of what a float can hold."""
+def _checked(X: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
+    """Features and targets as arrays."""
+    features = floats(X, "X")
+    if features.ndim != 2 or 0 in features.shape:
+        raise ValueError(
+            f"X has shape {features.shape}: at least one row and one feature are needed, "
+            "two-dimensional"
+        )
+    rows = len(features)
+    targets = floats(y, "y")
+    if targets.ndim not in (1, 2) or len(targets) != rows or targets.size == 0:
+        raise ValueError(f"y has shape {targets.shape}, X has {rows} rows: one target for each row")
+    if max(float(np.abs(features).max()), float(np.abs(targets).max())) > LARGEST_VALUE:
+        raise ValueError(
+            f"X or y has values above {LARGEST_VALUE:g}: scale them to about 1, "
+            "their squares overflow"
+        )
+    return features, targets
+
+
+def _coded(groups: ArrayLike, rows: int) -> tuple[Ints, tuple[str, ...]]:
+    """Group of each row as a code, and the names of the groups by code."""
+    found, codes = np.unique(np.asarray(groups), return_inverse=True)
+    codes = codes.reshape(-1)
+    if codes.shape != (rows,):
+        raise ValueError(
+            f"groups has {codes.size} values, X has {rows} rows: one group for each row"
+        )
+    return codes, tuple(str(name) for name in found)
 
 
 def _column(values: ArrayLike | None, name: str, rows: int) -> Floats | None:
+    """One value for each row as an array; None if none are given."""
     if values is None:
         return None
     found = floats(values, name)
@@ -310,6 +244,7 @@ def _column(values: ArrayLike | None, name: str, rows: int) -> Floats | None:
 
 
 def _seed(random_state: Any) -> int:
+    """A seed, drawn from ``random_state`` if that is a generator of NumPy's."""
     if random_state is None:
         return 0
     if isinstance(random_state, (int, np.integer)) and random_state >= 0:
@@ -321,196 +256,3 @@ def _seed(random_state: Any) -> int:
     raise ValueError(
         f"random_state={random_state!r} must be None, a whole number >= 0 or a generator"
     )
-
-
-class PrunedKNNRegressor(_Parameters):
-    """Nearest-neighbour regression on pruned data: selector and predictor in one.
-
-    A bare pipeline of selector and predictor drops the masses of the prototypes (imbalanced-learn's
-    ``Pipeline`` hands over X and y alone), and a prototype of forty rows would count as one. This
-    estimator keeps them.
-
-    Parameters
-    ----------
-    strategy, tolerance, keep_fraction, merge, similarity_threshold, random_state :
-        As in `PrototypeSelector`.
-    n_neighbors, weights, scale :
-        As in `KNNRegressor`, which also checks the bound.
-
-    Attributes
-    ----------
-    selector_ : PrototypeSelector
-    model_ : KNNRegressor
-        Fitted on the prototypes.
-    report_ : Report
-    n_features_in_ : int
-    """
-
-    _names = (
-        *(name for name in SELECTOR_PARAMETERS if name != "estimator"),
-        "n_neighbors",
-        "weights",
-        "scale",
-    )
-
-    def __init__(
-        self,
-        strategy: str = "auto",
-        *,
-        tolerance: float | None = None,
-        keep_fraction: float | None = None,
-        merge: bool = True,
-        similarity_threshold: float | None = None,
-        random_state: int | None = None,
-        n_neighbors: float = 5,
-        weights: str = "distance",
-        scale: ArrayLike | None = None,
-    ) -> None:
-        self.strategy = strategy
-        self.tolerance = tolerance
-        self.keep_fraction = keep_fraction
-        self.merge = merge
-        self.similarity_threshold = similarity_threshold
-        self.random_state = random_state
-        self.n_neighbors = n_neighbors
-        self.weights = weights
-        self.scale = scale
-
-    def fit(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        timestamps: ArrayLike | None = None,
-        groups: ArrayLike | None = None,
-    ) -> PrunedKNNRegressor:
-        """Prune and store what is left; parameters as in `PrototypeSelector.fit_resample`, but rows of
-        weight 0 are left out."""
-        model = KNNRegressor(self.n_neighbors, weights=self.weights, scale=self.scale)
-        model.fit(X, y, sample_weight)  # checks everything, and leaves out rows without weight
-        kept: Ints = model.rows_
-        chosen = {name: getattr(self, name) for name in SELECTOR_PARAMETERS if name != "estimator"}
-        selector = PrototypeSelector(**chosen, estimator=model)
-        target = model.y_[:, 0] if np.asarray(y).ndim == 1 else model.y_
-        X_kept, y_kept = selector.fit_resample(
-            model.X_,
-            target,
-            model.mass_,
-            None if timestamps is None else np.asarray(timestamps)[kept],
-            None if groups is None else np.asarray(groups)[kept],
-        )
-        self.model_ = KNNRegressor(self.n_neighbors, weights=self.weights, scale=self.scale).fit(
-            X_kept, y_kept, selector.sample_weight_, y_spread=selector.sample_spread_
-        )
-        self.selector_, self.report_ = selector, selector.report_
-        self.n_features_in_ = model.n_features_in_
-        self.__dict__.pop("feature_names_in_", None)
-        if hasattr(model, "feature_names_in_"):
-            self.feature_names_in_ = model.feature_names_in_
-        return self
-
-    def predict(self, X: ArrayLike, return_spread: bool = False) -> Any:
-        """As `KNNRegressor.predict`."""
-        self._check_fitted()
-        try:
-            return self.model_.predict(X, return_spread)
-        except ValueError as error:
-            told = str(error).replace("KNNRegressor", type(self).__name__)
-            raise ValueError(told) from None
-
-    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Coefficient of determination R^2, the mean over the outputs."""
-        self._check_fitted()
-        return self.model_.score(X, y, sample_weight)
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "model_"):
-            error: type[Exception] = NotFittedError
-            if "sklearn.exceptions" in sys.modules:
-                theirs = sys.modules["sklearn.exceptions"].NotFittedError
-                error = type("NotFittedError", (NotFittedError, theirs), {})
-            raise error("this PrunedKNNRegressor is not fitted yet: call fit first")
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "model_")
-
-    def __sklearn_tags__(self) -> Any:
-        return KNNRegressor().__sklearn_tags__()
-
-
-def prune_training_data(
-    data: Any,
-    strategy: str = "auto",
-    *,
-    tolerance: float | None = None,
-    keep_fraction: float | None = None,
-    merge: bool = True,
-    similarity_threshold: float | None = None,
-    estimator: Any = None,
-    random_state: int | None = None,
-    sample_weight: ArrayLike | None = None,
-    timestamps: ArrayLike | None = None,
-    groups: ArrayLike | None = None,
-    dry_run: bool = False,
-    archive: Any = None,
-    progress: Any = None,
-) -> PruningResult:
-    """Prune a history in place, or samples, and measure what it did.
-
-    Parameters
-    ----------
-    data : History, sequence of Observation, or tuple (X, y)
-        A history is pruned in one transaction: readers see it before or after. Rows that came in the
-        meantime stay. Runs of a function that are alike become one: the newest of them, with their mean
-        residual and their mass. Observations and arrays stay as they are; what is kept is in the result.
-    strategy, tolerance, keep_fraction, merge, similarity_threshold, estimator, random_state :
-        As in `PrototypeSelector`; ``estimator`` is for a tuple of arrays, a history is judged by its
-        own predictor.
-    sample_weight, timestamps, groups :
-        Of a tuple of arrays, as in `PrototypeSelector.fit_resample`; a history knows its own.
-    dry_run : bool, default=False
-        Change nothing in a history.
-    archive : path, default=None
-        File to which what is removed from a history is appended as JSON lines, before it goes.
-    progress : callable, default=None
-        Called with (done, total, what) as parts are finished.
-
-    Returns
-    -------
-    PruningResult
-
-    Raises
-    ------
-    ValueError
-        As `PrototypeSelector.fit_resample`; and for parameters that are not for this kind of data.
-    TypeError
-        For data of another kind.
-    RuntimeError
-        If other processes removed rows of the history again and again meanwhile.
-    HistoryError, OSError
-        If the history cannot be used, or the archive not be written.
-    """
-    from amorsize.pruning.history import prune
-
-    options = {
-        "strategy": strategy,
-        "tolerance": tolerance,
-        "keep_fraction": keep_fraction,
-        "merge": merge,
-        "similarity_threshold": similarity_threshold,
-        "random_state": random_state,
-    }
-    columns = {"sample_weight": sample_weight, "timestamps": timestamps, "groups": groups}
-    return prune(data, options, estimator, columns, dry_run, archive, progress)
-
-
-def __getattr__(name: str) -> Any:
-    if name == "PruningResult":
-        from amorsize.pruning.result import PruningResult
-
-        return PruningResult
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> Sequence[str]:
-    return sorted([*globals(), "PruningResult"])

@@ -15,7 +15,8 @@ import numpy as np
 
 from amorsize.core.frozen import replace
 from amorsize.learning.regressor import KNNRegressor
-from amorsize.pruning.selector import MIN_TOTAL_SAMPLES_TO_KEEP, PrototypeSelector
+from amorsize.pruning.select import MIN_TOTAL_SAMPLES_TO_KEEP
+from amorsize.pruning.selector import PrototypeSelector
 from amorsize.validation.report import (
     FAILED,
     PASSED,
@@ -381,7 +382,7 @@ def _told(holds: bool) -> str:
 def of_history(history: Any) -> Outcome:
     """The user's own runs: pruned in memory, judged by rows that pruning did not see."""
     from amorsize.history.memory import MemoryHistory
-    from amorsize.pruning.selector import prune_training_data
+    from amorsize.pruning.history import prune_training_data
 
     copy = MemoryHistory(max_rows=max(1, history.stats().rows))
     copy.add(history.read())

@@ -24,7 +24,7 @@ from amorsize.core.observation import Observation
 from amorsize.history import open_history
 from amorsize.history.base import History
 from amorsize.history.sqlite import SqliteHistory
-from amorsize.pruning.selector import prune_training_data
+from amorsize.pruning.history import prune_training_data
 
 FIRST_ROWS = 600
 PATIENCE_SECONDS = 300.0

@@ -134,7 +134,7 @@ def test_names_are_escaped() -> None:
 def test_a_pruning_result_and_a_report_show_themselves() -> None:
     import numpy as np
 
-    from amorsize.pruning.selector import prune_training_data
+    from amorsize.pruning.history import prune_training_data
     from amorsize.validation.report import ValidationReport
 
     rng = np.random.default_rng(0)
