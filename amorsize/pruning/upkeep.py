@@ -7,10 +7,11 @@
                                                   takes the lock, prunes and tunes
     Upkeep.stop   --closes the pipe-------------> a thread sees the end of the pipe and ends the child
 
-The caller's process alone holds the writing end of the pipe, so the child ends with it, however it ends.
-One child works on a history at a time (a lock file beside the history, or a lock in the server). It
-spends at most BUDGET_SECONDS at the lowest priority, and changes the history in single transactions:
-killed at any moment, it leaves what was there before, and the next long run begins anew.
+The caller's process holds the writing end of the pipe, so the child ends with it, however it ends (with
+the last worker that the caller's process has forked meanwhile, if that outlives it). One child works on
+a history at a time (a lock file beside the history, or a lock in the server). It spends at most
+BUDGET_SECONDS at the lowest priority, and changes the history in single transactions: killed at any
+moment, it leaves what was there before, and the next long run begins anew.
 
 The caller's process imports this module; what the child alone needs, NumPy too, is imported in `_work`.
 """

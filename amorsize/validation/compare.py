@@ -1,20 +1,28 @@
 """One function, measured in every way worth a look: was amorsize's choice right?
 
 Each run has a forked child of its own, so that pools, threads and caches of one contender are not there
-for the next; contenders take turns within a round. The items run many times: for functions without side
-effects only.
-"""
+for the next; contenders take turns within a round. What is timed is what a user calls:
+`amorsize.execute`. Once, untimed, a run says what it chose and why. The items run many times: for
+functions without side effects only.
+
+    compare: loop once -> each configuration once -> the best of them, amorsize and the peers in ROUNDS
+turns Comparison.timed --fork--> child: run, digest of the results --JSON by a pipe--> seconds, or why
+not"""
 
 from __future__ import annotations
 
 import json
 import math
 import os
+import select
 import signal
 import time
 from hashlib import blake2b
 from statistics import median, quantiles
 
+import amorsize
+from amorsize.core.frozen import replace
+from amorsize.planning.explain import describe
 from amorsize.validation.report import CONFIG, FAILED, PASSED, UNDECIDED, Decision
 
 TYPE_CHECKING = False
@@ -22,23 +30,181 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    Run = Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]
+    Function = Callable[[Any], Any]
+    Run = Callable[[Function, Sequence[Any]], list[Any]]
     Progress = Callable[[int, int, str], None]
+    """Takes the runs done, their number, and what runs."""
 
 ROUNDS = 5
+"""Times that each contender is measured."""
 MOST_REGRET = 1.20
 """Seconds of amorsize over those of the best configuration that still pass (guarantee G3)."""
 NEVER_SLOWER_SHARE, NEVER_SLOWER_SECONDS = 0.03, 0.0005
-"""Over the plain loop (guarantee G2)."""
+"""Time over that of the plain loop that still passes, the larger of the two (guarantee G2)."""
 LIMIT_FACTOR, LIMIT_SECONDS = 4.0, 5.0
-"""A contender is ended after so many times the loop's seconds and so many more."""
+"""A contender is ended after LIMIT_FACTOR times the loop's seconds and LIMIT_SECONDS more."""
 KEPT = 6
-"""Configurations that reach the rounds: the best of one look each."""
+"""Configurations that reach the rounds: those that were fastest when each was measured once."""
+OURS = "amorsize"
+"""Name of amorsize among the contenders."""
+
+
+def compare(
+    func: Function,
+    items: Sequence[Any],
+    *,
+    name: str = "",
+    rounds: int = ROUNDS,
+    with_peers: bool = True,
+    progress: Progress | None = None,
+) -> Decision:
+    """Measure a function over items.
+
+    Parameters
+    ----------
+    func : callable
+        Without side effects: each item runs some dozen times.
+    items : sequence
+    name : str, default=""
+        Name of the function in the report.
+    rounds : int, default=5
+    with_peers : bool, default=True
+        Whether to measure the peers that are installed, too.
+    progress : callable, default=None
+        Called with (done, total, what).
+
+    Returns
+    -------
+    Decision
+
+    Raises
+    ------
+    RuntimeError
+        If the plain loop itself fails; the text says how.
+    """
+    if not hasattr(os, "fork"):
+        raise RuntimeError("compare needs fork: Linux or macOS")
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    configurations = contenders(cores)
+    others = peers(cores) if with_peers else {}
+    total = 2 + len(configurations) + rounds * (2 + min(KEPT, len(configurations)) + len(others))
+    comparison = Comparison(func, items, total, progress)
+    first = comparison.timed("loop", _loop)
+    if "seconds" not in first:
+        raise RuntimeError(f"the plain loop failed: {first['error']}")
+    comparison.expect(first)
+    looks = {label: comparison.timed(label, run) for label, run in configurations.items()}
+    good = [label for label in looks if "seconds" in looks[label]]
+    fastest = sorted(good, key=lambda label: float(looks[label]["seconds"]))[:KEPT]
+    runs = {"loop": _loop, OURS: _ours, **{label: configurations[label] for label in fastest}}
+    seconds, problems = comparison.in_turns(runs | others, rounds)
+    if OURS not in seconds:
+        raise RuntimeError(f"amorsize failed: {problems[OURS]}")
+    chosen = comparison.explained()
+    decision = Decision(
+        name=name or getattr(func, "__qualname__", repr(func)),
+        items=len(items),
+        chosen=chosen["chosen"],
+        reasons=tuple(chosen["reasons"]),
+        predicted_seconds=chosen["predicted"],
+        spread=chosen["spread"],
+        seconds=seconds,
+        problems=problems,
+        verdict=UNDECIDED,
+        sentence="",
+    )
+    return replace(decision, verdict=verdict_of(decision), sentence=sentence_of(decision))
+
+
+class Comparison:
+    """Runs one function over its items, each time in a child of its own."""
+
+    def __init__(
+        self, func: Function, items: Sequence[Any], total: int, progress: Progress | None
+    ) -> None:
+        self.func, self.items = func, items
+        self._tell = progress or (lambda done, total, what: None)
+        self._done, self._total = 0, total
+        self._limit, self._digest = math.inf, ""
+
+    def expect(self, first: dict[str, Any]) -> None:
+        """Bound the time of further runs by that of the loop, and expect its results."""
+        self._limit = LIMIT_FACTOR * first["seconds"] + LIMIT_SECONDS
+        self._digest = first["digest"]
+
+    def timed(self, label: str, run: Run) -> dict[str, Any]:
+        """Seconds of one run and a digest of its results, or what went wrong."""
+        return self._in_child(label, lambda: timed(run, self.func, self.items))
+
+    def in_turns(
+        self, runs: dict[str, Run], rounds: int
+    ) -> tuple[dict[str, tuple[float, ...]], dict[str, str]]:
+        """Seconds of the contenders, a value for each round, and what went wrong with the others."""
+        problems: dict[str, str] = {}
+        seconds: dict[str, list[float]] = {label: [] for label in runs}
+        order = list(runs)
+        for number in range(rounds):
+            for label in order[number % len(order) :] + order[: number % len(order)]:
+                if label in problems:
+                    continue
+                found = self.timed(label, runs[label])
+                if "seconds" not in found:
+                    problems[label] = found["error"]
+                elif found["digest"] != self._digest:
+                    problems[label] = "other results than the loop's"
+                else:
+                    seconds[label].append(found["seconds"])
+        return {
+            label: tuple(each) for label, each in seconds.items() if each and label not in problems
+        }, problems
+
+    def explained(self) -> dict[str, Any]:
+        """What amorsize chooses, and why: from a run that is not timed."""
+        found = self._in_child("why", lambda: explained(self.func, self.items))
+        if "error" in found:
+            raise RuntimeError(f"amorsize failed: {found['error']}")
+        self._tell(self._total, self._total, "done")
+        return found
+
+    def _in_child(self, label: str, act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        self._tell(self._done, self._total, label)
+        self._done += 1
+        return in_child(act, self._limit)
+
+
+def _loop(func: Function, items: Sequence[Any]) -> list[Any]:
+    return [func(item) for item in items]
+
+
+def _ours(func: Function, items: Sequence[Any]) -> list[Any]:
+    return amorsize.execute(func, items, history=None)
+
+
+def timed(run: Run, func: Function, items: Sequence[Any]) -> dict[str, Any]:
+    """One run: its seconds, and a digest of its results."""
+    began = time.perf_counter()
+    results = run(func, items)
+    seconds = time.perf_counter() - began
+    return {"seconds": seconds, "digest": digest_of(results)}
+
+
+def explained(func: Function, items: Sequence[Any]) -> dict[str, Any]:
+    """One run by a plan: the configuration that it ended with, and what was predicted of it."""
+    plan = amorsize.optimize(func, items, history=None)
+    plan.execute()
+    assert plan.run is not None
+    return {
+        "chosen": describe(plan.run.config),
+        "reasons": list(plan.reasons),
+        "predicted": plan.estimated_seconds if plan.items_left else plan.run.wall_seconds,
+        "spread": plan.estimated_spread,
+    }
 
 
 def contenders(cores: int) -> dict[str, Run]:
     """Configurations, by amorsize's own backends with nothing left to choose."""
-    import amorsize
 
     def configured(backend: str, jobs: int) -> Run:
         return lambda func, items: amorsize.execute(
@@ -56,11 +222,11 @@ def contenders(cores: int) -> dict[str, Run]:
 
 
 def peers(cores: int) -> dict[str, Run]:
-    """Those that are installed, as their own first example uses them."""
+    """Libraries that are installed, as their own first example uses them."""
     from importlib.util import find_spec
 
     def futures(name: str) -> Run:
-        def run(func: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        def run(func: Function, items: Sequence[Any]) -> list[Any]:
             import concurrent.futures
 
             with getattr(concurrent.futures, name)() as pool:
@@ -68,18 +234,18 @@ def peers(cores: int) -> dict[str, Run]:
 
         return run
 
-    def pool(func: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    def pool(func: Function, items: Sequence[Any]) -> list[Any]:
         import multiprocessing
 
         with multiprocessing.get_context("fork").Pool() as workers:
             return workers.map(func, items)
 
-    def joblib(func: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    def joblib(func: Function, items: Sequence[Any]) -> list[Any]:
         import joblib as library  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
         return list(library.Parallel(n_jobs=cores)(library.delayed(func)(item) for item in items))
 
-    def mpire(func: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    def mpire(func: Function, items: Sequence[Any]) -> list[Any]:
         import mpire as library  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
         pool_of_mpire: Any = library.WorkerPool  # type: ignore[attr-defined,unused-ignore]
@@ -98,143 +264,9 @@ def peers(cores: int) -> dict[str, Run]:
     return found
 
 
-def compare(
-    func: Callable[[Any], Any],
-    items: Sequence[Any],
-    *,
-    name: str = "",
-    rounds: int = ROUNDS,
-    with_peers: bool = True,
-    progress: Progress | None = None,
-) -> Decision:
-    """Measure a function over items.
-
-    Parameters
-    ----------
-    func : callable
-        Without side effects: each item runs some dozen times.
-    items : sequence
-    name : str, default=""
-        Of the function, for the report.
-    rounds : int, default=5
-    with_peers : bool, default=True
-        The peers that are installed, too.
-
-    Returns
-    -------
-    Decision
-
-    Raises
-    ------
-    RuntimeError
-        If the plain loop itself fails; the text says how.
-    """
-    if not hasattr(os, "fork"):
-        raise RuntimeError("compare needs fork: Linux or macOS")
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    runs: dict[str, Run] = {"loop": lambda func, items: [func(item) for item in items]}
-    tell = progress or (lambda done, total, what: None)
-    looks = contenders(cores)
-    others = peers(cores) if with_peers else {}
-    total = 1 + len(looks) + rounds * (2 + min(KEPT, len(looks)) + len(others))
-    done = 0
-
-    def timed(label: str, run: Run, limit: float) -> dict[str, Any]:
-        nonlocal done
-        tell(done, total, label)
-        done += 1
-        return in_child(lambda: measured(run, func, items), limit)
-
-    first = timed("loop", runs["loop"], math.inf)
-    if "seconds" not in first:
-        raise RuntimeError(f"the plain loop failed: {first['error']}")
-    digest, limit = first["digest"], LIMIT_FACTOR * first["seconds"] + LIMIT_SECONDS
-    problems: dict[str, str] = {}
-    looked: dict[str, float] = {}
-    for label, run in looks.items():
-        found = timed(label, run, limit)
-        if "seconds" in found:
-            looked[label] = found["seconds"]
-    kept = sorted(looked, key=looked.__getitem__)[:KEPT]
-    runs["amorsize"] = _ours
-    runs |= {label: looks[label] for label in kept} | others
-    seconds: dict[str, list[float]] = {label: [] for label in runs}
-    details: list[dict[str, Any]] = []
-    order = list(runs)
-    for number in range(rounds):
-        for label in order[number % len(order) :] + order[: number % len(order)]:
-            if label in problems:
-                continue
-            found = timed(label, runs[label], limit)
-            if "seconds" not in found:
-                problems[label] = found["error"]
-            elif found["digest"] != digest:
-                problems[label] = "other results than the loop's"
-            else:
-                seconds[label].append(found["seconds"])
-                if label == "amorsize":
-                    details.append(found)
-    tell(total, total, "done")
-    measured_ones = {
-        label: tuple(each) for label, each in seconds.items() if each and label not in problems
-    }
-    if "amorsize" not in measured_ones:
-        raise RuntimeError(f"amorsize failed: {problems['amorsize']}")
-    middle = sorted(details, key=lambda one: float(one["seconds"]))[len(details) // 2]
-    decision = Decision(
-        name=name or getattr(func, "__qualname__", repr(func)),
-        items=len(items),
-        chosen=middle["chosen"],
-        reasons=tuple(middle["reasons"]),
-        predicted_seconds=middle["predicted"],
-        spread=middle["spread"],
-        seconds=measured_ones,
-        problems=problems,
-        verdict=UNDECIDED,
-        sentence="",
-    )
-    from amorsize.core.frozen import replace
-
-    return replace(decision, verdict=verdict_of(decision), sentence=sentence_of(decision))
-
-
-def _ours(func: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-    import amorsize
-
-    return amorsize.execute(func, items, history=None)
-
-
-def measured(run: Run, func: Callable[[Any], Any], items: Sequence[Any]) -> dict[str, Any]:
-    """One run: its seconds, a digest of its results; for amorsize what it chose, too."""
-    chosen: dict[str, Any] = {}
-    began = time.perf_counter()
-    if run is _ours:
-        from amorsize.api.checks import make_options
-        from amorsize.engine.driver import Engine
-        from amorsize.planning.explain import describe
-
-        engine = Engine(func, items, make_options(history=None), None)
-        results = engine.execute()
-        seconds = time.perf_counter() - began
-        choice, ended = engine.choice, engine.run
-        assert ended is not None
-        chosen = {
-            "chosen": describe(ended.config),
-            "reasons": list(choice.reasons) if choice is not None else [],
-            "predicted": choice.prediction.seconds if choice is not None else seconds,
-            "spread": choice.prediction.spread if choice is not None else 0.0,
-        }
-    else:
-        results = run(func, items)
-        seconds = time.perf_counter() - began
-    return {"seconds": seconds, "digest": digest_of(results), **chosen}
-
-
 def digest_of(results: list[Any]) -> str:
-    """Equal for equal results; by their representation where they cannot be pickled."""
-    import pickle
+    """Digest of the results: of their pickles, or of the representation of what cannot be pickled."""
+    import pickle  # not earlier: a contender that needs it pays for its import itself
 
     digest = blake2b(digest_size=16)
     for result in results:
@@ -247,8 +279,6 @@ def digest_of(results: list[Any]) -> str:
 
 def in_child(act: Callable[[], dict[str, Any]], limit: float) -> dict[str, Any]:
     """What ``act`` returns in a forked child of its own process group, or {"error": why not}."""
-    import select
-
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
@@ -293,19 +323,19 @@ def in_child(act: Callable[[], dict[str, Any]], limit: float) -> dict[str, Any]:
 
 def verdict_of(decision: Decision) -> str:
     """Passed: within G2 of the loop and within MOST_REGRET of the best configuration."""
-    loop, ours = decision.median("loop"), decision.median("amorsize")
+    loop, ours = decision.median("loop"), decision.median(OURS)
     slower = ours - loop > max(NEVER_SLOWER_SHARE * loop, NEVER_SLOWER_SECONDS)
     if decision.regret <= MOST_REGRET and not slower:
         return PASSED
-    # is it more than the rounds differ by themselves?
-    blur = max(_blur(decision.seconds[name]) for name in ("loop", "amorsize", decision.best))
+    # undecided where it is no more than the rounds differ by themselves
+    noise = max(_relative_spread(decision.seconds[name]) for name in ("loop", OURS, decision.best))
     worst = max(
         decision.regret / MOST_REGRET, ours / loop / (1 + NEVER_SLOWER_SHARE) if slower else 0
     )
-    return UNDECIDED if worst < 1.0 + blur else FAILED
+    return UNDECIDED if worst < 1.0 + noise else FAILED
 
 
-def _blur(values: tuple[float, ...]) -> float:
+def _relative_spread(values: tuple[float, ...]) -> float:
     """Half the interquartile range over the median."""
     if len(values) < 3:
         return 1.0
@@ -314,35 +344,36 @@ def _blur(values: tuple[float, ...]) -> float:
 
 
 def sentence_of(decision: Decision) -> str:
-    """What a newcomer should do."""
-    loop, ours = decision.median("loop"), decision.median("amorsize")
+    """What the user should do, in words."""
+    loop, ours = decision.median("loop"), decision.median(OURS)
     best = decision.best
     gain = loop / ours
     if best == "loop" or loop / decision.median(best) < 1.1:
         advice = (
-            f"Nothing is to be won here: a plain loop takes {_told(loop)}, and no configuration is "
+            f"Nothing is to be won here: a plain loop takes {_format(loop)}, and no configuration is "
             "clearly faster. "
         )
         return (
-            advice + f"amorsize takes {_told(ours)} ({decision.chosen}); keep the loop, or call it."
+            advice
+            + f"amorsize takes {_format(ours)} ({decision.chosen}); keep the loop, or call it."
         )
     kind = best.removeprefix(CONFIG)
     advice = (
-        f"Call amorsize.execute: it takes {_told(ours)} instead of {_told(loop)}, {gain:.1f} times as "
-        f"fast as the loop ({decision.chosen}). "
+        f"Call amorsize.execute: it takes {_format(ours)} instead of {_format(loop)}, "
+        f"{gain:.1f} times as fast as the loop ({decision.chosen}). "
     )
     if decision.regret <= MOST_REGRET:
         return (
             advice
-            + f"The best of all that was tried, {kind}, takes {_told(decision.median(best))}."
+            + f"The best of all that was tried, {kind}, takes {_format(decision.median(best))}."
         )
     option = "threads" if "thread" in kind else "processes"
     number = kind.split()[0]
     return advice + (
-        f"Here {kind} would be faster still ({_told(decision.median(best))}): "
+        f"Here {kind} would be faster still ({_format(decision.median(best))}): "
         f'backend="{option}", n_jobs={number}.'
     )
 
 
-def _told(seconds: float) -> str:
+def _format(seconds: float) -> str:
     return f"{seconds:.2g} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"

@@ -1,17 +1,16 @@
-"""A report as one HTML page: no network, no script, plots drawn here as SVG, every name escaped."""
+"""A report as one HTML page: no network, no script, plots as SVG, every name escaped."""
 
 from __future__ import annotations
 
 from html import escape
-from math import log10
-from statistics import median
 
+from amorsize.validation.plots import plots
 from amorsize.validation.render import HEAD, clean, header, row
 from amorsize.validation.report import FAILED, PASSED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from amorsize.validation.report import Decision, ValidationReport
 
@@ -59,7 +58,7 @@ def page(report: ValidationReport) -> str:
             _table(report),
             _checks(report),
             "<h2>Plots</h2>",
-            _plots(report),
+            plots(report),
         ]
     for decision in report.decisions:
         parts.append(_decision(decision))
@@ -67,7 +66,16 @@ def page(report: ValidationReport) -> str:
     return "\n".join(parts)
 
 
+def framed(report: ValidationReport) -> str:
+    """The page in a frame, for a notebook: its style stays its own."""
+    return (
+        '<iframe title="validation report" sandbox style="width:100%;height:40em;border:0" '
+        f'srcdoc="{escape(page(report))}"></iframe>'
+    )
+
+
 def _class(verdict: str) -> str:
+    """CSS class of a verdict."""
     return "passed" if verdict == PASSED else "failed" if verdict == FAILED else "open"
 
 
@@ -78,17 +86,17 @@ def _cells(cells: Sequence[str], tag: str = "td") -> str:
 def _table(report: ValidationReport) -> str:
     lines = []
     for outcome in report.outcomes:
-        # The verdict comes second: a narrow window is to show it without being scrolled.
+        # the verdict comes second: a narrow window is to show it without being scrolled
         name, *cells, verdict = row(outcome)
         lines.append(
             f'<tr>{_cells((name,))}<td class="verdict {_class(verdict)}">'
             f"<strong>{escape(verdict)}</strong></td>{_cells(cells)}</tr>"
         )
-    first, *others, last = HEAD
+    first, *rest, last = HEAD
     head = (
         f'<th scope="col">{escape(first)}</th><th class="verdict" scope="col">{escape(last)}</th>'
     )
-    head += "".join([f'<th scope="col">{escape(cell)}</th>' for cell in others])
+    head += "".join([f'<th scope="col">{escape(cell)}</th>' for cell in rest])
     return (
         '<div class="wide" tabindex="0" role="region" aria-label="Scenarios">'
         f'<table class="scenarios"><thead><tr>{head}</tr></thead>'
@@ -135,206 +143,4 @@ def _decision(decision: Decision) -> str:
         f"{escape(decision.verdict)}</span></h2><p>{escape(decision.sentence)}</p>"
         f'<figure><svg viewBox="0 0 430 {16 + 22 * len(order)}" role="img" aria-label="{label}">'
         f"{''.join(bars)}</svg></figure>"
-    )
-
-
-# -- plots ---------------------------------------------------------------------------------------------
-
-FARTHEST = 1e100
-"""Values beyond it are no measurements, and have no place in a plot."""
-WIDTH, HEIGHT, LEFT, BOTTOM = 360.0, 240.0, 52.0, 36.0
-
-Series = tuple[str, list[tuple[float, float]], bool]
-"""Name, points, and whether they are joined."""
-
-
-def _plots(report: ValidationReport) -> str:
-    figures = []
-    if report.front:
-        figures.append(
-            plot(
-                "Error against kept rows (Pareto front)",
-                "rows kept (%)",
-                "change of RMSE (%)",
-                [
-                    ("pruned", [(100 * k, 100 * e) for k, e, _ in report.front], True),
-                    ("at random", [(100 * k, 100 * c) for k, _, c in report.front], True),
-                ],
-                log_x=True,
-            )
-        )
-    some = [one for one in report.outcomes if one.seeds]
-    if some:
-        changes = [
-            (float(place), 100 * seed.error_change)
-            for place, outcome in enumerate(some, 1)
-            for seed in outcome.seeds
-        ]
-        chances = [
-            (place + 0.25, 100 * seed.chance_change)
-            for place, outcome in enumerate(some, 1)
-            for seed in outcome.seeds
-        ]
-        figures.append(
-            plot(
-                "Change of error, each seed",
-                "scenario (in the order of the table)",
-                "change of RMSE (%)",
-                [("pruned", changes, False), ("at random", chances, False)],
-            )
-        )
-
-        def each(value: Callable[..., float]) -> list[tuple[float, float]]:
-            return [
-                (float(one.seeds[0].rows), median([value(seed) for seed in one.seeds]))
-                for one in some
-            ]
-
-        figures.append(
-            plot(
-                "One prediction",
-                "rows before",
-                "microseconds",
-                [
-                    ("before", sorted(each(lambda s: 1e6 * s.latency_before)), True),
-                    ("after", sorted(each(lambda s: 1e6 * s.latency_after)), True),
-                ],
-                log_x=True,
-                log_y=True,
-            )
-        )
-        figures.append(
-            plot(
-                "Memory of the predictor",
-                "rows before",
-                "kilobytes",
-                [
-                    ("before", sorted(each(lambda s: s.memory_before / 1e3)), True),
-                    ("after", sorted(each(lambda s: s.memory_after / 1e3)), True),
-                ],
-                log_x=True,
-                log_y=True,
-            )
-        )
-    if report.learning:
-        curve = [(float(rows), error) for rows, error in report.learning]
-        figures.append(
-            plot(
-                "Learning curve", "rows learned from", "RMSE", [("error", curve, True)], log_x=True
-            )
-        )
-    if report.calibration:
-        figures.append(
-            plot(
-                "Predicted and true labels",
-                "predicted",
-                "true",
-                [("fresh rows", list(report.calibration), False)],
-            )
-        )
-    return f'<div class="plots">{"".join(figures)}</div>'
-
-
-def plot(
-    title: str,
-    x_name: str,
-    y_name: str,
-    series: Sequence[Series],
-    *,
-    log_x: bool = False,
-    log_y: bool = False,
-) -> str:
-    """One figure: points, joined or not, of up to two series."""
-    series = [
-        (name, [(x, y) for x, y in some if _drawn(x, log_x) and _drawn(y, log_y)], joined)
-        for name, some, joined in series
-    ]
-    points = [point for _, some, _ in series for point in some] or [(1.0, 1.0)]
-    fx, fy = (log10 if log_x else float), (log10 if log_y else float)
-    xs, ys = [fx(x) for x, _ in points], [fy(y) for _, y in points]
-    low_x, high_x = _padded(min(xs), max(xs))
-    low_y, high_y = _padded(min(ys), max(ys))
-
-    def at(x: float, y: float) -> tuple[float, float]:
-        return (
-            LEFT + (fx(x) - low_x) / (high_x - low_x) * (WIDTH - LEFT - 10),
-            HEIGHT - BOTTOM - (fy(y) - low_y) / (high_y - low_y) * (HEIGHT - BOTTOM - 24),
-        )
-
-    marks = [
-        f'<line class="axis" x1="{LEFT}" y1="{HEIGHT - BOTTOM}" '
-        f'x2="{WIDTH - 10}" y2="{HEIGHT - BOTTOM}"/>',
-        f'<line class="axis" x1="{LEFT}" y1="24" x2="{LEFT}" y2="{HEIGHT - BOTTOM}"/>',
-    ]
-    for share in (0.0, 0.5, 1.0):
-        value = low_x + share * (high_x - low_x)
-        x = LEFT + share * (WIDTH - LEFT - 10)
-        anchor = "end" if share == 1.0 else "middle"
-        marks.append(
-            f'<text x="{x:.0f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="{anchor}">'
-            f"{_tick(value, log_x)}</text>"
-        )
-        value = low_y + share * (high_y - low_y)
-        y = HEIGHT - BOTTOM - share * (HEIGHT - BOTTOM - 24)
-        marks.append(
-            f'<text x="{LEFT - 4}" y="{y + 4:.0f}" text-anchor="end">{_tick(value, log_y)}</text>'
-        )
-    marks.append(
-        f'<text x="{(WIDTH + LEFT) / 2:.0f}" y="{HEIGHT - 6}" text-anchor="middle">'
-        f"{escape(x_name)}</text>"
-        f'<text x="4" y="12">{escape(y_name)}</text>'
-    )
-    for number, (name, some, joined) in enumerate(series, 1):
-        spots = [at(x, y) for x, y in some]
-        if joined:
-            path = " ".join([f"{x:.1f},{y:.1f}" for x, y in spots])
-            kind = "one" if number == 1 else "two"
-            marks.append(f'<polyline class="{kind}" fill="none" points="{path}"/>')
-        radius = 3 if joined else 2
-        # shape as well as colour tells the series apart
-        for x, y in spots:
-            if number == 1:
-                marks.append(f'<circle class="dot1" cx="{x:.1f}" cy="{y:.1f}" r="{radius}"/>')
-            else:
-                marks.append(
-                    f'<rect class="dot2" x="{x - radius:.1f}" y="{y - radius:.1f}" '
-                    f'width="{2 * radius}" height="{2 * radius}"/>'
-                )
-        if len(series) > 1:
-            x = WIDTH - 10 - 90 * (len(series) - number)
-            sign = "●" if number == 1 else "■"
-            marks.append(
-                f'<text x="{x:.0f}" y="12" text-anchor="end"><tspan class="dot{number}">{sign}</tspan> '
-                f"{escape(name)}</text>"
-            )
-    told = escape(f"{title}: {y_name} by {x_name}")
-    return (
-        f"<figure><figcaption>{escape(title)}</figcaption>"
-        f'<svg viewBox="0 0 {WIDTH:.0f} {HEIGHT:.0f}" role="img" aria-label="{told}">'
-        f"{''.join(marks)}</svg></figure>"
-    )
-
-
-def _drawn(value: float, logarithmic: bool) -> bool:
-    """Whether a value has a place on an axis."""
-    return 1 / FARTHEST < value < FARTHEST if logarithmic else abs(value) < FARTHEST
-
-
-def _padded(low: float, high: float) -> tuple[float, float]:
-    spare = 0.04 * (high - low) or max(1.0, 1e-9 * abs(high))
-    return low - spare, high + spare
-
-
-def _tick(value: float, logarithmic: bool) -> str:
-    shown = 10.0**value if logarithmic else value
-    if abs(shown) >= 1000:
-        return f"{shown:,.0f}"
-    return f"{shown:.3g}"
-
-
-def framed(report: ValidationReport) -> str:
-    """The report's own page in a frame, for notebooks: its style stays its own."""
-    return (
-        '<iframe title="validation report" sandbox style="width:100%;height:40em;border:0" '
-        f'srcdoc="{escape(page(report))}"></iframe>'
     )

@@ -1,6 +1,8 @@
-"""The one report value, from which every rendering is made."""
+"""The values of a report, from which text, Markdown, JSON and HTML are rendered."""
 
 from __future__ import annotations
+
+from statistics import median
 
 from amorsize.core.renderers import html_of
 
@@ -16,11 +18,15 @@ else:
 SCHEMA = 1
 """Version of the JSON form."""
 INFINITE = float("inf")
+"""What a ratio is whose divisor is zero."""
 PASSED, FAILED, UNDECIDED = "passed", "failed", "not decidable"
+"""Verdicts."""
+CONFIG = "config: "
+"""Begins the name of a contender that is a configuration."""
 
 
 def ratio(part: float, whole: float) -> float:
-    """Their quotient; infinite for a whole of nothing, and 1 for nothing of it."""
+    """``part / whole``; infinite where only the whole is zero, 1 where both are."""
     if whole:
         return part / whole
     return INFINITE if part else 1.0
@@ -37,15 +43,15 @@ class Seed:
     memory_after: int
     """Bytes that a predictor built from the store holds (tracemalloc)."""
     memory_empty: int
-    """The same for one of a single row: what no pruning can free."""
+    """Bytes that a predictor over a single row holds: pruning cannot free them."""
     disk_before: int
     disk_after: int
     """Bytes of the store."""
     error_before: float
     error_after: float
-    """RMSE at fresh rows."""
+    """Root mean squared error at fresh rows."""
     chance_error: float
-    """RMSE after deleting as many rows at random."""
+    """Root mean squared error after deleting as many rows at random."""
     regret_before: float
     regret_after: float
     """Mean factor of the chosen configuration's true seconds over the best one's."""
@@ -57,18 +63,19 @@ class Seed:
     slow_latency_after: float
     """Seconds of one prediction: median and 95th percentile."""
     seconds: float
-    """To prune."""
+    """Seconds that pruning took."""
     skill: float
     """Share of the labels' variance that the predictor explains at fresh rows, unpruned or pruned."""
     certified: bool
 
     @property
     def error_change(self) -> float:
-        """0.01 is 1 % more."""
+        """Relative change of the error by pruning: 0.01 is 1 % more."""
         return ratio(self.error_after, self.error_before) - 1.0
 
     @property
     def chance_change(self) -> float:
+        """Relative change of the error by deleting as many rows at random."""
         return ratio(self.chance_error, self.error_before) - 1.0
 
     @property
@@ -81,6 +88,7 @@ class Seed:
 
     @property
     def speed_up(self) -> float:
+        """How many times as fast one prediction is."""
         return ratio(self.latency_before, self.latency_after)
 
 
@@ -100,7 +108,9 @@ class Outcome:
 
     name: str
     kind: str
+    """classic, further, or own: the user's history."""
     told: str
+    """What its data are, in words."""
     strategy: str
     noise: float | None
     """Standard deviation of the labels' noise, where it is known."""
@@ -130,16 +140,15 @@ class Decision:
     spread: float
     """Standard deviation of the logarithm of the predicted seconds."""
     seconds: dict[str, tuple[float, ...]]
-    """Of each contender, a value for each round: "loop", "amorsize", configurations, peers."""
+    """Seconds of each contender, a value for each round: "loop", "amorsize", configurations, peers."""
     problems: dict[str, str]
+    """What went wrong with a contender that has no seconds."""
     verdict: str
     sentence: str
     """What to do, for a person."""
 
     def median(self, name: str) -> float:
-        """Of a contender's seconds."""
-        from statistics import median
-
+        """Median of a contender's seconds."""
         return median(self.seconds[name])
 
     @property
@@ -154,10 +163,6 @@ class Decision:
         return ratio(self.median("amorsize"), self.median(self.best))
 
 
-CONFIG = "config: "
-"""Begins the name of a contender that is a configuration."""
-
-
 @dataclass(frozen=True)
 class ValidationReport:
     """Everything that was measured, and the verdicts."""
@@ -169,7 +174,7 @@ class ValidationReport:
     seed: int
     seconds: float
     complete: bool
-    """False after Ctrl-C: what was finished until then."""
+    """False if Ctrl-C ended it: the report then holds what was finished."""
     outcomes: tuple[Outcome, ...]
     decisions: tuple[Decision, ...] = ()
     front: tuple[tuple[float, float, float], ...] = ()
@@ -181,7 +186,7 @@ class ValidationReport:
 
     @property
     def passed(self) -> bool:
-        """Whether all is measured and everything passed."""
+        """Whether everything was measured and passed."""
         verdicts = [one.verdict for one in self.outcomes]
         verdicts += [one.verdict for one in self.decisions]
         return self.complete and bool(verdicts) and all(one == PASSED for one in verdicts)
@@ -190,7 +195,7 @@ class ValidationReport:
         return html_of(self)
 
     def counted(self, kind: str) -> tuple[int, int]:
-        """Scenarios of a kind that passed, and all of it."""
+        """How many scenarios of a kind passed, and how many there are."""
         some = [one for one in self.outcomes if one.kind == kind]
         return sum(one.verdict == PASSED for one in some), len(some)
 

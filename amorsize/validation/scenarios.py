@@ -8,7 +8,11 @@ on this function, and noise of a stated deviation.
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
+
+from amorsize.core.frozen import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +32,7 @@ WIDTH = 12
 CONFIGS = 6
 """Configurations that a function may run in."""
 SEEDS = 30
+"""Repetitions of a scenario that names no number of its own."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +40,13 @@ class World:
     """Functions and configurations with their true labels."""
 
     places: Floats
-    """(functions, WIDTH - 2)"""
+    """Features of each function's profile: (functions, WIDTH - 2)."""
     truth: Floats
-    """(functions, configurations): label without noise"""
+    """Labels without noise: (functions, configurations)."""
     share: Floats
-    """How often each function runs."""
+    """How often each function runs: the shares sum to 1."""
     noise: float
-    """Standard deviation of a label."""
+    """Standard deviation of a label's noise."""
     jitter: float
     """Standard deviation of a profile's features from run to run."""
 
@@ -54,31 +59,41 @@ class World:
         return X, self.truth[function, config] + rng.normal(0.0, self.noise, count)
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[Floats, Floats, Ints, Ints]:
-        """Features, labels, functions and configurations of so many runs."""
+        """Features, labels, functions and configurations of ``count`` runs."""
         function = rng.choice(len(self.share), count, p=self.share)
         config = rng.integers(0, self.truth.shape[1], count)
         return (*self.rows(function, config, rng), function, config)
 
 
-def world(
-    seed: int,
-    functions: int,
-    *,
-    configs: int = CONFIGS,
-    noise: float = 0.1,
-    jitter: float = 0.01,
-    effect: float = 0.5,
-    share: Any = None,
-    signal: float = 1.0,
-) -> World:
-    """A world drawn by a seed; ``signal`` 0 makes labels pure noise."""
+@dataclass(frozen=True)
+class Traits:
+    """What the functions of a world are like."""
+
+    configs: int = CONFIGS
+    """Configurations that each runs in."""
+    noise: float = 0.1
+    jitter: float = 0.01
+    """See `World`."""
+    effect: float = 0.5
+    """Standard deviation of the effect of a configuration on a function's label."""
+    share: Any = None
+    """How often each function runs, in any unit; None: all alike."""
+    signal: float = 1.0
+    """Factor of the truth: 0 makes labels pure noise."""
+
+
+_PLAIN = Traits()
+
+
+def world(seed: int, functions: int, traits: Traits = _PLAIN) -> World:
+    """A world of so many functions, drawn by a seed."""
+    configs = traits.configs
     rng = np.random.default_rng([seed, functions, configs])
     level = rng.normal(0.0, 0.7, (functions, 1))
-    truth = signal * (level + rng.normal(0.0, effect, (functions, configs)))
-    often = np.ones(functions) if share is None else np.asarray(share, float)
-    return World(
-        rng.uniform(0.0, 1.0, (functions, WIDTH - 2)), truth, often / often.sum(), noise, jitter
-    )
+    truth = traits.signal * (level + rng.normal(0.0, traits.effect, (functions, configs)))
+    often = np.ones(functions) if traits.share is None else np.asarray(traits.share, float)
+    places = rng.uniform(0.0, 1.0, (functions, WIDTH - 2))
+    return World(places, truth, often / often.sum(), traits.noise, traits.jitter)
 
 
 @dataclass(frozen=True)
@@ -112,6 +127,7 @@ class Scenario:
     drift: bool = False
     """Labels change at 70 % of the rows."""
     told: str = ""
+    """What its data are, in words."""
 
 
 def zipf(count: int) -> Floats:
@@ -128,11 +144,11 @@ def classic() -> list[Scenario]:
     """The seven scenarios that the project began with."""
     return [
         Scenario(
-            "small, CPU-bound", "classic", 50, lambda seed: world(seed, 3, configs=3),
+            "small, CPU-bound", "classic", 50, lambda seed: world(seed, 3, Traits(configs=3)),
             told="3 functions in 3 configurations",
         ),
         Scenario(
-            "medium, CPU-bound", "classic", 100, lambda seed: world(seed, 4, configs=4),
+            "medium, CPU-bound", "classic", 100, lambda seed: world(seed, 4, Traits(configs=4)),
             told="4 functions in 4 configurations",
         ),
         Scenario(
@@ -141,38 +157,38 @@ def classic() -> list[Scenario]:
         ),
         Scenario(
             "I/O-bound", "classic", 100,
-            lambda seed: world(seed + 1000, 4, configs=4, noise=0.2, jitter=0.02),
+            lambda seed: world(seed + 1000, 4, Traits(configs=4, noise=0.2, jitter=0.02)),
             told="4 functions in 4 configurations, twice the noise",
         ),
         Scenario(
-            "mixed", "classic", 100, lambda seed: world(seed + 2000, 6, configs=3, effect=0.8),
+            "mixed", "classic", 100, lambda seed: world(seed + 2000, 6, Traits(configs=3, effect=0.8)),
             told="6 functions in 3 configurations with strong effects",
         ),
         Scenario(
-            "conservative", "classic", 100, lambda seed: world(seed + 3000, 4, configs=4),
+            "conservative", "classic", 100, lambda seed: world(seed + 3000, 4, Traits(configs=4)),
             strategy="conservative", thresholds=_CONSERVATIVE, told="as medium",
         ),
         Scenario(
-            "aggressive", "classic", 100, lambda seed: world(seed + 4000, 4, configs=4),
+            "aggressive", "classic", 100, lambda seed: world(seed + 4000, 4, Traits(configs=4)),
             strategy="aggressive", thresholds=_AGGRESSIVE, told="as medium",
         ),
     ]  # fmt: skip
 
 
 def further() -> list[Scenario]:
-    """What users' histories look like beyond them."""
+    """Scenarios of what users' histories look like beyond the classic ones."""
     return [
         Scenario(
-            "homogeneous", "further", 1_000, lambda seed: world(seed, 1, configs=2),
+            "homogeneous", "further", 1_000, lambda seed: world(seed, 1, Traits(configs=2)),
             thresholds=_FREE, seeds=30, told="one function in two configurations",
         ),
         Scenario(
             "one dominant workload", "further", 2_000,
-            lambda seed: world(seed, 10, share=[0.99, *[0.01 / 9] * 9]),
+            lambda seed: world(seed, 10, Traits(share=[0.99, *[0.01 / 9] * 9])),
             thresholds=_FREE, seeds=10, told="99 % of the runs are one of ten functions",
         ),
         Scenario(
-            "Zipf", "further", 4_000, lambda seed: world(seed, 100, share=zipf(100)),
+            "Zipf", "further", 4_000, lambda seed: world(seed, 100, Traits(share=zipf(100))),
             thresholds=_FREE, seeds=5, told="100 functions by Zipf's law, 6 configurations",
         ),
         Scenario(
@@ -197,7 +213,11 @@ def further() -> list[Scenario]:
 def pure_noise(rows: int = 200) -> Scenario:
     """Labels that nothing predicts: no verdict is possible."""
     return Scenario(
-        "pure noise", "further", rows, lambda seed: world(seed, 5, signal=0.0), told="no signal"
+        "pure noise",
+        "further",
+        rows,
+        lambda seed: world(seed, 5, Traits(signal=0.0)),
+        told="no signal",
     )
 
 
@@ -209,10 +229,6 @@ def with_thresholds(scenarios: list[Scenario], source: str) -> list[Scenario]:
     ValueError
         For what is not JSON, and for scenarios or thresholds that do not exist; the text names them.
     """
-    import json
-
-    from amorsize.core.frozen import replace
-
     given = json.loads(source)
     if not isinstance(given, dict):
         raise ValueError("thresholds must be an object: {scenario: {threshold: number}}")
