@@ -17,8 +17,8 @@ import numpy as np
 
 from amorsize.core.frozen import replace
 from amorsize.core.observation import Observation, to_line, work_ratio
-from amorsize.history.errors import HistoryChanged
 from amorsize.history.base import History, Table
+from amorsize.history.errors import HistoryChanged
 from amorsize.history.memory import MemoryHistory
 from amorsize.learning.features import Arrays
 from amorsize.learning.parameters import parameters_of

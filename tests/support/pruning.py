@@ -8,7 +8,7 @@ from amorsize.core.frozen import replace
 from amorsize.core.model import Config, Machine, Profile
 from amorsize.core.observation import Observation
 from amorsize.learning.regressor import KNNRegressor
-from amorsize.pruning.selector import (
+from amorsize.ml_pruning import (
     PrototypeSelector,
 )
 

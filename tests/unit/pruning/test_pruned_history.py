@@ -18,7 +18,7 @@ from amorsize.core.frozen import replace
 from amorsize.history import open_history
 from amorsize.history.memory import MemoryHistory
 from amorsize.history.sqlite import SqliteHistory
-from amorsize.pruning.selector import (
+from amorsize.ml_pruning import (
     prune_training_data,
 )
 

@@ -7,7 +7,7 @@ import pytest
 from support.pruning import Workloads, rmse, zipf
 
 from amorsize.learning.regressor import KNNRegressor
-from amorsize.pruning.selector import (
+from amorsize.ml_pruning import (
     DEFAULT_SIMILARITY_THRESHOLD,
     MIN_SAMPLES_PER_CLUSTER,
     PrototypeSelector,
@@ -28,7 +28,7 @@ def test_one_cluster_is_not_all_there_is() -> None:
 
 
 def test_separate_clusters_are_found() -> None:
-    from amorsize.pruning.regions import find
+    from amorsize.pruning.regions import find_regions
 
     rng = np.random.default_rng(13)
     group = rng.integers(0, 6, 1200)
@@ -36,7 +36,9 @@ def test_separate_clusters_are_found() -> None:
         rng.normal(0, 0.01, (1200, 3))
         + rng.permutation(np.eye(6)[:, :3] + np.arange(6)[:, None])[group]
     )
-    found = find(X, DEFAULT_SIMILARITY_THRESHOLD, adaptive=True, smallest=MIN_SAMPLES_PER_CLUSTER)
+    found = find_regions(
+        X, DEFAULT_SIMILARITY_THRESHOLD, adaptive=True, smallest=MIN_SAMPLES_PER_CLUSTER
+    )
     for one in range(6):
         assert len(set(found[group == one])) == 1
     assert len(set(found)) == 6

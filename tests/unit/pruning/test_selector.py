@@ -7,7 +7,7 @@ import pytest
 from support.pruning import Workloads, compared, rmse, zipf
 
 from amorsize.learning.regressor import KNNRegressor
-from amorsize.pruning.selector import (
+from amorsize.ml_pruning import (
     DEFAULT_SIMILARITY_THRESHOLD,
     MIN_SAMPLES_FOR_PRUNING,
     MIN_TOTAL_SAMPLES_TO_KEEP,
@@ -274,25 +274,25 @@ def test_few_rows_lose_no_more_than_they_can_prove(tolerance: float) -> None:
 
 def test_workloads_are_found_where_no_groups_are_given() -> None:
     """Forty places of which some lie near each other: no gap, but two kinds of links."""
-    from amorsize.pruning import regions
+    from amorsize.pruning.regions import find_regions
 
     rng = np.random.default_rng(23)
     work = Workloads(40, 23, width=6)
     group = rng.choice(40, 4000, p=zipf(40))
     X, _ = work.draw(rng, group)
-    found = regions.find(X, DEFAULT_SIMILARITY_THRESHOLD, adaptive=True, smallest=5)
+    found = find_regions(X, DEFAULT_SIMILARITY_THRESHOLD, adaptive=True, smallest=5)
     table = np.zeros((found.max() + 1, 40))
     np.add.at(table, (found, group), 1)
     assert 35 <= len(table) <= 60
     assert table.max(1).sum() > 0.99 * len(X)  # hardly a region mixes workloads
-    even = regions.find(rng.uniform(0, 1, (4000, 6)), 0.5, adaptive=True, smallest=5)
+    even = find_regions(rng.uniform(0, 1, (4000, 6)), 0.5, adaptive=True, smallest=5)
     assert even.max() < 8
 
 
 def test_a_dozen_rows_lose_little_by_one_label() -> None:
     """The label is what the rows used to say together, not the mean of what each says of itself."""
     from amorsize.pruning.arrays import Kernel, Rows
-    from amorsize.pruning.leave_one_out import usual_labels
+    from amorsize.pruning.leave_one_out import mean_predictions
 
     rng, lost = np.random.default_rng(22), []
     kernel, zeros = Kernel(5, "distance", True), np.zeros(12, int)
@@ -301,7 +301,7 @@ def test_a_dozen_rows_lose_little_by_one_label() -> None:
         X_new, y_new = rng.normal(0, 1, (2000, 6)), rng.normal(0, 1, 2000)
         before = np.abs(KNNRegressor().fit(X, y).predict(X_new) - y_new).mean()
         rows = Rows(X, y[:, None], np.ones(12), zeros)
-        usual = usual_labels(rows, np.arange(12), zeros, kernel, rng)[0, 0]
+        usual = mean_predictions(rows, np.arange(12), zeros, kernel, rng)[0, 0]
         lost.append([np.abs(label - y_new).mean() / before - 1 for label in (usual, y.mean())])
     usual_loss, mean_loss = np.array(lost).T
     assert usual_loss.mean() < -0.01

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.pruning import Workloads, rmse, zipf
 
 from amorsize.learning.regressor import KNNRegressor
-from amorsize.pruning.selector import (
+from amorsize.ml_pruning import (
     MIN_SAMPLES_FOR_PRUNING,
     MIN_TOTAL_SAMPLES_TO_KEEP,
     PrototypeSelector,

@@ -17,7 +17,8 @@ pytestmark = pytest.mark.timeout(120)
 
 
 def test_upkeep_prunes_when_due(tmp_path: Path) -> None:
-    from amorsize.pruning.upkeep import is_due, maintain, pruned_rows
+    from amorsize.pruning.history import pruned_rows
+    from amorsize.pruning.maintenance import is_due, maintain
 
     with open_history(tmp_path / "h.sqlite") as history:
         history.add(runs(150))
@@ -57,11 +58,11 @@ def test_the_child_works_and_ends_with_its_parent(tmp_path: Path) -> None:
 def test_a_long_run_has_upkeep_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import amorsize
     from amorsize.engine import recording
-    from amorsize.pruning import upkeep as maintenance
+    from amorsize.pruning.upkeep import Upkeep
 
     started = []
     monkeypatch.setattr(recording, "UPKEEP_SECONDS", 0.05)
-    monkeypatch.setattr(maintenance.Upkeep, "start", lambda self: started.append(self.strategy))
+    monkeypatch.setattr(Upkeep, "start", lambda self: started.append(self.strategy))
     path = str(tmp_path / "h.sqlite")
     tuner = amorsize.Tuner(history=path)
     assert tuner.execute(_nap, range(40), n_jobs=2) == list(range(40))

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from support import ROOT
 
+import amorsize
 from amorsize.core.frozen import replace
 from amorsize.history.memory import MemoryHistory
 from amorsize.validation import render as rendering
@@ -118,7 +119,7 @@ def test_the_further_scenarios_that_are_quick() -> None:
 
 
 def test_the_own_history() -> None:
-    from test_ml_pruning import runs
+    from support.pruning import runs
 
     history = MemoryHistory()
     history.add(runs(800))
@@ -265,6 +266,22 @@ def test_trivial_work_stays_a_loop() -> None:
     found = compare(_trivial, range(5000), rounds=3)
     assert found.best == "loop" and "Nothing is to be won" in found.sentence
     assert {"ThreadPoolExecutor", "ProcessPoolExecutor"} <= found.seconds.keys()
+
+
+def test_what_is_timed_is_the_call_of_a_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not an engine made by hand, which lacks what `execute` does before and after it."""
+    calls, execute = tmp_path / "calls", amorsize.execute
+
+    def counted(func, items, **options):
+        with calls.open("a") as file:  # the contenders run in children
+            file.write(" ".join(sorted(options)) + "\n")
+        return execute(func, items, **options)
+
+    monkeypatch.setattr(amorsize, "execute", counted)
+    compare(_trivial, range(50), rounds=3, with_peers=False)
+    assert calls.read_text().splitlines().count("history") == 3
 
 
 def test_a_function_that_fails_is_told() -> None:

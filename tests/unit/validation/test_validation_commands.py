@@ -35,7 +35,7 @@ def test_ctrl_c_ends_with_the_report_of_what_was_finished(tmp_path: Path) -> Non
     program = """
 import os, signal, sys
 from amorsize.cli import main, validate
-from amorsize.validation import running
+from amorsize.validation import runner
 
 def measured(*_):
     os.kill(os.getpid(), signal.SIGINT)
@@ -44,7 +44,7 @@ def write(report, options):
     print(report.complete, signal.getitimer(signal.ITIMER_REAL))
     told(report, options)
 
-running.measured, told, validate.write = measured, validate.write, write
+runner.measured, told, validate.write = measured, validate.write, write
 sys.exit(main(["validate", "--only", "^small", "--seeds", "1", "--json", "report.json"]))
 """
     done = subprocess.run(
