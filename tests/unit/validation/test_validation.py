@@ -19,6 +19,7 @@ import pytest
 from support import ROOT
 
 import amorsize
+from amorsize.api import tuner
 from amorsize.core.frozen import replace
 from amorsize.history.memory import MemoryHistory
 from amorsize.validation import render as rendering
@@ -272,14 +273,15 @@ def test_what_is_timed_is_the_call_of_a_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not an engine made by hand, which lacks what `execute` does before and after it."""
-    calls, execute = tmp_path / "calls", amorsize.execute
+    calls, execute = tmp_path / "calls", tuner.execute
+    assert amorsize.execute is execute
 
     def counted(func, items, **options):
         with calls.open("a") as file:  # the contenders run in children
             file.write(" ".join(sorted(options)) + "\n")
         return execute(func, items, **options)
 
-    monkeypatch.setattr(amorsize, "execute", counted)
+    monkeypatch.setattr(tuner, "execute", counted)
     compare(_trivial, range(50), rounds=3, with_peers=False)
     assert calls.read_text().splitlines().count("history") == 3
 
