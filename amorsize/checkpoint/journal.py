@@ -2,25 +2,30 @@
 
 ::
 
-    results --pickle, digest--> pending --every 0.05 s, one transaction--> write-ahead log --> disk
+    results --bytes, digest--> pending --every 0.05 s, one transaction--> write-ahead log --> disk
 
 A commit outlives the death of every process; a failing power supply may take what was committed in the
 last second, until the next commit that waits for the disk. The file belongs to one run at a time:
-its lock goes with the process, however that ends. No connection is open across a fork.
+its lock goes with the process, however that ends. No connection is open across a fork, and the
+journal stays with the parent.
 
-Results are read back by ``pickle``, which runs what it reads: only a file is opened that this user
-alone could have written, and the same holds for the two files that SQLite keeps beside it.
+Threads: any worker thread may `add` and `tick`. The list of pending results only grows at its end, and
+the thread that holds the lock cuts off the front that it has written.
 """
 
 from __future__ import annotations
 
 import os
-import stat
+import sys
 import time
-import weakref
-from _thread import allocate_lock
+from functools import partial
 
+from amorsize.checkpoint import rows
+from amorsize.checkpoint.codec import codec
+from amorsize.checkpoint.file_guard import claim, claim_companions, in_use, version_of
 from amorsize.errors import CheckpointError
+from amorsize.storage.sqlite_file import BUSY, DAMAGED, FULL, UNEXPECTED, SqliteFile, meaning
+from amorsize.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,74 +33,58 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-APPLICATION_ID = 0x616D636A
-"""Marks the file as ours ("amcj"), in bytes 68 to 71 of its header."""
-SCHEMA = 1
 FLUSH_SECONDS = 0.05
-"""Results wait so long for others to share a transaction (0.03 to 0.1 ms)."""
+"""Results wait this long for more results to share their transaction (0.03 to 0.1 ms)."""
 FLUSH_ITEMS, FLUSH_BYTES = 10_000, 8 << 20
-"""...or until so many, or so much, wait: memory stays bounded."""
+"""So many pending results, or bytes of them, are written at once: memory stays bounded."""
 SYNC_SECONDS = 0.8
-"""A commit waits for the disk (4 ms) when the last that did is so old: a second is promised."""
-PART_BYTES = 256 << 20
-"""SQLite holds values of up to 1e9 bytes; larger results are cut."""
+"""A commit waits for the disk (4 ms) if the last one that did is older: a second is promised."""
 CHECKED_BYTES = 64 << 20
 """Journals up to this size are checked whole when they are opened (0.1 s); larger ones page by page, as
 they are read."""
-READ_ITEMS, READ_BYTES = 1_000, 8 << 20
-"""Most of what a stream reads ahead from the journal."""
-LOCKED_BYTE = 1 << 40
-"""What Windows locks: far beyond what SQLite uses."""
+SEED = " seed "
+"""Between the hash of a function and the seed of its items: another seed gives other results."""
+PYTHON = ".".join(map(str, sys.version_info[:3]))
 
-_HEADER = b"SQLite format 3\0"
-
-_TABLES = """
-CREATE TABLE about(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE results(item INTEGER PRIMARY KEY, digest BLOB, checksum INTEGER, value BLOB);
-CREATE TABLE parts(item INTEGER, part INTEGER, value BLOB, PRIMARY KEY(item, part));
-CREATE TABLE samples(item INTEGER PRIMARY KEY, digest BLOB);
-"""
+_ANEW = "or remove the file (or name another) to begin anew"
 
 
-class Journal:
+class Journal(SqliteFile):
     """The file. Raises :class:`CheckpointError` for all that is wrong with it."""
 
     def __init__(self, path: str, format: str = "pickle") -> None:
-        self.path, self.format = os.path.abspath(path), format
+        self._file = -1
+        """The locked file; -1 while another run may have it."""
+        super().__init__(path)
+        self.format = format
         self.done: dict[int, bytes] = {}
         """Positions whose results are held, with the digests of their items."""
         self.new = False
-        self._connection: sqlite3.Connection | None = None
-        self._lock = allocate_lock()
-        self._pid = os.getpid()
+        self.failure: CheckpointError | None = None
         self._pending: list[tuple[int, bytes, bytes]] = []
         self._pending_bytes = 0
         self._flushed = self._synced = time.monotonic()
         self._unsynced = False
         """The file is new, and the disk may not have its beginning yet."""
         self._left: tuple[int, ...] = ()
-        self.failure: CheckpointError | None = None
-        self._file = -1
-        self._dump, self._load = _codec(format)
-        self._file = self._claim()
+        """Version of the file when this run gave it free."""
+        self._dump, self._load = codec(format)
+        self._file = claim(self.path)
         try:
             with self._lock:
                 self._guarded(self._begin)
         except BaseException:
             self.close()
             raise
-        _open.add(self)
 
     # -- what the journal is of ------------------------------------------------------------------
 
     def bind(self, function: str, items: int | None) -> None:
         """Hold it to one function and length of data; refuse others. Where nothing is held, there is
         nothing to refuse."""
-        from amorsize.version import __version__
-
         if self.new:
             with self._lock:
-                self._guarded(lambda c: self._describe(c, function, items, __version__))
+                self._guarded(lambda c: self._describe(c, function, items))
             return
         about = self._about
         if about["format"] != self.format:
@@ -110,7 +99,7 @@ class Journal:
                     f"give the seed it was begun with, {_ANEW}",
                 )
             made = f"amorsize {about['library']} on Python {about['python']}"
-            now = f"amorsize {__version__} on Python {_python()}"
+            now = f"amorsize {__version__} on Python {PYTHON}"
             raise self.refused(
                 "holds the results of another function: its code, or a value it refers to, is not "
                 "what it was" + ("" if made == now else f" (written by {made}; this is {now})"),
@@ -159,15 +148,9 @@ class Journal:
         return {int(item): bytes(digest) for item, digest in rows}
 
     def keep_samples(self, samples: dict[int, bytes]) -> None:
-        """Remember them."""
-
-        def write(connection: sqlite3.Connection) -> None:
-            with _Transaction(connection):
-                connection.execute("DELETE FROM samples")
-                connection.executemany("INSERT INTO samples VALUES(?, ?)", list(samples.items()))
-
+        """Remember digests of some items as they are now."""
         with self._lock:
-            self._guarded(write)
+            self._guarded(lambda c: rows.keep_samples(c, samples))
 
     def settle(self) -> None:
         """Everything is checked: no connection is open until there is something to write."""
@@ -178,18 +161,14 @@ class Journal:
         """Give the file free, to go on later."""
         self.flush()
         self.close()
-        try:
-            self._left = _state(self.path)
-        except OSError:
-            self._left = ()
+        self._left = version_of(self.path)
 
     def go_on(self) -> None:
-        """Take the file again, after :meth:`pause`; nobody else may have changed it."""
+        """Take the file again, after :meth:`pause`; no other run may have changed it."""
         if self._file >= 0:
             return
-        self._file = self._claim()
-        _open.add(self)
-        if _state(self.path) != self._left:
+        self._file = claim(self.path)
+        if version_of(self.path) != self._left:
             self.close()
             raise self.refused(
                 "was used by another run since the plan was made", "make the plan again"
@@ -244,20 +223,7 @@ class Journal:
                 self._unsynced = False
             connection.execute("PRAGMA synchronous=FULL")
         try:
-            with _Transaction(connection):
-                connection.executemany(
-                    "INSERT OR REPLACE INTO results VALUES(?, ?, ?, ?)",
-                    [
-                        (item, digest, _checksum(item, value), memoryview(value)[:PART_BYTES])
-                        for item, digest, value in pending
-                    ],
-                )
-                for item, _, value in pending:
-                    for part, start in enumerate(range(PART_BYTES, len(value), PART_BYTES), 1):
-                        connection.execute(
-                            "INSERT OR REPLACE INTO parts VALUES(?, ?, ?)",
-                            (item, part, memoryview(value)[start : start + PART_BYTES]),
-                        )
+            rows.write_results(connection, pending)
         finally:
             if sync:
                 connection.execute("PRAGMA synchronous=NORMAL")
@@ -273,35 +239,15 @@ class Journal:
         """All that is held, by position; a few are read ahead."""
         position = -1
         while True:
-            after = position
-
-            def read(connection: sqlite3.Connection, after: int = after) -> list[Any]:
-                rows: list[Any] = []
-                size = 0
-                for item, checksum, value in connection.execute(
-                    "SELECT item, checksum, value FROM results WHERE item > ? ORDER BY item",
-                    (after,),
-                ):
-                    if len(value) == PART_BYTES:
-                        rest = connection.execute(
-                            "SELECT value FROM parts WHERE item=? ORDER BY part", (item,)
-                        )
-                        value = b"".join([value, *(part for (part,) in rest)])
-                    rows.append((item, checksum, value))
-                    size += len(value)
-                    if len(rows) >= READ_ITEMS or size >= READ_BYTES:
-                        break
-                return rows
-
             with self._lock:
-                rows = self._guarded(read)
-            if not rows:
+                found = self._guarded(partial(rows.read_results, after=position))
+            if not found:
                 return
-            for item, checksum, value in rows:
+            for item, value, is_whole in found:
                 position = item
                 if item not in self.done:
                     continue  # written by this run
-                if _checksum(item, value) != checksum:
+                if not is_whole:
                     raise self.damaged(f"the result of item {item} is not what was written")
                 try:
                     result = self._load(value)
@@ -340,10 +286,9 @@ class Journal:
         file, self._file = self._file, -1
         if file < 0:
             return
-        _open.discard(self)
+        with self._lock:
+            self._disconnect()
         if self._pid == os.getpid():
-            with self._lock:
-                self._disconnect()
             empty = self.path + "-journal"
             try:
                 if os.lstat(empty).st_size == 0:
@@ -358,101 +303,21 @@ class Journal:
         except Exception:  # the interpreter is ending
             pass
 
-    def _claim(self) -> int:
-        """Open the file and lock it; it is this user's own, and a journal or empty."""
-        path = self.path
-        _check_directory(self, os.path.dirname(path))
-        flags = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-        try:
-            file = os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise self._unopened(error) from error
-        try:
-            status = os.fstat(file)
-            if not stat.S_ISREG(status.st_mode):
-                raise self.refused("is not a regular file", "name another path")
-            if hasattr(os, "geteuid") and status.st_uid != os.geteuid():
-                raise self.refused("belongs to another user", "use a file of your own")
-            if os.name == "posix" and status.st_mode & 0o022:
-                raise self.refused(
-                    "can be written by others, and results are unpickled from it",
-                    "chmod go-w it if you trust what it holds, or name another path",
-                )
-            _lock_file(self, file)
-            # Only now nobody else is writing it.
-            header = os.pread(file, 100, 0) if hasattr(os, "pread") else _head(path)
-            ours = header[68:72] == APPLICATION_ID.to_bytes(4, "big")
-            if header and not (header.startswith(_HEADER) and ours):
-                raise self.refused(
-                    "is no checkpoint of amorsize, and is left as it is", "name another path"
-                )
-            here = os.stat(path, follow_symlinks=False)
-            if (here.st_dev, here.st_ino) != (os.fstat(file).st_dev, os.fstat(file).st_ino):
-                raise self.refused("was replaced while it was opened", "try again")
-        except BaseException:
-            os.close(file)
-            raise
-        return file
+    def _check_files(self) -> None:
+        if self._file < 0:
+            raise self.refused("is closed", "start the run again")
+        claim_companions(self.path)
 
-    def _unopened(self, error: OSError) -> CheckpointError:
-        import errno
+    def _set_up(self, connection: sqlite3.Connection) -> None:
+        # Alone with the file: no shared memory file, and no other run between two transactions.
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA trusted_schema=OFF")
 
-        if os.path.islink(self.path):
-            return self.refused("is a symbolic link", "name the file itself")
-        if error.errno == errno.EISDIR:
-            return self.refused("is a directory", "name a file in it")
-        return self.refused(
-            f"cannot be opened for writing: {error.strerror}", "name another path, or make room"
-        )
-
-    def _companions(self) -> None:
-        """The write-ahead log and the rollback journal, which SQLite takes as its own whoever made
-        them: ours, before it looks, so that nobody else can put one there."""
-        for suffix in ("-wal", "-journal"):
-            path = self.path + suffix
-            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-            flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-            try:
-                file = os.open(path, flags, 0o600)
-            except OSError as error:
-                raise self.refused(
-                    f"cannot be used: {path} cannot be opened ({error.strerror})",
-                    "name another path",
-                ) from error
-            try:
-                status = os.fstat(file)
-                mine = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
-                closed = os.name != "posix" or not status.st_mode & 0o022
-                if not (mine and closed and stat.S_ISREG(status.st_mode)):
-                    raise self.refused(
-                        f"cannot be used: {path} could be written by others", "name another path"
-                    )
-            finally:
-                os.close(file)
-
-    def _connected(self) -> sqlite3.Connection:
-        if self._connection is None:
-            import sqlite3
-
-            if self._file < 0:
-                raise self.refused("is closed", "start the run again")
-            self._companions()
-            self._connection = connection = sqlite3.connect(
-                self.path, timeout=0.0, isolation_level=None, check_same_thread=False
-            )
-            # Alone with the file: no shared memory file, and nobody between two transactions.
-            connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-            connection.execute("PRAGMA synchronous=NORMAL")
-            connection.execute("PRAGMA trusted_schema=OFF")
-        return self._connection
-
-    def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            try:
-                connection.close()
-            except Exception:  # a full disk: the write-ahead log stays, and holds everything
-                pass
+    def _leave_to_parent(self) -> None:
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)  # the lock is of the open file, which the parent still has
 
     def _guarded(self, action: Callable[[sqlite3.Connection], Any]) -> Any:
         """Do something with the connection, under the lock; say in our words what goes wrong."""
@@ -467,12 +332,12 @@ class Journal:
             raise self.failure from error
 
     def _said(self, error: Exception) -> CheckpointError:
-        name = getattr(error, "sqlite_errorname", "") or ""
-        if isinstance(error, (ValueError, TypeError)) or name.startswith(_BROKEN):
+        kind = meaning(error)
+        if isinstance(error, (ValueError, TypeError)) or kind in (DAMAGED, UNEXPECTED):
             return self.damaged(ascii(str(error))[1:-1])  # it may quote what is in the file
-        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            return _in_use(self)
-        if name.startswith("SQLITE_FULL"):
+        if kind == BUSY:
+            return in_use(self.path)
+        if kind == FULL:
             return self.refused(
                 "cannot be written: the disk is full; what it holds is safe",
                 "make room and start the run again: it goes on from there",
@@ -491,17 +356,12 @@ class Journal:
         self.new = self._unsynced = True
         connection.execute("PRAGMA synchronous=OFF")  # until the first results are there
         self._about: dict[str, Any] = {"key": os.urandom(16), "format": self.format, "items": None}
-        with _Transaction(connection):
-            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version={SCHEMA}")
-            for statement in _TABLES.strip().split("\n"):
-                connection.execute(statement)
-            connection.executemany("INSERT INTO about VALUES(?, ?)", list(self._about.items()))
+        rows.create(connection, self._about)
         connection.execute("PRAGMA journal_mode=WAL")
 
     def _read(self, connection: sqlite3.Connection) -> None:
         schema = connection.execute("PRAGMA user_version").fetchone()[0]
-        if schema > SCHEMA:
+        if schema > rows.SCHEMA:
             raise self.refused(
                 "was written by a newer amorsize", "upgrade amorsize, or name another path"
             )
@@ -514,183 +374,22 @@ class Journal:
         for name, kinds in shape.items():
             if name not in self._about or not isinstance(self._about[name], kinds):  # type: ignore[arg-type]
                 raise self.damaged(f"{name!r} is missing")
-        rows = connection.execute("SELECT item, digest FROM results").fetchall()
-        for item, digest in rows:
+        results = connection.execute("SELECT item, digest FROM results").fetchall()
+        for item, digest in results:
             if type(item) is not int or item < 0 or type(digest) is not bytes:
                 raise self.damaged("a position or a digest is of the wrong type")
-        self.done = dict(rows)
-        if not rows:  # nothing is held: it can be begun anew
+        self.done = dict(results)
+        if not results:  # nothing is held: it can be begun anew
             self.new = True
         elif not {"function", "library", "python"} <= self._about.keys():
             raise self.damaged("it does not say whose results it holds")
 
-    def _describe(
-        self, connection: sqlite3.Connection, function: str, items: int | None, library: str
-    ) -> None:
+    def _describe(self, connection: sqlite3.Connection, function: str, items: int | None) -> None:
         self._about.update(
-            function=function, items=items, library=library, python=_python(), format=self.format
+            function=function,
+            items=items,
+            library=__version__,
+            python=PYTHON,
+            format=self.format,
         )
-        with _Transaction(connection):
-            connection.executemany(
-                "INSERT OR REPLACE INTO about VALUES(?, ?)", list(self._about.items())
-            )
-
-
-_BROKEN = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR", "SQLITE_MISMATCH")
-SEED = " seed "
-"""Between the hash of a function and the seed of its items: another seed gives other results."""
-_ANEW = "or remove the file (or name another) to begin anew"
-
-
-class _Transaction:
-    """All or nothing, whatever raises in between."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
-
-    def __enter__(self) -> None:
-        self.connection.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        try:
-            if kind is None:
-                self.connection.execute("COMMIT")
-        finally:
-            if self.connection.in_transaction:
-                try:
-                    self.connection.execute("ROLLBACK")
-                except Exception:  # SQLite has done it already
-                    pass
-
-
-def _codec(format: str) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
-    """What turns results into bytes, and back."""
-    if format == "json":
-        from json import dumps, loads
-
-        def to_json(value: Any) -> bytes:
-            text = dumps(value)
-            if repr(loads(text)) != repr(value):
-                raise ValueError("JSON would change it")
-            return text.encode("utf-8", "surrogatepass")
-
-        return to_json, lambda data: loads(data.decode("utf-8", "surrogatepass"))
-    import pickle
-
-    from amorsize.backends.processes import protocol as wire
-
-    return lambda value: wire.dumps(value, None), pickle.loads
-
-
-def _checksum(item: int, value: Any) -> int:
-    from zlib import crc32
-
-    return crc32(value, item & 0xFFFFFFFF)
-
-
-def _state(path: str) -> tuple[int, ...]:
-    """Differs when somebody has written the file."""
-    status = os.stat(path)
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _python() -> str:
-    import sys
-
-    return ".".join(map(str, sys.version_info[:3]))
-
-
-def _head(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read(100)
-
-
-# -- who may write where -----------------------------------------------------------------------------
-
-
-def _check_directory(journal: Journal, directory: str) -> None:
-    """Others must not be able to replace a file in it."""
-    try:
-        status = os.stat(directory)
-    except OSError as error:
-        raise journal.refused(
-            f"cannot be opened: {directory}: {error.strerror}", "make the directory first"
-        ) from error
-    if os.name != "posix":
-        return
-    owner = status.st_uid
-    if os.geteuid() and owner not in (0, os.geteuid()):
-        raise journal.refused(
-            "is in a directory of another user, and results are unpickled from it",
-            "use a directory of your own",
-        )
-    if status.st_mode & 0o002 and not status.st_mode & stat.S_ISVTX:
-        raise journal.refused(
-            "is in a directory that everybody can write, and results are unpickled from it",
-            "use a directory of your own",
-        )
-
-
-def _lock_file(journal: Journal, file: int) -> None:
-    """One run at a time. The lock is of the open file: it ends with the last process that has it."""
-    try:
-        import fcntl
-    except ImportError:  # Windows, untested
-        from importlib import import_module
-
-        locks: Any = import_module("msvcrt")
-        os.lseek(file, LOCKED_BYTE, os.SEEK_SET)
-        try:
-            locks.locking(file, locks.LK_NBLCK, 1)
-        except OSError:
-            raise _in_use(journal) from None
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise _in_use(journal) from None
-    except OSError:  # a file system without locks: SQLite's own will say
-        return
-
-
-def _in_use(journal: Journal) -> CheckpointError:
-    return journal.refused(
-        "is in use by another run",
-        "wait for that run or end it, or name another path",
-    )
-
-
-# -- forks -------------------------------------------------------------------------------------------
-
-_open: weakref.WeakSet[Journal] = weakref.WeakSet()
-_held: list[Journal] = []
-"""Journals whose lock is held across the fork that is going on."""
-
-
-def _before_fork() -> None:
-    for journal in list(_open):
-        journal._lock.acquire()
-        _held.append(journal)
-        journal._disconnect()
-
-
-def _after_in_parent() -> None:
-    while _held:
-        _held.pop()._lock.release()
-
-
-def _after_in_child() -> None:
-    """The journal stays the parent's: the child lets go of the lock's file."""
-    while _held:
-        journal = _held.pop()
-        journal._lock.release()
-        file, journal._file = journal._file, -1
-        _open.discard(journal)
-        if file >= 0:
-            os.close(file)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_in_parent, after_in_child=_after_in_child
-    )
+        rows.describe(connection, self._about)

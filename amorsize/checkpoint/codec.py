@@ -1,0 +1,40 @@
+"""Results as bytes, and back: by pickle, or as JSON where that changes nothing."""
+
+from __future__ import annotations
+
+import pickle
+from zlib import crc32
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+def codec(format: str) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+    """What writes results in this format ("pickle" or "json"), and what reads them."""
+    if format == "json":
+        return _to_json, _from_json
+    from amorsize.backends.processes.protocol import dumps
+
+    return lambda value: dumps(value, None), pickle.loads
+
+
+def checksum(item: int, value: bytes) -> int:
+    """Of a result's bytes at its position: a result in the place of another one is noticed, too."""
+    return crc32(value, item & 0xFFFFFFFF)
+
+
+def _to_json(value: Any) -> bytes:
+    from json import dumps, loads
+
+    text = dumps(value)
+    if repr(loads(text)) != repr(value):
+        raise ValueError("JSON would change it")
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _from_json(data: bytes) -> Any:
+    from json import loads
+
+    return loads(data.decode("utf-8", "surrogatepass"))
