@@ -6,6 +6,7 @@ import os
 import re
 from abc import ABC, abstractmethod
 
+from amorsize.core.frozen import replace
 from amorsize.core.observation import (
     LINE_BYTES,
     NUMBERS,
@@ -15,7 +16,9 @@ from amorsize.core.observation import (
     parse_line,
     to_line,
     unpack,
+    validate,
 )
+from amorsize.history.errors import HistoryChanged
 from amorsize.history.summary import MAX_REJECTED, Imported
 
 TYPE_CHECKING = False
@@ -80,8 +83,10 @@ class History(ABC):
       deleted.
     """
 
-    location: str
-    max_rows: int
+    def __init__(self, location: str, max_rows: int = MAX_ROWS) -> None:
+        if max_rows < 1:
+            raise ValueError(f"max_rows={max_rows}: at least 1")
+        self.location, self.max_rows = location, max_rows
 
     # ------------------------------------------------------------ what an implementation writes
 
@@ -235,3 +240,14 @@ def _lines(lines: Iterable[str]) -> Iterator[str]:
 def new_id() -> str:
     """An id that no other observation has."""
     return os.urandom(16).hex()
+
+
+def checked(observations: Iterable[Observation]) -> list[Observation]:
+    """Observations that are valid and have an id."""
+    return [validate(one if one.id else replace(one, id=new_id())) for one in observations]
+
+
+def check_replaced(gone: int, wanted: int, location: str) -> None:
+    """Refuse a strict replacement of ``wanted`` rows of which only ``gone`` were there."""
+    if gone < wanted:
+        raise HistoryChanged(f"{location}: {wanted - gone} of the rows to be removed are gone")

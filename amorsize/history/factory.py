@@ -7,6 +7,7 @@ import os
 from amorsize.history.base import History
 from amorsize.history.errors import HistoryRefused, HistoryUnavailable
 from amorsize.history.location import MEMORY, default_path, is_on_server, shown, sqlite_path
+from amorsize.history.memory import MemoryHistory
 
 
 def open_history(
@@ -33,8 +34,6 @@ def open_history(
         )
     text = os.fspath(location)
     if text == MEMORY:
-        from amorsize.history.memory import MemoryHistory
-
         return MemoryHistory()
     if is_on_server(text):
         return _open_on_server(text, for_run)

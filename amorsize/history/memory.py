@@ -6,10 +6,9 @@ import os
 from _thread import allocate_lock
 from itertools import islice
 
-from amorsize.core.frozen import replace
 from amorsize.core.observation import ROW_BYTES, TEXTS, MalformedObservation, pack, texts, validate
-from amorsize.history.base import KEY_BYTES, MAX_ROWS, History, Table, new_id
-from amorsize.history.errors import HistoryChanged
+from amorsize.history.base import KEY_BYTES, MAX_ROWS, History, Table, check_replaced, checked
+from amorsize.history.location import MEMORY
 from amorsize.history.summary import Stats
 
 TYPE_CHECKING = False
@@ -23,9 +22,7 @@ class MemoryHistory(History):
     """Observations in a dictionary by id, in the order of arrival: ``:memory:``."""
 
     def __init__(self, max_rows: int = MAX_ROWS) -> None:
-        if max_rows < 1:
-            raise ValueError(f"max_rows={max_rows}: at least 1")
-        self.location, self.max_rows = ":memory:", max_rows
+        super().__init__(MEMORY, max_rows)
         self._key = os.urandom(KEY_BYTES)
         self._rows: dict[str, Observation] = {}
         self._notes: dict[str, str] = {}
@@ -64,12 +61,11 @@ class MemoryHistory(History):
         *,
         strict: bool = False,
     ) -> tuple[int, int]:
-        fresh = [validate(one if one.id else replace(one, id=new_id())) for one in observations]
-        ids = set(remove)
+        fresh, ids = checked(observations), set(remove)
         with self._lock:
             gone = len(ids & self._rows.keys())
-            if strict and gone < len(ids):
-                raise HistoryChanged(f"{len(ids) - gone} of the rows to be removed are gone")
+            if strict:
+                check_replaced(gone, len(ids), self.location)
             renewed = {one.id: one for one in fresh if one.id in ids and one.id in self._rows}
             self._rows.update(renewed)  # in the place of the old ones
             for id in ids - renewed.keys():

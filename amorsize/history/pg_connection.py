@@ -46,7 +46,7 @@ class TooSlow(ServerError):
     """The deadline is over."""
 
 
-class Link:
+class PgConnection:
     """A connection; ``deadline`` (of ``time.monotonic``) bounds every wait and is set by each call.
 
     ``parts`` are libpq's words, ``settings`` further ``options`` for the server."""

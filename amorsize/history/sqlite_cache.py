@@ -20,12 +20,17 @@ import time
 from _blake2 import blake2b
 
 from amorsize.core.observation import ROW_BYTES, TEXTS, MalformedObservation, pack, texts, unpack
+from amorsize.history.base import KEY_BYTES
 from amorsize.history.errors import HistoryRefused, HistoryUnavailable
-
-try:
-    import fcntl
-except ImportError:  # Windows: the way through the database serves there
-    fcntl = None  # type: ignore[assignment]
+from amorsize.storage.files import (
+    CAREFUL,
+    NO_FILE,
+    SHARED_LOCKS,
+    identity,
+    is_at,
+    is_ours_alone,
+    lock,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,14 +38,10 @@ if TYPE_CHECKING:
 
     from amorsize.core.observation import Observation
 
-_CAREFUL = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-_READ, _WRITE = os.O_RDONLY | _CAREFUL, os.O_WRONLY | _CAREFUL
+_READ, _WRITE = os.O_RDONLY | CAREFUL, os.O_WRONLY | CAREFUL
 _HEADER = struct.Struct("<8sQQ32s")
 """Magic, device and inode of the database, key."""
 MAGIC = b"amorrec1"
-NO_DATABASE = (0, 0)
-"""Device and inode while there is no database yet."""
-KEY_BYTES = 32
 SLOTS, SLOT_BYTES = 1_024, 4_096
 """Functions known at once, and room for about eight observations of each; the file is sparse."""
 HEADER_BYTES = SLOT_BYTES
@@ -56,7 +57,7 @@ LOCK_TRIES, LOCK_SECONDS = 20, 0.002
 """A writer holds the spool for microseconds, who takes it in for some milliseconds."""
 
 
-class Quick:
+class SqliteCache:
     """The two files beside the database at ``path``."""
 
     def __init__(self, path: str) -> None:
@@ -79,7 +80,7 @@ class Quick:
         if header is None:
             return None
         magic, device, inode, key = header
-        return key if magic == MAGIC and (device, inode) == _identity(self.path) else None
+        return key if magic == MAGIC and (device, inode) == identity(self.path) else None
 
     def _read_header(self) -> tuple[bytes, int, int, bytes] | None:
         try:
@@ -87,7 +88,7 @@ class Quick:
         except OSError:
             return None
         try:
-            if not _is_ours(file):
+            if not is_ours_alone(os.fstat(file)):
                 return None
             header = os.read(file, _HEADER.size)
         finally:
@@ -96,10 +97,10 @@ class Quick:
 
     def begin(self) -> bytes | None:
         """Found a history before there is a database: its key, None if that has to come from one."""
-        if _identity(self.path) != NO_DATABASE or fcntl is None:
+        if identity(self.path) != NO_FILE or not SHARED_LOCKS:
             return None
         os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
-        self._write_header(os.urandom(KEY_BYTES), NO_DATABASE, keep=True)
+        self._write_header(os.urandom(KEY_BYTES), NO_FILE, keep=True)
         self._key = None
         return self.key
 
@@ -110,11 +111,11 @@ class Quick:
         if header is not None and header[0] == MAGIC and header[3] == key:
             file = os.open(self.recall_path, _WRITE)
             try:
-                os.write(file, _HEADER.pack(MAGIC, *_identity(self.path), key))
+                os.write(file, _HEADER.pack(MAGIC, *identity(self.path), key))
             finally:
                 os.close(file)
         else:
-            self._write_header(key, _identity(self.path), keep=False)
+            self._write_header(key, identity(self.path), keep=False)
         self._key = key
 
     def _write_header(self, key: bytes, identity: tuple[int, int], *, keep: bool) -> None:
@@ -189,7 +190,7 @@ class Quick:
         """Leave an observation for the database. False if it has to take it itself; ``is_full`` tells
         afterwards whether it is time to open the database."""
         key = self.key
-        if key is None or fcntl is None:
+        if key is None or not SHARED_LOCKS:
             return False
         try:
             frame = _frame(observation, key)
@@ -219,11 +220,11 @@ class Quick:
                 0o600,
             )
             try:
-                if not _is_ours(file):
+                if not is_ours_alone(os.fstat(file)):
                     raise HistoryRefused(f"{self.spool_path} is not this user's alone to write")
-                if not _lock(file, fcntl.LOCK_SH):
+                if not _locked(file, shared=True):
                     continue  # it is being taken in: there will be a new one
-                if os.fstat(file).st_nlink == 0 or not _is_at(file, self.spool_path):
+                if os.fstat(file).st_nlink == 0 or not is_at(file, self.spool_path):
                     continue  # taken away between open and lock
                 size = os.lseek(file, 0, os.SEEK_END)
                 self.is_full = size > SPOOL_BYTES
@@ -249,7 +250,7 @@ class Quick:
         stored, others pass it by."""
         folder, name = os.path.split(self.spool_path)
         key = self.key
-        if key is None or fcntl is None:
+        if key is None or not SHARED_LOCKS:
             return
         try:
             if os.stat(self.spool_path).st_size:
@@ -266,7 +267,7 @@ class Quick:
             except OSError:
                 continue
             try:
-                if _is_ours(file) and _lock(file, fcntl.LOCK_EX) and _is_at(file, path):
+                if is_ours_alone(os.fstat(file)) and _locked(file) and is_at(file, path):
                     yield path, list(_frames(_read_all(file), key))
             finally:
                 os.close(file)
@@ -284,14 +285,6 @@ class Quick:
             os.unlink(path)
         except OSError:
             pass
-
-
-def _identity(path: str) -> tuple[int, int]:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return NO_DATABASE
-    return status.st_dev, status.st_ino
 
 
 def _offset(fingerprint: str) -> int:
@@ -325,23 +318,6 @@ def _frames(data: bytes, key: bytes) -> Iterator[Observation]:
             place = data.find(FRAME_MAGIC, place + 1)
 
 
-def _is_ours(file: int) -> bool:
-    """Whether nobody else could have written the file."""
-    status = os.fstat(file)
-    return not hasattr(os, "geteuid") or (
-        status.st_uid == os.geteuid() and not status.st_mode & 0o022
-    )
-
-
-def _is_at(file: int, path: str) -> bool:
-    try:
-        here = os.stat(path)
-    except OSError:
-        return False
-    status = os.fstat(file)
-    return (here.st_dev, here.st_ino) == (status.st_dev, status.st_ino)
-
-
 def _read_all(file: int) -> bytes:
     parts = []
     while part := os.read(file, 1 << 20):
@@ -349,9 +325,10 @@ def _read_all(file: int) -> bytes:
     return b"".join(parts)
 
 
-def _lock(file: int, kind: int) -> bool:
+def _locked(file: int, *, shared: bool = False) -> bool:
+    """Whether the open file could be locked; False, too, where the file system has no locks."""
     try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
+        lock(file, shared=shared)
     except OSError:
         return False
     return True

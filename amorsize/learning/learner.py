@@ -21,7 +21,7 @@ from amorsize import history as histories
 from amorsize.core.observation import Observation
 from amorsize.history.errors import HistoryUnavailable, warn_of
 from amorsize.history.location import default_path, is_on_server, sqlite_path
-from amorsize.history.sqlite_cache import Quick
+from amorsize.history.sqlite_cache import SqliteCache
 from amorsize.inspection.fingerprint import fingerprint
 from amorsize.learning.predictor import known_residual
 
@@ -91,7 +91,7 @@ class Learner:
         self.location = location
         self.pid = os.getpid()
         self.failed = False
-        self._quick: Quick | None = None
+        self._cache: SqliteCache | None = None
         self._history: SafeHistory | None = None
         self._fresh: dict[str, list[Observation]] = {}
         """What this process has recorded itself, newest first."""
@@ -100,7 +100,7 @@ class Learner:
         self.path = path = None if path is None else os.path.abspath(path)
         """The file of a SQLite history."""
         if path is not None:
-            self._quick = Quick(path)
+            self._cache = SqliteCache(path)
 
     # ------------------------------------------------------------------ asking
 
@@ -120,22 +120,22 @@ class Learner:
 
     def fingerprint(self, func: Callable[..., Any]) -> str | None:
         """The function's fingerprint; None while there is no history to have a key."""
-        quick = self._quick
-        if quick is not None and self._history is None:
-            if quick.key is None:
+        cache = self._cache
+        if cache is not None and self._history is None:
+            if cache.key is None:
                 return None
-            return fingerprint(func, quick.key)
+            return fingerprint(func, cache.key)
         history = self._opened()
         key = None if history is None else history.key
         return None if key is None else fingerprint(func, key)
 
     def prepare(self, func: Callable[..., Any]) -> None:
-        """Make :meth:`record` quick later."""
+        """Make :meth:`record` cheap later."""
         try:
             if is_on_server(self.location):
                 return  # a server is told after the run
-            if self.fingerprint(func) is None and self._quick is not None:
-                self._quick.begin()
+            if self.fingerprint(func) is None and self._cache is not None:
+                self._cache.begin()
         except Exception as error:  # learning must never harm a run
             self._fail(error)
 
@@ -153,11 +153,11 @@ class Learner:
         name = self.fingerprint(func)
         if name is None:
             return []
-        quick = self._quick
-        if quick is None or self._history is not None:
+        cache = self._cache
+        if cache is None or self._history is not None:
             history = self._opened()
             return [] if history is None else history.recent(name, RECALLED_RUNS)
-        runs = quick.recall(name)
+        runs = cache.recall(name)
         if not runs and seconds_ahead > DATABASE_FACTOR * DATABASE_SECONDS:
             history = self._opened()
             runs = [] if history is None else history.recent(name, RECALLED_RUNS)
@@ -218,7 +218,7 @@ class Learner:
 
     def _record(self, func: Callable[..., Any], make: Callable[[str, str], Observation]) -> None:
         name = self.fingerprint(func)
-        if name is None and self._quick is not None and self._quick.begin() is not None:
+        if name is None and self._cache is not None and self._cache.begin() is not None:
             name = self.fingerprint(func)  # the first run of a new history
         if name is None:
             history = self._opened()
@@ -227,8 +227,8 @@ class Learner:
                 return
             name = fingerprint(func, key)
         observation = make(name, os.urandom(16).hex())
-        if self._quick is not None and self._quick.record(observation):
-            if self._quick.is_full:
+        if self._cache is not None and self._cache.record(observation):
+            if self._cache.is_full:
                 self._take_in()
             return
         history = self._opened()

@@ -81,7 +81,8 @@ def test_a_commit_comes_within_a_second(path: str, tmp_path: Path) -> None:
     """Items of 30 ms; the group is killed more than a second after item 20: it need not run again."""
     code = (
         "import sys; sys.path.insert(0, 'tests')\n"
-        "import amorsize, work, pathlib\n"
+        "import amorsize, pathlib\n"
+        "from support import work\n"
         f"f = work.Recorder({str(tmp_path / 'log')!r}, 0.03, sleep=True)\n"
         f"amorsize.execute(f, range(10_000), checkpoint={path!r}, backend=BACKEND, n_jobs=2)\n"
     )

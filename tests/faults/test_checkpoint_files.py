@@ -193,7 +193,8 @@ def test_two_runs_at_once(path: str, tmp_path: Path) -> None:
         execute(function, range(100), checkpoint=path)
     code = (
         "import sys; sys.path.insert(0, 'tests')\n"
-        "import amorsize, work\n"
+        "import amorsize\n"
+        "from support import work\n"
         f"f = work.Recorder({str(tmp_path / 'log')!r}, 0.02, sleep=True)\n"
         f"amorsize.execute(f, range(100), checkpoint={path!r}, n_jobs=2, backend='fork')\n"
     )

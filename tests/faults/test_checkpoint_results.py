@@ -14,7 +14,7 @@ import pytest
 from support.work import burn
 
 from amorsize import CheckpointError, execute, stream
-from amorsize.checkpoint import journal as checkpoint
+from amorsize.checkpoint import rows as checkpoint_rows
 
 pytestmark = pytest.mark.timeout(60)
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -47,7 +47,7 @@ def _generator(item: int) -> Iterator[int]:
 
 
 def test_results_larger_than_a_value_may_be(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "PART_BYTES", 1000)
+    monkeypatch.setattr(checkpoint_rows, "PART_BYTES", 1000)
     data = [0, 1, 900, 1000, 4000, 100_000]
     expected = [bytes(size) for size in data]
     for _ in range(2):

@@ -17,8 +17,8 @@ from amorsize.history import (
     HistoryUnavailable,
     default_path,
     open_history,
+    sqlite_tables,
 )
-from amorsize.history import sqlite as sqlite_module
 from amorsize.history.sqlite import SqliteHistory
 from amorsize.testing.history_contract import observation
 
@@ -73,8 +73,8 @@ def test_expiry_costs_the_same_in_a_large_history(tmp_path: Path) -> None:
             nonlocal count
             count += 1
 
-        assert history._connection is not None
-        history._connection.set_progress_handler(tick, 1)
+        assert history._file._connection is not None
+        history._file._connection.set_progress_handler(tick, 1)
         history.add([observation(rows)])
         history.close()
         return count
@@ -104,9 +104,9 @@ def test_an_older_schema_is_brought_up(tmp_path: Path, monkeypatch: pytest.Monke
     raw.commit()
     raw.close()
     called = []
-    monkeypatch.setattr(sqlite_module, "SCHEMA", 3)
+    monkeypatch.setattr(sqlite_tables, "SCHEMA", 3)
     monkeypatch.setattr(
-        sqlite_module, "MIGRATIONS", {2: lambda connection: called.append(connection)}
+        sqlite_tables, "MIGRATIONS", {2: lambda connection: called.append(connection)}
     )
     with SqliteHistory(str(path)) as history:
         found = list(history.read())
@@ -135,8 +135,8 @@ def test_a_migration_that_fails_changes_nothing(
         connection.execute("DELETE FROM observations")
         raise sqlite3.OperationalError("no")
 
-    monkeypatch.setattr(sqlite_module, "SCHEMA", 2)
-    monkeypatch.setattr(sqlite_module, "MIGRATIONS", {1: fail})
+    monkeypatch.setattr(sqlite_tables, "SCHEMA", 2)
+    monkeypatch.setattr(sqlite_tables, "MIGRATIONS", {1: fail})
     with pytest.raises(HistoryUnavailable):
         open_history(path)
     assert path.read_bytes() == before

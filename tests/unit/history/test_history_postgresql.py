@@ -33,7 +33,7 @@ pytest.importorskip("psycopg", reason="psycopg is not installed")
 if program("pg_ctl") is None:
     pytest.skip("PostgreSQL is not installed", allow_module_level=True)
 
-from amorsize.history import postgresql
+from amorsize.history import pg_tables, postgresql
 from amorsize.history.postgresql import PostgresHistory
 
 pytestmark = pytest.mark.timeout(60)
@@ -118,16 +118,16 @@ def test_nothing_is_open_across_a_fork(url: str) -> None:
     with open_history(url) as history:
         assert isinstance(history, PostgresHistory)
         history.add([numbered(1)])
-        assert history._link is not None
+        assert history._connection is not None
         child = os.fork()
         if child == 0:
             code = 1
             try:
-                before = history._link is None
+                before = history._connection is None
                 code = 0 if before and history.add([numbered(2)]) == 1 else 2
             finally:
                 os._exit(code)
-        assert history._link is None
+        assert history._connection is None
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert history.add([numbered(3)]) == 1
         assert [one.items for one in history.read()] == [1001, 1002, 1003]
@@ -231,7 +231,7 @@ def test_versions_at_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
                 "UPDATE amorsize_meta SET value = %s WHERE name = 'numbers:1'", (" ".join(old),)
             )
             raw.execute("ALTER TABLE amorsize_observations DROP COLUMN library_version")
-        monkeypatch.setattr(postgresql, "SCHEMA", 2)
+        monkeypatch.setattr(pg_tables, "SCHEMA", 2)
         failures: list[BaseException] = []
 
         def migrate() -> None:
@@ -250,7 +250,7 @@ def test_versions_at_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         with open_history(url) as newer:
             assert [replace(one, library_version="0.1.0") for one in newer.read()] == before
             assert newer.add([numbered(7)]) == 1 and newer.check() == []
-            monkeypatch.setattr(postgresql, "SCHEMA", 1)
+            monkeypatch.setattr(pg_tables, "SCHEMA", 1)
             with pytest.raises(HistoryNewer):
                 older.recent(FIRST)
 

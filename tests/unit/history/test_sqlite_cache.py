@@ -15,58 +15,64 @@ from amorsize.core.frozen import replace
 from amorsize.core.model import Config
 from amorsize.history import HistoryUnavailable, open_history
 from amorsize.history.sqlite import SqliteHistory
-from amorsize.history.sqlite_cache import MOST_SPOOL_BYTES, SLOT_BYTES, SLOTS, SPOOL_BYTES, Quick
+from amorsize.history.sqlite_cache import (
+    MOST_SPOOL_BYTES,
+    SLOT_BYTES,
+    SLOTS,
+    SPOOL_BYTES,
+    SqliteCache,
+)
 from amorsize.testing.history_contract import observation
 
 pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.fixture
-def quick(tmp_path: Path) -> Quick:
+def cache(tmp_path: Path) -> SqliteCache:
     open_history(tmp_path / "h.sqlite").close()
-    return Quick(str(tmp_path / "h.sqlite"))
+    return SqliteCache(str(tmp_path / "h.sqlite"))
 
 
 def numbered(number: int, **changes: object) -> object:
     return replace(observation(number), id=f"{number:032x}", **changes)  # type: ignore[arg-type]
 
 
-def test_what_was_recorded_is_recalled_and_in_the_database(quick: Quick) -> None:
+def test_what_was_recorded_is_recalled_and_in_the_database(cache: SqliteCache) -> None:
     ones = [numbered(i, config=Config("threads", 2 + i)) for i in range(3)]
     for one in ones:
-        assert quick.record(one)
-    assert quick.recall(ones[0].fingerprint) == ones[::-1]
-    assert quick.recall("ff" * 16) == []
-    with SqliteHistory(quick.path) as history:
+        assert cache.record(one)
+    assert cache.recall(ones[0].fingerprint) == ones[::-1]
+    assert cache.recall("ff" * 16) == []
+    with SqliteHistory(cache.path) as history:
         assert list(history.read()) == ones
-        assert not quick.waits()
+        assert not cache.waits()
         history.clear()
-    assert Quick(quick.path).recall(ones[0].fingerprint) == []
+    assert SqliteCache(cache.path).recall(ones[0].fingerprint) == []
 
 
-def test_two_of_a_configuration_are_kept_and_all_fit(quick: Quick) -> None:
+def test_two_of_a_configuration_are_kept_and_all_fit(cache: SqliteCache) -> None:
     for number in range(40):
-        assert quick.record(numbered(number, config=Config("threads", 1 + number % 12)))
-    kept = quick.recall(observation().fingerprint)
+        assert cache.record(numbered(number, config=Config("threads", 1 + number % 12)))
+    kept = cache.recall(observation().fingerprint)
     assert kept[0] == numbered(39, config=Config("threads", 4))
     assert 3 <= len(kept) <= 16
-    assert os.stat(quick.recall_path).st_size <= (SLOTS + 1) * SLOT_BYTES
+    assert os.stat(cache.recall_path).st_size <= (SLOTS + 1) * SLOT_BYTES
 
 
-def test_another_database_is_not_answered_for(quick: Quick) -> None:
-    quick.record(numbered(1))
-    os.unlink(quick.path)
-    open_history(quick.path).close()
-    fresh = Quick(quick.path)
+def test_another_database_is_not_answered_for(cache: SqliteCache) -> None:
+    cache.record(numbered(1))
+    os.unlink(cache.path)
+    open_history(cache.path).close()
+    fresh = SqliteCache(cache.path)
     assert fresh.recall(observation().fingerprint) == []
-    os.unlink(quick.path)
-    assert Quick(quick.path).key is None
-    assert not Quick(quick.path).record(numbered(2))
+    os.unlink(cache.path)
+    assert SqliteCache(cache.path).key is None
+    assert not SqliteCache(cache.path).record(numbered(2))
 
 
 def test_runs_before_the_database_are_not_lost(tmp_path: Path) -> None:
     path = str(tmp_path / "new" / "h.sqlite")
-    first, second = Quick(path), Quick(path)
+    first, second = SqliteCache(path), SqliteCache(path)
     key = first.begin()
     assert key is not None
     assert second.begin() == key
@@ -75,64 +81,67 @@ def test_runs_before_the_database_are_not_lost(tmp_path: Path) -> None:
     with SqliteHistory(path) as history:
         assert history.key == key
         assert [one.items for one in history.read()] == [1001, 1002]
-    assert [one.items for one in Quick(path).recall(observation().fingerprint)] == [1002, 1001]
-    assert Quick(path).begin() is None
+    assert [one.items for one in SqliteCache(path).recall(observation().fingerprint)] == [
+        1002,
+        1001,
+    ]
+    assert SqliteCache(path).begin() is None
     assert sorted(os.listdir(tmp_path / "new")) == ["h.sqlite", "h.sqlite.recall"]
 
 
-def test_damage_costs_no_more_than_what_it_hit(quick: Quick) -> None:
+def test_damage_costs_no_more_than_what_it_hit(cache: SqliteCache) -> None:
     for number in range(4):
-        quick.record(numbered(number))
-    with open(quick.spool_path, "r+b") as file:
+        cache.record(numbered(number))
+    with open(cache.spool_path, "r+b") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(size // 4 - 40)
         file.write(b"\xff" * 8)  # in the first
         file.seek(size - 7)
         file.truncate()  # the last one half-written
-    quick.record(numbered(9))
-    with open(quick.recall_path, "r+b") as file:
+    cache.record(numbered(9))
+    with open(cache.recall_path, "r+b") as file:
         file.seek(SLOT_BYTES + int(observation().fingerprint[:8], 16) % SLOTS * SLOT_BYTES + 30)
         file.write(b"\0" * 16)
-    assert len(quick.recall(observation().fingerprint)) == 3  # the newest was hit
-    with SqliteHistory(quick.path) as history:
+    assert len(cache.recall(observation().fingerprint)) == 3  # the newest was hit
+    with SqliteHistory(cache.path) as history:
         assert [one.items for one in history.read()] == [1001, 1002, 1009]
         assert history.check() == []
 
 
-def test_files_that_others_could_write_are_not_trusted(quick: Quick) -> None:
-    quick.record(numbered(1))
-    os.chmod(quick.recall_path, 0o666)
-    assert Quick(quick.path).key is None
+def test_files_that_others_could_write_are_not_trusted(cache: SqliteCache) -> None:
+    cache.record(numbered(1))
+    os.chmod(cache.recall_path, 0o666)
+    assert SqliteCache(cache.path).key is None
     if os.geteuid() == 0:
-        os.chmod(quick.recall_path, 0o600)
-        os.chown(quick.recall_path, 12345, -1)
-        assert Quick(quick.path).key is None
+        os.chmod(cache.recall_path, 0o600)
+        os.chown(cache.recall_path, 12345, -1)
+        assert SqliteCache(cache.path).key is None
 
 
-def test_a_full_spool_is_told_and_a_huge_one_refused(quick: Quick) -> None:
+def test_a_full_spool_is_told_and_a_huge_one_refused(cache: SqliteCache) -> None:
     for size in (SPOOL_BYTES + 1, MOST_SPOOL_BYTES + 1):
-        with open(quick.spool_path, "wb") as file:
+        with open(cache.spool_path, "wb") as file:
             file.truncate(size)
-        os.chmod(quick.spool_path, 0o600)
+        os.chmod(cache.spool_path, 0o600)
         if size > MOST_SPOOL_BYTES:
             with pytest.raises(HistoryUnavailable, match="full"):
-                quick.record(numbered(1))
+                cache.record(numbered(1))
         else:
-            assert quick.record(numbered(1))
-            assert quick.is_full
+            assert cache.record(numbered(1))
+            assert cache.is_full
 
 
 WRITER = """
 import sys
-from amorsize.history.sqlite_cache import Quick
+from amorsize.history.sqlite_cache import SqliteCache
 from amorsize.testing.history_contract import observation
 from amorsize.core.frozen import replace
-quick, who, count = Quick(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+cache, who, count = SqliteCache(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 from amorsize.history import HistoryUnavailable, open_history
 for number in range(count):
     one = replace(observation(number), id=f"{who:016x}{number:016x}")
-    assert quick.record(one)
-    if quick.is_full:
+    assert cache.record(one)
+    if cache.is_full:
         try:
             open_history(sys.argv[1]).close()
         except HistoryUnavailable:
@@ -141,16 +150,16 @@ for number in range(count):
 """
 
 
-def test_sixteen_processes_leave_every_run(quick: Quick) -> None:
+def test_sixteen_processes_leave_every_run(cache: SqliteCache) -> None:
     writers = [
         subprocess.Popen(
-            [sys.executable, "-c", WRITER, quick.path, str(who), "500"],
+            [sys.executable, "-c", WRITER, cache.path, str(who), "500"],
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
         )
         for who in range(16)
     ]
-    with SqliteHistory(quick.path) as history:
+    with SqliteHistory(cache.path) as history:
         for writer in writers:
             writer.wait()
         assert [writer.wait() for writer in writers] == [0] * 16
@@ -158,11 +167,11 @@ def test_sixteen_processes_leave_every_run(quick: Quick) -> None:
         assert history.check() == []
 
 
-def test_kills_lose_only_what_was_being_written(quick: Quick) -> None:
+def test_kills_lose_only_what_was_being_written(cache: SqliteCache) -> None:
     expected = 0
     for who in range(25):
         with subprocess.Popen(
-            [sys.executable, "-c", WRITER, quick.path, str(who), "100000"],
+            [sys.executable, "-c", WRITER, cache.path, str(who), "100000"],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,
@@ -173,7 +182,7 @@ def test_kills_lose_only_what_was_being_written(quick: Quick) -> None:
             writer.send_signal(signal.SIGKILL)
             last = [int(line), *map(int, writer.stdout.read().split())][-1]
         expected += last + 1
-        with SqliteHistory(quick.path) as history:
+        with SqliteHistory(cache.path) as history:
             assert history.check() == []
             rows = history.stats().rows
         assert expected <= rows <= expected + 1

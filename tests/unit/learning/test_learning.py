@@ -15,7 +15,7 @@ from support.work import calm
 import amorsize
 from amorsize.history import open_history
 from amorsize.history.memory import MemoryHistory
-from amorsize.history.sqlite_cache import Quick
+from amorsize.history.sqlite_cache import SqliteCache
 from amorsize.inspection.fingerprint import fingerprint
 from amorsize.learning.learner import resolve
 from amorsize.profiling.meter import Meter
@@ -209,7 +209,7 @@ def test_a_harmed_history_costs_a_warning_not_a_run(tmp_path: Path, harm: str) -
         with sqlite3.connect(path) as connection:
             connection.execute("PRAGMA user_version = 999")
         connection.close()
-        Quick(str(path)).forget()
+        SqliteCache(str(path)).forget()
     elif harm == "read-only":
         path = Path("/proc/history.sqlite")
     else:
