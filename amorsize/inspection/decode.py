@@ -32,7 +32,7 @@ POPS_PUSHES = {
     "CLEANUP_THROW": (3, 2), "END_ASYNC_FOR": (2, 0), "GET_AITER": (1, 1), "GET_ANEXT": (0, 1),
     "GET_AWAITABLE": (1, 1), "GET_LEN": (0, 1), "MATCH_MAPPING": (0, 1), "MATCH_SEQUENCE": (0, 1),
     "LOAD_BUILD_CLASS": (0, 1), "LOAD_ASSERTION_ERROR": (0, 1), "LOAD_COMMON_CONSTANT": (0, 1),
-    "LOAD_SMALL_INT": (0, 1), "LOAD_LOCALS": (0, 1), "RETURN_GENERATOR": (0, 1),
+    "LOAD_LOCALS": (0, 1), "RETURN_GENERATOR": (0, 1),
     "FORMAT_SIMPLE": (1, 1), "FORMAT_WITH_SPEC": (2, 1), "CONVERT_VALUE": (1, 1),
     "BUILD_TEMPLATE": (2, 1), "PRINT_EXPR": (1, 0), "IMPORT_STAR": (1, 0), "DELETE_FAST": (0, 0),
     "DELETE_NAME": (0, 0), "EXIT_INIT_CHECK": (1, 0), "ENTER_EXECUTOR": (0, 0), "RESERVED": (0, 0),
@@ -62,6 +62,15 @@ NB_SUBSCRIPT = 26
 """BINARY_OP with this argument is ``left[right]`` (3.14)."""
 
 
+NEWEST = (3, 14)
+"""The newest Python whose instructions are known here. Code of a later one is not read."""
+
+
+def running_version() -> tuple[int, int]:
+    """Major and minor version of the interpreter."""
+    return sys.version_info[:2]
+
+
 class Unreadable(Exception):
     """The byte code holds something unknown."""
 
@@ -72,6 +81,10 @@ class Decoded:
     __slots__ = ("first_free", "handlers", "names", "steps", "targets")
 
     def __init__(self, code: CodeType) -> None:
+        if running_version() > NEWEST:
+            raise Unreadable(
+                "its instructions are not known: " + ".".join(map(str, running_version()))
+            )
         raw, steps, arg = code.co_code, [], 0
         targets: set[int] = set()
         size = len(raw)

@@ -63,8 +63,8 @@ def inspect_function(func: Callable[[Any], Any], items: Sequence[Any] = ()) -> S
         judge.function(func, items)
     except _Decided:
         pass
-    except (Unreadable, IndexError, RecursionError):
-        pass  # code that cannot be read counts as safe, as C code does
+    except (Unreadable, IndexError, RecursionError) as error:
+        judge.cannot_read(error)
     except Exception:
         pass  # of objects that lie about themselves
     return Safety(judge.caller_only, judge.no_threads, judge.no_processes)
@@ -428,6 +428,13 @@ class _Judge:
         inner = Frame(self, called, parent=closure.frame, depth=frame.depth + 1)
         self.fill(inner, code, args, named, ())
         return inner.run()
+
+    def cannot_read(self, error: Exception) -> None:
+        """What is not read is not safe: the run stays in the caller."""
+        if self.caller_only is None:
+            self.caller_only = (
+                f"its code cannot be read on this Python ({error or 'a stack differs'})"
+            )
 
     # ------------------------------------------------------------------ tables
 

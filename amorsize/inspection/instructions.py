@@ -73,6 +73,10 @@ def _load_const(f: Frame, s: list[Value], arg: int) -> None:
     s.append(Value(obj=f.code.co_consts[arg]))
 
 
+def _load_small_int(f: Frame, s: list[Value], arg: int) -> None:
+    s.append(Value(obj=arg))
+
+
 def _push_null(f: Frame, s: list[Value], arg: int) -> None:
     s.append(NULL)
 
@@ -406,6 +410,7 @@ ACTIONS.update({
     "STORE_FAST_STORE_FAST": _store_two, "LOAD_DEREF": _load_deref,
     "LOAD_CLASSDEREF": _load_deref, "LOAD_FROM_DICT_OR_DEREF": _load_dict_or_deref,
     "STORE_DEREF": _store_deref, "DELETE_DEREF": _delete_deref, "LOAD_CONST": _load_const,
+    "LOAD_SMALL_INT": _load_small_int,
     "PUSH_NULL": _push_null, "LOAD_GLOBAL": _load_global, "LOAD_NAME": _load_name,
     "LOAD_FROM_DICT_OR_GLOBALS": _load_dict_or_global, "STORE_NAME": _store_name,
     "STORE_GLOBAL": _store_global, "DELETE_GLOBAL": _delete_global, "LOAD_ATTR": _load_attr,
