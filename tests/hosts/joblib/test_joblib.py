@@ -19,11 +19,13 @@ import numpy as np
 import pytest
 from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
+from support.work import calm
 
 import amorsize
 from amorsize.integrations.joblib import memory
 from amorsize.integrations.joblib.backend import AmorsizeBackend, _memory
 from amorsize.integrations.joblib.call import function_of
+from amorsize.machine.detect import usable_cores
 
 pytestmark = [
     pytest.mark.timeout(120),  # scikit-learn takes its time to be imported on a busy machine
@@ -293,28 +295,38 @@ def test_registering_is_all_that_imports_joblib() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=50)
 
 
+@pytest.mark.skipif(usable_cores() < 2, reason="one core: no process would help")
 def test_a_caller_whose_threads_were_sent_home_is_alone_again() -> None:
-    """Threads that only take turns leave; later, processes help. The caller's limits follow."""
+    """Threads that only take turns leave; later, processes help. The caller's limits follow.
+
+    Beside other work on the machine a call may decide otherwise: one of a few tries shows all phases,
+    and in each the caller's limits are those of its phase.
+    """
     interval = sys.getswitchinterval()
-    Parallel(prefer="processes")(delayed(spin)(200_000) for _ in range(60))  # warm workers
 
-    def looks(count: int) -> tuple[int, bool, bool, float]:
-        from amorsize.core import nesting
+    def check() -> None:
+        Parallel(prefer="processes")(delayed(spin)(200_000) for _ in range(60))  # warm workers
 
-        spin(count)
-        here = threading.current_thread() is threading.main_thread()
-        among = threading.get_ident() in nesting.busy_threads
-        return os.getpid(), here, among, sys.getswitchinterval()
+        def looks(count: int) -> tuple[int, bool, bool, float]:
+            from amorsize.core import nesting
 
-    found = Parallel(prefer="threads")(delayed(looks)(300_000) for _ in range(120))
-    own = [
-        (among, seconds < interval)
-        for pid, here, among, seconds in found
-        if here and pid == os.getpid()
-    ]
-    phases = [phase for phase, _ in itertools.groupby(own)]
-    assert phases == [(False, False), (True, False), (False, False), (True, True)]
-    assert sys.getswitchinterval() == interval
+            spin(count)
+            here = threading.current_thread() is threading.main_thread()
+            among = threading.get_ident() in nesting.busy_threads
+            return os.getpid(), here, among, sys.getswitchinterval()
+
+        found = Parallel(prefer="threads")(delayed(looks)(300_000) for _ in range(120))
+        own = [
+            (among, seconds < interval)
+            for pid, here, among, seconds in found
+            if here and pid == os.getpid()
+        ]
+        phases = [phase for phase, _ in itertools.groupby(own)]
+        if (False, True) in phases or sys.getswitchinterval() != interval:
+            pytest.fail(f"limits that are not those of the phase: {phases}")
+        assert phases == [(False, False), (True, False), (False, False), (True, True)]
+
+    calm(check, tries=8)
 
 
 def test_batches_shrink_to_the_end() -> None:

@@ -43,6 +43,9 @@ def test_runs_learn_together(url: str) -> None:
     begin = (
         "import amorsize, warnings\n"
         "warnings.simplefilter('error', amorsize.AmorsizeWarning)\n"
+        # on a busy machine the server may take longer to answer than a run waits for it
+        "from amorsize.history import postgresql\n"
+        "postgresql.RUN_SECONDS = 10.0\n"
         "def work(n):\n    return sum(range(200_000 + n))\n"
         "data = range(400)\n"
     )
@@ -62,7 +65,10 @@ def test_runs_learn_together(url: str) -> None:
         assert history.stats().rows == 1
 
 
-def test_a_server_that_stops_in_the_middle_of_a_run(server: Server, url: str) -> None:
+def test_a_server_that_stops_in_the_middle_of_a_run(
+    server: Server, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "RUN_SECONDS", 5.0)  # a busy machine's server answers late
     learning._learners.clear()
     stopper = threading.Timer(0.4, server.stop, ("immediate",))
     stopper.start()
