@@ -15,7 +15,7 @@ def codec(format: str) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
     """What writes results in this format ("pickle" or "json"), and what reads them."""
     if format == "json":
         return _to_json, _from_json
-    from amorsize.backends.processes.protocol import dumps
+    from amorsize.items.pickling import dumps
 
     return lambda value: dumps(value, None), pickle.loads
 

@@ -11,7 +11,7 @@ import time
 from amorsize.backends.base import BackendSpec
 from amorsize.backends.caller import CallerBackend
 from amorsize.backends.processes.fork import ForkLauncher
-from amorsize.backends.processes.memory import Allowance, can_look
+from amorsize.backends.processes.memory import MemoryBudget, can_look
 from amorsize.backends.processes.pool import ProcessPool
 from amorsize.backends.threads.pool import ThreadPool
 from amorsize.core.backends import TRAITS
@@ -220,7 +220,7 @@ class Handover:
 
             launcher = SpawnLauncher()
         machine, limit = self.decider.machine, self.options.memory_limit
-        memory = Allowance(limit, machine.memory_available_bytes, config.n_jobs)
+        memory = MemoryBudget(limit, machine.memory_available_bytes, config.n_jobs)
         spec = replace(
             self._spec(config, item_seconds),
             caller_computes=caller_computes

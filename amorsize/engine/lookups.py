@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from amorsize.backends.processes import protocol as wire
-from amorsize.backends.processes import worker as helper
+from amorsize.backends.processes import protocol
 from amorsize.core.backends import TRAITS
 from amorsize.core.frozen import replace
 from amorsize.core.model import Config, Machine, Prediction, Safety
@@ -283,11 +282,11 @@ class Decider:
         if not samples:
             return
         try:
-            parts = wire.encode(helper.RESULT, samples[-1])
+            parts = protocol.encode(protocol.RESULT, samples[-1])
             small = sum(memoryview(part).nbytes for part in parts) < SMALL_RESULT_BYTES
             sample = samples[-TRANSFER_SAMPLE if small else -1 :]
             began = clock()
-            parts = wire.encode(helper.RESULT, sample)
+            parts = protocol.encode(protocol.RESULT, sample)
             size = sum(memoryview(part).nbytes for part in parts)
             meter.result_bytes = size // len(sample)
             # Unpickling takes about as long as pickling.

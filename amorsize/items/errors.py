@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import pickle
 
-from amorsize.backends.processes import protocol as wire
 from amorsize.errors import UnportableError, text_of
 from amorsize.items.call import format_traceback
+from amorsize.items.pickling import dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def told_by(text: str) -> UnportableError:
 def _survives(error: Any, kind: type) -> bool:
     """Whether it can be pickled, and is itself again afterwards."""
     try:
-        return type(pickle.loads(wire.dumps(error, None))) is kind  # nosec B301 # pickled just now
+        return type(pickle.loads(dumps(error))) is kind  # nosec B301 # pickled just now
     except Exception:
         return False
 
@@ -69,7 +69,7 @@ def _made_anew(kind: type[BaseException], args: tuple[Any, ...], state: dict[str
 
 def _travels(value: object) -> bool:
     try:
-        pickle.loads(wire.dumps(value, None))  # nosec B301 # pickled just now
+        pickle.loads(dumps(value))  # nosec B301 # pickled just now
         return True
     except Exception:
         return False

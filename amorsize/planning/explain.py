@@ -1,4 +1,4 @@
-"""Choices in words: configurations, durations, and why something was chosen."""
+"""Choices in words: configurations, durations, sizes, and why something was chosen."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ def format_seconds(seconds: float) -> str:
         if seconds >= factor:
             return f"{seconds / factor:.3g} {unit}"
     return f"{seconds / 1e-9:.3g} ns"
+
+
+def format_bytes(size: int) -> str:
+    """Bytes in the unit that fits."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def known_backends() -> str:

@@ -125,7 +125,7 @@ def test_threads_in_workers_that_leak(backend: str, tmp_path: Path) -> None:
     """Several take items side by side in one process: all of them stop, none loses an item."""
     from amorsize.backends.base import BackendSpec
     from amorsize.backends.processes.fork import ForkLauncher
-    from amorsize.backends.processes.memory import Allowance
+    from amorsize.backends.processes.memory import MemoryBudget
     from amorsize.backends.processes.pool import ProcessPool
     from amorsize.backends.processes.spawn import SpawnLauncher
     from amorsize.core.model import Config
@@ -136,7 +136,7 @@ def test_threads_in_workers_that_leak(backend: str, tmp_path: Path) -> None:
     source, collector = ItemSource(range(60)), ListCollector(0, "raise")
     source.hand_over(0)
     launcher = ForkLauncher() if backend == "fork" else SpawnLauncher()
-    config, memory = Config(backend, 2, 3), Allowance(150 * MB, 0, 2)
+    config, memory = Config(backend, 2, 3), MemoryBudget(150 * MB, 0, 2)
     run = ProcessPool(launcher, BackendSpec(func, source, collector, config, 0.001, memory=memory))
     run.start()
     while collector.done < 60:

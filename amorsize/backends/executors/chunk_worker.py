@@ -17,11 +17,11 @@ import threading
 import time
 from collections import OrderedDict
 
-from amorsize.backends.processes import protocol as wire
 from amorsize.core import nesting
 from amorsize.items.call import unsendable_result
 from amorsize.items.chunk import run_chunk as items_chunk
 from amorsize.items.errors import portable
+from amorsize.items.pickling import dumps, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -136,12 +136,12 @@ def _run(call: Call, start: int, items: Any, here: bool) -> Report:
     if here:
         return Report(((start, len(values), values),), failures, seconds)
     try:
-        pieces = [(start, len(values), wire.dumps(values, None))] if values else []
+        pieces = [(start, len(values), dumps(values))] if values else []
     except Exception:
         pieces = []
         for position, value in enumerate(values, start):  # send what can be sent
             try:
-                pieces.append((position, 1, wire.dumps([value], None)))
+                pieces.append((position, 1, dumps([value])))
             except Exception as error:
                 refusal = unsendable_result(error, position)
                 failures.append((position, refusal, portable(error)[1]))
@@ -172,13 +172,13 @@ def _prepared_here(parcel: Parcel) -> Call | None:
 def _loads(parcel: Parcel, body: bytes) -> Any:
     """Unpickle; a module that is not found here is looked for where the caller would find it."""
     try:
-        return wire.loads(body)
+        return loads(body)
     except ImportError:
         more = [entry for entry in parcel.path if entry not in sys.path and os.path.isdir(entry)]
         if not more:
             raise
         sys.path.extend(more)
-        return wire.loads(body)
+        return loads(body)
 
 
 def _unpacked(parcel: Parcel) -> Call | None:

@@ -27,11 +27,11 @@ from amorsize.backends.base import Backend, BackendReport
 from amorsize.backends.executors import chunk_worker as errands
 from amorsize.backends.executors.base import WorkersLost
 from amorsize.backends.executors.chunk_worker import Call, Parcel
-from amorsize.backends.processes import protocol as wire
 from amorsize.core.frozen import replace
 from amorsize.errors import AmorsizeWarning, WorkerDied
 from amorsize.items.call import unreadable, unsendable_argument
 from amorsize.items.pace import Pace
+from amorsize.items.pickling import loads
 from amorsize.planning import chunking as sizing
 
 TYPE_CHECKING = False
@@ -315,7 +315,7 @@ class ExecutorPool(Backend):
                 continue
             size += len(body)
             try:
-                values = wire.loads(body)
+                values = loads(body)
             except Exception as refusal:
                 if self._salvage(start, number, body, refusal):
                     return

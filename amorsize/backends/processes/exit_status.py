@@ -2,7 +2,7 @@
 
 The end of file on a worker's socket is the usual sign, but no proof: a program that the user's function
 has started may hold the socket open beyond the worker's death, and a function may close the socket of
-a worker that lives. So the system is asked, too, and nobody is waited for without a limit.
+a worker that lives. So the system is asked, too, and the caller waits for no process without a limit.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import signal
 import sys
 import time
 
-from amorsize.backends.processes.memory import amount
 from amorsize.core.frozen import dataclass
+from amorsize.planning.explain import format_bytes
 
 CHECK_SECONDS = 0.0005
 """Pause between two looks where the system cannot tell of a process's end by itself."""
@@ -126,7 +126,7 @@ def short_of_memory(end: End, base: int) -> bool:
 def hint(end: End) -> str:
     """What probably happened to a worker, and what to do about it."""
     code = end.exitcode
-    resident = amount(end.peak_bytes) if end.peak_bytes else "an unknown amount"
+    resident = format_bytes(end.peak_bytes) if end.peak_bytes else "an unknown amount"
     if code is None:
         return "how is not known: something else in this process waits for its children"
     if code >= 0:

@@ -1,7 +1,7 @@
 """Starting workers by fork: they inherit function and data, nothing is pickled on the way in.
 
 A forked worker lives for one run (a kept one would have stale globals). Fork only where
-``system.fork_refusal()`` says nothing against it.
+``fork_safety.fork_refusal()`` says nothing against it.
 """
 
 from __future__ import annotations
@@ -10,19 +10,21 @@ import gc
 import mmap
 import os
 
-from amorsize.backends.processes import exit_status as reaping
-from amorsize.backends.processes import pool as processes
-from amorsize.backends.processes import protocol as wire
-from amorsize.backends.processes import worker as helper
-from amorsize.backends.processes.memory import Gauge, clear_room
-from amorsize.backends.processes.worker import die_with
-from amorsize.backends.processes.workers import Peer, clear_marks, page_bytes, split_page
+from amorsize.backends.processes import exit_status, output_relay, protocol
+from amorsize.backends.processes.memory import MemoryGuard
+from amorsize.backends.processes.shared_page import SharedPage
+from amorsize.backends.processes.worker import Worker, WorkerJob
+from amorsize.backends.processes.worker_setup import die_with, set_up
+from amorsize.backends.processes.workers import Launcher, WorkerHandle
+from amorsize.items.errors import portable
+from amorsize.items.pickling import dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
+    from typing import Any
 
-    from amorsize.backends.processes.pool import ProcessPool
+    from amorsize.backends.processes.workers import LaunchSpec
 
 FAREWELL_SECONDS = 0.5
 """A worker that has sent everything may take so long to leave before it is killed."""
@@ -30,28 +32,27 @@ REAP_SECONDS = 0.1
 """The same where it has closed its socket in the middle of its work."""
 
 
-class ForkLauncher:
+class ForkLauncher(Launcher):
     """Forks workers that share tickets (indexed data) or are sent their items."""
 
     inherits = True
-    """Workers have the data: tickets suffice."""
-    pickled = staticmethod(wire.dumps)
 
-    def launch(self, run: ProcessPool) -> Peer:
-        near, far = wire.pair()
+    def pickled(self, value: object, buffers: list[Any] | None = None) -> bytes:
+        return dumps(value, buffers)
+
+    def launch(self, given: LaunchSpec) -> WorkerHandle:
+        near, far = protocol.pair()
         theirs = lifeline = -1
-        wire.flush_output()
+        protocol.flush_output()
         # A collection in the worker would touch, and so copy, every page. (To freeze and unfreeze here
         # would move every young object to the oldest generation, whose garbage is hardly looked for.)
         collects = gc.isenabled()
         gc.disable()
         try:
             theirs, lifeline = os.pipe()
-            slots = run.config.threads_per_job
-            page = memoryview(mmap.mmap(-1, page_bytes(slots))).cast("q")
-            marks, room = split_page(page, slots)
-            clear_marks(marks)
-            clear_room(room)
+            slots = given.spec.config.threads_per_job
+            page = SharedPage(memoryview(mmap.mmap(-1, SharedPage.size(slots))).cast("q"), slots)
+            page.clear()
             pid = os.fork()
         except BaseException:
             near.close()
@@ -66,92 +67,71 @@ class ForkLauncher:
         if pid:
             far.close()
             os.close(theirs)
-            return Peer(pid, near, marks, room, lifeline)
+            return WorkerHandle(pid, near, page, given.group, lifeline)
+        # The child. It inherits the caller's half of everything; whatever it kept open of the caller's
+        # ends would keep other workers alive after the caller's death.
         code = 1
         try:
             gc.freeze()
             near.close()
             os.close(lifeline)
-            for other in processes.live:
-                if other is run:
-                    _keep_tickets(run)
-                else:
-                    other.forget()
+            given.let_go()
             die_with(theirs)
-            helper.settle(run.inner_threads)
-            code = _work(run, far, marks, room)
+            set_up(given.spec.inner_threads)
+            _work(given, far, page)
+            code = 0
         except BaseException as error:
             _report(far, error)
         finally:
             _finish_output()
             os._exit(code)
 
-    def release(self, peer: Peer, *, abort: bool) -> float:
-        """End the worker, in the middle of its item if ``abort``, and wait until it is gone; returns the
-        seconds that it computed."""
+    def release(self, worker: WorkerHandle, *, abort: bool) -> float:
+        """End the worker, in the middle of its item if ``abort``, and wait until it is gone."""
         if abort:
-            reaping.kill(peer.pid)
-        return self.reap(peer, FAREWELL_SECONDS).cpu_seconds
+            exit_status.kill(worker.pid)
+        return self._reap(worker, FAREWELL_SECONDS).cpu_seconds
 
-    def reap(self, peer: Peer, seconds: float = REAP_SECONDS) -> reaping.End:
-        """How a worker ended whose socket has closed."""
-        peer.sock.close()
-        end = reaping.reap(peer.pid, seconds)
-        os.close(peer.lifeline)
+    def reap(self, worker: WorkerHandle) -> exit_status.End:
+        return self._reap(worker, REAP_SECONDS)
+
+    def _reap(self, worker: WorkerHandle, seconds: float) -> exit_status.End:
+        worker.sock.close()  # the end of file ends it; its lifeline would kill it
+        end = exit_status.reap(worker.pid, seconds)
+        worker.forget()
         return end
 
 
-def _keep_tickets(run: ProcessPool) -> None:
-    """In a new worker: of its run it keeps the pipe that it reads its tickets from."""
-    for peer in run.peers.values():
-        peer.forget()
-    run.peers = {}
-    for crew in run.crews:
-        if crew is run.crew:
-            crew.end_dealing()
-            crew.leave_to_the_caller()
-        else:
-            crew.close()
-
-
-def _work(run: ProcessPool, sock: socket.socket, marks: memoryview, room: memoryview) -> int:
-    from amorsize.backends.processes import (
-        output_relay as telling,  # here: the caller has no use for it, and would wait for it
+def _work(given: LaunchSpec, sock: socket.socket, page: SharedPage) -> None:
+    spec, shared = given.spec, given.group.shared
+    job = WorkerJob(
+        spec.func,
+        spec.collector.on_error,
+        spec.config.workers,
+        given.item_seconds,
+        page,
+        given.flush_seconds,
+        data=spec.source.data if shared else None,
+        ticket_pipe=given.group.read_fd,
     )
-
-    worker = helper.Worker(
-        run.func,
-        sock,
-        run.collector.on_error,
-        run.config.workers,
-        run.item_seconds,
-        data=run.source.data if run.crew.shared else None,
-        tickets=run.crew.read_fd if run.crew.shared else None,
-        marks=marks,
-        flush_seconds=helper.FLUSH_SECONDS if run.rerun_after_death else 0.0,
-    )
-    telling.start(worker.tell)
-    if run.initializer is not None:
-        run.initializer(*run.initargs)
-    worker.gauge = Gauge(room, forked=True)  # what the initializer has loaded is no growth
-    worker.run(run.config.threads_per_job)
-    return 0
+    worker = Worker(job, sock)
+    output_relay.start(worker.tell)
+    if spec.initializer is not None:
+        spec.initializer(*spec.initargs)
+    # Made now: what the initializer has loaded is no growth.
+    worker.run(spec.config.threads_per_job, MemoryGuard(page.room, forked=True))
 
 
 def _report(sock: socket.socket, error: BaseException) -> None:
     """An error outside of any item (an initializer's)."""
-    from amorsize.items.errors import portable
-
     try:
-        wire.send(sock, wire.encode(helper.FAILURE, (None, *portable(error))))
+        protocol.send(sock, protocol.encode(protocol.FAILURE, (None, *portable(error))))
     except OSError:
         pass
 
 
 def _finish_output() -> None:
     try:
-        from amorsize.backends.processes import output_relay as telling
-
-        telling.finish()
-    except Exception:  # no file can be opened to load it: then nothing was printed by way of it
+        output_relay.finish()
+    except Exception:  # a stream of the user's own that cannot be written any more
         pass

@@ -2,7 +2,7 @@
 
 ::
 
-    caller: Allowance --allowed bytes (shared memory)--> worker: Gauge
+    caller: MemoryBudget --allowed bytes (shared memory)--> worker: MemoryGuard
        ^  every 50 ms: what do they hold,                  |  after each stretch: would the next
        |  what is left of the machine and the cgroup?      v  one still fit?
        +---- fewer workers, a warning              no: it leaves between two items (a leak), the
@@ -17,11 +17,14 @@ from __future__ import annotations
 
 import os
 
+from amorsize.backends.processes.shared_page import ALLOWED, BASE, UNLIMITED
+from amorsize.planning.explain import format_bytes
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from amorsize.backends.processes.workers import Peer
+    from amorsize.backends.processes.workers import WorkerHandle
 
 LOOK_SECONDS = 0.05
 """Longest pause between two looks of a worker at itself, and of the caller at all; a look takes 2 µs
@@ -36,16 +39,6 @@ ROOM_SHARE = 0.9
 """What the workers may have of the memory that is free (or theirs) where no limit is given."""
 TIGHT_SHARE = 0.25
 """Workers that hold less of their room need no look at what is left of the machine."""
-UNLIMITED = -1
-ALLOWED, BASE = 0, 1
-ROOM_WORDS = 2
-"""Words shared by a worker and its caller: bytes that it may grow by (0: leave); what it held at
-first."""
-
-
-def clear_room(room: memoryview[int]) -> None:
-    """Nothing is known of a worker yet, and nothing asked of it."""
-    room[ALLOWED], room[BASE] = UNLIMITED, UNLIMITED
 
 
 def can_look() -> bool:
@@ -70,7 +63,7 @@ def held_by(pid: int) -> int:
         return 0
 
 
-class Gauge:
+class MemoryGuard:
     """In a worker: has it grown so much that it should leave?"""
 
     def __init__(
@@ -114,7 +107,7 @@ class Gauge:
             self._file = -1
 
 
-class Allowance:
+class MemoryBudget:
     """In the caller: what the workers of a run may have together."""
 
     def __init__(self, limit: int | None, available: int, workers: int) -> None:
@@ -123,38 +116,38 @@ class Allowance:
         self.workers = workers
         """Workers that fit, as far as is known."""
         free = int(ROOM_SHARE * available) if available else 1 << 60
-        self.room = free if limit is None else min(limit, free)
-        self.first = limit is not None and workers > 1
+        self._room_bytes = free if limit is None else min(limit, free)
+        self.awaits_first = limit is not None and workers > 1
         """The first worker is to show what it needs before others are started."""
-        self.warned = False
+        self._warned = False
         self._looked = 0.0
 
-    def admit(self, peer: Peer) -> None:
+    def admit(self, worker: WorkerHandle) -> None:
         """Tell a worker what it may have."""
-        peer.room[ALLOWED] = self.room // max(1, self.workers)
+        worker.page.room[ALLOWED] = self._room_bytes // max(1, self.workers)
 
-    def look(self, now: float, peers: Collection[Peer]) -> str | None:
+    def look(self, now: float, handles: Collection[WorkerHandle]) -> str | None:
         """See what the workers hold; returns what there is to warn of."""
         if now - self._looked < LOOK_SECONDS:
             return None
         self._looked = now
-        held = {id(peer): self._growth(peer) for peer in peers}
+        held = {id(worker): self._growth(worker) for worker in handles}
         total = sum(held.values())
-        if self.limit is not None or total > TIGHT_SHARE * self.room:
+        if self.limit is not None or total > TIGHT_SHARE * self._room_bytes:
             self._measure_room(total)
         leaving = False
-        for peer in peers:
-            if peer.room[ALLOWED]:
-                self.admit(peer)
+        for worker in handles:
+            if worker.page.room[ALLOWED]:
+                self.admit(worker)
             else:
                 leaving = True
-        if total <= self.room or leaving:
+        if total <= self._room_bytes or leaving:
             return None
-        return self._relieve(peers, held, total)
+        return self._relieve(handles, held, total)
 
-    def _growth(self, peer: Peer) -> int:
-        base, held = peer.room[BASE], held_by(peer.pid)
-        peer.peak_bytes = max(peer.peak_bytes, held)
+    def _growth(self, worker: WorkerHandle) -> int:
+        base, held = worker.page.room[BASE], held_by(worker.pid)
+        worker.note_memory(held)
         return max(0, held - base) if base >= 0 else 0
 
     def _measure_room(self, held: int) -> None:
@@ -163,48 +156,45 @@ class Allowance:
         available = available_memory()
         if available:
             free = int(ROOM_SHARE * (available + held))
-            self.room = free if self.limit is None else min(self.limit, free)
+            self._room_bytes = free if self.limit is None else min(self.limit, free)
 
-    def _relieve(self, peers: Collection[Peer], held: dict[int, int], total: int) -> str | None:
-        """They hold more than there is: one leaves after its item, and is not replaced."""
-        largest = max(peers, key=lambda peer: held[id(peer)])
-        if len(peers) > 1:
-            largest.room[ALLOWED] = 0
-            self.fewer(len(peers) - 1)
-        if self.warned:
+    def _relieve(
+        self, handles: Collection[WorkerHandle], held: dict[int, int], total: int
+    ) -> str | None:
+        """The workers hold more than there is: the largest leaves after its item, and is not replaced."""
+        largest = max(handles, key=lambda worker: held[id(worker)])
+        if len(handles) > 1:
+            largest.page.room[ALLOWED] = 0
+            self.fewer(len(handles) - 1)
+        if self._warned:
             return None
-        self.warned = True
-        who = f"{len(peers)} workers hold" if len(peers) > 1 else "a worker holds"
+        self._warned = True
+        who = f"{len(handles)} workers hold" if len(handles) > 1 else "a worker holds"
         inside = largest.running()
         where = f" (the largest in item {inside[0]})" if inside else ""
         what = (
             f"the run goes on with {self.workers}"
-            if len(peers) > 1
+            if len(handles) > 1
             else "the run goes on, and the system may end the worker"
         )
-        return f"{who} {amount(total)}{where}, more than the {self._described()}; {what}"
+        return f"{who} {format_bytes(total)}{where}, more than the {self._described()}; {what}"
 
     def fewer(self, workers: int) -> None:
         """So many fit, no more."""
         self.workers = max(1, min(self.workers, workers))
 
     def _described(self) -> str:
-        if self.limit is not None and self.room == self.limit:
-            return f"{amount(self.room)} of memory_limit"
-        return f"{amount(self.room)} that are available: memory may run out"
+        if self.limit is not None and self._room_bytes == self.limit:
+            return f"{format_bytes(self._room_bytes)} of memory_limit"
+        return f"{format_bytes(self._room_bytes)} that are available: memory may run out"
 
-    def fit(self, peers: Collection[Peer]) -> int:
+    def fit(self, handles: Collection[WorkerHandle]) -> int:
         """Workers that may be there now: one until its needs are known, then as many as fit."""
-        if self.first:
-            known = [peer for peer in peers if peer.answered]
+        if self.awaits_first:
+            known = [worker for worker in handles if worker.answered]
             if not known:
                 return 1
-            self.first = False
-            need = max(max(self._growth(peer), LEAK_BYTES) for peer in known)
-            self.fewer(self.room // need)
+            self.awaits_first = False
+            need = max(max(self._growth(worker), LEAK_BYTES) for worker in known)
+            self.fewer(self._room_bytes // need)
         return self.workers
-
-
-def amount(size: int) -> str:
-    """Bytes for people."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

@@ -19,6 +19,7 @@ from _thread import get_ident
 
 from amorsize.backends.processes.protocol import flush_output
 from amorsize.errors import text_of
+from amorsize.items.pickling import dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -187,10 +188,8 @@ def _packed(message: object) -> bytes | None:
     """The warning itself, where it can travel."""
     import pickle
 
-    from amorsize.backends.processes import protocol as wire
-
     try:
-        body = wire.dumps(message, None)
+        body = dumps(message)
         return body if type(pickle.loads(body)) is type(message) else None  # nosec B301 # ours
     except Exception:
         return None
@@ -377,10 +376,8 @@ def settings() -> dict[str, Any]:
         }
     warnings = sys.modules.get("warnings")
     if warnings is not None:
-        from amorsize.backends.processes import protocol as wire
-
         try:
-            found["filters"] = wire.dumps(list(warnings.filters), None)
+            found["filters"] = dumps(list(warnings.filters))
         except Exception:  # a filter of its own kind
             pass
     return found

@@ -13,11 +13,21 @@ import socket
 import struct
 import sys
 
+from amorsize.items.pickling import dumps
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+RESULT, FAILURE, UNSENDABLE, READY, UNREADABLE, LEAVING, TOLD = 1, 2, 3, 4, 5, 6, 7
+"""Frames of a worker: (start, values, when it began them, seconds, seconds spent on sending before,
+number of its thread); (index, exception, traceback); the same for a result that cannot be pickled;
+None when a spawned worker has been set up; (index, exception, traceback) of an item that cannot be
+unpickled; spans that a worker which leaves for its memory has taken and not begun; what was said beside
+the results (`output_relay`)."""
+WORK, SETUP, END = 1, 2, 3
+"""Frames to a worker: (start, items), the run's settings, None at the end of a run."""
 HEADER = struct.Struct("<BxxxIQ")
 """Kind of frame, number of buffers, bytes of the pickle."""
 LENGTH = struct.Struct("<Q")
@@ -39,24 +49,6 @@ def pair() -> tuple[socket.socket, socket.socket]:
             except OSError:  # a smaller room is slower, nothing else
                 break
     return near, far
-
-
-def dumps(value: object, buffers: list[Any] | None) -> bytes:
-    """Pickle with protocol 5; what pickle refuses (lambdas, local classes) goes by cloudpickle."""
-    callback = None if buffers is None else buffers.append
-    try:
-        return pickle.dumps(value, 5, buffer_callback=callback)
-    except Exception:
-        import cloudpickle
-
-        if buffers is not None:
-            buffers.clear()
-        return cloudpickle.dumps(value, 5, buffer_callback=callback)  # type: ignore[no-any-return]
-
-
-def loads(body: Any) -> Any:
-    """What :func:`dumps` has pickled."""
-    return pickle.loads(body)  # nosec B301 # of our own worker
 
 
 def encode(kind: int, value: object, pickled: Callable[..., bytes] = dumps) -> list[Any]:
@@ -99,8 +91,8 @@ class Receiver:
     """Takes frames from a socket, whatever pieces they come in.
 
     :meth:`receive` reads once and returns the frames that are complete by then. A frame of which a part
-    raised when it was unpickled comes as ``-kind``, with :class:`salvage.Unreadable` in its place.
-    """
+    raised when it was unpickled comes as ``-kind``, with :class:`partial_unpickle.Unreadable` in its
+    place."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock

@@ -2,19 +2,18 @@
 
 ::
 
-    submit --> Tasks --take (pickled)--> Standing (the protocol of `processes`) --> workers
+    submit --> Tasks --take (pickled)--> TaskPool (the protocol of `processes`) --> workers
                  ^                            |
                  +------- Answers <-----------+          a thread of its own turns the wheel
 
 A task is an item whose function travels with it. All that `processes` promises holds: the death of a
-worker costs nobody but the task it was in, which runs once more unless it must not.
+worker costs no task but the one it was in, which runs once more unless it must not.
 """
 
 from __future__ import annotations
 
 import itertools
 import pickle
-import select
 import threading
 import weakref
 from collections import deque
@@ -22,13 +21,14 @@ from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool, _RemoteTraceback
 
 from amorsize.backends.base import BackendSpec
-from amorsize.backends.processes import pool as processes
-from amorsize.backends.processes import protocol as wire
+from amorsize.backends.processes.dispatch import Dispatcher
+from amorsize.backends.processes.pool import PATIENCE_SECONDS, ProcessPool
 from amorsize.backends.processes.spawn import SpawnLauncher
 from amorsize.core.model import Config
 from amorsize.errors import WorkerDied
 from amorsize.items.call import format_traceback
 from amorsize.items.collector import ResultCollector
+from amorsize.items.pickling import dumps, dumps_by_value
 from amorsize.items.source import ItemSource
 
 TYPE_CHECKING = False
@@ -81,7 +81,7 @@ class Tasks(ItemSource):
                 continue
             buffers: list[Any] = []
             try:
-                body = SpawnLauncher.pickled(call, buffers)
+                body = dumps_by_value(call, buffers)
             except BaseException as error:
                 _settle(future, error=error)
                 continue
@@ -132,38 +132,30 @@ class Answers(ResultCollector):
         return False
 
 
-class Standing(processes.ProcessPool):
+class TaskDispatcher(Dispatcher):
+    """Sends each worker one task, and a second one while tasks are short."""
+
+    _second = False
+
+    @property
+    def depth(self) -> int:
+        return 2 if self._second and self.pace.item_seconds < AHEAD_SECONDS else 1
+
+    def frames(self) -> None:
+        """Every worker has a task before any has two."""
+        for self._second in (False, True):
+            super().frames()
+
+
+class TaskPool(ProcessPool):
     """Workers started as tasks need them, not all at the start."""
 
-    def start(self) -> None:
-        """Get ready; no worker is started yet."""
-        self._staff_now = False
-        super().start()
-        self._staff_now = True
+    dispatcher = TaskDispatcher
+    starts_at_once = False
 
-    def _staff(self, count: int) -> None:
-        if self._staff_now:
-            super()._staff(count)
-
-    def hire(self, wanted: int) -> None:
-        """Have so many workers, if they can be had."""
-        self.wanted = min(wanted, self.config.n_jobs)
-        if not self.deaths and self.wanted > len(self.peers) and self._rest is None:
-            self._staff(self.wanted - len(self.peers))
-
-    def _depth(self) -> int:
-        return 2 if self._second and self.item_seconds < AHEAD_SECONDS else 1
-
-    def _deal_frames(self) -> None:
-        for self._second in (False, True):
-            super()._deal_frames()
-
-    def sleep(self, seconds: float) -> None:
-        """Wait for a nudge where there is no worker to wait for."""
-        assert self._nudge is not None
-        ready, _, _ = select.select([self._nudge[0]], [], [], seconds)
-        if ready:
-            self._nudge[0].recv(4096)
+    def idle(self, seconds: float) -> None:
+        """Wait for :meth:`wake` where there is no worker to wait for."""
+        self._table.sleep(seconds)
 
 
 class Pool:
@@ -187,7 +179,7 @@ class Pool:
         self._ending = self._cancel = False
         self._lock = threading.Lock()
         self.thread: threading.Thread | None = None
-        self.workers: Standing | None = None
+        self.workers: TaskPool | None = None
         _pools.add(self)
 
     def submit(self, fn: Callable[..., Any], args: tuple[Any, ...], named: Any) -> Future[Any]:
@@ -208,7 +200,7 @@ class Pool:
 
     def _begin(self) -> None:
         initializer, initargs = self._initialized
-        self.workers = Standing(
+        self.workers = TaskPool(
             SpawnLauncher(),
             BackendSpec(
                 call,
@@ -249,12 +241,12 @@ class Pool:
                     if not unfinished and self._ending:
                         break
                 try:
-                    workers.hire(unfinished)
-                    if workers.peers or not tasks.finished:
-                        looks = processes.PATIENCE_SECONDS if unfinished else IDLE_LOOK_SECONDS
+                    workers.scale_to(unfinished)
+                    if workers.report().workers or not tasks.finished:
+                        looks = PATIENCE_SECONDS if unfinished else IDLE_LOOK_SECONDS
                         workers.step(looks)
                     else:
-                        workers.sleep(IDLE_LOOK_SECONDS)
+                        workers.idle(IDLE_LOOK_SECONDS)
                 except Exception as error:  # a function that cannot be sent is its own answer
                     answers.fail(None, error)
                 if answers.failure is not None:
@@ -296,7 +288,7 @@ def call(item: tuple[bytes, list[Any]]) -> tuple[str, bytes, list[Any]]:
 
 def _answer(kind: str, value: Any) -> tuple[str, bytes, list[Any]]:
     buffers: list[Any] = []
-    return kind, wire.dumps(value, buffers), buffers
+    return kind, dumps(value, buffers), buffers
 
 
 def _unreadable(what: str, error: BaseException) -> BaseException:

@@ -1,7 +1,7 @@
 """Starting workers in fresh interpreters, where a fork is unsafe or dear; they stay warm.
 
 Function and items are sent (cloudpickle, so lambdas and functions of ``__main__`` go by value). A
-worker that has served a run waits for the next one, for ``spawned.IDLE_SECONDS`` at most, and
+worker that has served a run waits for the next one, for ``spawn_main.IDLE_SECONDS`` at most, and
 leaves when this process does.
 """
 
@@ -13,19 +13,17 @@ import signal
 import subprocess
 import sys
 
-from amorsize.backends.processes import exit_status as reaping
-from amorsize.backends.processes import output_relay as telling
-from amorsize.backends.processes import protocol as wire
-from amorsize.backends.processes import worker as helper
-from amorsize.backends.processes.memory import clear_room
-from amorsize.backends.processes.workers import Peer, clear_marks, page_bytes, split_page
+from amorsize.backends.processes import exit_status, output_relay, protocol
+from amorsize.backends.processes.shared_page import SharedPage
+from amorsize.backends.processes.workers import Launcher, WorkerHandle
+from amorsize.items.pickling import dumps_by_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from typing import Any
 
-    from amorsize.backends.processes.pool import ProcessPool
+    from amorsize.backends.processes.workers import LaunchSpec
 
 MAX_SLOTS = 512
 """Threads in one worker that can mark their item: 12 KB of shared memory."""
@@ -54,89 +52,85 @@ def idle_workers() -> int:
     return len(_idle) if _idle_owner == os.getpid() else 0
 
 
-class SpawnLauncher:
-    """Starts or reuses spawned workers; they are always sent their items."""
-
-    inherits = False
+class SpawnLauncher(Launcher):
+    """Starts fresh interpreters, or takes warm ones, and sends them function and items."""
 
     def __init__(self) -> None:
         self._function: bytes | None = None
 
-    @staticmethod
-    def pickled(value: object, buffers: list[Any] | None) -> bytes:
-        import cloudpickle
+    def pickled(self, value: object, buffers: list[Any] | None = None) -> bytes:
+        return dumps_by_value(value, buffers)
 
-        callback = None if buffers is None else buffers.append
-        return cloudpickle.dumps(value, 5, buffer_callback=callback)  # type: ignore[no-any-return]
-
-    def launch(self, run: ProcessPool) -> Peer:
-        if self._function is None:
-            self._function = self.pickled((run.func, run.initializer, run.initargs), None)
-        setup = {
-            "path": list(sys.path),
-            "directory": os.getcwd(),
-            "function": self._function,
-            "on_error": run.collector.on_error,
-            "workers": run.config.workers,
-            "threads": run.config.threads_per_job,
-            "item_seconds": run.item_seconds,
-            "inner_threads": run.inner_threads,
-            "telling": telling.settings(),
-            "flush_seconds": helper.FLUSH_SECONDS if run.rerun_after_death else 0.0,
-        }
-        if "multiprocessing.managers" in sys.modules:  # its proxies show whose they are
-            import multiprocessing
-
-            setup["authkey"] = bytes(multiprocessing.current_process().authkey)
-        parts = wire.encode(helper.SETUP, setup)
+    def launch(self, given: LaunchSpec) -> WorkerHandle:
+        threads = given.spec.config.threads_per_job
+        parts = protocol.encode(protocol.SETUP, self._settings(given))
         starts = 0
         while True:
             warm = _take_idle()
             if warm is None:
                 starts += 1
                 warm = _start()
-            marks, room = split_page(warm.page, MAX_SLOTS)
-            clear_marks(marks)
-            clear_room(room)
+            page = SharedPage(warm.page, MAX_SLOTS)
+            page.clear()
             try:
-                wire.send(warm.sock, parts)
+                protocol.send(warm.sock, parts)
                 break
             except OSError:  # it has died since
                 _end(warm)
                 if starts == MOST_STARTS:
                     raise
         _by_pid[warm.process.pid] = warm
-        threads = run.config.threads_per_job
-        return Peer(warm.process.pid, warm.sock, marks, room, threads=threads, ready=False)
+        return WorkerHandle(warm.process.pid, warm.sock, page, given.group, threads=threads)
 
-    def release(self, peer: Peer, *, abort: bool) -> float:
+    def _settings(self, given: LaunchSpec) -> dict[str, Any]:
+        """What a worker is told at the start of a run."""
+        spec = given.spec
+        if self._function is None:
+            self._function = self.pickled((spec.func, spec.initializer, spec.initargs))
+        settings = {
+            "path": list(sys.path),
+            "directory": os.getcwd(),
+            "function": self._function,
+            "on_error": spec.collector.on_error,
+            "workers": spec.config.workers,
+            "threads": spec.config.threads_per_job,
+            "item_seconds": given.item_seconds,
+            "inner_threads": spec.inner_threads,
+            "output": output_relay.settings(),
+            "flush_seconds": given.flush_seconds,
+        }
+        if "multiprocessing.managers" in sys.modules:  # its proxies show whose they are
+            import multiprocessing
+
+            settings["authkey"] = bytes(multiprocessing.current_process().authkey)
+        return settings
+
+    def release(self, worker: WorkerHandle, *, abort: bool) -> float:
         """Give the worker back to the warm ones, or end it if it is in the middle of work. What it
         computed is not known: 0."""
-        warm = _by_pid.pop(peer.pid)
-        if abort or not peer.ready or peer.outbox:
+        warm = _by_pid.pop(worker.pid)
+        if abort or not worker.ready or worker.has_output:
             _end(warm)
             return 0.0
         try:
-            wire.send(warm.sock, wire.encode(helper.END, None))
-            receiver = peer.receiver
+            protocol.send(warm.sock, protocol.encode(protocol.END, None))
             warm.sock.settimeout(1.0)
             while True:
-                frames = receiver.receive()
+                frames = worker.receiver.receive()
                 for kind, value in frames:
-                    if kind == helper.TOLD:
-                        telling.heard(value)
-                if any(kind == helper.READY for kind, _ in frames):
+                    if kind == protocol.TOLD:
+                        output_relay.heard(value)
+                if any(kind == protocol.READY for kind, _ in frames):
                     break
             warm.sock.settimeout(None)
-        except (wire.Closed, OSError):
+        except (protocol.Closed, OSError):
             _end(warm)
             return 0.0
         _idle.append(warm)
         return 0.0
 
-    def reap(self, peer: Peer) -> reaping.End:
-        """How a worker ended whose socket has closed."""
-        return _end(_by_pid.pop(peer.pid), FAREWELL_SECONDS)
+    def reap(self, worker: WorkerHandle) -> exit_status.End:
+        return _end(_by_pid.pop(worker.pid), FAREWELL_SECONDS)
 
 
 def _take_idle() -> _Warm | None:
@@ -153,7 +147,7 @@ def _take_idle() -> _Warm | None:
 
 
 def _start() -> _Warm:
-    near, far = wire.pair()
+    near, far = protocol.pair()
     page = theirs = lifeline = -1
     process = None
     try:
@@ -173,7 +167,9 @@ def _start() -> _Warm:
 
 
 def _popen(sock: int, page: int, lifeline: int) -> subprocess.Popen[bytes]:
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    root = os.path.abspath(__file__)
+    for _ in __name__.split("."):  # the directory that holds the package
+        root = os.path.dirname(root)
     code = (
         f"import sys; sys.path.insert(0, {root!r}); "
         f"from amorsize.backends.processes.spawn_main import main; main({sock}, {page}, {lifeline})"
@@ -193,7 +189,7 @@ def _popen(sock: int, page: int, lifeline: int) -> subprocess.Popen[bytes]:
 
 def _shared_pages() -> tuple[int, Any]:
     """Memory shared with the worker, as (descriptor to hand on, view of 64-bit words)."""
-    size = page_bytes(MAX_SLOTS)
+    size = SharedPage.size(MAX_SLOTS)
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("amorsize")
     else:
@@ -210,16 +206,16 @@ def _shared_pages() -> tuple[int, Any]:
     return descriptor, words
 
 
-def _end(warm: _Warm, seconds: float = 0.0) -> reaping.End:
+def _end(warm: _Warm, seconds: float = 0.0) -> exit_status.End:
     """End a worker, at once or if it has not ended by itself in so many seconds."""
     warm.sock.close()
     process = warm.process
     if process.returncode is None:
         if not seconds:
-            reaping.kill(process.pid)
-        end = reaping.reap(process.pid, seconds)
+            exit_status.kill(process.pid)
+        end = exit_status.reap(process.pid, seconds)
         process.returncode = end.exitcode or 0
     else:
-        end = reaping.End(process.returncode)
+        end = exit_status.End(process.returncode)
     os.close(warm.lifeline)
     return end

@@ -1,6 +1,6 @@
 """The start of a spawned worker: a fresh interpreter that is sent its function and its items.
 
-It serves one run after another and leaves when its socket closes or nobody has needed it for
+It serves one run after another and leaves when its socket closes or no run has needed it for
 ``IDLE_SECONDS``. It needs no ``__main__`` guard: nothing of the caller's script is run again;
 functions of ``__main__`` come by value (cloudpickle).
 """
@@ -13,12 +13,20 @@ import signal
 import socket
 import sys
 
+from amorsize.backends.processes import output_relay, protocol
+from amorsize.backends.processes.memory import MemoryGuard
+from amorsize.backends.processes.shared_page import MARKS, ROOM_WORDS, SharedPage
+from amorsize.backends.processes.worker import Worker, WorkerJob
+from amorsize.backends.processes.worker_setup import die_with, ignore, set_up
+from amorsize.items.errors import portable
+from amorsize.items.pickling import dumps_by_value
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 IDLE_SECONDS = 60.0
-"""A worker that nobody used for so long leaves: starting one costs 0.1 s, keeping one 20 MB."""
+"""A worker that no run used for so long leaves: starting one costs 0.1 s, keeping one 20 MB."""
 
 
 def main(descriptor: int, page: int, lifeline: int) -> None:
@@ -27,17 +35,16 @@ def main(descriptor: int, page: int, lifeline: int) -> None:
     ``page`` is shared memory in which each thread marks the item it is in; this process ends when the
     caller's end of the pipe ``lifeline`` closes. SIGINT is blocked until it is known that it is not
     meant."""
-    from amorsize.backends.processes import worker as helper
-
-    helper.die_with(lifeline)
-    signal.signal(signal.SIGINT, helper.ignore)
+    die_with(lifeline)
+    signal.signal(signal.SIGINT, ignore)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     sock = socket.socket(fileno=descriptor)
     words = memoryview(mmap.mmap(page, os.fstat(page).st_size)).cast("q")
     os.close(page)
+    shared = SharedPage(words, (len(words) - ROOM_WORDS) // MARKS)
     code = 0
     try:
-        while _serve(sock, words):
+        while _serve(sock, shared):
             pass
     except BaseException:
         code = 1
@@ -45,74 +52,64 @@ def main(descriptor: int, page: int, lifeline: int) -> None:
         os._exit(code)
 
 
-def _serve(sock: socket.socket, words: memoryview) -> bool:
+def _serve(sock: socket.socket, page: SharedPage) -> bool:
     """One run; False when there will be no other."""
-    from amorsize.backends.processes import output_relay as telling
-    from amorsize.backends.processes import protocol as wire
-    from amorsize.backends.processes import worker as helper
-    from amorsize.backends.processes.memory import ROOM_WORDS, Gauge
-    from amorsize.backends.processes.workers import MARKS, split_page
-    from amorsize.items.errors import portable
-
-    receiver = wire.Receiver(sock)
+    receiver = protocol.Receiver(sock)
     sock.settimeout(IDLE_SECONDS)
     try:
         frames: list[tuple[int, Any]] = []
         while not frames:
             frames = receiver.receive()
-    except (wire.Closed, OSError):
+    except (protocol.Closed, OSError):
         return False
     sock.settimeout(None)
-    kind, setup = frames.pop(0)
-    if kind != helper.SETUP:
+    kind, settings = frames.pop(0)
+    if kind != protocol.SETUP:
         return True
-    sys.path[:] = setup["path"]
     try:
-        os.chdir(setup["directory"])
-    except OSError:
-        pass
-    try:
-        import pickle
-
-        helper.settle(setup["inner_threads"])
-        if "authkey" in setup:
-            import multiprocessing
-
-            multiprocessing.current_process().authkey = setup["authkey"]
-        func, initializer, initargs = pickle.loads(setup["function"])  # nosec B301 # of our caller
-        import cloudpickle
-    except BaseException as error:
-        wire.send(sock, wire.encode(helper.FAILURE, (None, *portable(error))))
-        return False
-
-    def pickled(value: object, buffers: list[Any] | None) -> bytes:
-        callback = None if buffers is None else buffers.append
-        return cloudpickle.dumps(value, 5, buffer_callback=callback)  # type: ignore[no-any-return]
-
-    marks, room = split_page(words, (len(words) - ROOM_WORDS) // MARKS)
-    worker = helper.Worker(
-        func,
-        sock,
-        setup["on_error"],
-        setup["workers"],
-        setup["item_seconds"],
-        marks=marks,
-        receiver=receiver,
-        pickled=pickled,
-        flush_seconds=setup["flush_seconds"],
-    )
-    telling.start(worker.tell, setup["telling"])
-    try:
+        func, initializer, initargs = _prepare(settings)
+        job = WorkerJob(
+            func,
+            settings["on_error"],
+            settings["workers"],
+            settings["item_seconds"],
+            page,
+            settings["flush_seconds"],
+            pickled=dumps_by_value,
+        )
+        worker = Worker(job, sock, receiver)
+        output_relay.start(worker.tell, settings["output"])
         if initializer is not None:
             initializer(*initargs)
     except BaseException as error:
-        wire.send(sock, wire.encode(helper.FAILURE, (None, *portable(error))))
+        protocol.send(sock, protocol.encode(protocol.FAILURE, (None, *portable(error))))
         return False
-    worker.gauge = gauge = Gauge(room, forked=False)
-    wire.send(sock, wire.encode(helper.READY, None))
+    guard = MemoryGuard(page.room, forked=False)
+    protocol.send(sock, protocol.encode(protocol.READY, None))
     worker.accept(frames)
-    worker.run(setup["threads"])
-    gauge.close()
-    telling.stop()
-    wire.send(sock, wire.encode(helper.READY, None))
-    return not (worker.failed or worker.left)
+    worker.run(settings["threads"], guard)
+    guard.close()
+    output_relay.stop()
+    protocol.send(sock, protocol.encode(protocol.READY, None))
+    return worker.reusable
+
+
+def _prepare(settings: dict[str, Any]) -> tuple[Any, Any, tuple[Any, ...]]:
+    """Make this process like the caller's; returns the function, the initializer and its arguments."""
+    sys.path[:] = settings["path"]
+    try:
+        os.chdir(settings["directory"])
+    except OSError:
+        pass
+    import pickle
+
+    set_up(settings["inner_threads"])
+    if "authkey" in settings:
+        import multiprocessing
+
+        multiprocessing.current_process().authkey = settings["authkey"]
+    import cloudpickle  # noqa: F401 # results need it; where it is missing, the caller is told now
+
+    found: tuple[Any, Any, tuple[Any, ...]]
+    found = pickle.loads(settings["function"])  # nosec B301 # of our caller
+    return found

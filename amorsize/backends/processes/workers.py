@@ -1,124 +1,192 @@
-"""Worker processes as the caller keeps account of them: who they are, what they hold, where they are.
+"""Worker processes as the caller keeps account of them: what each holds, where it is, how it is started.
 
-Each thread of a worker has three marks in memory that it shares with the caller: the position of the
-item it is in, and the first and the end of the stretch whose results it has not sent. They are there
-after its death: ``[first, current)`` is done but lost, ``current`` is the item it died in, the rest was
-never begun.
+::
+
+    Launcher --launch--> WorkerHandle (socket, page, lifeline) --in--> WorkerGroup (one ticket pipe)
+                              | all of a run, by the descriptor of their socket
+                              v
+                         WorkerTable, with the poll object that the caller sleeps on
+
+Only the caller's thread touches these. The other side of a handle, in the worker process, is
+``worker.Worker``.
 """
 
 from __future__ import annotations
 
 import os
+import select
+import socket
+import time
 
-from amorsize.backends.processes import protocol as wire
-from amorsize.backends.processes.memory import ROOM_WORDS
+from amorsize.backends.processes import protocol
+from amorsize.backends.processes.tickets import parse_tickets
+from amorsize.core.frozen import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
+    from amorsize.backends.base import BackendSpec
+    from amorsize.backends.processes.exit_status import End
+    from amorsize.backends.processes.shared_page import SharedPage
     from amorsize.items.source import ItemSource
 
-MARKS = 3
-"""Marks of a thread: the item it is in; first position that is not sent; where its stretch ends."""
+clock = time.perf_counter
+DONTWAIT = getattr(socket, "MSG_DONTWAIT", 0)
 
 
-def split_page(page: memoryview[int], slots: int) -> tuple[memoryview[int], memoryview[int]]:
-    """Shared memory of a worker with so many threads: its marks, and what memory it may take."""
-    end = MARKS * slots
-    return page[:end], page[end : end + ROOM_WORDS]
-
-
-def page_bytes(slots: int) -> int:
-    """Shared memory that a worker with so many threads needs."""
-    return 8 * (MARKS * slots + ROOM_WORDS)
-
-
-def clear_marks(marks: memoryview[int]) -> None:
-    """Nobody is in any item."""
-    for number in range(len(marks)):
-        marks[number] = -1
-
-
-class Peer:
+class WorkerHandle:
     """One worker process as the caller sees it."""
 
     def __init__(
         self,
         pid: int,
         sock: socket.socket,
-        marks: memoryview[int],
-        room: memoryview[int],
+        page: SharedPage,
+        group: WorkerGroup,
         lifeline: int = -1,
-        *,
         threads: int | None = None,
-        ready: bool = True,
     ) -> None:
-        self.pid, self.sock = pid, sock
-        self.lifeline = lifeline
-        """Our end of a pipe whose closing kills the worker."""
-        self.marks = marks
-        self.slots = len(marks) // MARKS
-        """Threads that there is room for..."""
-        self.threads = self.slots if threads is None else threads
-        """...and those that there are."""
-        self.room = room
-        """What memory it may take, and what it held at first (`memory`)."""
-        self.peak_bytes = 0
-        """Most memory that it was seen to hold."""
+        """``lifeline``: the caller's end of a pipe whose closing kills the worker. ``threads``: those of
+        the worker, where the page has room for more; a worker that is told so is not ready at first."""
+        self.pid, self.sock, self.page, self.group = pid, sock, page, group
+        self.receiver = protocol.Receiver(sock)
+        self.held: dict[int, Sequence[Any]] = {}
+        """Runs sent to this worker and not answered: first open position -> items from there on."""
+        self.ready = threads is None
+        """A spawned worker is not, until it has loaded its function."""
         self.answered = False
         """It has sent a result."""
         self.leaving = False
         """It has said that it leaves: what it holds goes back."""
-        self.receiver = wire.Receiver(sock)
-        self.outbox: list[memoryview] = []
-        self.held: dict[int, Sequence[Any]] = {}
-        """Runs sent to this worker and not answered: first open position -> items from there on."""
-        self.ready = ready
-        """A spawned worker is not, until it has loaded its function."""
-        self.crew: Crew
-        self.seen: dict[int, tuple[int, float]] = {}
+        self._threads = page.slots if threads is None else threads
+        self._lifeline = lifeline
+        self._outbox: list[memoryview] = []
+        self._peak_bytes = 0
+        self._overdue = False
+        self._seen: dict[int, tuple[int, float]] = {}
         """With a time limit: slot -> the position it was last seen in, and since when."""
-        self.overdue = False
-        """It has been killed for an item that took too long."""
 
     def running(self) -> list[int]:
-        """Positions of the items it is in."""
-        return [position for position in self.marks[: self.threads] if position >= 0]
+        """Positions of the items that it is in."""
+        return self.page.running(self._threads)
 
     def unsent(self) -> Iterator[tuple[int, int, int]]:
-        """For each stretch whose results have not been sent: its first position, the item its thread is
-        in (-1: before its first item or, more often, after its last), its end."""
-        marks, slots = self.marks, self.slots
-        for slot in range(self.threads):
-            if marks[slots + slot] >= 0:
-                yield marks[slots + slot], marks[slot], marks[2 * slots + slot]
+        """Stretches whose results it has not sent: see :meth:`SharedPage.unsent`."""
+        return self.page.unsent(self._threads)
+
+    def takes_frames(self) -> bool:
+        """Whether items may be sent to it now."""
+        return self.ready and not (self.group.shared or self._overdue or self.leaving)
+
+    # -- what happens to it ---------------------------------------------------------------------
+
+    def now_ready(self) -> None:
+        """It has loaded its function."""
+        self.ready = True
+
+    def now_answering(self) -> None:
+        """It has sent a result."""
+        self.answered = True
+
+    def now_leaving(self) -> None:
+        """It leaves between two items. One that is sent its items takes no more of them."""
+        self.leaving = True
+        if not self.group.shared:
+            self._outbox.clear()
+            try:
+                self.sock.shutdown(socket.SHUT_WR)  # its other threads wait for no more
+            except OSError:
+                pass
+
+    def note_memory(self, held_bytes: int) -> None:
+        """It was seen to hold so much."""
+        self._peak_bytes = max(self._peak_bytes, held_bytes)
+
+    @property
+    def peak_bytes(self) -> int:
+        """Most memory that it was seen to hold."""
+        return self._peak_bytes
+
+    def overdue_item(self, now: float, timeout: float) -> int | None:
+        """Position of an item that it has stood in for too long; told once. O(threads)."""
+        for slot in range(self._threads):
+            position = self.page.marks[slot]
+            if position < 0:
+                self._seen.pop(slot, None)
+            elif slot not in self._seen or self._seen[slot][0] != position:
+                self._seen[slot] = position, now
+            elif now - self._seen[slot][1] > timeout and not self._overdue:
+                self._overdue = True
+                return position
+        return None
+
+    # -- sending --------------------------------------------------------------------------------
+
+    def send(self, start: int, items: Sequence[Any], parts: list[Any]) -> None:
+        """Have items sent, which are ``parts`` of a frame; :meth:`pump` writes them."""
+        self.held[start] = items
+        self._outbox += [memoryview(part).cast("B") for part in parts if len(part)]
+
+    def pump(self) -> None:
+        """Write what the socket takes now."""
+        outbox = self._outbox
+        try:
+            while outbox:
+                sent = self.sock.sendmsg(outbox[: protocol.MAX_PARTS], [], DONTWAIT)
+                while outbox and sent >= len(outbox[0]):
+                    sent -= len(outbox.pop(0))
+                if sent:
+                    outbox[0] = outbox[0][sent:]
+        except BlockingIOError:
+            pass
+        except OSError:  # the worker is gone: its end of file will be read in time
+            outbox.clear()
+
+    @property
+    def has_output(self) -> bool:
+        """Whether something is still to be written to it."""
+        return bool(self._outbox)
+
+    def answered_run(self, start: int, count: int) -> None:
+        """The results of ``count`` items from position ``start`` on have come."""
+        if self.group.shared:
+            self.group.shorten(start, count)
+        else:
+            items = self.held.pop(start)
+            if count < len(items):
+                self.held[start + count] = items[count:]
 
     def forget(self) -> None:
-        """In a forked process: this worker is not ours."""
+        """Close the caller's ends: it is over, or (in a forked process) it is another's worker."""
         self.sock.close()
-        if self.lifeline >= 0:
-            os.close(self.lifeline)
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
 
 
-class Crew:
+class WorkerGroup:
     """Workers that were started the same way and share one pipe of tickets, if there is one.
 
-    What a dead worker had taken from the pipe is known when all the others of its crew have left: its
-    pipe is emptied and closed at the first death, a new crew goes on, the others finish what they hold.
+    What a dead worker had taken from the pipe is known when all the others of its group have left: the
+    pipe is emptied and closed at the first death, a new group goes on, the others finish what they hold.
     """
 
-    def __init__(self, launcher: Any, *, shared: bool) -> None:
+    def __init__(self, launcher: Launcher, *, shared: bool) -> None:
         self.launcher, self.shared = launcher, shared
         self.open_runs: dict[int, int] = {}
-        """Dealt and unanswered: first open position -> one past the last (tickets only)."""
+        """Dispatched and unanswered: first open position -> one past the last (tickets only)."""
         self.read_fd = self.write_fd = self.own_fd = -1
         if shared:
             self.read_fd, self.write_fd = os.pipe()
             os.set_blocking(self.write_fd, False)
             self.own_fd = _opened_again(self.read_fd)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes new work."""
+        return not self.shared or self.write_fd >= 0
 
     def settle(self, start: int, stop: int) -> int:
         """Nothing is open from ``start`` to ``stop`` any more; returns where the last ticket of it ends.
@@ -128,11 +196,17 @@ class Crew:
             end = self.open_runs.pop(end)
         return end
 
-    def reclaim(self, source: ItemSource, parse: Any) -> None:
-        """Take back what nobody has taken from the pipe, and deal no more."""
+    def shorten(self, start: int, count: int) -> None:
+        """So many items from ``start`` on are answered; the rest of the last ticket stays open."""
+        end = self.settle(start, start + count)
+        if end > start + count:
+            self.open_runs[start + count] = end
+
+    def reclaim(self, source: ItemSource) -> None:
+        """Take back what no worker has taken from the pipe, and dispatch no more."""
         if self.read_fd < 0:
             return
-        self.end_dealing()  # a worker that reads meanwhile finds the end, and so do we
+        self.end_dispatch()  # a worker that reads meanwhile finds the end, and so does the caller
         os.set_blocking(self.read_fd, False)
         while True:
             try:
@@ -141,26 +215,26 @@ class Crew:
                 return
             if not body:
                 return
-            for lo, hi in parse(body):
+            for lo, hi in parse_tickets(body):
                 del self.open_runs[lo]
                 source.give_back(lo, hi - lo)
 
-    def end_dealing(self) -> None:
+    def end_dispatch(self) -> None:
         """The end of file tells the workers that this was all."""
         if self.write_fd >= 0:
             os.close(self.write_fd)
             self.write_fd = -1
 
-    def leave_to_the_caller(self) -> None:
-        """A worker reads its tickets as workers do."""
+    def keep_reading_end(self) -> None:
+        """In a forked worker: it reads its tickets as workers do, and writes none."""
+        self.end_dispatch()
         if self.own_fd >= 0:
             os.close(self.own_fd)
             self.own_fd = -1
 
     def close(self) -> None:
         """Close both ends of the pipe."""
-        self.end_dealing()
-        self.leave_to_the_caller()
+        self.keep_reading_end()
         if self.read_fd >= 0:
             os.close(self.read_fd)
             self.read_fd = -1
@@ -173,3 +247,144 @@ def _opened_again(pipe: int) -> int:
         return os.open(f"/proc/self/fd/{pipe}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return os.dup(pipe)
+
+
+@dataclass(frozen=True)
+class LaunchSpec:
+    """What a launcher is told of the worker that it starts."""
+
+    spec: BackendSpec
+    group: WorkerGroup
+    item_seconds: float
+    flush_seconds: float
+    let_go: Callable[[], None]
+    """To be called in a forked worker: it closes what belongs to the caller and to other workers."""
+
+
+class Launcher:
+    """Starts worker processes and ends them: ``fork.ForkLauncher``, ``spawn.SpawnLauncher``."""
+
+    inherits = False
+    """Whether workers have the data, so that tickets suffice."""
+
+    def pickled(self, value: object, buffers: list[Any] | None = None) -> bytes:
+        """How items are pickled on their way to a worker."""
+        raise NotImplementedError
+
+    def launch(self, given: LaunchSpec) -> WorkerHandle:
+        """Start one worker. Raises OSError where the system has no room for it."""
+        raise NotImplementedError
+
+    def release(self, worker: WorkerHandle, *, abort: bool) -> float:
+        """End a worker, in the middle of its item if ``abort``; returns the CPU seconds that it used, 0
+        where they are not known."""
+        raise NotImplementedError
+
+    def reap(self, worker: WorkerHandle) -> End:
+        """How a worker ended whose socket has closed."""
+        raise NotImplementedError
+
+
+class WorkerTable:
+    """The living workers of one run, and what the caller sleeps on until one of them answers."""
+
+    def __init__(self) -> None:
+        self.workers: dict[int, WorkerHandle] = {}
+        """By the descriptor of their socket."""
+        self.group: WorkerGroup
+        """The group that gets new work; it is no longer in ``groups`` when all of it have left."""
+        self.groups: list[WorkerGroup] = []
+        """That one, and those before it that have not all left."""
+        self._poll = select.poll()
+        self._wake: tuple[socket.socket, socket.socket] | None = None
+
+    def open_group(self, launcher: Launcher, *, shared: bool) -> None:
+        """From now on a new group gets the work."""
+        self.group = WorkerGroup(launcher, shared=shared)
+        self.groups.append(self.group)
+
+    def open_wake(self) -> None:
+        """Have :meth:`wake` end the caller's wait."""
+        self._wake = socket.socketpair()
+        for end in self._wake:
+            end.setblocking(False)
+        self._poll.register(self._wake[0].fileno(), select.POLLIN)
+
+    def wake(self) -> None:
+        """End the caller's wait for results; from any thread."""
+        if self._wake is not None:
+            try:
+                self._wake[1].send(b"!")
+            except OSError:  # full: the caller is awake already; closed: the run is over
+                pass
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for :meth:`wake` where there is no worker to wait for."""
+        assert self._wake is not None
+        ready, _, _ = select.select([self._wake[0]], [], [], seconds)
+        if ready:
+            self._wake[0].recv(4096)
+
+    def poll(self, seconds: float) -> list[tuple[WorkerHandle | None, int]]:
+        """Workers with something to read or room to write, and which of both (poll's events); None stands
+        for :meth:`wake`, which is taken note of."""
+        found: list[tuple[WorkerHandle | None, int]] = []
+        for fd, event in self._poll.poll(seconds * 1000):
+            worker = self.workers.get(fd)
+            if worker is not None:
+                found.append((worker, event))
+            elif self._wake is not None and fd == self._wake[0].fileno():
+                self._wake[0].recv(4096)
+                found.append((None, event))
+        return found
+
+    def add(self, worker: WorkerHandle) -> None:
+        """A worker was started."""
+        self.workers[worker.sock.fileno()] = worker
+        self._poll.register(worker.sock.fileno(), select.POLLIN)
+
+    def has(self, worker: WorkerHandle) -> bool:
+        """Whether a worker is still there."""
+        return self.workers.get(worker.sock.fileno()) is worker
+
+    def remove(self, worker: WorkerHandle) -> None:
+        """A worker has gone."""
+        fd = worker.sock.fileno()
+        self._poll.unregister(fd)
+        del self.workers[fd]
+
+    def pump(self, worker: WorkerHandle) -> None:
+        """Write what a worker takes now; poll tells when it takes more."""
+        worker.pump()
+        events = select.POLLIN | (select.POLLOUT if worker.has_output else 0)
+        self._poll.modify(worker.sock.fileno(), events)
+
+    def any_left_of(self, group: WorkerGroup) -> bool:
+        """Whether workers of a group are still there."""
+        return any(worker.group is group for worker in self.workers.values())
+
+    def keep_group_only(self) -> None:
+        """In a new forked worker: of its run it keeps the pipe that it reads its tickets from."""
+        for worker in self.workers.values():
+            worker.forget()
+        self.workers = {}
+        for group in self.groups:
+            if group is self.group:
+                group.keep_reading_end()
+            else:
+                group.close()
+
+    def close_all(self) -> None:
+        """In a worker that another run has forked, or at the end: nothing is held open."""
+        for worker in self.workers.values():
+            worker.forget()
+        self.workers = {}
+        self.close()
+
+    def close(self) -> None:
+        """Close all but the sockets of workers."""
+        for group in self.groups:
+            group.close()
+        if self._wake is not None:
+            for end in self._wake:
+                end.close()

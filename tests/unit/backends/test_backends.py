@@ -22,8 +22,8 @@ from support.backend_checks import (
 )
 
 import amorsize
-from amorsize.backends.processes.worker import Tickets, joined, new_tickets
-from amorsize.backends.processes.workers import Crew
+from amorsize.backends.processes.tickets import TicketReader, joined, new_tickets
+from amorsize.backends.processes.workers import Launcher, WorkerGroup
 
 BACKENDS = ["serial", "threads", "fork", "spawn"]
 pytestmark = pytest.mark.timeout(120)
@@ -125,39 +125,39 @@ def test_no_descriptor_stays_open() -> None:
 
 def test_the_caller_never_waits_for_a_ticket() -> None:
     """A worker may take the last one between the caller's look and its reading."""
-    crew = Crew(None, shared=True)
+    group = WorkerGroup(Launcher(), shared=True)
     try:
-        own = Tickets(crew.own_fd, 2)
+        own = TicketReader(group.own_fd, 2)
         assert own.take(0.001) == []
         numbers = new_tickets()
         numbers.extend((0, 5))
-        os.write(crew.write_fd, numbers.tobytes())
+        os.write(group.write_fd, numbers.tobytes())
         assert own.take(0.001) == [(0, 5)]
-        assert os.get_blocking(crew.read_fd)  # as the workers read
+        assert os.get_blocking(group.read_fd)  # as the workers read
     finally:
-        crew.close()
+        group.close()
 
 
 def test_tickets_that_follow_one_another_are_one_stretch() -> None:
     """They are dealt from both ends of the data; a message for each cost up to 17 % of short items."""
-    crew = Crew(None, shared=True)
+    group = WorkerGroup(Launcher(), shared=True)
     try:
         dealt = [(0, 5), (95, 100), (5, 10), (90, 95), (10, 15), (85, 90), (15, 20), (80, 85)]
         numbers = new_tickets()
         for run in dealt:
             numbers.extend(run)
-            crew.open_runs[run[0]] = run[1]
-        os.write(crew.write_fd, numbers.tobytes())
-        own = Tickets(crew.own_fd, 1)
+            group.open_runs[run[0]] = run[1]
+        os.write(group.write_fd, numbers.tobytes())
+        own = TicketReader(group.own_fd, 1)
         assert own.take(0.0001) == [(0, 10), (90, 100)]  # half of what waits
-        assert crew.settle(0, 7) == 10  # a piece that ends within a ticket
-        crew.open_runs[7] = 10
-        assert crew.settle(7, 10) == 10
-        assert crew.settle(90, 100) == 100
-        assert crew.settle(90, 100) == 90  # nothing is open there any more
-        assert crew.open_runs == {10: 15, 15: 20, 80: 85, 85: 90}
+        assert group.settle(0, 7) == 10  # a piece that ends within a ticket
+        group.open_runs[7] = 10
+        assert group.settle(7, 10) == 10
+        assert group.settle(90, 100) == 100
+        assert group.settle(90, 100) == 90  # nothing is open there any more
+        assert group.open_runs == {10: 15, 15: 20, 80: 85, 85: 90}
     finally:
-        crew.close()
+        group.close()
 
 
 def test_an_item_near_which_a_worker_died_stays_by_itself() -> None:

@@ -1,0 +1,133 @@
+"""Taking in what workers send: results into their places, errors, log records, and their end.
+
+::
+
+    socket --frames--> ResultReader --place, fail--> collector
+                            |---- pace, usage log (what an item takes, who worked when)
+                            +---- recovery: a result came, a worker leaves, a worker has ended
+"""
+
+from __future__ import annotations
+
+import select
+import time
+
+from amorsize.backends.processes import exit_status, output_relay, protocol
+from amorsize.backends.processes.workers import DONTWAIT
+from amorsize.items.call import unreadable, unsendable_result
+from amorsize.items.errors import told_by
+from amorsize.items.partial_unpickle import place_salvaged
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from amorsize.backends.base import BackendSpec
+    from amorsize.backends.processes.recovery import Recovery
+    from amorsize.backends.processes.workers import WorkerHandle, WorkerTable
+    from amorsize.items.pace import Pace
+
+clock = time.perf_counter
+
+LOOK_SECONDS = 0.05
+"""Between two questions to the system whether a worker has died behind a socket that is still open."""
+
+
+class ResultReader:
+    """Reads what the workers of one run send."""
+
+    def __init__(
+        self, spec: BackendSpec, table: WorkerTable, recovery: Recovery, pace: Pace
+    ) -> None:
+        self.spec, self.table, self.recovery, self.pace = spec, table, recovery, pace
+        self.longest_seconds = 0.0
+        """What the longest stretch between two results took, some milliseconds or one long item."""
+        self._looked = clock()
+
+    def learn(self, items: int, seconds: float) -> None:
+        """A stretch of items took so long."""
+        self.longest_seconds = max(self.longest_seconds, seconds)
+        self.pace.add(items, seconds)
+
+    def take_in(self, patience: float) -> None:
+        """Place everything that has come; waits up to ``patience`` seconds for the first."""
+        if not self.table.workers:
+            return
+        found = self.table.poll(patience)
+        while found:
+            woken = False
+            for worker, event in found:
+                if worker is None:
+                    woken = True
+                elif self.table.has(worker):  # else it has gone in this very round
+                    if event & select.POLLOUT:
+                        self.table.pump(worker)
+                    if event & ~select.POLLOUT:
+                        self._receive(worker)
+            if woken or self.spec.collector.failure is not None:
+                return
+            found = self.table.poll(0)
+            if found and not self.table.group.shared and self._any_idle():
+                return  # dispatch first
+
+    def _any_idle(self) -> bool:
+        return any(worker.ready and not worker.held for worker in self.table.workers.values())
+
+    def look_for_the_dead(self) -> None:
+        """Workers that have ended behind a socket which something else holds open."""
+        for worker in list(self.table.workers.values()):
+            if exit_status.has_ended(worker.pid):
+                while self.table.has(worker) and self._receive(worker):
+                    pass
+                if self.table.has(worker):
+                    self.recovery.ended(worker)
+
+    def _receive(self, worker: WorkerHandle) -> bool:
+        """Read once from a worker. True when there may be more."""
+        try:
+            frames = worker.receiver.receive(DONTWAIT)
+        except BlockingIOError:
+            return False
+        except (protocol.Closed, OSError):
+            self.recovery.ended(worker)
+            return False
+        for kind, value in frames:
+            if kind == protocol.RESULT:
+                self._results(worker, value)
+            elif kind == -protocol.RESULT:  # not all of them could be unpickled
+                start, values = value[:2]
+                worker.answered_run(start, len(values))
+                place_salvaged(self.spec.collector, start, values)
+            elif kind == protocol.READY:
+                worker.now_ready()
+            elif kind == protocol.TOLD:
+                output_relay.heard(value)
+            elif kind == protocol.LEAVING:
+                self.recovery.leaves(worker, value)
+            else:
+                self._failure(worker, kind, value)
+        return True
+
+    def _results(self, worker: WorkerHandle, value: Any) -> None:
+        start, values, began, seconds, moved, thread = value
+        collector = self.spec.collector
+        self.recovery.result_came()
+        worker.now_answering()
+        worker.answered_run(start, len(values))
+        collector.usage.chunk((worker.pid, thread), start, len(values), began, seconds, moved)
+        collector.place(start, values)
+        self.learn(len(values), seconds)
+
+    def _failure(self, worker: WorkerHandle, kind: int, value: Any) -> None:
+        if abs(kind) not in (protocol.FAILURE, protocol.UNSENDABLE, protocol.UNREADABLE):
+            raise AssertionError(f"unknown frame {kind} from a worker")
+        index, error, text = value
+        if kind < 0:  # the exception could not be unpickled
+            error = told_by(text)
+        if abs(kind) == protocol.UNSENDABLE:
+            worker.answered_run(index, 1)
+            error = unsendable_result(error, index)
+        elif abs(kind) == protocol.UNREADABLE:
+            worker.answered_run(index, 1)
+            error = unreadable("item", error, index)
+        self.spec.collector.fail(index, error, text)
