@@ -87,7 +87,7 @@ class Recorder:
             profile = self.handover.believed
         if profile.item_seconds <= 0:
             return  # the user named the backend: nothing was seen of an item by itself
-        from amorsize.learning.learner import observe
+        from amorsize.learning.recorder import Study
 
         cpu = time.process_time() - cpu + self.handover.forked_cpu_seconds
         if run.config.backend == "threads" and profile.cpu_share < 1.0:
@@ -100,11 +100,5 @@ class Recorder:
             decider.model_seconds(run.config, profile, items, caller_computes=computes),
             self.handover.longest_seconds,
         )
-        learner.record(
-            self.func,
-            lambda name, number: observe(
-                name, number, profile, decider.machine, run, items,
-                seconds, cpu, model,
-            ),
-            run.wall_seconds,
-        )  # fmt: skip
+        study = Study(profile, decider.machine, items, seconds, cpu, model)
+        learner.record(self.func, run, study)

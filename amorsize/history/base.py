@@ -108,6 +108,11 @@ class History(ABC):
         """All rows, or the newest ``limit``, oldest first."""
 
     @abstractmethod
+    def arrivals(self) -> int:
+        """A number that grows by one or more with each new observation, also where the bound lets an old
+        one go; it falls only when rows are removed. Cheap: no row is read."""
+
+    @abstractmethod
     def replace(
         self,
         remove: Iterable[str],

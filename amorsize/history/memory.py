@@ -25,6 +25,7 @@ class MemoryHistory(History):
         super().__init__(MEMORY, max_rows)
         self._key = os.urandom(KEY_BYTES)
         self._rows: dict[str, Observation] = {}
+        self._arrivals = 0
         self._notes: dict[str, str] = {}
         self._lock = allocate_lock()
 
@@ -54,6 +55,9 @@ class MemoryHistory(History):
         columns = {name: [word[i] for word in words] for i, name in enumerate(TEXTS)}
         return Table(b"".join([pack(row) for row in rows]), columns)
 
+    def arrivals(self) -> int:
+        return self._arrivals
+
     def replace(
         self,
         remove: Iterable[str],
@@ -73,10 +77,11 @@ class MemoryHistory(History):
             before = len(self._rows)
             for one in fresh:
                 self._rows.setdefault(one.id, one)
-            came = len(self._rows) - before + len(renewed)
+            new = len(self._rows) - before
+            self._arrivals += new
             for id in list(islice(self._rows, max(0, len(self._rows) - self.max_rows))):
                 del self._rows[id]
-        return gone, came
+        return gone, new + len(renewed)
 
     def clear(self, fingerprint: str | None = None) -> int:
         with self._lock:

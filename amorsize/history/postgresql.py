@@ -190,6 +190,10 @@ class PostgresHistory(History, ForkGuarded):
             )
         return table
 
+    def arrivals(self) -> int:
+        query = "SELECT coalesce(max(seq), 0)::text FROM amorsize_observations"
+        return tables.number(self._run(lambda connection: connection.run(query)))
+
     def clear(self, fingerprint: str | None = None) -> int:
         def act(connection: PgConnection) -> int:
             where, values = (

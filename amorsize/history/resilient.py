@@ -61,6 +61,10 @@ class SafeHistory:
         """A text kept under a name, None if there is none."""
         return self._try(lambda: self.history.note(name), None)
 
+    def arrivals(self) -> int:
+        """A number that grows with each observation that comes; 0 if the history is out of use."""
+        return self._try(self.history.arrivals, 0)
+
     def close(self) -> None:
         """Let go of files; the next use opens them again."""
         self._try(self.history.close, None)

@@ -89,6 +89,10 @@ class SqliteHistory(History):
             raise self._file.damaged("a row of numbers has the wrong length")
         return table
 
+    def arrivals(self) -> int:
+        query = "SELECT coalesce(max(seq), 0) FROM observations"
+        return int(self._file.run(lambda connection: connection.execute(query).fetchone()[0]))
+
     def clear(self, fingerprint: str | None = None) -> int:
         def act(connection: sqlite3.Connection) -> int:
             with Transaction(connection):

@@ -13,7 +13,8 @@ from statistics import median
 
 from amorsize.core.frozen import dataclass
 from amorsize.core.observation import NUMBERS
-from amorsize.learning.predictor import LIKE_ITEMS, Predictor, known_residual, shape
+from amorsize.learning.predictor import Predictor
+from amorsize.learning.residuals import LIKE_ITEMS, RECALLED_RUNS, known_residual, shape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from amorsize.core.observation import Observation
     from amorsize.history.base import Table
 
-LOOKED_BACK = 16
-"""Own runs that a prediction is made from (``learning.RECALLED_RUNS``)."""
 GROWTH = 1.25
 """The predictor of functions not seen before is built anew when the runs before have grown so much."""
 SPANS = 8
@@ -76,7 +75,7 @@ def judge(table: Table, parameters: dict[str, dict[str, object]] | None = None) 
         own = before.setdefault(run.fingerprint, [])
         answer, source = None, "nothing"
         if own:
-            answer = known_residual(own[:LOOKED_BACK], run.profile, run.machine)(run.config)
+            answer = known_residual(own[:RECALLED_RUNS], run.profile, run.machine)(run.config)
             source = "own"
         if answer is None:
             if place > GROWTH * built + 20:

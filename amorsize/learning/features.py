@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 TINY_SECONDS = 1e-12
 """Keeps logarithms finite."""
+LEAST_ROWS = 20
+"""Fewer rows of a backend teach nothing."""
 FEATURES_VERSION = 2
 """Parameters that were tuned for another version are not used."""
 

@@ -15,15 +15,14 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 
 from amorsize import history as histories
-from amorsize.core.observation import Observation
 from amorsize.history.errors import HistoryUnavailable, warn_of
 from amorsize.history.location import default_path, is_on_server, sqlite_path
 from amorsize.history.sqlite_cache import SqliteCache
 from amorsize.inspection.fingerprint import fingerprint
-from amorsize.learning.predictor import known_residual
+from amorsize.learning.recorder import observe
+from amorsize.learning.residuals import RECALLED_RUNS, known_residual
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,31 +30,29 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.core.model import Machine, Profile, Run
+    from amorsize.core.observation import Observation
     from amorsize.history.resilient import SafeHistory
-    from amorsize.learning.predictor import Predictor, Residual
+    from amorsize.learning.predictor import Predictor
+    from amorsize.learning.recorder import Study
+    from amorsize.learning.residuals import Residual
 
 ENVIRONMENT = "AMORSIZE_HISTORY"
 """Path, URL or "off"; the only environment variable of amorsize's own."""
-RECALLED_RUNS = 16
-"""Runs of a function that are looked at."""
 PREDICT_GAIN_SHARE = 0.1
 """Of the seconds ahead, what a better choice is expected to save (benchmarks/learning/evaluate.py)."""
 PREDICT_FACTOR = 5.0
-"""Neighbours are asked only when that is so many times what it costs to ask them."""
+"""Neighbours are asked only when that saving is so many times what it costs to ask them."""
 NUMPY_SECONDS, DATABASE_SECONDS, ROW_SECONDS = 0.13, 0.01, 2e-6
 """Import of NumPy; import and opening of the database; reading one row into the predictor."""
 DATABASE_FACTOR = 20.0
-"""The database itself is asked for a function that the short way does not know only when the seconds
-ahead are so many times what that costs (it was imported, or displaced from its slot)."""
+"""The database itself is asked for a function that the cache does not know (it was imported, or displaced
+from its slot) only when the seconds ahead are so many times what that costs."""
 SERVER_SECONDS, IMPORTED_SERVER_SECONDS = 0.1, 0.01
 """Import of psycopg and the connection to a server; the same where psycopg is there already."""
 SERVER_FACTOR = 5.0
 """A server is asked and told when a run's seconds are so many times what that costs."""
 SERVER_ROWS = 2_000
 """Newest rows that a run reads from a server: 1 MB, some 20 ms on a network."""
-STALE_SHARE = 1.2
-"""A predictor is built anew when the history has grown by so much."""
-
 _learners: dict[Any, Learner] = {}
 
 
@@ -93,9 +90,9 @@ class Learner:
         self.failed = False
         self._cache: SqliteCache | None = None
         self._history: SafeHistory | None = None
-        self._fresh: dict[str, list[Observation]] = {}
-        """What this process has recorded itself, newest first."""
         self._predictor: Predictor | None = None
+        self._arrivals = 0
+        """Arrivals in the history when the predictor was built."""
         path = sqlite_path(location)
         self.path = path = None if path is None else os.path.abspath(path)
         """The file of a SQLite history."""
@@ -122,11 +119,10 @@ class Learner:
         """The function's fingerprint; None while there is no history to have a key."""
         cache = self._cache
         if cache is not None and self._history is None:
-            if cache.key is None:
-                return None
-            return fingerprint(func, cache.key)
-        history = self._opened()
-        key = None if history is None else history.key
+            key = cache.key
+        else:
+            history = self._opened()
+            key = None if history is None else history.key
         return None if key is None else fingerprint(func, key)
 
     def prepare(self, func: Callable[..., Any]) -> None:
@@ -177,64 +173,66 @@ class Learner:
         return None if predictor is None else predictor.residual(profile, machine, left)
 
     def _neighbours(self, seconds_ahead: float) -> Predictor | None:
-        if self._predictor is not None:
-            return self._predictor
-        if not self.pays(seconds_ahead):
-            return None
-        saving = PREDICT_GAIN_SHARE * seconds_ahead
-        cost = 0.0 if "numpy" in sys.modules else NUMPY_SECONDS
-        cost += 0.0 if self._history is not None else DATABASE_SECONDS
-        if saving < PREDICT_FACTOR * cost:
+        """The predictor: built when it first pays, and anew when the history has outgrown it."""
+        spendable = PREDICT_GAIN_SHARE * seconds_ahead / PREDICT_FACTOR
+        rows = min(int(spendable / ROW_SECONDS), SERVER_ROWS if self.path is None else 1 << 30)
+        known = self._predictor
+        if known is not None:
+            if spendable < DATABASE_SECONDS or rows < known.rows or not self._has_outgrown(known):
+                return known
+        elif not self.pays(seconds_ahead) or spendable < (
+            (0.0 if "numpy" in sys.modules else NUMPY_SECONDS)
+            + (0.0 if self._history is not None else DATABASE_SECONDS)
+        ):
             return None
         history = self._opened()
         if history is None:
-            return None
-        rows = SERVER_ROWS if self.path is None else 1 << 30
-        rows = min(rows, int(PREDICT_GAIN_SHARE * seconds_ahead / PREDICT_FACTOR / ROW_SECONDS))
-        table = history.table(rows)
-        if table is None or not len(table):
-            return None
-        from amorsize.learning.parameters import parameters_of
+            return known
         from amorsize.learning.predictor import Predictor
 
-        self._predictor = Predictor(table, parameters_of(history))
+        arrivals = (
+            history.arrivals()
+        )  # before the rows are read: what comes meanwhile counts as new
+        self._predictor, self._arrivals = Predictor.of(history, rows), arrivals
         return self._predictor
+
+    def _has_outgrown(self, predictor: Predictor) -> bool:
+        """Whether the history, which other processes add to as well, is another by now."""
+        history = self._opened()
+        if history is None:
+            return False
+        new = history.arrivals() - self._arrivals
+        return new < 0 or predictor.is_outgrown(new)  # below 0: it was cleared
 
     # ------------------------------------------------------------------ leaving
 
-    def record(
-        self,
-        func: Callable[..., Any],
-        make: Callable[[str, str], Observation],
-        seconds: float = 1e9,
-    ) -> None:
-        """Record a run of so many seconds; ``make(fingerprint, id)`` builds the observation."""
-        if not self.pays(seconds):
+    def record(self, func: Callable[..., Any], run: Run, study: Study) -> None:
+        """Record a run that ends now."""
+        if not self.pays(run.wall_seconds):
             return
         try:
-            self._record(func, make)
+            self._record(func, run, study)
         except Exception as error:  # learning must never harm a run
             self._fail(error)
 
-    def _record(self, func: Callable[..., Any], make: Callable[[str, str], Observation]) -> None:
+    def _record(self, func: Callable[..., Any], run: Run, study: Study) -> None:
         name = self.fingerprint(func)
         if name is None and self._cache is not None and self._cache.begin() is not None:
             name = self.fingerprint(func)  # the first run of a new history
+        if name is None and self._opened() is not None:
+            name = self.fingerprint(func)  # the database answers, where the cache could not
         if name is None:
-            history = self._opened()
-            key = None if history is None else history.key
-            if key is None:
-                return
-            name = fingerprint(func, key)
-        observation = make(name, os.urandom(16).hex())
+            return
+        observation = observe(name, os.urandom(16).hex(), run, study)
         if self._cache is not None and self._cache.record(observation):
             if self._cache.is_full:
                 self._take_in()
             return
         history = self._opened()
-        if history is not None:
-            history.add([observation])
-        if is_on_server(self.location) and history is not None:
+        if history is None:
+            return
+        history.add([observation])
+        if is_on_server(self.location):
             history.close()  # what comes next may be long: a fleet's idle connections add up
 
     def _take_in(self) -> None:
@@ -242,12 +240,13 @@ class Learner:
         try:
             histories.open_history(self.location).close()
         except HistoryUnavailable:
-            pass  # others are at it; it will be tried again
+            pass  # another process is at it; a later run tries again
 
     # ------------------------------------------------------------------ the history itself
 
     def _opened(self) -> SafeHistory | None:
         if self._history is None and not self.failed:
+            self.failed = True  # until it is open: where warnings are errors, opening raises one
             self._history = histories.open_safely(self.location)
             self.failed = self._history is None
         if self._history is not None and self._history.failed:
@@ -260,34 +259,3 @@ class Learner:
         if not self.failed:
             self.failed = True
             warn_of(error)
-
-
-def observe(
-    fingerprint: str,
-    number: str,
-    profile: Profile,
-    machine: Machine,
-    run: Run,
-    items: int,
-    wall_seconds: float,
-    cpu_seconds: float,
-    model_seconds: float,
-) -> Observation:
-    """The observation of a run: of its last configuration, the ``items`` that ran in it."""
-    from amorsize.version import __version__
-
-    return Observation(
-        fingerprint=fingerprint,
-        profile=profile,
-        machine=machine,
-        config=run.config,
-        items=items,
-        wall_seconds=wall_seconds,
-        cpu_seconds=max(0.0, cpu_seconds),
-        time=time.time(),
-        outcome=run.outcome,
-        model_seconds=model_seconds,
-        corrections=run.corrections,
-        library_version=__version__,
-        id=number,
-    )

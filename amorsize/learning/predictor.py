@@ -1,187 +1,41 @@
-"""What experience adds to the cost model: the logarithm of real seconds over the model's.
+"""What the runs of similar functions add to the cost model: nearest neighbours among them, with NumPy.
 
-``known_residual`` answers for a function that ran before, from its own runs, in plain Python;
-:class:`Predictor` answers for one that is like others, by nearest neighbours, with NumPy. Both give,
-for each configuration in question, a residual and its spread; with no experience the residual is 0
-and the model decides alone. Kinds are never averaged: each backend has neighbours of its own.
+Kinds are never averaged: each backend has neighbours of its own.
 """
 
 from __future__ import annotations
 
-from math import exp, log
-
-from amorsize.core.observation import LARGEST_RESIDUAL, work_ratio
+from amorsize.learning.features import LEAST_ROWS, Arrays, encode
+from amorsize.learning.parameters import parameters_of
+from amorsize.learning.regressor import KNNRegressor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from amorsize.core.model import Config, Machine, Profile
-    from amorsize.core.observation import Observation
-    from amorsize.history.base import Table
-    from amorsize.learning.features import Arrays
-    from amorsize.learning.regressor import KNNRegressor
+    from amorsize.history.base import History, Table
+    from amorsize.history.resilient import SafeHistory
+    from amorsize.learning.residuals import Residual
 
-    Residual = Callable[[Config], tuple[float, float, float] | None]
-
-HALVED_BY_RUNS = 4.0
-"""Of a function's own runs each one further back counts so much less that the fourth counts half."""
-RUN_VARIANCE, RUN_VARIANCE_RUNS = 0.01, 2.0
-"""Variance of log seconds from run to run before a function has shown its own, and the runs that this
-counts for (benchmarks/learning/evaluate.py: 5 to 15 % on a shared host)."""
-PROFILE_VARIANCE, BACKEND_VARIANCE, CONFIG_VARIANCE = 0.03, 0.03, 0.02
-"""Variance of residuals that all configurations of a workload share, that those of one backend share, and
-of one configuration by itself, the work of its items known (benchmarks/learning/evaluate.py judge)."""
-ALIKE = 1.25
-"""Means of item seconds that differ by no more than this factor are taken for those of the same data."""
-LEAST_ROWS = 20
-"""Fewer rows of a backend teach nothing."""
-LIKE_ITEMS = 8.0
-"""Runs whose items took more than so many times longer or shorter than now say nothing of now."""
-CHANGED_WEIGHT = 0.25
-"""What a run counts that was made with other cores, another Python or other numeric libraries."""
-
-
-def known_residual(
-    runs: Sequence[Observation], profile: Profile, machine: Machine | None = None
-) -> Residual:
-    """Residuals from a function's own runs, newest first.
-
-    Each run has told how long its items really were, where its profile had only seen the first: if they
-    look alike now, that is what they are expected to take again. What is left of its residual is taken
-    for the sum of what all configurations share, what those of its backend share, its own and noise; the
-    best linear prediction of each (kriging) answers for configurations that ran and for those that did
-    not. How far the runs of a configuration lie apart, which is how wrong a prediction from the earlier
-    ones was, makes the spread. O(runs + configurations cubed)."""
-    by_shape: dict[tuple[str, int, int], list[tuple[float, float]]] = {}
-    evidence, used, work, works = 0.0, 0, 0.0, 0.0
-    for run in runs:
-        if (
-            run.outcome == "done"
-            and run.wall_seconds > 0
-            and run.model_seconds > 0
-            and _is_like(run.profile.item_seconds, profile.item_seconds)
-        ):
-            longer = work_ratio(run)
-            found = log(run.wall_seconds / run.model_seconds) - longer
-            weight = run.weight * 0.5 ** (used / HALVED_BY_RUNS)
-            if machine is not None and has_changed(run.machine, machine):
-                weight *= CHANGED_WEIGHT
-            by_shape.setdefault(shape(run.config), []).append(
-                (min(max(found, -LARGEST_RESIDUAL), LARGEST_RESIDUAL), weight)
-            )
-            evidence, used = evidence + run.weight, used + 1
-            work += weight * _expected(run.profile.item_seconds, longer, profile.item_seconds)
-            works += weight
-    if not by_shape:
-        return _nothing
-    means, masses, scatter, mass = [], [], RUN_VARIANCE_RUNS * RUN_VARIANCE, RUN_VARIANCE_RUNS
-    for pairs in by_shape.values():
-        total = sum([weight for _, weight in pairs])
-        mean = sum([value * weight for value, weight in pairs]) / total
-        scatter += sum([weight * (value - mean) ** 2 for value, weight in pairs])
-        mass += total * (1 - 1 / len(pairs))
-        means.append(mean)
-        masses.append(total)
-    noise, work = scatter / mass, work / works
-    shapes = list(by_shape)
-    inverse = _inverse(
-        [
-            [
-                _covariance(a, b) + (noise / masses[i] if i == j else 0.0)
-                for j, b in enumerate(shapes)
-            ]
-            for i, a in enumerate(shapes)
-        ]
-    )
-    pull = [sum([x * m for x, m in zip(row, means, strict=True)]) for row in inverse]
-    whole = PROFILE_VARIANCE + BACKEND_VARIANCE + CONFIG_VARIANCE
-
-    def residual(config: Config) -> tuple[float, float, float]:
-        like = [_covariance(shape(config), one) for one in shapes]
-        value = sum([a * b for a, b in zip(like, pull, strict=True)])
-        known = sum(
-            [
-                a * sum([x * b for x, b in zip(row, like, strict=True)])
-                for a, row in zip(like, inverse, strict=True)
-            ]
-        )
-        return work + value, (max(whole - known, 0.0) + noise) ** 0.5, evidence
-
-    return residual
-
-
-def _expected(before: float, longer: float, now: float) -> float:
-    """Log of real over seen item seconds now, by a run that saw ``before`` and had ``longer`` ones."""
-    if before <= 0 or now <= 0:
-        return longer
-    real = before * exp(longer)
-    low, high = min(before, real) / ALIKE, max(before, real) * ALIKE
-    return log(real / min(max(now, low), high))
-
-
-def _nothing(config: Config) -> None:
-    """No run says anything."""
-
-
-def shape(config: Config) -> tuple[str, int, int]:
-    """What makes runs runs of the same configuration."""
-    return config.backend, config.n_jobs, config.threads_per_job
-
-
-def has_changed(before: Machine, now: Machine) -> bool:
-    """Whether the same code may run otherwise now: other cores, Python, or numeric libraries (of those
-    that were loaded both times)."""
-    if before.cores != now.cores or before.platform != now.platform:
-        return True
-    if before.python == now.python:
-        return False
-    was, *old = before.python.split("+")
-    here, *new = now.python.split("+")
-    versions = dict(one.partition("-")[::2] for one in old)
-    return was != here or any(
-        versions.get(name, version) != version
-        for name, version in (one.partition("-")[::2] for one in new)
-    )
-
-
-def _covariance(one: tuple[str, int, int], other: tuple[str, int, int]) -> float:
-    """Of two configurations' residuals."""
-    if one == other:
-        return PROFILE_VARIANCE + BACKEND_VARIANCE + CONFIG_VARIANCE
-    return PROFILE_VARIANCE + (BACKEND_VARIANCE if one[0] == other[0] else 0.0)
-
-
-def _inverse(matrix: list[list[float]]) -> list[list[float]]:
-    """Of a small symmetric positive matrix, by elimination."""
-    size = len(matrix)
-    rows = [[*row, *(float(i == j) for j in range(size))] for i, row in enumerate(matrix)]
-    for i in range(size):
-        pivot = rows[i][i]
-        rows[i] = [value / pivot for value in rows[i]]
-        for j in range(size):
-            if j != i:
-                factor = rows[j][i]
-                rows[j] = [a - factor * b for a, b in zip(rows[j], rows[i], strict=True)]
-    return [row[size:] for row in rows]
-
-
-def _is_like(before: float, now: float) -> bool:
-    return now <= 0 or before <= 0 or 1 / LIKE_ITEMS < before / now < LIKE_ITEMS
+GROWTH_SHARE = 0.2
+"""A predictor is outgrown by new observations of this share of its rows: its neighbourhoods of five rows
+then have one new row each, on average."""
+DEFAULT_PARAMETERS: dict[str, object] = {"n_neighbors": 5, "weights": "distance"}
+"""Until the parameters have been tuned."""
 
 
 class Predictor:
     """Nearest neighbours over a history, one set for each backend.
 
     ``parameters``: for each backend those of :class:`amorsize.ml_prediction.KNNRegressor`, as
-    :meth:`tune` found them. Building takes some milliseconds for 10,000 rows; an answer 50 µs.
+    :func:`amorsize.learning.parameters.tune` found them. Building takes some milliseconds for 10,000
+    rows; an answer 50 µs.
     """
 
     def __init__(
         self, table: Table, parameters: dict[str, dict[str, object]] | None = None
     ) -> None:
-        from amorsize.learning.features import Arrays
-
         arrays = Arrays(table)
         self.rows = len(table)
         self.parameters = dict(parameters or {})
@@ -194,30 +48,16 @@ class Predictor:
             self._models[backend] = _fitted(arrays, places, chosen)
 
     @classmethod
-    def tune(cls, table: Table) -> dict[str, dict[str, object]]:
-        """Parameters for each backend, chosen by cross-validation over workloads: seconds of work."""
-        from amorsize.learning.features import Arrays
-        from amorsize.learning.regressor import KNNRegressor
-
-        arrays = Arrays(table)
-        found: dict[str, dict[str, object]] = {}
-        for backend in sorted(set(arrays.backend)):
-            places = arrays.of_backend(backend)
-            groups = [arrays.group[place] for place in places]
-            if len(places) < LEAST_ROWS or len(set(groups)) < 3:
-                continue
-            model = KNNRegressor()
-            model.tune(arrays.X[places], arrays.y[places], arrays.weight[places], groups)
-            found[backend] = model.get_params()
-        return found
+    def of(cls, history: History | SafeHistory, limit: int | None = None) -> Predictor | None:
+        """A predictor of the newest ``limit`` rows with the parameters kept there; None without rows."""
+        table = history.table(limit)
+        return cls(table, parameters_of(history)) if table else None
 
     def residual(self, profile: Profile, machine: Machine, items: int) -> Residual:
         """Residuals for ``items`` more items like those of ``profile``.
 
         A residual v of spread s is drawn towards 0, the model's word, to v**3 / (v**2 + s**2): the
         share of it that is expected to be there."""
-
-        from amorsize.learning.features import encode
 
         def answer(config: Config) -> tuple[float, float, float] | None:
             model = self._models.get(config.backend)
@@ -230,14 +70,12 @@ class Predictor:
 
         return answer
 
-
-DEFAULT_PARAMETERS: dict[str, object] = {"n_neighbors": 5, "weights": "distance"}
-"""Until the parameters have been tuned."""
+    def is_outgrown(self, new_rows: int) -> bool:
+        """Whether so many observations have come since that another predictor would know more."""
+        return new_rows >= max(LEAST_ROWS, GROWTH_SHARE * self.rows)
 
 
 def _fitted(arrays: Arrays, places: Sequence[int], parameters: dict[str, object]) -> KNNRegressor:
-    from amorsize.learning.regressor import KNNRegressor
-
     model = KNNRegressor(**parameters)  # type: ignore[arg-type]
     groups = [arrays.group[place] for place in places]
     return model.fit(arrays.X[places], arrays.y[places], arrays.weight[places], groups)

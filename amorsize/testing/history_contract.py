@@ -136,6 +136,16 @@ class HistoryContract:
             assert [one.items for one in history.read()] == list(range(1120, 1130))
             assert history.check() == [] and history.stats().rows == 10
 
+    def test_tells_arrivals_also_at_its_bound(self, tmp_path: Path) -> None:
+        with self.make(tmp_path, max_rows=10) as history:
+            assert history.arrivals() == 0
+            history.add([observation(n) for n in range(3)])
+            before = history.arrivals()
+            assert before >= 3
+            assert history.add(list(history.read())) == 0
+            history.add([observation(n) for n in range(3, 23)])
+            assert history.stats().rows == 10 and history.arrivals() >= before + 20
+
     def test_replaces_in_one_step(self, tmp_path: Path) -> None:
         with self.make(tmp_path) as history:
             history.add([observation(n) for n in range(4)])

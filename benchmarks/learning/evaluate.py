@@ -30,7 +30,9 @@ from amorsize.core.limits import Limits
 from amorsize.core.model import Config, Profile, Safety
 from amorsize.core.observation import Observation, from_line
 from amorsize.history.memory import MemoryHistory
-from amorsize.learning.predictor import Predictor, known_residual
+from amorsize.learning.parameters import choose_parameters
+from amorsize.learning.predictor import Predictor
+from amorsize.learning.residuals import known_residual
 from amorsize.planning import choose as planning
 from amorsize.planning import cost_model
 from amorsize.planning.cost_model import Costs, starting_costs
@@ -40,7 +42,7 @@ from benchmarks.learning.rows import RUNS, caller_computes
 from benchmarks.workloads.learnable import NAMES
 
 if TYPE_CHECKING:
-    from amorsize.learning.predictor import Residual
+    from amorsize.learning.residuals import Residual
 
     Predictions = dict[Config, float]
 
@@ -184,7 +186,7 @@ def judge() -> None:
     scores = {name: Score() for name in ("model alone", "learned", "raw seconds", "one for all")}
     for learn, asked in folds(everything):
         table = history_of(run for case in learn for run in case.runs).table()
-        predictor = Predictor(table, Predictor.tune(table))
+        predictor = Predictor(table, choose_parameters(table))
         raw = raw_seconds(learn)
         single = best_single(learn)
         for case in asked:
@@ -285,7 +287,7 @@ def curve(everything: list[Case]) -> None:
             predictor = None
             if step:
                 table = history_of(order[:step]).table()
-                predictor = Predictor(table, Predictor.tune(table) if step >= 300 else None)
+                predictor = Predictor(table, choose_parameters(table) if step >= 300 else None)
             for case in asked:
                 predictions = case.by_model()
                 if predictor is not None:
@@ -349,13 +351,15 @@ clock = time.perf_counter
 from benchmarks.workloads.functions import steps
 began = clock()
 from amorsize.learning.learner import learner_for
+from amorsize.core.model import Run
+from amorsize.learning.recorder import Study
 learner = learner_for(sys.argv[1])
 runs = learner.recall(steps, 1.0)
 asked = clock() - began
 one = runs[0]
 began = clock()
-learner.record(steps, lambda name, number: one.__class__(
-    **{{**{{k: getattr(one, k) for k in type(one).__annotations__}}, "id": number}}))
+learner.record(steps, Run(one.config, one.items, one.wall_seconds, one.cpu_seconds), Study(
+    one.profile, one.machine, one.items, one.wall_seconds, one.cpu_seconds, one.model_seconds))
 print(asked * 1e3, (clock() - began) * 1e3, len(runs), "sqlite3" in sys.modules, "numpy" in sys.modules)
 """
 
@@ -382,7 +386,7 @@ def cost() -> None:
         cold = []
         for _ in range(15):
             done = subprocess.run(
-                [sys.executable, "-c", _COLD.replace("{{", "{").replace("}}", "}"), path],
+                [sys.executable, "-c", _COLD, path],
                 cwd=ROOT,
                 capture_output=True,
                 text=True,

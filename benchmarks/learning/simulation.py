@@ -23,7 +23,8 @@ from amorsize.core.model import Machine, Prediction, Profile, Safety
 from amorsize.core.observation import Observation
 from amorsize.history.memory import MemoryHistory
 from amorsize.learning.parameters import tune
-from amorsize.learning.predictor import Predictor, known_residual
+from amorsize.learning.predictor import Predictor
+from amorsize.learning.residuals import known_residual
 from amorsize.planning import choose as planning
 from amorsize.planning import policy, values
 from amorsize.planning.cost_model import Costs

@@ -66,7 +66,8 @@ class Memory:
         """Leave it to the history, if it took long enough; ``seconds`` in the last mode."""
         if seconds < RECORD_LEAST_SECONDS or not seen.items or seen.item_seconds <= 0:
             return
-        from amorsize.learning.learner import learner_for, observe
+        from amorsize.learning.learner import learner_for
+        from amorsize.learning.recorder import Study
 
         learner = learner_for("default")
         if learner is None:
@@ -80,13 +81,8 @@ class Memory:
         run = Run(config, seen.items, seconds, cpu_seconds)
         costs = cost_model.Costs(warm_workers=jobs)
         model = cost_model.seconds(config, profile, machine, seen.items, costs).seconds
-        learner.record(
-            func,
-            lambda name, number: observe(
-                name, number, profile, machine, run, seen.items, seconds, cpu_seconds, model
-            ),
-            seconds,
-        )
+        study = Study(profile, machine, seen.items, seconds, cpu_seconds, model)
+        learner.record(func, run, study)
 
 
 def _key(func: Any) -> Any:

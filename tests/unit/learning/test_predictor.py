@@ -14,7 +14,8 @@ from amorsize.core.model import Config
 from amorsize.history.memory import MemoryHistory
 from amorsize.learning.features import FEATURES, Arrays, decode, encode
 from amorsize.learning.parameters import parameters_of, tune
-from amorsize.learning.predictor import Predictor, known_residual
+from amorsize.learning.predictor import Predictor
+from amorsize.learning.residuals import known_residual
 from amorsize.planning import policy
 from amorsize.testing.history_contract import observation
 

@@ -14,7 +14,7 @@ from amorsize.core.model import Config
 from amorsize.core.observation import CROWDED, work_ratio
 from amorsize.history.memory import MemoryHistory
 from amorsize.learning.features import Arrays
-from amorsize.learning.predictor import has_changed, known_residual
+from amorsize.learning.residuals import has_changed, known_residual
 from amorsize.planning import policy
 
 pytestmark = pytest.mark.timeout(60)
