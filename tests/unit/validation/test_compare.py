@@ -1,0 +1,70 @@
+"""One function, measured in every way worth a look."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+import amorsize
+from amorsize.api import tuner
+from amorsize.validation.compare import compare, in_child
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def _trivial(item: int) -> int:
+    return item + 1
+
+
+def _nap(item: int) -> int:
+    time.sleep(0.005)
+    return item
+
+
+def _fails(item: int) -> int:
+    raise ValueError(item)
+
+
+def test_waiting_is_found() -> None:
+    found = compare(_nap, range(60), rounds=3, with_peers=False)
+    assert found.best.endswith("threads") or found.best.endswith("processes")
+    assert "times as fast as the loop" in found.sentence
+    assert found.median("amorsize") < found.median("loop") / 4
+
+
+def test_trivial_work_stays_a_loop() -> None:
+    found = compare(_trivial, range(5000), rounds=3)
+    assert found.best == "loop" and "Nothing is to be won" in found.sentence
+    assert {"ThreadPoolExecutor", "ProcessPoolExecutor"} <= found.seconds.keys()
+
+
+def test_what_is_timed_is_the_call_of_a_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not an engine made by hand, which lacks what `execute` does before and after it."""
+    calls, execute = tmp_path / "calls", tuner.execute
+    assert amorsize.execute is execute
+
+    def counted(func, items, **options):
+        with calls.open("a") as file:  # the contenders run in children
+            file.write(" ".join(sorted(options)) + "\n")
+        return execute(func, items, **options)
+
+    monkeypatch.setattr(tuner, "execute", counted)
+    compare(_trivial, range(50), rounds=3, with_peers=False)
+    assert calls.read_text().splitlines().count("history") == 3
+
+
+def test_a_function_that_fails_is_told() -> None:
+    with pytest.raises(RuntimeError, match="plain loop failed: ValueError: 0"):
+        compare(_fails, range(3))
+
+
+def test_a_child_that_hangs_or_dies() -> None:
+    began = time.monotonic()
+    assert "over" in in_child(lambda: time.sleep(60) or {}, 0.3)["error"]
+    assert time.monotonic() - began < 5
+    assert in_child(lambda: os._exit(3), 5.0) == {"error": "its process died"}
