@@ -31,17 +31,17 @@ can hold."""
 class PrototypeSelector(SelectorParameters):
     """Fewer rows from which the deployed predictor predicts as well, within a checked bound.
 
-    Exact duplicates are merged; what is left is agglomerated by labels and features, prototypes that
-    nobody misses are eliminated, and labels are refitted through the predictor's kernel. In tolerance
-    mode the number kept is the least for which the mean absolute error and the root mean squared error
-    at rows that pruning has not seen stay within the tolerance, and the mean absolute error of each
-    region within twice the tolerance. Where nothing is redundant everything is returned.
+    Exact duplicates are merged; the distinct rows are agglomerated by labels and features, prototypes
+    whose removal costs least are eliminated, and labels are refitted through the predictor's kernel. In
+    tolerance mode the number kept is the least for which the mean absolute error and the root mean
+    squared error at rows that pruning has not seen stay within the tolerance, and the mean absolute
+    error of each region within twice the tolerance. Where nothing is redundant everything is returned.
 
     Parameters
     ----------
     strategy : {"conservative", "auto", "aggressive"}, default="auto"
         Tolerance of 2, 5 or 10 %. Below 500 rows at most 40, 50 or 60 % are removed, for so few rows
-        prove little; the cap widens until 5,000 rows.
+        prove little; from there to 5,000 rows the cap rises to all rows.
     tolerance : float, default=None
         Share that the error may grow by, in place of the strategy's and of its cap.
     keep_fraction : float, default=None

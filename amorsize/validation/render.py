@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
 COLOURS = {PASSED: "\033[32m", FAILED: "\033[31m", UNDECIDED: "\033[33m"}
 PLAIN = "\033[0m"
+"""Escape sequences of a terminal."""
 WORSE_ERROR, WORSE_MEMORY, WORSE_REGRET = 0.02, 0.05, 0.10
-"""`differences`: more than this much more error, less memory freed, more regret is a regression."""
+"""Rise of a relative error change, fall of the share of memory freed, and rise of a regret beyond which
+`differences` calls a result worse."""
 
 
 def printable(text: str) -> str:
-    """Text that any terminal may be given: what would steer it, or is no character, is spelled out."""
+    """Text that is safe on any terminal: control characters and lone surrogates are spelled out."""
     if text.isprintable():
         return text
     return "".join(
@@ -33,7 +35,7 @@ def printable(text: str) -> str:
 
 
 def clean(value: Any) -> Any:
-    """A report, or a part of it, all of whose texts are printable."""
+    """A report, or a part of it, whose texts are all printable."""
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, tuple):
@@ -223,23 +225,18 @@ def read(source: str) -> dict[str, Any]:
 def differences(before: dict[str, Any], after: ValidationReport) -> tuple[list[str], bool]:
     """What changed since an older report, a line each; and whether anything became worse."""
     after = clean(after)
-    old = {
-        printable(str(one.get("name"))): one for one in before["outcomes"] if isinstance(one, dict)
-    }
+    old = _by_name(before["outcomes"])
     lines, worse = [], False
     for outcome in after.outcomes:
         known = old.get(outcome.name)
         if known is None:
             lines.append(f"{outcome.name}: new, {outcome.verdict}")
             continue
-        try:
-            verdict = printable(str(known["verdict"]))
-            error = float(known["error"]["mean"])
-            memory = float(known["memory"]["mean"])
-        except (KeyError, TypeError, ValueError, OverflowError):
-            raise UnknownReport(
-                f"{outcome.name}: its figures are missing in the old report"
-            ) from None
+        if "verdict" not in known:
+            raise UnknownReport(f"{outcome.name}: its figures are missing in the old report")
+        verdict = printable(str(known["verdict"]))
+        error = _figure(known, outcome.name, "figures are", "error", "mean")
+        memory = _figure(known, outcome.name, "figures are", "memory", "mean")
         bad = verdict == PASSED != outcome.verdict
         bad |= outcome.error.mean > error + WORSE_ERROR
         bad |= outcome.memory.mean < memory - WORSE_MEMORY
@@ -249,21 +246,16 @@ def differences(before: dict[str, Any], after: ValidationReport) -> tuple[list[s
             f"{outcome.error.mean:+.1%}, memory freed {memory:.0%} -> {outcome.memory.mean:.0%}"
             + (" (worse)" if bad else "")
         )
-    before_them = before.get("decisions") or []
-    if not isinstance(before_them, list):
+    decisions = before.get("decisions") or []
+    if not isinstance(decisions, list):
         raise UnknownReport("not a report: its decisions are no list")
-    decided = {printable(str(one.get("name"))): one for one in before_them if isinstance(one, dict)}
+    decided = _by_name(decisions)
     for decision in after.decisions:
         known = decided.get(decision.name)
         if known is None:
             lines.append(f"{decision.name}: new, regret {decision.regret:.2f}")
             continue
-        try:
-            regret = float(known["regret"])
-        except (KeyError, TypeError, ValueError, OverflowError):
-            raise UnknownReport(
-                f"{decision.name}: its regret is missing in the old report"
-            ) from None
+        regret = _figure(known, decision.name, "regret is", "regret")
         bad = decision.regret > regret + WORSE_REGRET
         worse |= bad
         lines.append(
@@ -273,3 +265,18 @@ def differences(before: dict[str, Any], after: ValidationReport) -> tuple[list[s
     missing = old.keys() - {one.name for one in after.outcomes}
     lines += [f"{name}: not measured this time" for name in sorted(missing)]
     return lines, worse
+
+
+def _by_name(parts: list[Any]) -> dict[str, dict[str, Any]]:
+    """Parts of an older report by their name."""
+    return {printable(str(one.get("name"))): one for one in parts if isinstance(one, dict)}
+
+
+def _figure(part: Any, name: str, what: str, *path: str) -> float:
+    """A figure of an older report; ``path``: the keys that lead to it."""
+    try:
+        for key in path:
+            part = part[key]
+        return float(part)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise UnknownReport(f"{name}: its {what} missing in the old report") from None

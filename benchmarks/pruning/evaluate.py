@@ -2,7 +2,7 @@
 
 python -m benchmarks.pruning.evaluate bound         tolerance mode: what was removed, and the error
 on fresh rows
-python -m benchmarks.pruning.evaluate told          its records as a table
+python -m benchmarks.pruning.evaluate table         its records as a table
 python -m benchmarks.pruning.evaluate sizes         fixed fractions against other ways to choose rows
 python -m benchmarks.pruning.evaluate front         its records as tables and a plot
 python -m benchmarks.pruning.evaluate drift         a change at 70 % of the history
@@ -176,7 +176,7 @@ LEAST_REMOVED = {
 """Share that is to go at 2 and at 5 %."""
 
 
-def told(options: argparse.Namespace) -> None:
+def as_table(options: argparse.Namespace) -> None:
     """The records of `bound` as a table."""
     found = read(options.records)
     for tolerance in sorted({one["tolerance"] for one in found}):
@@ -414,7 +414,7 @@ def main() -> None:
 
 PARTS = {
     "bound": bound,
-    "told": told,
+    "table": as_table,
     "sizes": sizes,
     "front": front,
     "drift": drift,

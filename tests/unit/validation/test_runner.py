@@ -14,6 +14,7 @@ from amorsize.validation import render as rendering
 from amorsize.validation import run_validation
 from amorsize.validation.report import FAILED, PASSED, UNDECIDED, ValidationReport
 from amorsize.validation.scenarios import classic, further, pure_noise, world
+from benchmarks.pruning.validation_memory import LOADED
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -41,22 +42,6 @@ def five_of_each(X, y, scenario, seed, groups, times):
 
 def largest(X, y, scenario, seed, groups, times):
     return keep(X, y, np.argsort(-y)[: len(X) // 2])
-
-
-RESIDENT = """
-import io, resource, sys
-import numpy as np
-from amorsize.ml_prediction import KNNRegressor
-KNNRegressor().fit(np.zeros((30, 12)), np.zeros(30))
-def resident():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
-before = resident()
-with np.load(sys.argv[1]) as rows:
-    model = KNNRegressor().fit(rows["X"], rows["y"], rows["mass"])
-del rows
-print(resident() - before)
-"""
 
 
 @pytest.mark.parametrize(
@@ -136,7 +121,7 @@ def test_memory_is_what_the_system_sees(tmp_path: Path) -> None:
     seen = []
     for _ in range(3):
         done = subprocess.run(
-            [sys.executable, "-c", RESIDENT, str(tmp_path / "store.npz")],
+            [sys.executable, "-c", LOADED, str(tmp_path / "store.npz")],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         seen.append(int(done.stdout))
