@@ -86,7 +86,7 @@ def agglomerate(pool: Prototypes, rng: np.random.Generator, stop: int = 1) -> De
             for values in (joint, apart):
                 values[into] += (weight[gone] / total)[:, None] * (values[gone] - values[into])
             weight[into] = total
-            # Ward's cost never falls along a chain of merges; rounding could make it
+            # a merge comes after those that it builds on, even where the graph makes it cost less
             highest = np.maximum(np.maximum(reached[into], reached[gone]), cost[mutual])
             reached[into] = highest
             children.append(gone)

@@ -2,7 +2,8 @@
 
 A regression tree is grown best first, in rounds: each round splits the better half of the leaves at the
 mean of the feature that lowers the variance of labels and features most. Splits of large leaves are
-judged on a sample."""
+judged on a sample.
+"""
 
 from __future__ import annotations
 

@@ -102,8 +102,8 @@ class PrunedKNNRegressor(SelectorParameters):
         try:
             return self.model_.predict(X, return_spread)
         except ValueError as error:
-            told = str(error).replace("KNNRegressor", type(self).__name__)
-            raise ValueError(told) from None
+            text = str(error).replace("KNNRegressor", type(self).__name__)
+            raise ValueError(text) from None
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Coefficient of determination R^2, the mean over the outputs."""

@@ -315,9 +315,9 @@ def medoids(found: Prototypes, rows: Rows, least: Ints) -> tuple[Prototypes, Int
     place[order] = ranks_within(found.own[order])
     chosen = place == 0
     missing = least - np.bincount(rows.regions[chosen], minlength=len(least))
-    others = order[~chosen[order]]
-    others = others[np.argsort(place[others], kind="stable")]
-    extra = others[ranks_within(rows.regions[others]) < missing[rows.regions[others]]]
+    rest = order[~chosen[order]]
+    rest = rest[np.argsort(place[rest], kind="stable")]
+    extra = rest[ranks_within(rows.regions[rest]) < missing[rows.regions[rest]]]
     chosen[extra] = True
     which = np.flatnonzero(chosen)
     # rows go to the chosen row of their prototype that is nearest

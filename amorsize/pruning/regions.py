@@ -1,7 +1,8 @@
 """Regions, for each of which the error bound must hold, found by clustering where no groups are given.
 
 Single linkage joins what is similar, up to the widest gap between the lengths of its links; large
-clusters are cut further, so that homogeneous data never end as one region."""
+clusters are cut further, so that homogeneous data never end as one region.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ times."""
 BLUR = 0.01
 """Differences of distance below this share of the diagonal do not count as gaps."""
 LEAST_LINKS = 50
-"""Links from which two kinds of them can be told apart."""
+"""Links from which two kinds of them can be distinguished."""
 EXPLAINED, LONGER, MOST_CLUSTERS = 0.85, 3.0, 0.4
 """There are two kinds of links where at least EXPLAINED of the variance of their logarithms lies between
 the kinds, one kind is LONGER times longer than the other, and no more than MOST_CLUSTERS of the links

@@ -170,9 +170,9 @@ class PruningResult:
         if self.error_change is not None:
             low, high = self.error_interval or (self.error_change, self.error_change)
             was, is_now = self.before.error, self.after.error
-            told = "" if was is None or is_now is None else f"{was:.4g} -> {is_now:.4g}, "
+            errors = "" if was is None or is_now is None else f"{was:.4g} -> {is_now:.4g}, "
             lines.append(
-                f"error at rows not seen: {told}{self.error_change:+.1%} "
+                f"error at rows not seen: {errors}{self.error_change:+.1%} "
                 f"(95 % limits {low:+.1%} to {high:+.1%}), "
                 + ("certified" if self.certified else "not certified")
             )

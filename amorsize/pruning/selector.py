@@ -1,7 +1,8 @@
 """The selector: arrays in, fewer rows with masses out.
 
-`PrototypeSelector` checks parameters and arrays; `amorsize.pruning.select` chooses. What it promises is
-told in ``docs/pruning-guide.md``."""
+`PrototypeSelector` checks parameters and arrays; `amorsize.pruning.select` chooses. Its promises are in
+``docs/pruning-guide.md``.
+"""
 
 from __future__ import annotations
 

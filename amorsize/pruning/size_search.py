@@ -1,8 +1,9 @@
 """How few prototypes keep the bound: kept fractions are tried upwards, each judged at rows left out.
 
 splits --> a reducer for each training part --> kept fractions in rising order, each judged by the
-deployed predictor on the rows left out, overall and in each region --> the least that holds, judged once
-more on rows that the search never saw"""
+deployed predictor on the rows left out, overall and in each region --> the least that holds, judged
+once more on rows that the search never saw
+"""
 
 from __future__ import annotations
 

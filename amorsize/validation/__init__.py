@@ -6,7 +6,8 @@
 
 `run_validation` measures pruning on seeded data of known truth and on histories; `compare.compare`
 measures one function against the plain loop, every configuration worth a look, and the peers that are
-installed."""
+installed.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,8 @@ functions without side effects only.
 
     compare: loop once -> each configuration once -> the best of them, amorsize and the peers in ROUNDS
 turns Comparison.timed --fork--> child: run, digest of the results --JSON by a pipe--> seconds, or why
-not"""
+not
+"""
 
 from __future__ import annotations
 

@@ -69,8 +69,8 @@ class Axis:
         """Place and text of the value at a share of the axis."""
         value = self.low + share * (self.high - self.low)
         shown = 10.0**value if self.logarithmic else value
-        told = f"{shown:,.0f}" if abs(shown) >= 1000 else f"{shown:.3g}"
-        return self.start + share * self.length, told
+        label = f"{shown:,.0f}" if abs(shown) >= 1000 else f"{shown:.3g}"
+        return self.start + share * self.length, label
 
     def _scaled(self, value: float) -> float:
         return log10(value) if self.logarithmic else float(value)
@@ -193,13 +193,13 @@ def _axes(x: Axis, y: Axis) -> list[str]:
         f'<line class="axis" x1="{LEFT}" y1="{TOP}" x2="{LEFT}" y2="{HEIGHT - BOTTOM}"/>',
     ]
     for share in (0.0, 0.5, 1.0):
-        place, told = x.tick(share)
+        place, label = x.tick(share)
         anchor = "end" if share == 1.0 else "middle"
         marks.append(
-            f'<text x="{place:.0f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="{anchor}">{told}</text>'
+            f'<text x="{place:.0f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="{anchor}">{label}</text>'
         )
-        place, told = y.tick(share)
-        marks.append(f'<text x="{LEFT - 4}" y="{place + 4:.0f}" text-anchor="end">{told}</text>')
+        place, label = y.tick(share)
+        marks.append(f'<text x="{LEFT - 4}" y="{place + 4:.0f}" text-anchor="end">{label}</text>')
     marks.append(
         f'<text x="{(WIDTH + LEFT) / 2:.0f}" y="{HEIGHT - 6}" text-anchor="middle">'
         f"{escape(x.name)}</text>"

@@ -205,8 +205,8 @@ class ValidationReport:
 
         found: dict[str, Any] = asdict(self)  # type: ignore[call-overload,unused-ignore]
         found["schema"], found["passed"] = SCHEMA, self.passed
-        for told, outcome in zip(found["outcomes"], self.outcomes, strict=True):
-            told["verdict"] = outcome.verdict
-        for told, decision in zip(found["decisions"], self.decisions, strict=True):
-            told["best"], told["regret"] = decision.best, decision.regret
+        for entry, outcome in zip(found["outcomes"], self.outcomes, strict=True):
+            entry["verdict"] = outcome.verdict
+        for entry, decision in zip(found["decisions"], self.decisions, strict=True):
+            entry["best"], entry["regret"] = decision.best, decision.regret
         return found

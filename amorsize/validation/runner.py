@@ -1,7 +1,8 @@
 """Runs scenarios: each seed prunes a history of known truth and measures what became of it.
 
     run_validation: scenarios --measured, a seed each--> Seed --judged, a scenario each--> Outcome with
-checks"""
+checks
+"""
 
 from __future__ import annotations
 
