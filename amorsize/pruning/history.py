@@ -21,7 +21,7 @@ from amorsize.history.base import History, Table
 from amorsize.history.errors import HistoryChanged
 from amorsize.history.memory import MemoryHistory
 from amorsize.learning.features import Arrays
-from amorsize.learning.parameters import parameters_of
+from amorsize.learning.parameters import parameters_of, tune
 from amorsize.learning.predictor import DEFAULT_PARAMETERS
 from amorsize.learning.regressor import KNNRegressor
 from amorsize.pruning.error_bound import REGION_FACTOR
@@ -46,6 +46,13 @@ FAILED_RUNS_KEPT = 5
 """Runs of a function that did not end well and are kept, the newest: no predictor reads them."""
 ATTEMPTS = 3
 """Times that pruning is begun anew because another process removed rows in the meantime."""
+GROWN = 1.5
+"""A history is pruned when it has so many times the rows that the last pruning left."""
+FULL_SHARE = 0.9
+"""A history is pruned, too, when it has this share of the rows that it may have: beyond them the oldest
+rows would be dropped without being merged."""
+LEAST_ROWS = 200
+"""Rows of the smallest history that is pruned."""
 NOTE = "upkeep"
 """Name of the history's note that says how many rows the last pruning left."""
 
@@ -147,6 +154,23 @@ def pruned_rows(history: History) -> int:
         return int(json.loads(history.note(NOTE) or "{}")["rows"])
     except (ValueError, KeyError, TypeError):
         return 0
+
+
+def is_due(history: History) -> bool:
+    """Whether the history should be pruned now."""
+    stats = history.stats()
+    return stats.rows >= LEAST_ROWS and (
+        stats.rows >= GROWN * pruned_rows(history) or stats.rows >= FULL_SHARE * stats.max_rows
+    )
+
+
+def maintain(history: History, strategy: str) -> bool:
+    """Prune and tune if it is due; whether it was."""
+    if not is_due(history):
+        return False
+    prune_training_data(history, strategy)
+    tune(history)
+    return True
 
 
 # -- arrays --------------------------------------------------------------------------------------------

@@ -149,7 +149,7 @@ def main(words: list[str]) -> int:
 def _work(location: str, strategy: str) -> int:
     """Maintain the history unless a child on another machine does; the child's exit code."""
     from amorsize.history import HistoryError, open_history
-    from amorsize.pruning.maintenance import maintain
+    from amorsize.pruning.history import maintain
 
     try:
         with open_history(location) as history:

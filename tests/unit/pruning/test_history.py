@@ -18,6 +18,7 @@ from amorsize.core.frozen import replace
 from amorsize.history import open_history
 from amorsize.history.memory import MemoryHistory
 from amorsize.history.sqlite import SqliteHistory
+from amorsize.learning.parameters import parameters_of
 from amorsize.ml_pruning import (
     prune_training_data,
 )
@@ -240,3 +241,18 @@ def test_pruned_among_writers_and_readers(tmp_path: Path) -> None:
     with open_history(path) as history:
         assert sum(one.weight for one in history.read()) == pytest.approx(500 + sum(written))
         assert history.check() == []
+
+
+def test_upkeep_prunes_when_due(tmp_path: Path) -> None:
+    from amorsize.pruning.history import is_due, maintain, pruned_rows
+
+    with open_history(tmp_path / "h.sqlite") as history:
+        history.add(runs(150))
+        assert not is_due(history)
+        history.add(runs(900, seed=4))
+        assert is_due(history)
+        assert maintain(history, "auto")
+        rows = history.stats().rows
+        assert pruned_rows(history) == rows < 1050
+        assert not is_due(history) and not maintain(history, "auto")
+        assert parameters_of(history)

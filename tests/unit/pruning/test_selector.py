@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from support.pruning import Workloads, compared, rmse, zipf
@@ -10,6 +12,7 @@ from amorsize.learning.regressor import KNNRegressor
 from amorsize.ml_pruning import (
     MIN_TOTAL_SAMPLES_TO_KEEP,
     PrototypeSelector,
+    PrunedKNNRegressor,
 )
 
 pytestmark = pytest.mark.timeout(120)
@@ -200,3 +203,45 @@ def test_the_bound_is_checked_by_the_given_estimator() -> None:
     pruned = rmse(sklearn.KNeighborsRegressor(3).fit(X_kept, y_kept), X_new, y_new)
     assert len(X_kept) < 1000
     assert pruned < 1.05 * whole
+
+
+def test_parameters_as_scikit_learn_wants_them() -> None:
+    base = pytest.importorskip("sklearn.base")
+    selector = PrototypeSelector(tolerance=0.1, estimator=KNNRegressor(3))
+    copy = base.clone(selector)
+    assert copy.get_params()["estimator__n_neighbors"] == 3
+    copy.set_params(estimator__n_neighbors=7, strategy="auto")
+    assert selector.estimator.n_neighbors == 3 and copy.estimator.n_neighbors == 7
+    with pytest.raises(ValueError, match="no_such"):
+        copy.set_params(no_such=1)
+    assert "tolerance=0.1" in repr(selector)
+
+
+def test_pruned_regressor_in_a_search() -> None:
+    selection = pytest.importorskip("sklearn.model_selection")
+    rng = np.random.default_rng(18)
+    X, y = Workloads(5, 18).draw(rng, rng.integers(0, 5, 600))
+    search = selection.GridSearchCV(
+        PrunedKNNRegressor(keep_fraction=0.2), {"n_neighbors": [1, 5]}, cv=3
+    )
+    assert search.fit(X, y).score(X, y) > 0.9
+
+
+def test_pruned_regressor_passes_the_estimator_checks() -> None:
+    checks = pytest.importorskip("sklearn.utils.estimator_checks")
+    checks.check_estimator(PrunedKNNRegressor())
+
+
+def test_predictions_get_faster() -> None:
+    rng = np.random.default_rng(19)
+    X, y = Workloads(20, 19).draw(rng, rng.integers(0, 20, 20_000))
+    whole = KNNRegressor().fit(X, y)
+    pruned = PrunedKNNRegressor(tolerance=0.05).fit(X, y)
+    ratios = []
+    for query in X[:60, None]:
+        began = time.perf_counter()
+        whole.predict(query)
+        middle = time.perf_counter()
+        pruned.predict(query)
+        ratios.append((middle - began) / (time.perf_counter() - middle))
+    assert np.median(ratios) > 2.0
