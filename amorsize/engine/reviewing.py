@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 REVIEW_SECONDS = 0.015
 """After so long with threads their gain is judged."""
-THREADS_MUST_GAIN = 1.15
-"""Throughput of threads over that of the caller alone, below which computing work leaves them."""
 EARLY_REVIEW_SECONDS, EARLY_REVIEW_ITEMS, EARLY_MUST_GAIN = 0.002, 30, 1.1
 """Short items that let the GIL go for moments make threads up to three times slower than the caller
 (reading small files): so soon, with so many items a thread, it is seen that nothing is won."""
@@ -106,7 +104,7 @@ class Reviews:
             slower = rate * self.meter.item_seconds < 1.0
             wrong = computed * rate > full and (saves > 2 * start or slower)
         else:
-            least = EARLY_MUST_GAIN if early else THREADS_MUST_GAIN
+            least = EARLY_MUST_GAIN if early else policy.THREADS_MUST_GAIN
             wrong = self.meter.items > 1 and rate * self.meter.item_seconds < least
         if not wrong or left <= backend.count:
             self._doubted = False

@@ -11,7 +11,7 @@ import builtins
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import CodeType
+    from types import CellType, CodeType
     from typing import Any
 
 PURE_MODULES = frozenset(
@@ -60,10 +60,8 @@ def _is_plain(item: object) -> bool:
 def _is_pure(func: Any, depth: int) -> bool:
     kind = type(func)
     if kind is _FUNCTION:
-        if func.__closure__ and not all(
-            _is_pure_value(c.cell_contents, depth) for c in func.__closure__
-        ):
-            return False
+        if depth <= 0 or not all(_is_pure_cell(c, depth) for c in func.__closure__ or ()):
+            return False  # a closure may hold the function itself
         return _is_pure_code(func.__code__, func.__globals__, depth)
     if kind is type:
         return func.__module__ == "builtins" and func.__name__ not in IMPURE_BUILTINS
@@ -94,6 +92,13 @@ def _is_pure_code(code: CodeType, scope: dict[str, Any], depth: int) -> bool:
     return all(
         _is_pure_code(const, scope, depth) for const in code.co_consts if type(const) is _CODE
     )
+
+
+def _is_pure_cell(cell: CellType, depth: int) -> bool:
+    try:
+        return _is_pure_value(cell.cell_contents, depth)
+    except ValueError:  # it is empty
+        return False
 
 
 def _is_pure_value(value: object, depth: int) -> bool:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 START_FACTOR = 2.5
 """Parallel work must save this many times its start cost. What is left is an estimate; ski rental
 (benchmarks/, kind "light then heavy" and "costly first call") says 2 to 3."""
+THREADS_MUST_GAIN = 1.15
+"""Throughput of threads over that of the caller alone, below which computing work leaves them."""
 DOUBTED_SPREAD = 0.4
 """Spread of log seconds at which experience is worth no more than the cost model alone
 (benchmarks/learning/evaluate.py)."""

@@ -19,7 +19,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
-import threading
 import time
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
@@ -35,20 +34,22 @@ from joblib.parallel import (
 
 from amorsize.core import nesting
 from amorsize.core.frozen import replace
+from amorsize.inspection.effects import inspect_function
 from amorsize.integrations.joblib.call import (
     LOOK_SECONDS,
     Call,
     Job,
     Outcome,
-    end_call,
     failed,
     function_of,
-    help_with,
-    send_home,
 )
+from amorsize.integrations.joblib.decide import Situation, mode_for, ordered
+from amorsize.integrations.joblib.inner_threads import thread_pools
 from amorsize.integrations.joblib.memory import Memory, Seen
 from amorsize.machine.detect import usable_cores
 from amorsize.machine.threads import queued_seconds
+from amorsize.planning.cost_model import WAITING_CPU_SHARE
+from amorsize.planning.policy import THREADS_MUST_GAIN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,39 +70,14 @@ LEAST_BATCH_SECONDS = 0.002
 """...as long as they are so long: ten times what sending one costs."""
 BATCH_GROWTH = 8
 """Largest step of a batch's size: the first tasks may be unlike the others."""
-WARM_SECONDS = 0.003
-"""What handing over to warm worker processes costs the caller."""
-COLD_SECONDS = 0.02
-"""What starting a worker process costs the caller, who goes on working meanwhile."""
-LEAST_ITEM_SECONDS = 2e-5
-"""Shorter tasks are not worth sending: pickling one, in and out, costs 5 µs and joblib's part 10."""
-BOOT_SECONDS, IMPORTED_BOOT_SECONDS = 0.2, 0.7
-"""Until a worker process is at work: by itself, and where it has NumPy and more to import."""
-GAIN_FACTOR = 2.5
-"""Hand over when it saves so many times what it costs (ski rental: see ``planning.START_FACTOR``)."""
-THREADS_SECONDS = 0.0005
-"""What starting threads costs, and what must have run before it is considered."""
-WAITING_CPU_SHARE = 0.5
-"""A task that computes for less than this share of its time waits: threads, where they are safe."""
-REVIEW_SECONDS, REVIEW_MUST_GAIN = 0.02, 1.1
-"""After so long threads must be so much faster than the caller alone was, or it goes on alone."""
+REVIEW_SECONDS = 0.02
+"""Threads are judged after so long by what they reach."""
 SECOND_TASK_SECONDS = 0.02
 """Worker processes are sent a second task while they are in one if tasks are shorter, or while there are
 enough for everybody: pickling large arguments takes milliseconds."""
 SWITCH_SECONDS = 0.0005
 """Turn of a thread of Python while the caller computes beside worker processes. With the usual 5 ms those
 waited up to 15 ms for the next task: the caller holds the GIL when their answer comes."""
-POOL_MODULES = (
-    "numpy",
-    "scipy.linalg",
-    "sklearn",
-    "numexpr",
-    "torch",
-    "lightgbm",
-    "xgboost",
-    "mkl",
-)
-"""Those who bring libraries with threads of their own."""
 LOOK_UP_SECONDS = 0.02
 """Age of a call from which the history is asked: that takes 1.5 ms the first time."""
 IDLE_SECONDS = 300
@@ -133,7 +109,7 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
             n_jobs = -1
         if n_jobs == 0:
             raise ValueError("n_jobs == 0 in Parallel has no meaning")
-        if nesting.in_worker or threading.get_ident() in nesting.busy_threads:
+        if nesting.is_nested():
             return 1
         if n_jobs < 0:
             n_jobs = max(usable_cores() + 1 + n_jobs, 1)
@@ -177,8 +153,8 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
         if call is None:
             return
         self._call = None
-        end_call(call, wait=True)
-        if call.func is not None and call.items and not self.parallel._exception:
+        call.end(wait=True)
+        if call.func is not None and call.tasks.items and not self.parallel._exception:
             self._remember(call)
 
     def terminate(self) -> None:
@@ -190,8 +166,9 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
         """End what is running: threads after their task, processes at once."""
         call = self._call
         if call is not None:
-            end_call(call, wait=False)
-            self._call = Call(answering=call.answering, isolated=call.isolated)
+            call.end(wait=False)
+            answering, isolated = call.kind
+            self._call = Call(answering=answering, isolated=isolated)
         if self._workers is not None:
             self._workers.terminate(kill_workers=True)
             self._workers = None
@@ -206,37 +183,36 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
     def compute_batch_size(self) -> int:
         """Tasks in the next batch: some milliseconds of work, as this call has seen it."""
         call = self._call
-        if call is None or not call.items:
+        if call is None or not call.tasks.items:
             return 1
         aim = PROCESS_BATCH_SECONDS if call.mode == "processes" else BATCH_SECONDS
-        item = max(call.item_seconds, call.last_item_seconds, 1e-9)
+        item = max(call.item_seconds, call.tasks.last_item_seconds, 1e-9)
         even = self._left(call) // (BATCHES_LEFT * self._n_jobs)
         wanted = min(int(aim / item), max(even, int(LEAST_BATCH_SECONDS / item)))
-        call.batch_size = max(1, min(wanted, BATCH_GROWTH * call.batch_size))
-        return call.batch_size
+        return call.next_batch(wanted, BATCH_GROWTH)
 
     def batch_completed(self, batch_size: int, duration: float) -> None:
         """``duration`` is that of the way through the queue: nothing is learned from it."""
         call = self._call
         if call is not None:
-            call.done += batch_size
+            call.count_done(batch_size)
 
     def submit(self, func: Any, callback: Callable[[Any], None]) -> Job:
         """Take a batch; who runs it is decided later."""
         call, job = self._call, Job(func, callback)
         assert call is not None
         if call.func is None:
-            call.func = function_of(func)
-            call.known = _memory.recall(call.func)
+            called = function_of(func)
+            call.begin(called, _memory.recall(called))
             if not call.caller_works:
-                self._hand_over(call, self._wanted(call))
-        with call.changed:
-            call.queue.append(job)
-            call.changed.notify()
+                self._hand_over(call, self._mode_without_caller(call))
+        call.put(job)
         if call.mode == "processes":
             self._send(call)
         elif (
-            len(call.queue) > EARLY_BATCHES * self._n_jobs and not call.items and call.caller_works
+            len(call.queue) > EARLY_BATCHES * self._n_jobs
+            and not call.tasks.items
+            and call.caller_works
         ):
             self._run_here(call)  # so many batches before anything is known of a task
         return job
@@ -299,7 +275,7 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
         outcome = Outcome(job.batch, everything=False)
         cpu, seconds = time.process_time() - cpu, clock() - began
         seconds = max(0.0, seconds - (queued_seconds() - queued))
-        call.saw(len(job.batch), seconds, cpu)
+        call.tasks.saw(len(job.batch), seconds, cpu, alone=call.mode == "alone")
         job.callback(outcome)
         return True
 
@@ -307,10 +283,10 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
     def _as_one_of_many(self, call: Call) -> Iterator[None]:
         """While others work beside it, the caller uses as many inner threads as they do, and lets the
         threads that talk to worker processes have their turn."""
-        me, interval = threading.get_ident(), sys.getswitchinterval()
-        controller = _thread_pools()
+        interval = sys.getswitchinterval()
+        controller = thread_pools()
         inner = self.inner_max_num_threads or max(1, self._cores // self._n_jobs)
-        nesting.busy_threads.add(me)
+        nesting.enter()
         try:
             if call.mode == "processes":
                 sys.setswitchinterval(min(interval, SWITCH_SECONDS))
@@ -318,7 +294,7 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
                 yield
         finally:
             sys.setswitchinterval(interval)
-            nesting.busy_threads.discard(me)
+            nesting.leave()
 
     # -- deciding -------------------------------------------------------------------------------
 
@@ -335,90 +311,68 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
             expected = max(expected, call.known.items - call.done)
         return max(queued, expected)
 
-    def _wanted(self, call: Call) -> str:
-        """Where others would work: on threads or in processes."""
-        if self._require == "sharedmem":
-            return "threads"
-        if call.threads_failed or call.isolated or self._prefer == "processes":
-            return "processes"
-        if self._prefer == "threads":
-            return "threads"
-        if call.known is not None and call.known.mode != "alone":
+    def _order(self, call: Call) -> str | None:
+        """Where Parallel's options, or what was tried, send the tasks."""
+        return ordered(self._require, self._prefer, only_processes=call.only_processes)
+
+    def _mode_for(self, call: Call, *, warm: bool) -> str | None:
+        """Where others are to work, as ``planning`` says; None while that does not pay."""
+        order = self._order(call)
+        seen = Situation(
+            items=call.tasks.items,
+            left=self._left(call),
+            item_seconds=call.item_seconds,
+            cpu_share=call.cpu_share,
+            n_jobs=self._n_jobs,
+            warm=warm,
+            heavy="numpy" in sys.modules,
+            no_threads=lambda: inspect_function(call.func).no_threads,
+        )
+        return mode_for(seen, order)
+
+    def _mode_without_caller(self, call: Call) -> str:
+        """Where tasks run that the caller must not run, before one of them was seen."""
+        if call.known is not None and call.known.mode != "alone" and self._order(call) is None:
             return call.known.mode
-        if call.cpu_share < WAITING_CPU_SHARE and self._threads_are_safe(call):
-            return "threads"
-        return "processes"
-
-    def _threads_are_safe(self, call: Call) -> bool:
-        from amorsize.inspection.effects import inspect_function
-
-        return inspect_function(call.func).no_threads is None
+        return self._order(call) or self._mode_for(call, warm=True) or "processes"
 
     def _consider(self, call: Call) -> None:
         """Is so much left that others should work, too?"""
-        if call.known is None and not call.looked_up and clock() - call.began > LOOK_UP_SECONDS:
-            call.looked_up = True
-            call.known = _memory.look_up(call.func, clock() - call.began)
-        seconds = self._left(call) * call.item_seconds
-        helped = 1 - 1 / self._n_jobs
-        mode = self._wanted(call)
-        if mode == "threads":
-            cost = THREADS_SECONDS * self._n_jobs
-        elif call.item_seconds < LEAST_ITEM_SECONDS:
-            return
-        elif self._has_warm_workers():
-            cost = WARM_SECONDS
-        else:
-            seconds -= IMPORTED_BOOT_SECONDS if "numpy" in sys.modules else BOOT_SECONDS
-            cost = COLD_SECONDS
-        if seconds * helped > GAIN_FACTOR * cost:
+        call.look_up(_memory.look_up, LOOK_UP_SECONDS)
+        mode = self._mode_for(call, warm=self._has_warm_workers())
+        if mode is not None:
             self._hand_over(call, mode)
 
     def _review(self, call: Call) -> None:
         """Threads that compute and are no faster than the caller alone only take turns."""
-        seconds, done = clock() - call.switched, call.done - call.switched_done
-        if call.reviewed or seconds < REVIEW_SECONDS or done < 2 * self._n_jobs:
+        since = call.review_once(REVIEW_SECONDS, 2 * self._n_jobs)
+        if since is None or call.cpu_share < WAITING_CPU_SHARE:
             return
-        call.reviewed = True
-        if call.cpu_share < WAITING_CPU_SHARE:
-            return
+        seconds, done = since
         # What others are in is half done, on average.
-        gained = (done + 0.5 * (self._n_jobs - 1)) / seconds * call.alone_item_seconds
-        if 0 < gained < REVIEW_MUST_GAIN:
-            call.threads_failed = True
-            call.mode = "serial" if self._require == "sharedmem" else "alone"
-            send_home(call)
+        rate = (done + 0.5 * (self._n_jobs - 1)) / seconds
+        if 0 < rate * call.tasks.alone_item_seconds < THREADS_MUST_GAIN:
+            call.leave_threads("serial" if self._require == "sharedmem" else "alone")
 
     def _remember(self, call: Call) -> None:
         """What the next call of this function may know."""
         mode = "alone" if call.mode == "serial" else call.mode
-        seen = Seen(call.seconds / call.items, call.cpu_share, mode, call.done)
+        seen = Seen(call.item_seconds, call.cpu_share, mode, call.done)
         _memory.keep(call.func, seen)
-        since, before, cpu = call.began, 0, time.process_time() - call.cpu_began
-        if call.mode in ("threads", "processes"):
-            since, before = call.switched, call.switched_done
-        _memory.record(
-            call.func, replace(seen, items=call.done - before), self._n_jobs, clock() - since, cpu
-        )
+        since, before = call.last_mode
+        cpu = time.process_time() - call.began[1]
+        last = replace(seen, items=call.done - before)
+        _memory.record(call.func, last, self._n_jobs, clock() - since, cpu)
 
     # -- the others -----------------------------------------------------------------------------
 
     def _hand_over(self, call: Call, mode: str) -> None:
         """From now on others work, too."""
         others = self._n_jobs - call.caller_works
-        call.mode = mode
-        call.switched, call.switched_done = clock(), call.done
-        if mode == "threads":
-            call.stay = others
-            for _ in range(others):
-                thread = threading.Thread(
-                    target=help_with, args=(call,), name="amorsize-joblib", daemon=True
-                )
-                thread.start()
-                call.threads.append(thread)
-            return
-        self._start_workers(others)
-        self._send(call)
+        call.switch(mode, threads=others if mode == "threads" else 0)
+        if mode == "processes":
+            self._start_workers(others)
+            self._send(call)
 
     def _start_workers(self, count: int) -> None:
         warm = _executor()
@@ -442,53 +396,38 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
         """Give the worker processes what they need; the rest of the queue is anybody's."""
         others = self._n_jobs - call.caller_works
         short = call.item_seconds < SECOND_TASK_SECONDS
-        while True:
-            with call.changed:
-                ahead = short or len(call.queue) >= self._n_jobs
-                most = 2 * others if ahead else others
-                if not call.caller_works:
-                    most = 1 << 30  # joblib bounds what is open itself
-                if not call.queue or call.running >= most or call.ended:
-                    return
-                job = call.queue.popleft()
-                call.running += 1
+
+        def most(queued: int) -> int:
+            if not call.caller_works:
+                return 1 << 30  # joblib bounds what is open itself
+            return 2 * others if short or queued >= self._n_jobs else others
+
+        while (job := call.take_to_send(most)) is not None:
             try:
                 future = self._workers.submit(job.batch)
             except BaseException as error:
-                self._could_not_send(call, job, error)
+                call.take_back(job)
+                if not call.caller_works:
+                    job.callback(failed(error))
                 return
             future.add_done_callback(functools.partial(self._came, call, job))
-
-    def _could_not_send(self, call: Call, job: Job, error: BaseException) -> None:
-        """The workers are gone: the caller goes on alone, if it can."""
-        with call.changed:
-            call.running -= 1
-            if call.caller_works:
-                call.mode = "serial"
-                call.queue.appendleft(job)
-        if not call.caller_works:
-            job.callback(failed(error))
 
     def _came(self, call: Call, job: Job, future: Future[Any]) -> None:
         """A worker process has answered, or died (called in a thread of loky)."""
         try:
             died = isinstance(future.exception(), BrokenProcessPool)
-            if died and not (job.deaths or call.answering or call.ended):
-                job.deaths += 1
+            if died and not (call.answering or call.ended) and job.dies():
                 call.suspects.append(job)
                 return
             job.callback(future)
         finally:
-            with call.changed:
-                call.running -= 1
-                call.changed.notify()
+            call.answered()
         if self._workers is not None and not call.ended and not call.suspects:
             self._send(call)
 
     def _try_again(self, call: Call) -> None:
         """A worker process died, and with it all of its kind: each batch they had goes again, alone."""
-        job = call.suspects.pop()
-        call.running += 1
+        job = call.take_suspect()
         self._start_workers(max(1, self._n_jobs - 1))
         self._workers.submit(job.batch).add_done_callback(functools.partial(self._came, call, job))
 
@@ -496,18 +435,6 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
 def _executor() -> Any:
     """The one that loky keeps, if it has one."""
     return sys.modules["joblib.externals.loky.reusable_executor"]._executor
-
-
-@functools.cache
-def _pools_of(modules: tuple[str, ...]) -> Any:
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController() if modules else None
-
-
-def _thread_pools() -> Any:
-    """What limits BLAS and OpenMP; looked up (15 ms) when one more of those who bring them is there."""
-    return _pools_of(tuple(name for name in POOL_MODULES if name in sys.modules))
 
 
 def register() -> None:

@@ -340,22 +340,21 @@ def test_batches_shrink_to_the_end() -> None:
     call = backend._call = Call(answering=False, isolated=False)
     parallel = SimpleNamespace(n_tasks=None, n_dispatched_tasks=4, _original_iterator=iter(""))
     backend.parallel = parallel
-    call.known = memory.Seen(0.0025, 1.0, "processes", 20)
-    call.mode = "processes"
-    call.saw(4, 0.01, 0.01)
-    call.done = 4
+    call.begin(abs, memory.Seen(0.0025, 1.0, "processes", 20))
+    call.switch("processes")
+    call.tasks.saw(4, 0.01, 0.01, alone=False)
+    call.count_done(4)
     sizes = []
     while call.done < 20:
         sizes.append(min(backend.compute_batch_size(), 20 - call.done))
         parallel.n_dispatched_tasks += sizes[-1]
-        call.done += sizes[-1]
+        call.count_done(sizes[-1])
     assert max(sizes) <= 2
     # a million short ones in batches of milliseconds all the same
-    call.known = memory.Seen(1e-5, 1.0, "processes", 1_000_000)
-    call.items = call.done = 0
-    call.seconds = 0.0
-    call.saw(100, 0.001, 0.001)
-    call.last_item_seconds = 1e-5
+    call = backend._call = Call(answering=False, isolated=False)
+    call.begin(abs, memory.Seen(1e-5, 1.0, "processes", 1_000_000))
+    call.switch("processes")
+    call.tasks.saw(100, 0.001, 0.001, alone=False)
     for _ in range(6):
         size = backend.compute_batch_size()
     assert 1_000 < size <= 2_000

@@ -57,3 +57,22 @@ def imports_inside(place: str) -> None:
 
 def test_an_import_inside_of_the_function_is_seen() -> None:
     assert "os.chdir" in (inspect_function(imports_inside).no_threads or "")
+
+
+def test_a_closure_that_holds_itself_can_be_judged() -> None:
+    def factorial(number: int) -> int:
+        return 1 if number < 2 else number * factorial(number - 1)
+
+    assert amorsize.execute(factorial, range(30)) == [factorial(n) for n in range(30)]
+    assert inspect_function(factorial).caller_only is None
+
+
+def test_a_closure_that_is_not_filled_yet_can_be_judged() -> None:
+    def early(number: int) -> int:
+        return late + number
+
+    if number_of_cells := len(early.__closure__ or ()):
+        with pytest.raises(NameError):
+            amorsize.execute(early, range(number_of_cells))
+    late = 1
+    assert amorsize.execute(early, [1]) == [2]
