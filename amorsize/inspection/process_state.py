@@ -1,0 +1,291 @@
+"""What a function may change of its process: working directory, environment, context, filters, ...
+
+Only what is loaded is asked (``sys.modules``): a look imports nothing. Each part is a state, as of
+an object, under the name that people give it.
+"""
+
+from __future__ import annotations
+
+import _locale
+import _signal  # type: ignore[import-not-found]  # signal itself imports enum
+import _thread
+import os
+import sys
+import time
+from contextvars import copy_context
+
+from amorsize.inspection.readers import flattened
+from amorsize.inspection.state import State, same
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+SIGNALS = tuple(
+    number
+    for name in (
+        "SIGINT",
+        "SIGTERM",
+        "SIGHUP",
+        "SIGALRM",
+        "SIGUSR1",
+        "SIGUSR2",
+        "SIGCHLD",
+        "SIGPIPE",
+    )
+    if (number := getattr(_signal, name, None)) is not None
+)
+"""Signals that programs handle."""
+
+DECIMAL_PARTS = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")
+"""Settings of a decimal context. Its flags are left out: each rounding raises one."""
+
+BENIGN_VARIABLES = frozenset({"decimal_context", "numpy.ufunc.extobj", "format_options"})
+"""Context variables that are read as settings of their library, and are made when first asked for."""
+
+LEGACY_NUMPY = "numpy.random.mtrand"
+AT_EXIT = "the functions that run at exit"
+
+RESOURCES = ("RLIMIT_AS", "RLIMIT_CORE", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_FSIZE", "RLIMIT_NOFILE",
+             "RLIMIT_STACK")  # fmt: skip
+"""Limits of resources that programs set."""
+
+
+class ProcessState:
+    """One look at the process."""
+
+    __slots__ = ("children", "descriptors", "draws", "modules", "parts", "threads")
+
+    def __init__(self, names: set[str]) -> None:
+        self.parts: dict[str, State] = {}
+        for read in READERS:
+            try:
+                read(self.parts)
+            except Exception:  # a part that cannot be read is not compared
+                continue
+        if "umask" in names:
+            _mask(self.parts)
+        self.draws = _random_states()
+        self.modules = len(sys.modules)
+        self.descriptors = open_descriptors()
+        self.threads = thread_count()
+        self.children = child_count()
+
+    def changed_to(self, after: ProcessState) -> list[str]:
+        """Names of what differs; what only one of the looks could read is left out."""
+        names = []
+        for name, state in self.parts.items():
+            now = after.parts.get(name)
+            if name == AT_EXIT and self.modules != after.modules:
+                continue  # an import registers what its module needs
+            if now is not None and not same(state, now):
+                names.append(name)
+        return names
+
+    def left_open(self, after: ProcessState) -> list[str]:
+        """What the second look finds open and the first did not."""
+        found = [
+            f"descriptor {number} ({_target(number)})"
+            for number in sorted(after.descriptors - self.descriptors)
+        ]
+        if (more := after.threads - self.threads) > 0:
+            found.append("1 thread" if more == 1 else f"{more} threads")
+        if (more := after.children - self.children) > 0:
+            found.append("1 child process" if more == 1 else f"{more} child processes")
+        return found
+
+
+def _system(parts: dict[str, State]) -> None:
+    parts["the working directory"] = os.getcwd(), None, ()
+    parts["the locale"] = _locale.setlocale(_locale.LC_ALL, None), None, ()
+    parts["the time zone"] = (time.tzname, time.timezone), None, ()
+    if sys.platform == "linux":
+        parts["the niceness"] = os.getpriority(os.PRIO_PROCESS, 0), None, ()
+        parts["the CPU affinity"] = os.sched_getaffinity(0), None, ()
+
+
+def _environment(parts: dict[str, State]) -> None:
+    if type(os.environ) is not os._Environ:  # replaced by the user
+        return
+    held = vars(os.environ)["_data"]
+    parts["the environment"] = None, tuple(held), tuple(held.values())
+
+
+def _interpreter(parts: dict[str, State]) -> None:
+    limits = (sys.getrecursionlimit(), sys.getswitchinterval())
+    parts["the recursion limit"] = limits[0], None, ()
+    parts["the switch interval"] = limits[1], None, ()
+    parts["the limit of digits of int"] = sys.get_int_max_str_digits(), None, ()
+    parts["the search path of modules"] = None, None, _elements(sys.path)
+    parts["the arguments of the program"] = None, None, _elements(sys.argv)
+    parts["the standard streams"] = None, None, (sys.stdin, sys.stdout, sys.stderr)
+    hooks = (sys.excepthook, sys.displayhook, sys.gettrace(), sys.getprofile())
+    parts["the hooks of the interpreter"] = None, None, hooks
+    filters = sys.modules["warnings"].filters if "warnings" in sys.modules else ()
+    parts["the warnings filters"] = None, None, _elements(filters)
+    gc = sys.modules["gc"]
+    parts["the garbage collector's settings"] = (gc.isenabled(), gc.get_threshold()), None, ()
+    scope = vars(sys.modules["builtins"])
+    parts["the builtins"] = None, tuple(scope), tuple(scope.values())
+    if "atexit" in sys.modules:
+        parts[AT_EXIT] = sys.modules["atexit"]._ncallbacks() - _finalizing(), None, ()
+
+
+def _elements(held: Any) -> tuple[Any, ...]:
+    """Elements of a list; of an object that stands for one, itself."""
+    return tuple(held) if type(held) is list else (held,)
+
+
+def _finalizing() -> int:
+    """1 once ``weakref.finalize`` has registered itself to run at exit, as it does when first used."""
+    module = sys.modules.get("weakref")
+    finalize = vars(module).get("finalize") if module is not None else None
+    return int(bool(vars(finalize).get("_registered_with_atexit"))) if finalize is not None else 0
+
+
+def _signals(parts: dict[str, State]) -> None:
+    handlers = tuple([_signal.getsignal(number) for number in SIGNALS])
+    parts["the signal handlers"] = None, SIGNALS, handlers
+    if hasattr(_signal, "pthread_sigmask"):
+        parts["the signal mask"] = _signal.pthread_sigmask(_signal.SIG_BLOCK, ()), None, ()
+        parts["the interval timer"] = _signal.getitimer(_signal.ITIMER_REAL)[0] > 0, None, ()
+
+
+def _context(parts: dict[str, State]) -> None:
+    decimals: Any = None
+    keys, values = [], []
+    for variable, value in copy_context().items():
+        if variable.name == "decimal_context":
+            decimals = value
+        elif variable.name not in BENIGN_VARIABLES:
+            keys.append(variable)
+            values.append(value)
+    parts["the context"] = None, tuple(keys), tuple(values)
+    module = sys.modules.get("decimal")
+    if module is not None:
+        if decimals is None:
+            decimals = module.DefaultContext
+        if type(decimals) is module.Context:
+            settings = tuple([getattr(decimals, name) for name in DECIMAL_PARTS])
+            traps = tuple([bool(on) for on in decimals.traps.values()])
+            parts["the decimal context"] = (settings, traps), None, ()
+
+
+def _libraries(parts: dict[str, State]) -> None:
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and hasattr(numpy, "geterr"):
+        parts["NumPy's error state"] = tuple(numpy.geterr().values()), None, (numpy.geterrcall(),)
+        options = numpy.get_printoptions()
+        parts["NumPy's print options"] = None, tuple(options), tuple(options.values())
+    sockets = sys.modules.get("_socket")
+    if sockets is not None:
+        parts["the default time limit of sockets"] = sockets.getdefaulttimeout(), None, ()
+    resource = sys.modules.get("resource")
+    if resource is not None:
+        limits = [resource.getrlimit(getattr(resource, name)) for name in RESOURCES]
+        parts["the limits of resources"] = tuple(limits), None, ()
+    csv = sys.modules.get("_csv")
+    if csv is not None:
+        parts["the settings of csv"] = (
+            (csv.field_size_limit(), tuple(csv.list_dialects())),
+            None,
+            (),
+        )
+
+
+READERS: tuple[Callable[[dict[str, State]], None], ...] = (
+    _system, _environment, _interpreter, _signals, _context, _libraries
+)  # fmt: skip
+
+
+def _mask(parts: dict[str, State]) -> None:
+    """File mode mask, without setting it: 25 microseconds, so only of code that names it."""
+    try:
+        with open("/proc/self/status") as lines:
+            mask = next((line for line in lines if line.startswith("Umask")), "")
+    except OSError:
+        return
+    parts["the file mode mask"] = mask, None, ()
+
+
+def _random_states() -> dict[str, Any]:
+    """State of the global generators: of ``random``, and of ``numpy.random`` where it is loaded."""
+    found: dict[str, Any] = {}
+    module = sys.modules.get("random")
+    try:
+        if module is not None and type(module._inst) is module.Random:
+            found["random"] = module._inst.getstate()
+        legacy = sys.modules.get(LEGACY_NUMPY)
+        if legacy is not None and type(legacy._rand) is legacy.RandomState:
+            found["numpy.random"] = flattened(legacy._rand.get_state(legacy=False))
+    except Exception:  # half imported by another thread, or replaced
+        pass
+    return found
+
+
+def open_descriptors() -> frozenset[int]:
+    """Numbers of the open file descriptors; empty where the system does not list them."""
+    try:
+        folder = os.open("/proc/self/fd", os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return frozenset()
+    try:
+        # The listing works on a duplicate, which gets the number that is free now.
+        copy = os.dup(folder)
+        os.close(copy)
+        return frozenset(map(int, os.listdir(folder))) - {folder, copy}
+    finally:
+        os.close(folder)
+
+
+def _target(number: int) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{number}")
+    except OSError:
+        return "closed since"
+
+
+def thread_count() -> int:
+    """Threads of the process, those that C libraries started included where they are listed."""
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        return _thread._count()
+
+
+def child_count() -> int:
+    """Child processes of this thread that have not been waited for; 0 where they are not listed."""
+    try:
+        listing = os.open(f"/proc/self/task/{_thread.get_native_id()}/children", os.O_RDONLY)
+    except OSError:
+        return 0
+    try:
+        return len(os.read(listing, 1 << 16).split())
+    finally:
+        os.close(listing)
+
+
+def callbacks() -> list[tuple[str, Any]]:
+    """Objects that the process calls: what is reached without being named by any code.
+
+    The library's or the interpreter's own are left out by the look that follows them.
+    """
+    found: list[tuple[str, Any]] = [
+        ("the standard output", sys.stdout),
+        ("the standard error output", sys.stderr),
+        ("the hook of displays", sys.displayhook),
+        ("the hook of exceptions", sys.excepthook),
+        ("the profile function", sys.getprofile()),
+        ("the trace function", sys.gettrace()),
+    ]
+    found += [("a signal handler", _signal.getsignal(number)) for number in SIGNALS]
+    warnings = sys.modules.get("warnings")
+    if warnings is not None:
+        # The second is what catch_warnings(record=True) puts the append of its list in place of.
+        for name in ("showwarning", "_showwarnmsg_impl"):
+            found.append(("the function that shows warnings", vars(warnings).get(name)))
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and hasattr(numpy, "geterrcall"):
+        found.append(("NumPy's error callback", numpy.geterrcall()))
+    return found
