@@ -13,7 +13,7 @@ export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH
 unexport PYTHONHOME
 
-.PHONY: help demo test test-long lint audit bench lock clean
+.PHONY: help demo test test-long lint audit bench report lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo 'make lint    ruff, mypy and bandit only'
 	@echo 'make audit   known weaknesses of all dependencies (needs the network)'
 	@echo 'make bench   benchmarks against peers, long; QUICK=1 for under 5 minutes'
+	@echo 'make report  the validation of pruning as build/report.html and .json (about four minutes)'
 	@echo 'make lock    make $(LOCK) anew'
 	@echo 'make clean   remove what was built'
 	@echo 'PYTHON=/path/to/python chooses the interpreter (3.11 or newer)'
@@ -48,6 +49,11 @@ audit: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(BENCH_ARGS)
+
+# An example of what `amorsize validate` writes. Exit code 1 only says that a promise was not kept.
+report: $(VENV)/.installed
+	mkdir -p build
+	$(BIN)/amorsize validate --json build/report.json --html build/report.html || test $$? -eq 1
 
 # In an environment of its own; no index, host or path gets into the file.
 lock:

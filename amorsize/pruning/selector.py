@@ -1,7 +1,7 @@
 """The estimators: arrays in, fewer rows with masses out, or predictions from such rows.
 
 `PrototypeSelector` checks parameters and arrays; `amorsize.pruning.select` chooses. Its promises are in
-``docs/pruning-guide.md``. `PrunedKNNRegressor` is selector and predictor in one.
+``docs/guide/pruning.md``. `PrunedKNNRegressor` is selector and predictor in one.
 """
 
 from __future__ import annotations

@@ -200,7 +200,7 @@ class ValidationReport:
         return sum(one.verdict == PASSED for one in some), len(some)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `docs/validation-schema.md` describes them."""
+        """Plain values for JSON; `docs/reference/validation-schema.md` describes them."""
         from dataclasses import asdict
 
         found: dict[str, Any] = asdict(self)  # type: ignore[call-overload,unused-ignore]

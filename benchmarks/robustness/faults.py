@@ -1,6 +1,6 @@
 """Every fault that is known, injected into amorsize and its peers: what comes of it?
 
-    python -m benchmarks.robustness.faults [--only GROUP] [--write docs/faults.md] [--beside 3]
+    python -m benchmarks.robustness.faults [--only GROUP] [--write docs/reference/faults.md] [--beside 3]
     python -m benchmarks.robustness.faults one CONTENDER "FAULT" FILE      (a single case, as the
     others are run)
 

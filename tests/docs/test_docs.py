@@ -1,4 +1,4 @@
-"""The examples of docs/ run, one after the other in one folder for each guide."""
+"""The examples of docs/ run, one after the other in one folder for each guide; links lead somewhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ import pytest
 from support import ROOT
 
 DOCS = ROOT / "docs"
-GUIDES = sorted(path.name for path in DOCS.glob("*.md") if "```python" in path.read_text())
+PAGES = [*sorted(DOCS.rglob("*.md")), *sorted(ROOT.glob("*.md")), ROOT / "benchmarks" / "README.md"]
+GUIDES = [
+    path.relative_to(DOCS).as_posix()
+    for path in PAGES
+    if path.is_relative_to(DOCS) and "```python" in path.read_text(encoding="utf-8")
+]
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -35,8 +40,40 @@ def test_the_examples_run(name: str, tmp_path: Path) -> None:
         assert done.returncode == 0, f"block {number} of {name}:\n{done.stdout}{done.stderr}"
 
 
-def test_links_lead_somewhere() -> None:
-    for path in [*DOCS.glob("*.md"), DOCS.parent / "README.md"]:
-        for target in re.findall(r"\]\(([^)#]+)", path.read_text(encoding="utf-8")):
-            if "://" not in target:
-                assert (path.parent / target).exists(), f"{path.name}: {target}"
+def anchors(path: Path) -> set[str]:
+    """What a link into this page may name: its headings as GitHub writes them."""
+    heads = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_links_and_paths_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)]+)", text):
+        if "://" not in target:
+            path, _, heading = target.partition("#")
+            found = page.parent / path if path else page
+            assert found.exists(), target
+            assert not heading or heading in anchors(found), target
+    for path in re.findall(r"`((?:amorsize|tests|benchmarks|docs|examples)/[\w./-]+)`", text):
+        assert (ROOT / path).exists() or (ROOT / f"{path}.py").exists(), path
+
+
+def test_the_questions_of_a_newcomer_are_twelve_with_a_file_each() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text.partition("## Twelve questions of a newcomer\n")[2].partition("\n\n## ")[0]
+    rows = [row for row in table.splitlines() if row.startswith("| ")][2:]
+    assert len(rows) == 12
+    for row in rows:
+        question, answer = row.split("|")[1:3]
+        assert question.strip().endswith("?")
+        assert re.search(r"`amorsize/\S+\.py`", answer), question
+
+
+def test_the_glossary_has_each_word_once() -> None:
+    text = (DOCS / "internals" / "glossary.md").read_text(encoding="utf-8")
+    words = [word for word in re.findall(r"^\| ([^|]+) \|", text, re.MULTILINE) if word != "Word"]
+    words = [word for word in words if not word.startswith("---")]
+    assert len(words) == len(set(words))
+    for word in ("chunk", "slice", "ticket", "worker", "caller", "run", "item", "backend"):
+        assert word in words

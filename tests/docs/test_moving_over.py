@@ -1,4 +1,4 @@
-"""The tables of docs/moving-over.md: both sides of each row are run and give the same."""
+"""The tables of docs/guide/moving-over.md: both sides of each row are run and give the same."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support import ROOT
 
-TEXT = (ROOT / "docs" / "moving-over.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "guide" / "moving-over.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
 ROW = re.compile(r"^\| (.+?) \| `(.+?)` \| `(.+?)` \|$", re.MULTILINE)
 

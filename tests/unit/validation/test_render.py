@@ -39,7 +39,7 @@ def test_json_is_strict(report: ValidationReport) -> None:
     found = json.loads(rendering.as_json(report), parse_constant=pytest.fail)
     assert found["schema"] == 1 and found["passed"] is True
     assert found["outcomes"][0]["seeds"][0]["rows"] == 50
-    described = (ROOT / "docs" / "validation-schema.md").read_text()
+    described = (ROOT / "docs" / "reference" / "validation-schema.md").read_text()
     for field in [*found, *found["outcomes"][0], *found["outcomes"][0]["seeds"][0]]:
         assert f"`{field}`" in described, field
 
