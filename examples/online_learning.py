@@ -24,8 +24,9 @@ from typing import Any
 
 import amorsize
 from amorsize.history import open_history
-from amorsize.learning import evaluation as hindsight
 from amorsize.learning import parameters_of
+from amorsize.learning.evaluation import judge, spans
+from amorsize.reporting.accuracy_plot import as_svg, as_text
 
 CONFIGURATIONS: tuple[dict[str, Any], ...] = (
     {"backend": "serial"},
@@ -134,11 +135,11 @@ def main() -> None:
                 f"   {known:6} of {len(todo)}"
             )
         with open_history(place) as history:
-            found = hindsight.spans(hindsight.judge(history.table(), parameters_of(history)))
+            found = spans(judge(history.table(), parameters_of(history)))
         print("\n`amorsize history learned` says of them:")
-        print(hindsight.text(found))
+        print(as_text(found))
         if options.plot:
-            Path(options.plot).write_text(hindsight.svg(found), encoding="utf-8")
+            Path(options.plot).write_text(as_svg(found), encoding="utf-8")
 
 
 if __name__ == "__main__":

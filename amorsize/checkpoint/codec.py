@@ -5,6 +5,8 @@ from __future__ import annotations
 import pickle
 from zlib import crc32
 
+from amorsize.items.pickling import dumps
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,9 +17,7 @@ def codec(format: str) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
     """What writes results in this format ("pickle" or "json"), and what reads them."""
     if format == "json":
         return _to_json, _from_json
-    from amorsize.items.pickling import dumps
-
-    return lambda value: dumps(value, None), pickle.loads
+    return dumps, pickle.loads
 
 
 def checksum(item: int, value: bytes) -> int:
@@ -26,15 +26,15 @@ def checksum(item: int, value: bytes) -> int:
 
 
 def _to_json(value: Any) -> bytes:
-    from json import dumps, loads
+    import json
 
-    text = dumps(value)
-    if repr(loads(text)) != repr(value):
+    text = json.dumps(value)
+    if repr(json.loads(text)) != repr(value):
         raise ValueError("JSON would change it")
     return text.encode("utf-8", "surrogatepass")
 
 
 def _from_json(data: bytes) -> Any:
-    from json import loads
+    import json
 
-    return loads(data.decode("utf-8", "surrogatepass"))
+    return json.loads(data.decode("utf-8", "surrogatepass"))

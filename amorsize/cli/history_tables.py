@@ -97,15 +97,15 @@ def functions(history: History, options: argparse.Namespace) -> int:
 
 def learned(history: History, options: argparse.Namespace) -> int:
     """How good predictions have become."""
-    from amorsize.learning import evaluation as hindsight
+    from amorsize.learning.evaluation import judge, spans
     from amorsize.learning.parameters import parameters_of
+    from amorsize.reporting.accuracy_plot import as_svg, as_text
 
-    judged = hindsight.judge(history.table(), parameters_of(history))
-    found = hindsight.spans(judged)
+    found = spans(judge(history.table(), parameters_of(history)))
     if options.plot:
         try:
             with open(options.plot, "w", encoding="utf-8") as file:
-                file.write(hindsight.svg(found))
+                file.write(as_svg(found))
         except OSError as error:
             raise Stop(USAGE, f"{options.plot}: {error.strerror}") from None
     if options.json:
@@ -113,7 +113,7 @@ def learned(history: History, options: argparse.Namespace) -> int:
 
         print(dumps([vars(one) for one in found], indent=2))
     else:
-        print(hindsight.text(found))
+        print(as_text(found))
         if options.plot:
             print(f"drawn in {options.plot}")
     return OK

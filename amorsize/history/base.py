@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from amorsize.core.observation import Observation
     from amorsize.history.summary import Stats
 
+    Observations = Iterable[Observation]
+
 FORMAT = "amorsize-history"
 KEY_BYTES = 32
 BATCH = 500
@@ -96,10 +98,6 @@ class History(ABC):
         """The secret under which fingerprints are made."""
 
     @abstractmethod
-    def add(self, observations: Iterable[Observation]) -> int:
-        """Store observations; how many were new. Those without an id are given one."""
-
-    @abstractmethod
     def recent(self, fingerprint: str, limit: int = 32) -> list[Observation]:
         """The newest observations of a function, newest first."""
 
@@ -114,11 +112,7 @@ class History(ABC):
 
     @abstractmethod
     def replace(
-        self,
-        remove: Iterable[str],
-        observations: Iterable[Observation],
-        *,
-        strict: bool = False,
+        self, remove: Iterable[str], observations: Observations, *, strict: bool = False
     ) -> tuple[int, int]:
         """Remove by id and add, in one transaction; how many went and came.
 
@@ -154,6 +148,10 @@ class History(ABC):
         """Take another history's key if this one holds no rows; whether it has that key now."""
 
     # ------------------------------------------------------------------ what follows from it
+
+    def add(self, observations: Observations) -> int:
+        """Store observations; how many were new. Those without an id are given one."""
+        return self.replace((), observations)[1]
 
     def begin_upkeep(self) -> bool:
         """Whether this process may prune now: none on another machine is at it."""
@@ -247,7 +245,7 @@ def new_id() -> str:
     return os.urandom(16).hex()
 
 
-def checked(observations: Iterable[Observation]) -> list[Observation]:
+def checked(observations: Observations) -> list[Observation]:
     """Observations that are valid and have an id."""
     return [validate(one if one.id else replace(one, id=new_id())) for one in observations]
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from amorsize.core.observation import Observation
+    from amorsize.history.base import Observations
 
 
 class MemoryHistory(History):
@@ -39,9 +40,6 @@ class MemoryHistory(History):
                 self._key = key
             return self._key == key
 
-    def add(self, observations: Iterable[Observation]) -> int:
-        return self.replace((), observations)[1]
-
     def recent(self, fingerprint: str, limit: int = 32) -> list[Observation]:
         with self._lock:
             found = [one for one in self._rows.values() if one.fingerprint == fingerprint]
@@ -59,11 +57,7 @@ class MemoryHistory(History):
         return self._arrivals
 
     def replace(
-        self,
-        remove: Iterable[str],
-        observations: Iterable[Observation],
-        *,
-        strict: bool = False,
+        self, remove: Iterable[str], observations: Observations, *, strict: bool = False
     ) -> tuple[int, int]:
         fresh, ids = checked(observations), set(remove)
         with self._lock:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from amorsize.core.observation import Observation
+    from amorsize.history.base import Observations
     from amorsize.history.pg_connection import Rows
 
     Answer = TypeVar("Answer")
@@ -125,7 +126,7 @@ class PostgresHistory(History, ForkGuarded):
         self._key = self._run(act)
         return self._key == key
 
-    def add(self, observations: Iterable[Observation]) -> int:
+    def add(self, observations: Observations) -> int:
         fresh = checked(observations)
         if not fresh:
             return 0
@@ -138,11 +139,7 @@ class PostgresHistory(History, ForkGuarded):
         return sum([tables.number(rows) for rows in answers[1:-1]])
 
     def replace(
-        self,
-        remove: Iterable[str],
-        observations: Iterable[Observation],
-        *,
-        strict: bool = False,
+        self, remove: Iterable[str], observations: Observations, *, strict: bool = False
     ) -> tuple[int, int]:
         fresh = checked(observations)
         ids = list(dict.fromkeys(remove))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from amorsize.core.observation import Observation
+    from amorsize.history.base import Observations
 
 
 class SqliteHistory(History):
@@ -53,15 +54,8 @@ class SqliteHistory(History):
             self._file.establish(self._key)
         return self._key == key
 
-    def add(self, observations: Iterable[Observation]) -> int:
-        return self.replace((), observations)[1]
-
     def replace(
-        self,
-        remove: Iterable[str],
-        observations: Iterable[Observation],
-        *,
-        strict: bool = False,
+        self, remove: Iterable[str], observations: Observations, *, strict: bool = False
     ) -> tuple[int, int]:
         fresh, ids = checked(observations), list(dict.fromkeys(remove))
         if not fresh and not ids:

@@ -21,7 +21,6 @@ from amorsize.history import sqlite_tables as tables
 from amorsize.history.base import KEY_BYTES, check_replaced
 from amorsize.history.errors import (
     HistoryCorrupt,
-    HistoryError,
     HistoryNewer,
     HistoryRefused,
     HistoryUnavailable,
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from amorsize.core.observation import Observation
+    from amorsize.history.errors import HistoryError
 
     Answer = TypeVar("Answer")
 

@@ -1,4 +1,4 @@
-"""How good predictions were, told afterwards: each run judged by what was known before it.
+"""How good predictions were: each run of a history judged by what was known before it.
 
 A walk through the history in the order of its runs. Each run's seconds are predicted by the cost model
 alone, and by experience: the function's own runs before it, else its neighbours among all runs before
@@ -8,7 +8,7 @@ its function; loops of other lengths and items are compared by their share of th
 
 from __future__ import annotations
 
-from math import exp, log
+from math import log
 from statistics import median
 
 from amorsize.core.frozen import dataclass
@@ -18,7 +18,7 @@ from amorsize.learning.residuals import LIKE_ITEMS, RECALLED_RUNS, known_residua
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
     from amorsize.core.observation import Observation
@@ -31,7 +31,7 @@ SPANS = 8
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedRun:
     """One run, afterwards."""
 
     time: float
@@ -62,10 +62,10 @@ class Span:
     regret95: float | None
 
 
-def judge(table: Table, parameters: dict[str, dict[str, object]] | None = None) -> list[Judged]:
+def judge(table: Table, parameters: dict[str, dict[str, object]] | None = None) -> list[JudgedRun]:
     """Every run that ended well, oldest first. Seconds of work on 10,000 rows; needs NumPy."""
     before: dict[str, list[Observation]] = {}
-    found: list[Judged] = []
+    found: list[JudgedRun] = []
     runs = list(table.observations())
     regrets = _regrets(runs)
     predictor, built = None, 0
@@ -86,7 +86,7 @@ def judge(table: Table, parameters: dict[str, dict[str, object]] | None = None) 
         error = log(run.wall_seconds / run.model_seconds)
         learned = error if answer is None else error - answer[0]
         kind = source if answer is not None else "nothing"
-        found.append(Judged(run.time, kind, abs(error), abs(learned), regrets[place]))
+        found.append(JudgedRun(run.time, kind, abs(error), abs(learned), regrets[place]))
         own.insert(0, run)
     return found
 
@@ -123,7 +123,7 @@ def _regrets(runs: Sequence[Observation]) -> list[float | None]:
     ]
 
 
-def spans(judged: Sequence[Judged], count: int = SPANS) -> list[Span]:
+def spans(judged: Sequence[JudgedRun], count: int = SPANS) -> list[Span]:
     """The runs in ``count`` spans of equal length."""
     found = []
     count = min(count, len(judged))
@@ -145,96 +145,3 @@ def spans(judged: Sequence[Judged], count: int = SPANS) -> list[Span]:
             )
         )
     return found
-
-
-def text(found: Sequence[Span]) -> str:
-    """The spans as a table for people, with a bar for the error."""
-    if not found:
-        return "no runs that ended well yet: nothing to judge"
-    lines = [
-        "         runs   model alone   experience   of it known   regret   95 %   error",
-    ]
-    most = max(max(one.error, one.model_error) for one in found) or 1.0
-    for one in found:
-        regret = "     -      -" if one.regret is None else f"{one.regret:6.2f} {one.regret95:6.2f}"
-        bar = "#" * round(24 * one.error / most)
-        whole = "#" * len(bar) + "." * (round(24 * one.model_error / most) - len(bar))
-        lines.append(
-            f"{one.first:6d}-{one.last:<6d}  {_percent(one.model_error):>9}    {_percent(one.error):>9}"
-            f"    {one.known:9.0%}    {regret}   {whole}"
-        )
-    lines.append(
-        "error: median by which predicted and real seconds differ; # with experience, . the model"
-    )
-    return "\n".join(lines)
-
-
-def _percent(error: float) -> str:
-    """An error of log seconds as people say it."""
-    return f"{exp(error) - 1:.0%}"
-
-
-def svg(found: Sequence[Span]) -> str:
-    """The spans as a picture: error above, regret below, both over the number of runs."""
-    width, height, left = 640, 150, 60
-    errors = [("model alone", "#888888", [exp(one.model_error) - 1 for one in found])]
-    errors.append(("with experience", "#4477aa", [exp(one.error) - 1 for one in found]))
-    regrets: list[tuple[str, str, list[float | None]]] = [
-        ("median regret", "#ee6677", [one.regret for one in found]),
-        ("95th percentile", "#ccbb44", [one.regret95 for one in found]),
-    ]
-    body = _panel(
-        "error of predicted seconds", errors, found, 20, width, height, left, 0.0, "{:.0%}"
-    )
-    body += _panel("regret", regrets, found, 230, width, height, left, 1.0, "{:.2f}")
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width + left + 20}" height="430" '
-        f'font-family="sans-serif" font-size="12">\n<rect width="100%" height="100%" fill="white"/>\n'
-        f"{body}</svg>\n"
-    )
-
-
-def _panel(
-    title: str,
-    lines: Iterable[tuple[str, str, Sequence[float | None]]],
-    found: Sequence[Span],
-    top: int,
-    width: int,
-    height: int,
-    left: int,
-    low: float,
-    form: str,
-) -> str:
-    lines = list(lines)
-    values = [value for _, _, line in lines for value in line if value is not None]
-    high = max([*values, low + 0.1])
-    last = found[-1].last if found else 1
-
-    def x(one: Span) -> float:
-        return left + width * (one.first + one.last) / 2 / last
-
-    def y(value: float) -> float:
-        return top + 20 + height - height * (value - low) / (high - low)
-
-    parts = [f'<text x="{left}" y="{top + 8}" font-weight="bold">{title}</text>']
-    for value in (low, (low + high) / 2, high):
-        parts.append(
-            f'<line x1="{left}" x2="{left + width}" y1="{y(value):.1f}" y2="{y(value):.1f}" '
-            f'stroke="#dddddd"/><text x="{left - 6}" y="{y(value) + 4:.1f}" text-anchor="end">'
-            f"{form.format(value)}</text>"
-        )
-    for number, (name, colour, line) in enumerate(lines):
-        points = [
-            f"{x(one):.1f},{y(value):.1f}"
-            for one, value in zip(found, line, strict=True)
-            if value is not None
-        ]
-        parts.append(
-            f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}" stroke-width="2"/>'
-            f'<text x="{left + width - 240 + 120 * number}" y="{top + 8}" fill="{colour}">{name}</text>'
-        )
-    parts.append(
-        f'<text x="{left + width}" y="{top + height + 38}" text-anchor="end">run {last}</text>'
-        f'<text x="{left}" y="{top + height + 38}">run 1</text>'
-    )
-    return "\n".join(parts) + "\n"

@@ -12,7 +12,7 @@ import sys
 
 import numpy as np
 
-from amorsize.learning import tuning as ml_tuning
+from amorsize.learning import tuning
 from amorsize.learning.neighbors import KERNELS, Neighborhoods, floats, pad, shares, shares_one
 
 TYPE_CHECKING = False
@@ -117,12 +117,7 @@ class KNNRegressor:
         -------
         self : KNNRegressor
         """
-        if not (
-            isinstance(self.n_neighbors, (int, float, np.number)) and 0 < self.n_neighbors < np.inf
-        ):
-            raise ValueError(f"n_neighbors={self.n_neighbors!r} must be a number above 0")
-        if self.weights not in KERNELS:
-            raise ValueError(f"weights={self.weights!r} must be one of {', '.join(KERNELS)}")
+        self._check_parameters()
         if y is None:
             raise ValueError("KNNRegressor requires y to be passed, but the target y is None")
         features = self._features(X, fitting=True)
@@ -163,7 +158,7 @@ class KNNRegressor:
         total = (self.y_ - share @ self.y_) ** 2
         self.variance_ = share @ (total if inner is None else total + inner)
         divisor = np.where(self.variance_ > 0, self.variance_, 1.0)
-        self._samples = ml_tuning.Samples(
+        self._samples = tuning.Samples(
             self.X_, self.y_, self.mass_, codes[rows], inner, divisor, self.variance_ == 0
         )
         self._factors = factors
@@ -199,14 +194,14 @@ class KNNRegressor:
                 share = shares(d2, counted, self.weights)
                 y[part] = np.einsum("qk,qko->qo", share, self.y_[index])
                 if return_spread:
-                    terms = ml_tuning.spread_terms(self._samples, d2, index, share, y[part])
-                    spread[part] = ml_tuning.spread(self._samples, coef, terms)
+                    terms = tuning.spread_terms(self._samples, d2, index, share, y[part])
+                    spread[part] = tuning.spread(self._samples, coef, terms)
         if self._flat:
             y, spread = y[:, 0], spread[:, 0]
         return (y, spread) if return_spread else y
 
     def _predict_one(self, query: Floats, spread: bool) -> tuple[float, float]:
-        """`predict` of one query and one output in plain numbers (see `ml_tuning.spread`)."""
+        """`predict` of one query and one output in plain numbers (see `tuning.spread`)."""
         index, d2, counted, order = self._search.one(query, self.n_neighbors)
         share = shares_one(d2, counted, order, self.weights)
         targets = self._column.take(index).tolist()  # type: ignore[union-attr]
@@ -315,7 +310,7 @@ class KNNRegressor:
             deviation = np.sqrt(share @ (self.X_ - share @ self.X_) ** 2)
             varies = np.ptp(self.X_, axis=0) > 0  # rounding gives constants a deviation, too
             start = np.where(varies, 1.0 / np.where(varies, deviation, 1.0), 0.0)
-        factors, (error, self.n_neighbors, self.weights) = ml_tuning.choose(self._samples, start)
+        factors, (error, self.n_neighbors, self.weights) = tuning.choose(self._samples, start)
         self.scale = factors.tolist()
         self.fit(X, y, sample_weight, groups, y_spread)
         self.spread_coef = self.calibrate()
@@ -325,9 +320,7 @@ class KNNRegressor:
     def calibrate(self) -> list[float]:
         """Make stated spreads match the errors on left-out groups; the coefficients found."""
         self._check_fitted()
-        self._coef = ml_tuning.calibrate(
-            self._samples, self._factors, self.n_neighbors, self.weights
-        )
+        self._coef = tuning.calibrate(self._samples, self._factors, self.n_neighbors, self.weights)
         result: list[float] = self._coef.tolist()
         return result
 
@@ -340,6 +333,14 @@ class KNNRegressor:
                 theirs = sys.modules["sklearn.exceptions"].NotFittedError
                 error = type("NotFittedError", (NotFittedError, theirs), {})
             raise error("this KNNRegressor is not fitted yet: call fit or tune first")
+
+    def _check_parameters(self) -> None:
+        if not (
+            isinstance(self.n_neighbors, (int, float, np.number)) and 0 < self.n_neighbors < np.inf
+        ):
+            raise ValueError(f"n_neighbors={self.n_neighbors!r} must be a number above 0")
+        if self.weights not in KERNELS:
+            raise ValueError(f"weights={self.weights!r} must be one of {', '.join(KERNELS)}")
 
     def _features(self, X: Any, fitting: bool = False) -> Floats:
         if not fitting:

@@ -215,7 +215,7 @@ def tell(scores: dict[str, Score]) -> None:
     print(f"learned is {below:.0%} below the model alone")
     for name, score in scores.items():
         gap = (single - fmean(score.regrets)) / max(single - 1, 1e-9)
-        print(f"{name:>15} regret: {_regret(score.regrets)}; closed gap {gap:.2f}")
+        print(f"{name:>15} regret: {regret_line(score.regrets)}; closed gap {gap:.2f}")
     for kind in scores["learned"].by_kind:
         model, learned = (scores[n].by_kind[kind] for n in ("model alone", "learned"))
         print(f"{kind:>18}: mean regret {fmean(model):.2f} -> {fmean(learned):.2f}")
@@ -299,10 +299,11 @@ def curve(everything: list[Case]) -> None:
                 found.setdefault(step, []).extend(case.regrets(predictions))
     print(f"learning curve, workloads left out, over {ORDERS} orders (tuned from 300 runs on):")
     for step, values in found.items():
-        print(f"  {step:5d} runs: {_regret(values)}")
+        print(f"  {step:5d} runs: {regret_line(values)}")
 
 
-def _regret(values: Sequence[float]) -> str:
+def regret_line(values: Sequence[float]) -> str:
+    """The median, the tail and the mean of regrets."""
     return (
         f"median {median(values):.3f}, 95th percentile {quantiles(values, n=20)[-1]:.2f}, "
         f"mean {fmean(values):.3f}"
@@ -339,7 +340,9 @@ def known() -> None:
                     )
                 ),
             )
-        print(f"{count} own runs: |log error| {score.error():.3f}; regret {_regret(score.regrets)}")
+        print(
+            f"{count} own runs: |log error| {score.error():.3f}; regret {regret_line(score.regrets)}"
+        )
 
 
 # -- costs ---------------------------------------------------------------------------------------------

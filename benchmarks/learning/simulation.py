@@ -14,9 +14,9 @@ from __future__ import annotations
 import argparse
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from io import StringIO
-from statistics import fmean, median, quantiles
+from statistics import fmean
 
 from amorsize.core.limits import Limits
 from amorsize.core.model import Machine, Prediction, Profile, Safety
@@ -29,6 +29,7 @@ from amorsize.planning import choose as planning
 from amorsize.planning import policy, values
 from amorsize.planning.cost_model import Costs
 from amorsize.planning.values import Choice, PlanningInput
+from benchmarks.learning.evaluate import regret_line
 
 CORES = (1, 2, 4, 8, 16, 32, 64, 128)
 FUNCTIONS, RUNS, SEEDS = 60, 1_000, 3
@@ -214,14 +215,7 @@ def moved() -> None:
             some.append(real[choice.config] / min(real.values()))
     print(f"{imported.added} runs of a simulated 64-core machine imported on one of 16 cores")
     for name, some in zip(("without", "with"), regrets, strict=True):
-        print(f"regret of 300 first calls {name:>8} it: {_regret(some)}")
-
-
-def _regret(values: Sequence[float]) -> str:
-    return (
-        f"median {median(values):.3f}, 95th percentile {quantiles(values, n=20)[-1]:.2f}, "
-        f"mean {fmean(values):.3f}"
-    )
+        print(f"regret of 300 first calls {name:>8} it: {regret_line(some)}")
 
 
 def main() -> None:

@@ -11,7 +11,8 @@ import amorsize
 from amorsize.core.frozen import replace
 from amorsize.core.model import Config
 from amorsize.history.memory import MemoryHistory
-from amorsize.learning import evaluation as hindsight
+from amorsize.learning.evaluation import judge, spans
+from amorsize.reporting.accuracy_plot import as_svg, as_text
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -32,7 +33,7 @@ def test_a_plan_tells_how_right_it_was() -> None:
     assert plan.to_dict()["real_seconds"] == plan.real_seconds
 
 
-def test_hindsight_sees_errors_fall() -> None:
+def test_errors_are_seen_to_fall() -> None:
     """Twenty functions, each three times slower than modelled: known from their second run on."""
     history = MemoryHistory()
     rows = [
@@ -44,20 +45,20 @@ def test_hindsight_sees_errors_fall() -> None:
         for number in range(200)
     ]
     history.add(rows)
-    judged = hindsight.judge(history.table())
+    judged = judge(history.table())
     assert len(judged) == 200
     assert judged[0].source == "nothing" and judged[0].error == pytest.approx(math.log(3))
     assert all(one.source == "own" for one in judged[20:])
     assert judged[199].error < 0.2 * judged[199].model_error
-    found = hindsight.spans(judged, 4)
+    found = spans(judged, 4)
     assert [one.first for one in found] == [1, 51, 101, 151]
     assert found[-1].error < found[0].model_error
     assert found[-1].regret is None, "only one configuration ever ran"
-    assert len(hindsight.text(found).splitlines()) == 6
-    assert hindsight.svg(found).startswith("<svg")
+    assert len(as_text(found).splitlines()) == 6
+    assert as_svg(found).startswith("<svg")
 
 
-def test_hindsight_names_the_regret() -> None:
+def test_the_regret_is_named() -> None:
     history = MemoryHistory()
     rows = [
         replace(
@@ -67,4 +68,4 @@ def test_hindsight_names_the_regret() -> None:
         for number in range(10)
     ]
     history.add(rows)
-    assert [one.regret for one in hindsight.judge(history.table())] == [2.0, 1.0] * 5
+    assert [one.regret for one in judge(history.table())] == [2.0, 1.0] * 5
