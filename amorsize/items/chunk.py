@@ -44,6 +44,10 @@ class ChunkOutcome:
         self.failed = failed
         """The item after ``values`` raised, and the run is to end; else None."""
 
+    def retime(self, began: float, seconds: float) -> None:
+        """Have it that the items ran then and for so long (of a simulated worker)."""
+        self.began, self.seconds = began, seconds
+
     def deliver(self, collector: ResultCollector, worker: tuple[int, int]) -> bool:
         """Place the results and book the time of ``worker`` (process, thread). False where the run is to
         end."""

@@ -326,6 +326,14 @@ class ItemSource:
             else:
                 self._returned.appendleft((position, [self._kept[position]]))
 
+    def set_limit(self, limit: int | None) -> None:
+        """Positions at and beyond ``limit`` may not be taken yet (a stream's window)."""
+        self.limit = limit
+
+    def read_elsewhere(self) -> None:
+        """From now on another thread than the caller's reads the source, by :meth:`pull`."""
+        self.caller_reads_source = False
+
     def close(self) -> None:
         """Close the source if it can be closed (a generator that was abandoned)."""
         if self.data is None and not self.exhausted:

@@ -194,7 +194,6 @@ class ProcessPool(Backend):
 
     def report(self) -> BackendReport:
         table, deadlines, recovery = self._table, self._deadlines, self._recovery
-        done = self._dispatcher.draining and not table.workers and not recovery.alone
         return BackendReport(
             done=self.spec.collector.done - self._done_before,
             workers=len(table.workers),
@@ -204,7 +203,7 @@ class ProcessPool(Backend):
             item_seconds=self._pace.item_seconds,
             busy=None if deadlines is None else deadlines.busy_seconds(),
             inside=frozenset() if deadlines is None else deadlines.inside(),
-            drained=done,
+            drained=self._dispatcher.draining and not (recovery.alone or table.has_open_items()),
         )
 
     # -- one turn -------------------------------------------------------------------------------

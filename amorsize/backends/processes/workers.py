@@ -359,6 +359,12 @@ class WorkerTable:
         events = select.POLLIN | (select.POLLOUT if worker.has_output else 0)
         self._poll.modify(worker.sock.fileno(), events)
 
+    def has_open_items(self) -> bool:
+        """Whether items have been dispatched whose results have not come."""
+        return any(group.open_runs for group in self.groups) or any(
+            worker.held for worker in self.workers.values()
+        )
+
     def any_left_of(self, group: WorkerGroup) -> bool:
         """Whether workers of a group are still there."""
         return any(worker.group is group for worker in self.workers.values())

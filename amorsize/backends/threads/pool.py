@@ -94,7 +94,7 @@ class ThreadPool(Backend):
         """Look after the threads for a moment, at most ``patience`` seconds."""
         if self._fallback is not None:
             self._fallback.step(patience)
-        else:
+        elif not self._stopping:
             self._look_after(patience)
         return self.report()
 
@@ -132,6 +132,8 @@ class ThreadPool(Backend):
 
     def drain(self) -> None:
         """Take nothing more; returns when the threads have ended the items that they are in."""
+        if self._fallback is not None:
+            self._fallback.drain()
         self.close()
 
     def close(self, *, abort: bool = False, hurry: bool = False) -> None:
