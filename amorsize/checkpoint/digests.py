@@ -18,7 +18,7 @@ DIGEST_BYTES = 8
 CHEAP_BYTES = 4_096
 """Texts and bytes up to this length are digested whole, longer ones by their length and both ends."""
 LONG = 64
-"""...and so are sequences with more items."""
+"""Sequences of up to so many items are digested whole, longer ones by their length and both ends."""
 DEPTH = 4
 """Levels of nesting that are looked at."""
 
@@ -27,7 +27,7 @@ _SCALARS = (int, str, bytes, float, bool, type(None), complex)
 
 def digest(item: Any, key: bytes, *, deep: bool = False) -> bytes:
     """Digest of an item that cannot change in place: a number, a text, bytes, a path, a tuple of those;
-    ``deep``: of lists, dicts and arrays, too, as they are now. b"" for others: nothing is known of them.
+    ``deep``: of lists, dicts and arrays, too, as they are now. b"" for any other: nothing is known of it.
 
     No code of the item runs, and what is equal gives the same bytes in every process (a pickle or a
     ``repr`` would not: sets have an order of their process)."""

@@ -68,8 +68,8 @@ def claim(path: str) -> int:
 
 
 def claim_companions(path: str) -> None:
-    """Make the write-ahead log and the rollback journal before SQLite looks for them: it takes them for
-    its own whoever made them, and this way no other user can put one there."""
+    """Make the write-ahead log and the rollback journal before SQLite looks for them. It would take
+    another user's for its own; while ours is there, no other user can put one in its place."""
     for companion in (path + "-wal", path + "-journal"):
         try:
             descriptor = os.open(companion, _OPEN, 0o600)

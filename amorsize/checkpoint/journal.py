@@ -50,7 +50,7 @@ _ANEW = "or remove the file (or name another) to begin anew"
 
 
 class Journal(SqliteFile):
-    """The file. Raises :class:`CheckpointError` for all that is wrong with it."""
+    """One checkpoint file. Raises :class:`CheckpointError` for all that is wrong with it."""
 
     def __init__(self, path: str, format: str = "pickle") -> None:
         self._file = -1
@@ -80,8 +80,8 @@ class Journal(SqliteFile):
     # -- what the journal is of ------------------------------------------------------------------
 
     def bind(self, function: str, items: int | None) -> None:
-        """Hold it to one function and length of data; refuse others. Where nothing is held, there is
-        nothing to refuse."""
+        """Refuse another function, or data of another length, than the journal was begun with. A journal
+        that holds no result takes both as its own."""
         if self.new:
             with self._lock:
                 self._guarded(lambda c: self._describe(c, function, items))
@@ -115,7 +115,7 @@ class Journal(SqliteFile):
 
     @property
     def key(self) -> bytes:
-        """Under which the function is hashed."""
+        """The secret under which the function and the items are digested."""
         value = self._about["key"]
         assert isinstance(value, bytes)
         return value
@@ -153,7 +153,7 @@ class Journal(SqliteFile):
             self._guarded(lambda c: rows.keep_samples(c, samples))
 
     def settle(self) -> None:
-        """Everything is checked: no connection is open until there is something to write."""
+        """Close the connection until there is a result to write; everything is checked."""
         with self._lock:
             self._disconnect()
 

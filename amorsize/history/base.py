@@ -75,7 +75,7 @@ class History(ABC):
       does not grow with the history.
     * **Shared.** Threads and processes may use it at the same time; after a fork the child may use
       it at once. Nothing is held open across a fork.
-    * **Short.** A call waits for a short time for others that hold the store and get nothing done,
+    * **Short.** A call waits for a short time for processes that hold the store and get nothing done,
       then raises HistoryUnavailable with nothing changed.
     * **Secret.** ``key`` is made at random with the history and never changes while it holds rows;
       it travels with `export`. What is stored are the fields of Observation, nothing else.
@@ -154,11 +154,11 @@ class History(ABC):
         return self.replace((), observations)[1]
 
     def begin_upkeep(self) -> bool:
-        """Whether this process may prune now: none on another machine is at it."""
+        """Whether this process may prune now, as no process of another machine does."""
         return True
 
     def end_upkeep(self) -> None:  # noqa: B027  (a file has nothing to let go of)
-        """Let others prune."""
+        """Let other machines prune."""
 
     def read(self, limit: int | None = None) -> Iterator[Observation]:
         """Observations one by one, oldest first."""

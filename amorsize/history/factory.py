@@ -19,7 +19,7 @@ def open_history(
     ----------
     location : "default", a path, "sqlite:///path", "postgresql://user@host/database", ":memory:", or a
         History (returned as it is)
-    for_run : a run is waiting: give a server that others share 0.1 s for each call, not 30 s
+    for_run : a run is waiting: give a shared server 0.1 s for each call, not 30 s
 
     Raises
     ------

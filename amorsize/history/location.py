@@ -35,7 +35,7 @@ class Location(str):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return repr(shown(self))
+        return str.__repr__(shown(self))
 
 
 def shown(location: str) -> str:

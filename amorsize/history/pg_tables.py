@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 MAKING, UPKEEP = 0x616D6F72, 0x616D6F73
 """First halves of the advisory locks: making or changing the tables; pruning. The second half names the
-schema and the table, for others in the database use amorsize too."""
+schema and the table: one database may hold several histories."""
 
 UPKEEP_LOCK = f"{UPKEEP}, hashtext('amorsize_meta'::regclass::oid::text)"
 

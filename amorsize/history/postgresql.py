@@ -4,7 +4,7 @@ A process has one connection, used in turns under a lock, closed before every fo
 limit (`pg_connection`); a connection that has been lost is made again, which is safe since an
 observation has an id and is stored once. A process that finds a newer schema does not use the history.
 Readers wait for no lock. A commit does not wait for the server's disk (``synchronous_commit=off``):
-when the server's machine dies, the runs of its last half second are forgotten, no others.
+when the server's machine dies, only the runs of its last half second are forgotten.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ OPENING_SECONDS, LEAST_SECONDS = 0.2, 0.04
 """Import of psycopg (0.06 to 0.2 s) and first connection together, and the least that is left for the
 connection, which takes 8 ms on a busy machine."""
 PATIENCE_SECONDS = 30.0
-"""What others, such as ``amorsize history``, wait for one call."""
+"""What a caller outside of a run, such as ``amorsize history``, waits for one call."""
 RETRY_SECONDS, PAUSE_SECONDS = 5.0, 0.05
 """For so long they try again while the server starts or fails over, and the pause between tries."""
 STATEMENT_SHARE = 0.8
 """Of the patience, after which the server itself gives a statement up: it says so in time, and does
-not work on for somebody who has gone."""
+not work on for a caller that has gone."""
 IDLE_SECONDS = 60
 """A run's idle connection is given up by the server: of a large fleet few hold one. The next call
 connects again."""
@@ -281,7 +281,7 @@ class PostgresHistory(History, ForkGuarded):
         self, act: Callable[[PgConnection], Answer], patience_seconds: float | None = None
     ) -> Answer:
         """What ``act`` answers, within the patience. A lost connection is made again: once if it was an
-        old one, and by those who are not in a run for some seconds."""
+        old one, and outside of a run for RETRY_SECONDS."""
         start = time.monotonic()
         if patience_seconds is None:
             patience_seconds = self.patience_seconds

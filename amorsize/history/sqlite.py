@@ -26,7 +26,7 @@ class SqliteHistory(History):
     ----------
     path : the file; it and its folder are made, for this user only, when first needed
     max_rows : bound on observations
-    patience_seconds : longest wait for others in one call
+    patience_seconds : longest wait for other processes in one call
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The short way into and out of a SQLite history: a run reads one slot and appends one line.
+"""Cache beside a SQLite history: a run reads one slot and appends one frame, without the database.
 
 Importing and opening a database costs 6 to 10 ms, which many a run would not win back. Beside the
 database lie two files that only shorten the way to it and may be deleted at any time:
@@ -6,10 +6,11 @@ database lie two files that only shorten the way to it and may be deleted at any
 * ``<history>.recall``: a table of slots, one for each function (a later function may displace an
   earlier one), with its newest observations; the header has the history's key and tells which
   database file it belongs to;
-* ``<history>.spool``: observations that the database has not taken in yet. Whoever opens the database
-  next takes them in first, so every reader sees them.
+* ``<history>.spool``: observations that the database has not taken in yet. The process that opens the
+  database next takes them in first, so every reader sees them.
 
-Each entry carries a keyed digest: what a kill left half-written, or another wrote, does not count.
+Each frame carries a keyed digest: what a kill left half-written, or another program wrote, does not
+count.
 """
 
 from __future__ import annotations
@@ -51,10 +52,10 @@ FRAME_MAGIC = b"\xa0run"
 SAME_CONFIG = 2
 """Observations of one configuration that a slot keeps."""
 SPOOL_BYTES, MOST_SPOOL_BYTES = 262_144, 16_777_216
-"""From the one on (about 500 runs) the database should take the spool in; at the other, where it could
-not for long, nothing more is recorded."""
+"""From the first size on (about 500 runs) the database should take the spool in. At the second, which it
+reaches only if the database cannot be opened for long, no run is recorded any more."""
 LOCK_TRIES, LOCK_SECONDS = 20, 0.002
-"""A writer holds the spool for microseconds, who takes it in for some milliseconds."""
+"""A run holds the spool for microseconds, a process that takes it in for some milliseconds."""
 
 
 class SqliteCache:
@@ -247,7 +248,7 @@ class SqliteCache:
 
         The caller stores the observations (each has an id: twice does no harm), then calls
         :meth:`stored`; a spool that was taken and not stored is found again. While one is being
-        stored, others pass it by."""
+        stored, other processes pass it by."""
         folder, name = os.path.split(self.spool_path)
         key = self.key
         if key is None or not SHARED_LOCKS:

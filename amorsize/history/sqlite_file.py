@@ -4,7 +4,7 @@
 
     run(act) --lock--> connected? --no--> check the owner, open, make or bring up the tables
                            |              then take in what runs have left beside the database
-                           +--> act(connection) --busy--> pause, and again while others commit
+                           +--> act(connection) --busy--> pause, and again while another process commits
 
 A commit is safe against the death of the process at once, and against the loss of power up to the
 last checkpoint (``synchronous=NORMAL``): it costs 0.05 ms, where a full flush costs a disk's.
@@ -47,7 +47,7 @@ QUEUE_SECONDS = 5.0
 """A call waits so long while other processes do commit: of sixteen that wrote without pause on two busy
 cores, one waited for more than 0.1 s about once in 10,000 times."""
 WAIT_SECONDS = 0.001
-"""Mean pause between tries: SQLite's own grow to 100 ms, and whoever waits longest starves."""
+"""Mean pause between tries: SQLite's own grow to 100 ms, so that the longest waiter starves."""
 WAL_PAGES = 1_000
 """Pages in the write-ahead file before a commit moves them over (SQLite's own default), 4 MB."""
 
@@ -70,7 +70,7 @@ class HistoryFile(SqliteFile):
     # ------------------------------------------------------------------ one connection, in turns
 
     def run(self, act: Callable[[sqlite3.Connection], Answer]) -> Answer:
-        """What ``act`` answers; tried again while others hold the file, up to the patience."""
+        """What ``act`` answers; tried again while another process holds the file, up to the patience."""
         start = time.monotonic()
         deadline, last = start + self.patience_seconds, start + QUEUE_SECONDS
         version = None

@@ -88,7 +88,7 @@ class Neighborhoods:
     def blocks(self, queries: Floats, k: float) -> Iterator[tuple[slice, Floats, Ints, Floats]]:
         """Blocks of queries: squared distances in ascending order, positions, counted masses.
 
-        Rows of a block with fewer neighbours than others are filled with masses of 0."""
+        Rows of a block with fewer neighbours than its widest are filled with masses of 0."""
         width = min(len(self.mass), self.rows_for(k) + SPARE)
         for part in parts(len(queries), len(self.mass)):
             block = queries[part]

@@ -64,7 +64,7 @@ class SqliteFile(ForkGuarded):
         watch(self)
 
     def _check_files(self) -> None:
-        """Before each connection: make the files, or refuse those that others could have written."""
+        """Before each connection: make the files, or refuse what another user could have written."""
         raise NotImplementedError
 
     def _set_up(self, connection: sqlite3.Connection) -> None:
