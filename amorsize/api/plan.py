@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.core.model import Prediction, Run
-    from amorsize.engine.driver import Engine
+    from amorsize.engine.driver import Engine, RunSoFar
     from amorsize.planning.values import Choice
 
 clock = time.perf_counter
@@ -118,11 +118,11 @@ class Plan:
 
 def plan_of(engine: Engine) -> Plan:
     """The plan of a run that has measured its first items."""
-    choice, items = engine.choice, engine.source
-    done = len(engine.alone.results)
-    left = 0 if engine.finished else (None if items.total is None else items.total - done)
+    seen = engine.so_far()
+    choice, done = seen.choice, seen.done
+    left = 0 if seen.ended else (None if seen.total is None else seen.total - done)
     reasons: tuple[str, ...]
-    if engine.finished:
+    if seen.ended:
         config, seconds, speedup = Config("serial"), 0.0, 1.0
         reasons = (f"serial: all {done} items were done while the work was being measured",)
     elif choice is None:
@@ -135,7 +135,7 @@ def plan_of(engine: Engine) -> Plan:
         reasons = choice.reasons
     traits = TRAITS[config.backend]
     learned = choice is not None and choice.prediction.source == "history"
-    known = any(run.outcome == "done" for run in engine.decider.runs)
+    known = any(run.outcome == "done" for run in seen.runs)
     source = "history" if learned or known else "model"
     return Plan(
         backend=traits.public,
@@ -144,10 +144,10 @@ def plan_of(engine: Engine) -> Plan:
         chunksize=config.chunksize,
         estimated_seconds=seconds,
         estimated_speedup=speedup,
-        confidence=_confidence(engine, left),
+        confidence=_confidence(seen, left),
         source=source,
         reasons=reasons,
-        warnings=_warnings(engine),
+        warnings=_warnings(seen),
         items_done=done,
         items_left=left,
         candidates=choice.candidates if choice is not None else (),
@@ -166,26 +166,26 @@ def _spread(choice: Choice | None) -> float:
     return spread if choice.prediction.source == "history" else policy.DOUBTED_SPREAD
 
 
-def _confidence(engine: Engine, left: int | None) -> float:
+def _confidence(seen: RunSoFar, left: int | None) -> float:
     """How much was seen: the share of the items that are done, and how alike they were.
 
     The relative standard error of the mean item seconds, turned into 0 to 1; 1 when all is done."""
-    if engine.finished:
+    if seen.ended:
         return 1.0
-    profile = engine.meter.profile()
-    if not profile.items or profile.item_seconds <= 0:
+    measured = seen.measured
+    if not measured.items or measured.item_seconds <= 0:
         return 0.0
-    error = profile.item_spread / profile.item_seconds / math.sqrt(profile.items)
-    seen = 1.0 if left is not None else 0.5
-    return seen * profile.items / (profile.items + 1) / (1 + error)
+    error = measured.item_spread / measured.item_seconds / math.sqrt(measured.items)
+    known = 1.0 if left is not None else 0.5
+    return known * measured.items / (measured.items + 1) / (1 + error)
 
 
-def _warnings(engine: Engine) -> tuple[str, ...]:
+def _warnings(seen: RunSoFar) -> tuple[str, ...]:
     found = []
-    if engine.nested:
+    if seen.nested:
         found.append(
             "called from inside another run: stays serial so that cores are not oversubscribed"
         )
-    if engine.source.total is None and not engine.finished:
+    if seen.total is None and not seen.ended:
         found.append("the data do not know their length: the time that is left is a guess")
     return tuple(found)

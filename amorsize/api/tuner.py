@@ -6,14 +6,17 @@ import os
 from types import MappingProxyType
 
 from amorsize.api.checks import check_buffersize, check_call, check_settings, make_options
+from amorsize.api.observers import observers_for
 from amorsize.api.plan import Plan, plan_of
 from amorsize.core.frozen import dataclass, replace
+from amorsize.core.nesting import is_nested
 from amorsize.core.options import Options
-from amorsize.engine.driver import Engine
-from amorsize.engine.opening import Opening
+from amorsize.engine.driver import Engine, engine_for
+from amorsize.engine.local_loop import LocalLoop
+from amorsize.engine.state import RunSpec
 from amorsize.errors import OptionTypeError
 from amorsize.items.star import is_coroutine_function
-from amorsize.reporting.trace import is_heard
+from amorsize.reporting.log import is_heard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +31,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.core.model import Machine
-    from amorsize.engine.coroutine_run import CoroutineEngine
+    from amorsize.engine.coroutine_engine import CoroutineEngine
+    from amorsize.engine.coroutine_run import CoroutineSpec
     from amorsize.engine.stream import Stream
     from amorsize.reporting.trace import Trace
 
@@ -91,10 +95,11 @@ class Tuner:
         checked = self._checked(func, data, options)
         if not checked.is_plain or is_heard() or is_coroutine_function(func):
             return self._engine(func, data, checked).execute()
-        opening = Opening(func, data)
-        if opening.run():
-            return opening.results
-        return Engine(func, data, checked, self._machine, opening=opening).execute()
+        loop = LocalLoop(func, data)
+        if loop.open():
+            return loop.results
+        spec = RunSpec(func, func, checked, nested=is_nested())
+        return Engine(spec, loop, self._machine, observers_for(func, checked)).execute()
 
     def stream(
         self,
@@ -136,7 +141,8 @@ class Tuner:
         from amorsize.engine import coroutine_run as coroutines
 
         if is_coroutine_function(func):
-            return await coroutines.execute(func, data, self._checked(func, data, options))
+            checked = self._checked(func, data, options)
+            return await coroutines.execute(self._coroutines(func, data, checked))
 
         def make(source: Any) -> Any:
             return self._engine(func, source, self._checked(func, source, options))
@@ -159,7 +165,8 @@ class Tuner:
 
         if is_coroutine_function(func):
             checked = self._checked(func, data, options)
-            return coroutines.stream(func, data, checked, ordered=ordered, buffersize=buffersize)
+            asked = self._coroutines(func, data, checked)
+            return coroutines.stream(asked, ordered=ordered, buffersize=buffersize)
 
         def make(source: Any) -> Any:
             checked = self._checked(func, source, options)
@@ -186,6 +193,11 @@ class Tuner:
         check_call(func, data)
         return checked
 
+    def _coroutines(self, func: Callable[[Any], Any], data: Any, checked: Options) -> CoroutineSpec:
+        from amorsize.engine.coroutine_run import CoroutineSpec
+
+        return CoroutineSpec(func, data, checked, observers_for(func, checked))
+
     def _engine(
         self,
         func: Callable[[Any], Any],
@@ -195,9 +207,10 @@ class Tuner:
         streaming: bool = False,
     ) -> Engine | CoroutineEngine:
         if is_coroutine_function(func):
-            from amorsize.engine.coroutine_run import CoroutineEngine
+            from amorsize.engine.coroutine_engine import CoroutineEngine
 
-            return CoroutineEngine(func, data, checked)
+            return CoroutineEngine(self._coroutines(func, data, checked))
+        observers = observers_for(func, checked)
         if checked.seed is not None:
             from amorsize.items.seeding import numbered
 
@@ -205,8 +218,10 @@ class Tuner:
         if checked.checkpoint is not None:
             from amorsize.engine.checkpointed import ResumableEngine
 
-            return ResumableEngine(func, data, checked, self._machine, streaming=streaming)
-        return Engine(func, data, checked, self._machine)
+            return ResumableEngine(
+                func, data, checked, self._machine, observers, streaming=streaming
+            )
+        return engine_for(func, data, checked, self._machine, observers)
 
 
 _DEFAULT = Tuner()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from amorsize.items.failures import origin_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 SHOWN_CHARACTERS = 80
 """Of an item in a message: one line of a terminal."""
-RAISED_BY = "amorsize: raised by "
-"""How the note begins by which the engine tells the item that raised."""
 
 
 def describe(error: BaseException) -> str:
@@ -26,10 +26,9 @@ def short(item: Any) -> str:
 
 def index_of(error: BaseException) -> int | None:
     """The index of the item that raised, None when no item did or it is not known exactly."""
-    note = _origin_note(error)
+    note = origin_of(error)
     if note is not None:
-        words = note.removeprefix(RAISED_BY).split()
-        return int(words[1]) if words[0] == "item" else None
+        return None if note.at_least else note.item
     index = getattr(error, "index", None)
     ours = type(error).__module__ == "amorsize.errors"
     return index if ours and isinstance(index, int) else None
@@ -37,13 +36,5 @@ def index_of(error: BaseException) -> int | None:
 
 def origin(error: BaseException) -> str:
     """What the engine says about where an exception came from, in parentheses."""
-    note = _origin_note(error)
+    note = origin_of(error)
     return "" if note is None else f" ({note.removeprefix('amorsize: ')})"
-
-
-def _origin_note(error: BaseException) -> str | None:
-    """The last such note: a call of amorsize inside of the function has left one before it."""
-    for note in reversed(getattr(error, "__notes__", ())):
-        if str(note).startswith(RAISED_BY):
-            return str(note)
-    return None

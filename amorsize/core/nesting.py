@@ -3,11 +3,21 @@
 A thread is marked while it is inside the user's function for a run (its own or a worker thread's); a
 process is marked for its whole life when amorsize started it. Sets of integers are changed by one
 atomic operation, and each thread only adds and removes itself.
+
+A stream may call the function while its consumer asks for the next result. A mark would cost such an
+item as much as a trivial function does, so the generator that calls it is found on the stack instead:
+it is there while the function runs, and not while the consumer works.
 """
 
 from __future__ import annotations
 
+import sys
 from _thread import get_ident
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+    from typing import Any
 
 busy_threads: set[int] = set()
 """Identities of the threads of this process that work for a run."""
@@ -22,9 +32,27 @@ def become_worker() -> None:
     in_worker = True
 
 
+_lazy: set[CodeType] = set()
+"""Code of the generators that call the function as a consumer asks for results."""
+
+
+def calls_lazily(generator: Any) -> None:
+    """This generator function calls users' functions between two turns of a consumer."""
+    _lazy.add(generator.__code__)
+
+
 def is_nested() -> bool:
     """Whether a call of amorsize by the present thread comes from inside a run."""
-    return in_worker or get_ident() in busy_threads
+    return in_worker or get_ident() in busy_threads or _is_called_lazily()
+
+
+def _is_called_lazily() -> bool:
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code in _lazy:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def enter() -> bool:

@@ -11,10 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from amorsize.backends.executors.connect import Target
-    from amorsize.reporting.progress import Progress
-    from amorsize.reporting.trace import Trace
-
 
 @dataclass(frozen=True)
 class Options:
@@ -25,7 +21,7 @@ class Options:
     backends: frozenset[str] = LOCAL
     forced: str | None = None
     """The one backend named by the user."""
-    target: Target | None = None
+    target: Any = None
     """The executor or cluster that the user gave."""
     chunksize: int | None = None
     on_error: str = "raise"
@@ -48,7 +44,7 @@ class Options:
     retry_on: tuple[type[BaseException], ...] = (Exception,)
     seed: int | tuple[int, ...] | None = None
     """Of the items' own random generators."""
-    trace: Trace | None = None
+    trace: Any = None
     """Where the run is drawn (see Tuner)."""
     explore: float = 0.02
     """Share of the time that trying what a known function never ran in may cost (see Settings)."""
@@ -85,24 +81,3 @@ class Options:
             chunksize=self.chunksize,
             serial_only="it is called from inside another run" if nested else None,
         )
-
-    def make_progress(self, total: int | None) -> Progress | _NoProgress:
-        """The progress display, a null object by default."""
-        if self.progress is False or self.progress is None:
-            return _NO_PROGRESS
-        from amorsize.reporting.progress import make_progress
-
-        return make_progress(self.progress, total)
-
-
-class _NoProgress:
-    active = False
-
-    def update(self, done: int) -> None:
-        """Nothing to show."""
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-
-_NO_PROGRESS = _NoProgress()

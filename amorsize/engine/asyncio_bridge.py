@@ -42,7 +42,7 @@ class Job:
     def engine(self) -> Engine:
         """Made where it works: the caller that it marks and observes is that thread, not the loop's."""
         self._engine = engine = self._make(self.data)
-        engine.alone.bounded = True
+        engine.bound()
         if self._stopped:
             engine.interrupt(Interrupted())
         return engine

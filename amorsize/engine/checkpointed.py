@@ -3,25 +3,26 @@
 ::
 
     data --- what the journal holds --> Engine (positions of its own) --> merged, in order --> results
-                      ^                         |  after each slice, each arrival
-                      +---------- Keeper <------+
+                      ^                             |  after each slice, each arrival
+                      +---- CheckpointWriter <------+
 
-Within the engine an item has the position it has among those that are left; :class:`Places` knows
-which position of the data that is.
+Within the engine an item has the position it has among those that are left; :class:`PositionMap` knows
+which position of the data that is. Errors are given the latter where they pass the writer, or the
+caller's loop.
 """
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
-from pickle import PickleError
 
 from amorsize.checkpoint.digests import digest, sample
 from amorsize.checkpoint.journal import SEED, Journal
 from amorsize.core.frozen import replace
-from amorsize.engine.driver import Engine
+from amorsize.engine.driver import Engine, spec_and_loop
 from amorsize.errors import ItemError, WorkerDied
 from amorsize.inspection.fingerprint import fingerprint
+from amorsize.items.collector import Middleware
+from amorsize.items.failures import ItemFailure
 from amorsize.items.kinds import is_indexed, is_snapshot, length_of
 
 TYPE_CHECKING = False
@@ -29,22 +30,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from typing import Any
 
+    from amorsize.core.events import Observers
     from amorsize.core.model import Machine
     from amorsize.core.options import Options
-    from amorsize.items.collector import ListCollector, WindowCollector
+    from amorsize.items.collector import ResultCollector
 
 LISTED_ITEMS = 1_000_000
 """A stream lists what is left of its data up to so many items (8 MB), and reads on otherwise."""
 
-_NOTE = re.compile(r"(amorsize: raised by (?:item|an item after the first) )(\d+)( of the data)")
-_TEXT = re.compile(
-    r"((?:the result of )?item )(\d+)"
-    r"(?= took longer than timeout=| cannot be sent to | cannot be unpickled on )"
-)
-"""How our own errors that no class tells from others begin (``backends/items.py``)."""
 
-
-class Places:
+class PositionMap:
     """Positions in the data of the items that are not done; ``places(0)`` is the first of them."""
 
     def __init__(self, done: Iterable[int]) -> None:
@@ -128,62 +123,107 @@ class Listed:
         return digest(self.items[position], self._key)
 
 
-class Keeper:
-    """Journals results as the engine gets them."""
+class CheckpointWriter:
+    """Journals results as the engine gets them, and names errors by the item's position in the data."""
 
     def __init__(
         self,
         journal: Journal,
-        places: Places,
+        places: PositionMap,
         rest: Remaining | Listed,
         *,
         errors: bool,
     ) -> None:
-        self.journal, self.places, self.rest = journal, places, rest
-        self.errors = errors
+        self._journal, self._places, self._rest = journal, places, rest
+        self._errors = errors
         """Whether errors may stand in the place of results; they are not done."""
-        self.seen = 0
+        self._seen = 0
         """Results of the caller's own that were journaled."""
 
-    def add(self, start: int, values: Sequence[Any]) -> None:
-        """Results from position ``start`` on."""
-        journal, places, rest = self.journal, self.places, self.rest
+    def index_of(self, position: int) -> int:
+        """The position in the data of an item, by its position in this run."""
+        return self._places(position)
+
+    def _add(self, start: int, values: Sequence[Any]) -> None:
+        """Results from position ``start`` on; errors that stand for one carry its index."""
         for position, value in enumerate(values, start):
-            index = places(position)
-            known = rest.digest(position, index)
-            if not (self.errors and type(value) is ItemError and value.index == position):
-                journal.add(index, known, value)
+            index = self._places(position)
+            known = self._rest.digest(position, index)
+            if not (self._errors and type(value) is ItemError and value.index == index):
+                self._journal.add(index, known, value)
+
+    def add(self, start: int, values: Sequence[Any]) -> Sequence[Any]:
+        """Results of workers from position ``start`` on. Gives them back, errors renumbered."""
+        if self._errors and ItemError in map(type, values):
+            values = [self._renumbered(*pair) for pair in enumerate(values, start)]
+        self._add(start, values)
+        return values
+
+    def _renumbered(self, position: int, value: Any) -> Any:
+        if type(value) is not ItemError or value.index != position:
+            return value
+        index = self._places(position)
+        return ItemError(index, at_index(value.exception, position, index), value.traceback)
 
     def tick(self) -> None:
         """Write if it is time."""
-        self.journal.tick()
+        self._journal.tick()
 
     def catch_up(self, results: Sequence[Any]) -> None:
         """The caller has got so far alone."""
-        if len(results) > self.seen:
-            new = results[self.seen :]
-            self.seen, start = len(results), self.seen
-            self.add(start, new)
+        if len(results) > self._seen:
+            new = results[self._seen :]
+            self._seen, start = len(results), self._seen
+            self._add(start, new)
             self.tick()
 
-    def passing(self, results: Iterator[Any]) -> Iterator[Any]:
+    def passing(self, results: Iterable[Any]) -> Iterator[Any]:
         """The caller's results of a stream, journaled before they are given out."""
         for value in results:
-            self.add(self.seen, (value,))
-            self.seen += 1
+            self._add(self._seen, (value,))
+            self._seen += 1
             self.tick()
             yield value
 
-    def watch(self, collector: ListCollector | WindowCollector) -> None:
-        """Journal what arrives in a collector, in whichever thread it does."""
-        place = collector.place
+    def in_front_of(self, inner: ResultCollector) -> ResultCollector:
+        """A collector that journals what arrives."""
+        return _JournalingCollector(inner, self)
 
-        def place_and_keep(start: int, values: Sequence[Any]) -> None:
-            self.add(start, values)
-            place(start, values)
-            self.tick()
 
-        collector.place = place_and_keep  # type: ignore[method-assign]
+class _JournalingCollector(Middleware):
+    """Journals what arrives, in whichever thread it does, and passes it on."""
+
+    def __init__(self, inner: ResultCollector, writer: CheckpointWriter) -> None:
+        super().__init__(inner)
+        self._writer = writer
+
+    def place(self, start: int, values: Sequence[Any]) -> None:
+        self._inner.place(start, self._writer.add(start, values))
+        self._writer.tick()
+
+    def fail(self, index: int | None, exception: BaseException, traceback: str = "") -> bool:
+        if self._inner.stand_in(index, exception, traceback) is not None:
+            return super().fail(index, exception, traceback)  # renumbered as it is placed
+        if index is None:
+            index_in_data = None
+            if isinstance(exception, WorkerDied) and exception.index >= 0:
+                exception = at_index(
+                    exception, exception.index, self._writer.index_of(exception.index)
+                )
+        else:
+            index_in_data = self._writer.index_of(index)
+            exception = at_index(exception, index, index_in_data)
+        return self._inner.fail(index_in_data, exception, traceback)
+
+
+def at_index(error: BaseException, position: int, index: int) -> BaseException:
+    """An error of our own about the item at ``position`` of this run names its position in the data."""
+    if isinstance(error, WorkerDied):
+        if error.index == position:
+            return WorkerDied(index, error.exitcode, error.hint).with_traceback(error.__traceback__)
+    elif error.args and isinstance(error.args[0], ItemFailure) and error.args[0].item == position:
+        error.args = (error.args[0].at(index), *error.args[1:])
+    return error
 
 
 class ResumableEngine(Engine):
@@ -195,6 +235,7 @@ class ResumableEngine(Engine):
         data: Iterable[Any],
         options: Options,
         machine: Machine | None,
+        observers: Observers,
         *,
         streaming: bool,
     ) -> None:
@@ -210,7 +251,7 @@ class ResumableEngine(Engine):
             journal.bind(function, length_of(data))
             if is_indexed(data):
                 _verify(journal, data)  # type: ignore[arg-type]
-            self.places = places = Places(journal.done)
+            self.places = places = PositionMap(journal.done)
             rest: Remaining | Listed
             left: Any
             self._remaining: Remaining | None = None
@@ -223,11 +264,14 @@ class ResumableEngine(Engine):
                     listed = [listed[places(i)] for i in range(total - places.count)]
                 left, rest = listed, Listed(listed, journal.key)
             if places.count and callable(options.progress):
-                options = replace(options, progress=_ahead(options.progress, places.count))
+                observers = observers.counting_from(places.count)
             if self._skip:
                 options = replace(options, on_error="collect")
-            keeper = Keeper(journal, places, rest, errors=options.on_error != "raise")
-            super().__init__(func, left, options, machine, keeper)
+            self._writer = CheckpointWriter(
+                journal, places, rest, errors=options.on_error != "raise"
+            )
+            spec, loop = spec_and_loop(func, left, options)
+            super().__init__(spec, loop, machine, observers, self._writer)
             journal.settle()
         except BaseException:
             journal.close()
@@ -238,8 +282,9 @@ class ResumableEngine(Engine):
             super().measure()
             self._caught_up()
             self.journal.pause()
-        except BaseException as error:
-            raise self._left(error) from error.__cause__
+        except BaseException:
+            self._leave()
+            raise
 
     def execute(self) -> list[Any]:
         try:
@@ -249,19 +294,20 @@ class ResumableEngine(Engine):
             if len(held) != len(self.journal.done):
                 raise self.journal.damaged("results are missing")
             results = super().execute()
-            if not self._skip:
-                results = self._renumbered(results)
             self.journal.flush()
             self.journal.close()
-        except BaseException as error:
-            raise self._left(error) from error.__cause__
+        except BaseException:
+            self._leave()
+            raise
         if held:
             results = self._merged(held, results)
         if self._skip:
             results = [value for value in results if type(value) is not ItemError]
         return results
 
-    def stream(self, *, ordered: bool, buffersize: int | None) -> Generator[Any, None, None]:
+    def stream(  # type: ignore[override]
+        self, *, ordered: bool, buffersize: int | None
+    ) -> Generator[Any, None, None]:
         results = self._results(ordered=ordered, buffersize=buffersize)
         next(results)  # it has begun: whatever ends it, it gives the journal free
         return results
@@ -283,22 +329,18 @@ class ResumableEngine(Engine):
                 while ahead is not None and ahead[0] < before:
                     yield ahead[1]
                     ahead = next(held, None)
-                yield from self._renumbered([value])
+                if not (self._skip and type(value) is ItemError):
+                    yield value
             while ahead is not None:
                 yield ahead[1]
                 ahead = next(held, None)
             self.journal.flush()
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            raise self._left(error) from error.__cause__
         finally:
             inner.close()
             self._leave()
 
     def _caught_up(self) -> None:
-        if self.keeper is not None:
-            self.keeper.catch_up(self.alone.results)
+        self._writer.catch_up(self._loop.results)
 
     def _leave(self) -> None:
         """Journal what there is, and give the journal free; the run has its own error by now."""
@@ -309,48 +351,6 @@ class ResumableEngine(Engine):
             pass
         finally:
             self.journal.close()
-
-    def _left(self, error: BaseException) -> BaseException:
-        """Leave because of an error; it names the item by its position in the data."""
-        self._leave()
-        if not self.places.count:
-            return error
-        position = None
-        notes: list[str] = getattr(error, "__notes__", [])
-        for number in reversed(range(len(notes))):  # the last one is ours, others of a run within
-            found = _NOTE.fullmatch(notes[number])
-            if found is not None:
-                position = int(found[2])
-                notes[number] = f"{found[1]}{self.places(position)}{found[3]}"
-                break
-        self._rename(error, position)
-        return error
-
-    def _rename(self, error: BaseException, position: int | None) -> None:
-        """Have an error of our own about the item at ``position`` name its position in the data."""
-        if isinstance(error, WorkerDied):
-            if error.index >= 0 and position in (None, error.index):
-                error.index = self.places(error.index)
-                error.args = WorkerDied(error.index, error.exitcode, error.hint).args
-        elif position is not None and isinstance(error, (TimeoutError, PickleError)) and error.args:
-            found = _TEXT.match(str(error.args[0]))
-            if found is not None and int(found[2]) == position:
-                text = f"{found[1]}{self.places(position)}{found.string[found.end() :]}"
-                error.args = (text, *error.args[1:])
-
-    def _renumbered(self, results: list[Any]) -> list[Any]:
-        """Errors that stand for results name positions in the data, or are left out."""
-        if self.options.on_error == "raise":
-            return results
-        if self._skip:
-            return [value for value in results if type(value) is not ItemError]
-        if not self.places.count:
-            return results
-        return [self._found(value) if type(value) is ItemError else value for value in results]
-
-    def _found(self, value: ItemError) -> ItemError:
-        self._rename(value.exception, value.index)
-        return ItemError(self.places(value.index), value.exception, value.traceback)
 
     def _merged(self, held: dict[int, Any], results: list[Any]) -> list[Any]:
         merged: list[Any] = []
@@ -375,12 +375,3 @@ def _verify(journal: Journal, data: Sequence[Any]) -> None:
                 raise journal.changed(index, f"the data have only {len(data)} items")
             if before and digest(data[index], key, deep=True) != before:
                 raise journal.changed(index)
-
-
-def _ahead(progress: Any, count: int) -> Callable[[int, int | None], object]:
-    """A progress function that counts what was done before, too."""
-
-    def shown(done: int, total: int | None) -> object:
-        return progress(done + count, None if total is None else total + count)
-
-    return shown

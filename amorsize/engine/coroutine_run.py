@@ -6,38 +6,36 @@
                   ^                        |
                   +---- Limit (limiting) <-+ latency of each item
 
-``Flow`` is one run in the loop that runs; ``CoroutineEngine`` gives it the two ways through that a run of
-any function has, from code that knows no loop: ``execute`` runs a loop of its own in the caller's
-thread, ``stream`` one in a thread that lives as long as the stream.
+``CoroutineRun`` is one run in the loop that runs; :mod:`amorsize.engine.coroutine_engine` serves code
+that knows no loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import threading
 import time
-from _thread import get_ident
 from heapq import heappop, heappush
 from itertools import count
-from queue import SimpleQueue
 
-from amorsize.core import nesting
+from amorsize.core.events import RunEnded
+from amorsize.core.frozen import dataclass
 from amorsize.core.model import Config, Run
-from amorsize.errors import OptionError, OptionTypeError
+from amorsize.engine.coroutine_source import items_of
+from amorsize.errors import OptionError
 from amorsize.items.call import format_traceback, overdue_error, with_origin
 from amorsize.items.collector import SKIPPED, ListCollector, WindowCollector
 from amorsize.items.kinds import length_of
 from amorsize.items.retry import drawn_pause_seconds
 from amorsize.items.usage import UsageLog
 from amorsize.planning.concurrency import Limit
-from amorsize.reporting.trace import tell_run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+    from collections.abc import AsyncGenerator, Callable
     from typing import Any
 
+    from amorsize.core.events import Observers
     from amorsize.core.options import Options
 
 clock = time.perf_counter
@@ -51,8 +49,6 @@ REFUSED = {
     "rerun_after_death": (True,),
 }
 """Options that a run on an event loop cannot honour, and the values that ask for nothing."""
-SLOW_SOURCE_SECONDS = 0.002
-"""A source that takes longer for an item would hold up the loop: it is read in a thread from then on."""
 TICK_SECONDS = 0.005
 """Between two looks how late the loop is: what it is held up is not the latency of any server."""
 AHEAD_ROUNDS = 2
@@ -77,27 +73,36 @@ def check(options: dict[str, Any]) -> None:
             )
 
 
-class Flow:
+@dataclass(frozen=True)
+class CoroutineSpec:
+    """What a run of a coroutine function is asked to do."""
+
+    func: Callable[[Any], Any]
+    data: Any
+    options: Options
+    observers: Observers
+
+
+class CoroutineRun:
     """One run of a coroutine function in the loop that runs."""
 
     def __init__(
         self,
-        func: Callable[[Any], Any],
-        data: Any,
-        options: Options,
+        spec: CoroutineSpec,
         collector: ListCollector | WindowCollector,
         buffersize: int | None = None,
         *,
         bounded: bool = False,
     ) -> None:
-        self.func, self.data, self.options, self.collector = func, data, options, collector
-        self.limit = Limit(options.max_jobs)
-        self.in_flight = 0
-        self.pausing = 0
+        self._func, self._data, self._options = spec.func, spec.data, spec.options
+        self._observers, self.collector = spec.observers, collector
+        self._limit = Limit(spec.options.max_jobs)
+        self._in_flight = 0
+        self._pausing = 0
         """Items that are tried again after a pause."""
-        self.read = 0
+        self._read = 0
         """Items taken from the source."""
-        self.given = 0
+        self._given = 0
         """Results that the consumer of a stream has taken."""
         self.ended = False
         self._bounded, self._buffersize = bounded, buffersize
@@ -109,20 +114,18 @@ class Flow:
         self._tasks: set[asyncio.Task[None]] = set()
         self._lag = 0.0
         """Seconds that the loop was held up so far (other code in it, other programs)."""
-        self._progress = options.make_progress(length_of(data))
-        self._ledger = UsageLog(None if options.trace is None else options.trace.lines)
+        self._progress = spec.observers.progress(length_of(spec.data))
+        self._usage = UsageLog(spec.observers.lines)
         self._rows: list[int] = []
         """Rows of a trace that no item is drawn in now: there are as many as items run side by side."""
         self._new_rows = count(1)
         self._began, self._cpu = clock(), time.process_time()
 
     def account(self, outcome: str) -> None:
-        """The run is over: tell whoever listens."""
+        """The run is over: tell the observers."""
         wall, cpu = clock() - self._began, time.process_time() - self._cpu
-        run = Run(Config("asyncio", self.limit.value), self.collector.done, wall, cpu, outcome)
-        tell_run(run)
-        if self.options.trace is not None:
-            self.options.trace.add(run, self._began, self._ledger)
+        run = Run(Config("asyncio", self._limit.value), self.collector.done, wall, cpu, outcome)
+        self._observers.tell(RunEnded(run, self._began, self._usage.dropped))
 
     def _now(self) -> float:
         """A clock that stands still while the loop is held up."""
@@ -137,7 +140,7 @@ class Flow:
     async def run(self) -> None:
         """Until everything is done, or somebody has failed (see ``collector.failure``)."""
         loop = asyncio.get_running_loop()
-        reader, ticker = loop.create_task(self._read()), loop.create_task(self._tick())
+        reader, ticker = loop.create_task(self._read_all()), loop.create_task(self._tick())
         try:
             await self._over
         finally:
@@ -157,20 +160,20 @@ class Flow:
 
     def took(self, count: int) -> None:
         """The consumer of a stream has taken so many results more."""
-        self.given += count
+        self._given += count
         self._room.set()
 
     # -- reading --------------------------------------------------------------------------------
 
     def _has_room(self) -> bool:
-        if self.in_flight >= self.limit.value:
+        if self._in_flight >= self._limit.value:
             return False
         if not self._bounded:
             return True
-        return self.read - self.given < (self._buffersize or AHEAD_ROUNDS * self.limit.value)
+        return self._read - self._given < (self._buffersize or AHEAD_ROUNDS * self._limit.value)
 
-    async def _read(self) -> None:
-        items = self._items()
+    async def _read_all(self) -> None:
+        items = items_of(self._data)
         try:
             while True:
                 while not self._has_room():
@@ -191,42 +194,11 @@ class Flow:
         finally:
             await items.aclose()  # type: ignore[attr-defined]
 
-    async def _items(self) -> AsyncIterator[Any]:
-        if hasattr(self.data, "__aiter__"):
-            source = aiter(self.data)
-            try:
-                async for item in source:
-                    yield item
-            finally:
-                close = getattr(source, "aclose", None)
-                if close is not None:
-                    await close()
-            return
-        iterator = iter(self.data)
-        reader: Reader | None = None
-        try:
-            while True:
-                began = clock()
-                if reader is None:
-                    item = next(iterator, _END)
-                    if clock() - began > SLOW_SOURCE_SECONDS:
-                        reader = Reader(iterator)
-                else:
-                    item = await reader.next()
-                if item is _END:
-                    return
-                yield item
-        finally:
-            if reader is not None:
-                reader.close()
-            else:
-                _close(iterator)
-
     # -- items ----------------------------------------------------------------------------------
 
     def _begin(self, item: Any) -> None:
-        index, self.read = self.read, self.read + 1
-        self.in_flight += 1
+        index, self._read = self._read, self._read + 1
+        self._in_flight += 1
         task = asyncio.get_running_loop().create_task(self._one(index, item))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -237,11 +209,11 @@ class Flow:
         while await self._try(index, item, number):
             await asyncio.sleep(drawn_pause_seconds(number))
             number += 1
-            while self.in_flight >= self.limit.value:
+            while self._in_flight >= self._limit.value:
                 self._room.clear()
                 await self._room.wait()
-            self.pausing -= 1
-            self.in_flight += 1
+            self._pausing -= 1
+            self._in_flight += 1
 
     async def _try(self, index: int, item: Any, number: int) -> bool:
         """Try ``number`` (from 0) of an item. True when another one is to follow."""
@@ -253,37 +225,37 @@ class Flow:
         except BaseException as error:
             if self.ended and isinstance(error, asyncio.CancelledError):
                 raise
-            again = number < self.options.retries and isinstance(error, self.options.retry_on)
+            again = number < self._options.retries and isinstance(error, self._options.retry_on)
             if not again:
                 self._fail(index, error)
             if isinstance(error, LOOP_ENDS):
                 raise
         finally:
             heappush(self._rows, row)
-            self._ledger.chunk((os.getpid(), row), index, 1, drawn, clock() - drawn)
-            self.in_flight -= 1
-            self.pausing += again
-            self.limit.ended(began, self._now(), self.in_flight)
+            self._usage.chunk((os.getpid(), row), index, 1, drawn, clock() - drawn)
+            self._in_flight -= 1
+            self._pausing += again
+            self._limit.ended(began, self._now(), self._in_flight)
             self._look()
         return again
 
     async def _called(self, index: int, item: Any) -> Any:
-        if self.options.seed is not None:
+        if self._options.seed is not None:
             from amorsize.items.seeding import enter
 
-            enter(self.options.seed, index)
-        if self.options.timeout is None:
-            return await self.func(item)
+            enter(self._options.seed, index)
+        if self._options.timeout is None:
+            return await self._func(item)
         try:
-            async with asyncio.timeout(self.options.timeout) as scope:
-                return await self.func(item)
+            async with asyncio.timeout(self._options.timeout) as scope:
+                return await self._func(item)
         except TimeoutError:
             if scope.expired():
-                raise overdue_error(index, self.options.timeout) from None
+                raise overdue_error(index, self._options.timeout) from None
             raise
 
     def _fail(self, index: int | None, error: BaseException) -> None:
-        text = format_traceback(error) if self.options.on_error == "collect" else ""
+        text = format_traceback(error) if self._options.on_error == "collect" else ""
         if self.collector.fail(index, error, text) and not self._over.done():
             self._over.set_result(None)
 
@@ -293,7 +265,7 @@ class Flow:
         self.changed.set()
         if self._progress.active:
             self._show()
-        if self._all_read and not self.in_flight and not self.pausing and not self._over.done():
+        if self._all_read and not self._in_flight and not self._pausing and not self._over.done():
             self._over.set_result(None)
 
     def _show(self, *, last: bool = False) -> None:
@@ -306,80 +278,27 @@ class Flow:
             self._fail(None, error)
 
 
-_END = object()
-
-
-def _close(iterator: Iterator[Any]) -> None:
-    close = getattr(iterator, "close", None)
-    if close is not None:
-        close()
-
-
-class Reader:
-    """Reads a slow source in a thread. Nobody waits for one that does not answer, neither the end of
-    the run nor that of the interpreter: it closes the source when it comes back."""
-
-    def __init__(self, iterator: Iterator[Any]) -> None:
-        self._iterator, self._loop = iterator, asyncio.get_running_loop()
-        self._asked: SimpleQueue[asyncio.Future[Any] | None] = SimpleQueue()
-        threading.Thread(target=self._read, name="amorsize-source", daemon=True).start()
-
-    def next(self) -> asyncio.Future[Any]:
-        """The next item, ``_END`` behind the last."""
-        item: asyncio.Future[Any] = self._loop.create_future()
-        self._asked.put(item)
-        return item
-
-    def close(self) -> None:
-        """Nothing more will be asked for."""
-        self._asked.put(None)
-
-    def _read(self) -> None:
-        while (future := self._asked.get()) is not None:
-            item, error = _END, None
-            try:
-                item = next(self._iterator, _END)
-            except BaseException as raised:
-                error = raised
-            _call(self._loop, _settle, future, item, error)
-        _close(self._iterator)
-
-
-def _settle(future: asyncio.Future[Any], item: Any, error: BaseException | None) -> None:
-    if future.done():  # the run has ended meanwhile
-        return
-    if error is None:
-        future.set_result(item)
-    else:
-        future.set_exception(error)
-
-
-async def execute(func: Callable[[Any], Any], data: Any, options: Options) -> list[Any]:
+async def execute(spec: CoroutineSpec) -> list[Any]:
     """All results, in order, in the loop that runs."""
-    flow = Flow(func, data, options, ListCollector(0, options.on_error))
+    run = CoroutineRun(spec, ListCollector(0, spec.options.on_error))
     outcome = "failed"
     try:
-        await flow.run()
-        _raise_failure(flow.collector)
+        await run.run()
+        raise_failure(run.collector)
         outcome = "done"
     finally:
-        flow.account(outcome)
-    assert isinstance(flow.collector, ListCollector)
-    return [value for value in flow.collector.results if value is not SKIPPED]
+        run.account(outcome)
+    assert isinstance(run.collector, ListCollector)
+    return [value for value in run.collector.results if value is not SKIPPED]
 
 
 async def stream(
-    func: Callable[[Any], Any],
-    data: Any,
-    options: Options,
-    *,
-    ordered: bool,
-    buffersize: int | None,
+    spec: CoroutineSpec, *, ordered: bool, buffersize: int | None
 ) -> AsyncGenerator[Any, None]:
     """The results one after the other, in the loop that runs."""
-    collector = WindowCollector(0, options.on_error, ordered=ordered)
-    flow = Flow(func, data, options, collector, buffersize, bounded=True)
-    running = asyncio.get_running_loop().create_task(flow.run())
+    collector = WindowCollector(0, spec.options.on_error, ordered=ordered)
+    run = CoroutineRun(spec, collector, buffersize, bounded=True)
+    running = asyncio.get_running_loop().create_task(run.run())
     outcome = "abandoned"
     try:
         while True:
@@ -388,130 +307,28 @@ async def stream(
                 for value in values:
                     if value is not SKIPPED:
                         yield value
-                flow.took(len(values))
+                run.took(len(values))
             elif collector.failure is not None:
                 await running
-                _raise_failure(collector)
-            elif flow.ended:
+                raise_failure(collector)
+            elif run.ended:
                 outcome = "done"
                 return
             else:
-                flow.changed.clear()
-                await flow.changed.wait()
+                run.changed.clear()
+                await run.changed.wait()
     except GeneratorExit:
         raise
     except BaseException:
         outcome = "failed"
         raise
     finally:
-        flow.stop(running)
+        run.stop(running)
         await asyncio.gather(running, return_exceptions=True)
-        flow.account(outcome)
+        run.account(outcome)
 
 
-def _raise_failure(collector: ListCollector | WindowCollector) -> None:
+def raise_failure(collector: ListCollector | WindowCollector) -> None:
     failure = collector.failure
     if failure is not None:
         raise with_origin(failure.exception, failure.index, failure.traceback)
-
-
-class CoroutineEngine:
-    """A run of a coroutine function from code that knows no event loop."""
-
-    def __init__(self, func: Callable[[Any], Any], data: Any, options: Options) -> None:
-        self.func, self.data, self.options = func, data, options
-        running = asyncio._get_running_loop()
-        if running is not None:
-            raise OptionTypeError(
-                "func",
-                func,
-                "is a coroutine function, and an event loop runs in this thread already",
-                "write await amorsize.aexecute(...) or async for ... in amorsize.astream(...)",
-            )
-
-    def execute(self) -> list[Any]:
-        """Everything, in order."""
-        me = get_ident()
-        outer = me in nesting.busy_threads
-        nesting.busy_threads.add(me)  # a call of amorsize by the function stays serial
-        try:
-            with asyncio.Runner() as runner:
-                return runner.run(execute(self.func, self.data, self.options))
-        finally:
-            if not outer:
-                nesting.busy_threads.discard(me)
-
-    def stream(self, *, ordered: bool, buffersize: int | None) -> Generator[Any, None, None]:
-        """The results one after the other; closing the iterator ends the run."""
-        collector = WindowCollector(0, self.options.on_error, ordered=ordered)
-        loop = asyncio.new_event_loop()
-        flows: list[Flow] = []
-
-        async def work() -> None:
-            flow = Flow(self.func, self.data, self.options, collector, buffersize, bounded=True)
-            flows.append(flow)
-            await flow.run()
-
-        running = loop.create_task(work())
-
-        def stop() -> None:
-            if flows:
-                flows[0].stop(running)
-            else:
-                running.cancel()
-
-        def body() -> None:
-            nesting.busy_threads.add(get_ident())
-            try:
-                loop.run_until_complete(running)
-            except asyncio.CancelledError:
-                pass
-            except BaseException as error:
-                collector.fail(None, error)
-            finally:
-                nesting.busy_threads.discard(get_ident())
-                try:
-                    if not running.done():  # an item's SystemExit has ended the loop under it
-                        running.cancel()
-                        loop.run_until_complete(asyncio.gather(running, return_exceptions=True))
-                    loop.run_until_complete(loop.shutdown_asyncgens())
-                finally:
-                    loop.close()
-                    collector.notify()
-
-        thread = threading.Thread(target=body, name="amorsize-loop", daemon=True)
-        thread.start()
-        outcome = "abandoned"
-        try:
-            while True:
-                alive = thread.is_alive()
-                values = collector.pop()
-                if values is not None:
-                    yield from (value for value in values if value is not SKIPPED)
-                    if flows and not loop.is_closed():
-                        _call(loop, flows[0].took, len(values))
-                elif collector.failure is not None:
-                    thread.join()
-                    _raise_failure(collector)
-                elif not alive:
-                    outcome = "done"
-                    return
-                else:
-                    collector.wait(PATIENCE_SECONDS)
-        except GeneratorExit:
-            raise
-        except BaseException:
-            outcome = "failed"
-            raise
-        finally:
-            _call(loop, stop)
-            thread.join()
-            if flows:
-                flows[0].account(outcome)
-
-
-def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *args: Any) -> None:
-    try:
-        loop.call_soon_threadsafe(function, *args)
-    except RuntimeError:  # it has ended meanwhile
-        pass

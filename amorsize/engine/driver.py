@@ -1,65 +1,95 @@
-"""The run loop: work alone in growing slices, hand over when it pays, look after the workers.
+"""The run loop: tells the policy what happens, and has its commands performed.
 
 ::
 
-    begin -> [slice, measure, consider] ... -> hand over -> [step, review] ... -> end
-                  |  nothing to gain               ^            |  prediction was wrong
-                  +------------ stays here         +------------+
+    LocalLoop.slices --SliceEnded-----------+                       +--> StartBackend, Drain ... (effects)
+    Backend.step ------Reported, Drained----+--> apply --> policy --+--> Emit --> observers
+    Sampler (own thread) LongItem-----------+    (one lock)         +--> Pause, Raise
 
-``Engine.execute`` and ``Engine.stream`` are the two ways through it; ``Engine.measure`` walks it until
-a choice has been made and stops there, with all results kept.
+``apply`` holds the only line that replaces the state. The sampler's thread applies its event while the
+caller is inside one item, in C; it performs the commands itself, which start threads and never a fork.
+The caller notices after its slice (``SliceWatch.taken_over``). An exception inside ``apply`` leaves the
+old state.
 """
 
 from __future__ import annotations
 
 import time
-from _thread import get_ident
-from itertools import chain
+from _thread import allocate_lock
 
-from amorsize.backends.threads.pool import Threads
 from amorsize.core import nesting
-from amorsize.core.model import Config, Machine, Run
-from amorsize.engine.behind import Behind
-from amorsize.engine.handover import Handover
-from amorsize.engine.local_loop import Alone
-from amorsize.engine.lookups import ONLY_WAITS_CPU_SHARE, Decider
-from amorsize.engine.opening import (
-    FIRST_DECISION_SECONDS,
-    SLICE_SECONDS,
-    TRIVIAL_ITEM_SECONDS,
-    Opening,
-)
-from amorsize.engine.recording import Recorder
-from amorsize.engine.reviewing import Reviews
-from amorsize.engine.source_reader import Feeder
+from amorsize.core.events import NO_OBSERVERS
+from amorsize.core.frozen import dataclass, replace
+from amorsize.engine.commands import Stop
+from amorsize.engine.effects import Effects
+from amorsize.engine.ending import ended_run, run_of
+from amorsize.engine.events import Begun, CallerFreed, Closed, LongItem, Reported, SliceEnded
+from amorsize.engine.facts import NeedFact
+from amorsize.engine.local_loop import LocalLoop
+from amorsize.engine.lookups import Lookups
+from amorsize.engine.policy import transition
+from amorsize.engine.reviews import patience
+from amorsize.engine.slice_watch import SliceWatch
+from amorsize.engine.state import ENDED, Phase, RunSpec, RunState
 from amorsize.engine.stream import Stream, stream_of
-from amorsize.engine.watching import Watch
-from amorsize.items.call import with_origin
-from amorsize.items.collector import SKIPPED, ListCollector, WindowCollector
-from amorsize.items.source import ItemSource
-from amorsize.machine.threads import most_cores
-from amorsize.planning import choose as planning
-from amorsize.profiling.contention import Crowd
+from amorsize.items.collector import SKIPPED
 from amorsize.profiling.meter import Meter
-from amorsize.profiling.sampler import clock
-from amorsize.reporting.trace import tell_run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
     from typing import Any
 
+    from amorsize.core.events import Observers
+    from amorsize.core.model import Machine, Run
+    from amorsize.core.observation import Observation
     from amorsize.core.options import Options
-    from amorsize.engine.checkpointed import Keeper
+    from amorsize.engine.checkpointed import CheckpointWriter
     from amorsize.planning.values import Choice
+    from amorsize.profiling.meter import Measured
 
-RECONSIDER_FACTOR = 1.3
-"""A choice to stay is looked at again when the run is so many times as old."""
-TRUSTED_FIRST_SECONDS = 0.1
-"""A first item that took longer decides alone (unless it imported something): a second one in the
-caller would cost up to half of it, a worker started in vain costs 0.003."""
-MEASURE_SECONDS = 0.05
-"""``optimize`` stops looking after so long where nothing beats the loop."""
+clock = time.perf_counter
+cpu_clock = time.process_time
+
+
+@dataclass(frozen=True)
+class RunSoFar:
+    """What :meth:`Engine.measure` has found out."""
+
+    choice: Choice | None
+    ended: bool
+    """Whether all items were done while the work was being measured."""
+    done: int
+    total: int | None
+    nested: bool
+    measured: Measured
+    runs: tuple[Observation, ...]
+    """The function's own earlier runs, where they were asked for."""
+
+
+def spec_and_loop(
+    func: Callable[[Any], Any], data: Iterable[Any], options: Options
+) -> tuple[RunSpec, LocalLoop]:
+    """What a run is asked to do, and its loop; ``data`` carry their positions where there is a seed."""
+    caller_func = worker_func = func
+    if options.seed is not None or options.retries:
+        from amorsize.items.retry import helped
+
+        caller_func, worker_func = helped(func, options)
+    spec = RunSpec(func, worker_func, options, nested=nesting.is_nested())
+    return spec, LocalLoop(caller_func, data)
+
+
+def engine_for(
+    func: Callable[[Any], Any],
+    data: Iterable[Any],
+    options: Options,
+    machine: Machine | None = None,
+    observers: Observers = NO_OBSERVERS,
+) -> Engine:
+    """The engine of a run that has not begun."""
+    spec, loop = spec_and_loop(func, data, options)
+    return Engine(spec, loop, machine, observers)
 
 
 class Engine:
@@ -67,170 +97,105 @@ class Engine:
 
     def __init__(
         self,
-        func: Callable[[Any], Any],
-        data: Iterable[Any],
-        options: Options,
-        machine: Machine | None,
-        keeper: Keeper | None = None,
-        opening: Opening | None = None,
+        spec: RunSpec,
+        loop: LocalLoop,
+        machine: Machine | None = None,
+        observers: Observers = NO_OBSERVERS,
+        journal: CheckpointWriter | None = None,
     ) -> None:
-        self.func, self.options = func, options
-        self.keeper = keeper
-        """Journals what is done, if there is a checkpoint."""
-        self.meter = Meter()
-        self.source = ItemSource(data) if opening is None else opening.source
-        self.finished = False
+        self.spec, self.state = spec, RunState()
         self.run: Run | None = None
-        self._owner = get_ident()
-        self.nested = nesting.in_worker or self._owner in nesting.busy_threads
-        self._progress = options.make_progress(self.source.total)
-        self.decider = Decider(func, self.source, self.meter, options, machine, nested=self.nested)
-        alone = called = func
-        if options.seed is not None or options.retries:
-            from amorsize.items.retry import helped
-
-            alone, called = helped(func, options)
-        self.handover = Handover(called, self.source, self.meter, options, self.decider, keeper)
-        self._behind = Behind(self.handover)
-        self.alone = self._behind.alone = Alone(
-            alone,
-            self.source,
-            self.meter,
-            options,
-            self._progress,
-            self._is_decided,
-            self._behind.start,
-            self._behind.grow,
-            lambda: self.handover.backend is not None,
-        )
-        self.alone.failed = self._failed
-        self.present: Any = ()
-        """Of a stream: the run of results that its consumer is in."""
-        self.alone.journaled = keeper is not None
-        if options.trace is not None:
-            self.alone.usage = self.handover.usage
-        self._crowd = Crowd(self.alone, self.decider)
-        self._reviews = Reviews(self.handover, self.alone.observer)
-        self._watch = Watch(self.handover) if options.timeout is not None else None
-        self._recorder = Recorder(func, options, self.decider, self.handover, nested=self.nested)
-        self._spent = 0.0
-        self._spent_cpu = 0.0
+        """What happened, once it is over."""
+        self.log: list[tuple[object, object, RunState]] | None = None
+        """Event, facts and next state of every transition, where a list is set before the run."""
+        self._loop, self._observers, self._journal = loop, observers, journal
+        self._meter = meter = Meter()
+        watch = SliceWatch(loop.source, meter, self._on_long_item, self._on_ramp)
+        self._sampler = watch.sampler
+        self._lookups = Lookups(loop, meter, watch.sampler, machine)
+        self._effects = Effects(self._apply, watch, self._lookups, observers, journal)
+        usage = self._effects.delivery.usage
+        self._progress = progress = observers.progress(loop.source.total)
+        index_of = None if journal is None else journal.index_of
+        loop.attend(spec.options, meter, watch, usage, progress, index_of)
+        self._lock = allocate_lock()
         self._interrupted: BaseException | None = None
-        self._entered = self._begun = self._measured = False
-        if opening is not None:
-            self._go_on_from(opening)
+        self._bounded = self._begun = self._only_computes = False
+        self._spent = self._spent_cpu = self._cpu0 = 0.0
 
     @property
     def choice(self) -> Choice | None:
         """What was chosen last."""
-        return self.handover.choice
+        return None if self.state.decision is None else self.state.decision.choice
+
+    def so_far(self) -> RunSoFar:
+        """What is known after :meth:`measure`."""
+        loop = self._loop
+        return RunSoFar(
+            self.choice,
+            loop.ended,
+            loop.done,
+            loop.source.total,
+            self.spec.nested,
+            self._meter.measured(),
+            self._lookups.lasting.runs,
+        )
+
+    def bound(self) -> None:
+        """Let every slice end soon: an event loop beside it needs its turns."""
+        self._bounded = True
 
     # -- the three ways through -----------------------------------------------------------------
 
     def execute(self) -> list[Any]:
         """Everything, in order."""
+        entered = not self.spec.nested and nesting.enter()
         try:
-            if not self.finished:
-                self._begin()
-                if not self._resume() and self.alone.run():
-                    self.finished = True
-                self._free_the_caller()
-                while not self.finished:
-                    self._supervise()
-        except BaseException as error:
-            self._end("failed", hurry=not isinstance(error, Exception))
-            raise
-        self._end("done")
-        results = self.alone.results
-        if self.handover.collector is not None:
-            assert isinstance(self.handover.collector, ListCollector)
-            results += self.handover.collector.results
-        if self.options.on_error == "skip":
+            if self.run is None:
+                for _ in self._drive():
+                    raise AssertionError("only a stream gives results before the end")
+        finally:
+            if entered:
+                nesting.leave()
+        results = self._effects.delivery.results
+        if self.spec.options.on_error == "skip":
             return [result for result in results if result is not SKIPPED]
         return results
 
     def measure(self) -> None:
         """Work alone until it is clear how to go on; :meth:`execute` goes on from there."""
-        self._behind.measuring = True
+        entered = not self.spec.nested and nesting.enter()
         try:
-            self._begin()
-            if self.options.supervised and self.source.total != 0:
-                self.handover.choice = self.decider.supervised()
-            elif self.options.forced in (None, "serial") or self.nested:
-                self.finished = self.alone.run()
-            else:
-                self.handover.choice = self.decider.forced()
+            self._begin(measuring=True)
+            if self.state.phase == Phase.LOCAL and not self.state.paused:
+                for _ in self._work_locally():
+                    raise AssertionError("only a stream has results to give before its end")
         except BaseException:
             self._end("failed")
             raise
-        self._behind.measuring = False
+        finally:
+            if entered:
+                nesting.leave()
         self._pause()
-        self._measured = True
-        if self.finished:
+        if self._loop.ended:
             self._end("done")
 
-    def stream(
-        self, *, ordered: bool, buffersize: int | None
-    ) -> Stream | Generator[Any, None, None]:
+    def stream(self, *, ordered: bool, buffersize: int | None) -> Stream:
         """The results one after the other; closing the iterator ends the run."""
-        return stream_of(self, self._runs(ordered=ordered, buffersize=buffersize))
+        self.spec = replace(self.spec, streaming=True, ordered=ordered, buffersize=buffersize)
+        return stream_of(self._drive())
 
-    def _runs(
-        self, *, ordered: bool, buffersize: int | None
-    ) -> Generator[Iterable[Any], None, None]:
-        skip = self.options.on_error == "skip"
+    def _drive(self) -> Generator[Iterable[Any], None, None]:
+        """The whole run. A stream yields its results in runs; else they stay where they are collected."""
         outcome, hurry = "abandoned", True
-        feeder: Feeder | None = None
         try:
             self._begin()
-            self.source.take_from_both_ends = False
-            self.handover.stream_window = (ordered, buffersize)
-            self.alone.streaming = True
-            if not self._resume():
-                runs = self.alone.stream()
-                if self.keeper is not None:
-                    runs = iter([self.keeper.passing(chain.from_iterable(runs))])
-                for run in runs:
-                    self.present = self._guarded(run) if self.keeper is not None else run
-                    yield self.present
-                    if self.run is not None:
-                        return  # an item of it raised, and the consumer asks for more
-                self._free_the_caller()
-            if self.handover.backend is not None:
-                collector, source = self.handover.to, self.source
-                assert isinstance(collector, WindowCollector)
-                if not source.caller_reads_source:
-                    try:
-                        feeder = Feeder(source, collector, self.handover.nudge)
-                    except RuntimeError:  # no thread to be had: the source is read here
-                        source.caller_reads_source = True
-                given = collector.start
-                while True:
-                    values = collector.pop()
-                    if values is not None:
-                        offered = clock()
-                        self.present = _given(values, skip=skip)
-                        yield self.present
-                        self.handover.consumed += clock() - offered
-                        given += len(values)
-                        source.limit = given + self.handover.window
-                        if feeder is not None:
-                            feeder.wake()
-                        self.handover.backend.step(0.0)
-                        if self.keeper is not None:
-                            self.keeper.tick()
-                        self._review()
-                        continue
-                    if collector.failure is not None:
-                        self._raise_failure()
-                    if self._is_complete():
-                        break
-                    self.handover.backend.step(self._reviews.patience())
-                    if self.keeper is not None:
-                        self.keeper.tick()
-                    if self._progress.active:
-                        self._progress.update(collector.done)
-                    self._review()
+            if self.state.phase == Phase.LOCAL:
+                yield from self._work_locally()
+            if self.state.phase in ENDED:
+                return  # an item of a run raised, and the consumer asks for more
+            if self._effects.backend is not None:
+                yield from self._look_after_workers()
             outcome, hurry = "done", False
         except GeneratorExit:
             raise
@@ -238,240 +203,205 @@ class Engine:
             outcome, hurry = "failed", not isinstance(error, Exception)
             raise
         finally:
-            self.present = ()
             try:
-                if feeder is not None:
-                    feeder.stop()
+                self._effects.delivery.stop_reading()
             finally:
                 self._end(outcome, hurry=hurry)
 
-    def _guarded(self, run: Iterable[Any]) -> Iterator[Any]:
+    # -- the caller alone, and beside workers ---------------------------------------------------
+
+    def _work_locally(self) -> Generator[Iterable[Any], None, None]:
+        """The caller's own loop, asked about after each slice."""
+        loop, streaming = self._loop, self.spec.streaming
+        for made in loop.stream(self._failed) if streaming else loop.slices():
+            if isinstance(made, SliceEnded):
+                self._raise_interruption()
+                if self._journal is not None and not streaming:
+                    self._journal.catch_up(loop.results)
+                self._tell(made)
+                loop.wait_until(self.state.not_before)
+                if self.state.phase != Phase.LOCAL or self.state.paused:
+                    return
+            else:
+                yield made if self._journal is None else self._journaled(made)
+                if self.state.phase in ENDED:
+                    return
+
+    def _look_after_workers(self) -> Generator[Iterable[Any], None, None]:
+        """Until everything is done: look after the backend, and give out what a stream has."""
+        delivery, spec, progress = self._effects.delivery, self.spec, self._progress
+        if self._journal is not None and not spec.streaming:
+            self._journal.catch_up(self._loop.results)
+        self._tell(CallerFreed(clock(), self._loop.done))
+        delivery.start_reading(self._effects.wake_backend)
+        workers = self.state.workers
+        if not spec.streaming and workers is not None and workers.waits:
+            age = clock() - self.state.since.at
+            self._lookups.prepare(max(self._meter.item_seconds, age))
+        while True:
+            values = delivery.pop()
+            if values is not None:
+                offered = clock()
+                yield _given(values, skip=spec.options.on_error == "skip")
+                self._effects.add_consumed(clock() - offered)
+                delivery.taken(len(values))
+                self._step(0.0)
+                continue
+            delivery.raise_failure()
+            if delivery.is_complete():
+                return
+            self._step(patience(spec, self.state, clock()))
+            if progress.active:
+                progress.update(delivery.done)
+
+    def _step(self, seconds: float) -> None:
+        """Look after the backend for at most so many seconds, and tell the policy what it reached."""
+        report = self._effects.step(seconds)
+        if not self.spec.streaming:
+            self._effects.delivery.raise_failure()
+        if self._journal is not None:
+            self._journal.tick()
+        self._raise_interruption()
+        self._effects.look_after_leaving(self.spec)
+        meter, done = self._meter, self._effects.delivery.done
+        reported = Reported(
+            clock(),
+            cpu_clock(),
+            report,
+            done,
+            meter.item_seconds,
+            meter.items,
+            self._effects.consumed,
+        )
+        self._tell(reported)
+
+    def interrupt(self, error: BaseException) -> None:
+        """End the run soon, with this error; from any thread."""
+        self._interrupted = error
+        collector = self._effects.delivery.collector
+        if collector is not None:
+            collector.fail(None, error)
+
+    def _raise_interruption(self) -> None:
+        if self._interrupted is not None:
+            raise self._interrupted
+
+    def _failed(self, error: BaseException) -> None:
+        """An error is on its way to the consumer of a stream, past the generator of its runs."""
+        self._end("failed", hurry=not isinstance(error, Exception))
+
+    def _journaled(self, run: Iterable[Any]) -> Iterable[Any]:
+        """The caller's results of a stream, journaled before they are given out."""
+        assert self._journal is not None
         try:
-            yield from run
+            yield from self._journal.passing(run)
         except GeneratorExit:
             raise
         except BaseException as error:
             self._failed(error)
             raise
 
-    def _failed(self, error: BaseException) -> None:
-        """An error is on its way to the consumer of a stream, past the generator of its runs."""
-        self._end("failed", hurry=not isinstance(error, Exception))
+    # -- state, commands, effects ---------------------------------------------------------------
 
-    def interrupt(self, error: BaseException) -> None:
-        """End the run soon, with this error; from any thread."""
-        self._interrupted = error
-        if self.handover.collector is not None:
-            self.handover.collector.fail(None, error)
+    def _apply(self, event: object) -> tuple[object, ...]:
+        """Change the state as the policy says; the commands that follow."""
+        with self._lock:
+            facts = self._lookups.lasting
+            while isinstance(step := transition(self.spec, self.state, event, facts), NeedFact):
+                facts = self._lookups.find(step, facts)
+            self.state, commands = step
+            if self.log is not None:
+                self.log.append((event, facts, self.state))
+        return commands
+
+    def _tell(self, event: object) -> None:
+        """An event, and everything that follows from it."""
+        self._effects.perform(self._apply(event), self.spec)
+
+    def _on_long_item(self, item: LongItem) -> bool:
+        """In the sampler's thread: start threads behind the caller's long item, if they help."""
+        self._tell(item)
+        return self.state.phase != Phase.LOCAL
+
+    def _on_ramp(self, late_seconds: float) -> bool:
+        """In the sampler's thread: more threads beside the caller's long item?"""
+        backend = self._effects.backend
+        return backend is not None and backend.ramp(late_seconds)
 
     # -- begin and end --------------------------------------------------------------------------
 
-    def _begin(self) -> None:
-        alone, forced = self.alone, self.options.forced
-        alone.started = clock() - self._spent
-        self._owner = get_ident()  # a plan may be executed in another thread than it was made in
-        if self._measured:
-            self.meter.begin_again()
-        self.handover.open_phase(0)
-        self._recorder.begin()
-        self._cpu0 = time.process_time() - self._spent_cpu
-        if not self.nested and self._owner not in nesting.busy_threads:
-            self._entered = True
-            nesting.busy_threads.add(self._owner)
-        # Nothing runs here with a time limit, and an observer would forbid the fork.
-        settled = forced is not None or self.options.supervised
-        alone.unattended = self.nested or self.source.total == 1 or settled
-        alone.not_before = max(alone.not_before, FIRST_DECISION_SECONDS)
-        if not self._begun:
-            self._begun = True
-            self.meter.begin(only_computes=not alone.unattended and self.decider.meet())
-        if not alone.unattended and not self.decider.only_computes:
-            alone.observer.start()
-
-    def _go_on_from(self, opening: Opening) -> None:
-        """Take over what an opening has done."""
-        self._begun, self.decider.only_computes = True, opening.only_computes
-        self.meter.begin(only_computes=opening.only_computes)
-        self._spent = self._spent_cpu = clock() - opening.began
-        for items, seconds in opening.slices:
-            self.meter.add(items, seconds)
-            self.alone.opened_seconds = seconds
-        self.meter.open_window()
-        self.alone.results = opening.results
-        self.alone.done = len(opening.results)
-
-    def _resume(self) -> bool:
-        """Go on after :meth:`measure`, or begin with the backend that the user named. True when
-        workers are at work."""
-        options, choice = self.options, self.handover.choice
-        if choice is None and options.supervised and self.source.total != 0:
-            choice = self.decider.supervised()
-        elif (
-            choice is None
-            and options.forced not in (None, "serial")
-            and not self.nested
-            and self.source.total != 0
-        ):
-            choice = self.decider.forced()
-        if choice is not None:
-            self.handover.choose(choice)
-        if choice is None or choice.config.backend == "serial":
-            return False
-        if choice.config.workers == 1:
-            self.source.take_from_both_ends = False  # one after the other: in the order of the loop
-        self._to_workers()
-        return True
+    def _begin(self, *, measuring: bool = False) -> None:
+        """The run begins, or goes on after it was measured, perhaps in another thread."""
+        loop, meter, journal = self._loop, self._meter, self._journal
+        spec = self.spec = replace(
+            self.spec,
+            total=loop.source.total,
+            indexed=loop.source.indexed or loop.source.snapshot,
+            journaled=journal is not None,
+        )
+        self._lookups.begin(spec)
+        first = not self._begun
+        if first and loop.opened is not None:
+            self._spent = self._spent_cpu = clock() - loop.began
+        now = clock()
+        loop.begin(
+            now - self._spent,
+            unattended=spec.unattended,
+            asked=journal is not None or self._bounded,
+        )
+        loop.wait_until(self.state.not_before)
+        self._cpu0 = cpu_clock() - self._spent_cpu
+        if first:
+            opened = loop.opened is not None
+            computes = not spec.unattended and not opened and self._lookups.only_computes()
+            self._only_computes = loop.only_computes if opened else computes
+        self._begun = True
+        if not loop.ended:
+            self._tell(
+                Begun(
+                    now, cpu_clock(), loop.done, meter.item_seconds, measuring, self._only_computes
+                )
+            )
+        # The window opens only now: what the run itself computed before is not the items' share.
+        if not first:
+            meter.begin_again()
+            return
+        meter.begin(only_computes=self._only_computes)
+        for items, seconds in loop.opened or ():
+            meter.add(items, seconds)
+        if loop.opened:
+            meter.open_window()
 
     def _pause(self) -> None:
-        self.alone.observer.stop()
-        self._spent = clock() - self.alone.started
-        self._spent_cpu = time.process_time() - self._cpu0
-        if self._entered:
-            self._entered = False
-            nesting.busy_threads.discard(self._owner)
-        if self.decider.away is not None:
-            self.decider.away.close()
+        self._sampler.stop()
+        self._spent = clock() - self._loop.began
+        self._spent_cpu = cpu_clock() - self._cpu0
+        if self._lookups.remote is not None:
+            self._lookups.remote.close()
 
     def _end(self, outcome: str, *, hurry: bool = False) -> None:
-        """The end of a run, however it comes; ``hurry``: somebody waits for the prompt."""
+        """The end of the run, however it comes; ``hurry``: a person waits for the prompt."""
         if self.run is not None:
             return
+        delivery, progress = self._effects.delivery, self._progress
+        stop = Stop(abort=outcome != "done", hurry=hurry)
         try:
-            try:
-                self.alone.observer.stop()
-            finally:  # a Ctrl-C that comes now leaves no worker behind either
-                if self._watch is not None:
-                    self._watch.close(abort=outcome != "done")
-                if self.handover.backend is not None:
-                    self.handover.backend.close(abort=outcome != "done", hurry=hurry)
-                    backend, self.handover.backend = self.handover.backend, None
-                    self.handover.deaths += getattr(backend, "deaths", 0)
-                    self.handover.forked_cpu_seconds = getattr(backend, "forked_cpu_seconds", 0.0)
-                    self.handover.longest_seconds = getattr(backend, "longest_seconds", 0.0)
+            self._apply(Closed(clock(), outcome, delivery.done, hurry))
         finally:
-            self._pause()
-            self._recorder.stop()
-            done = (
-                self.alone.done if self.handover.collector is None else self.handover.collector.done
-            )
-            self._progress.update(done)
-            self._progress.close()
-            if outcome != "done":
-                self.source.close()
-            ended = clock()
-            over = self.handover.handed_over
-            since, position = over if over is not None else (ended, done)
-            self.run = Run(
-                self.choice.config if self.choice is not None else Config("serial"),
-                done,
-                self._spent,
-                self._spent_cpu,
-                outcome,
-                self.handover.corrections,
-                self.handover.deaths,
-                position,
-                self._spent - (ended - since),
-                self.handover.usage.uses(since, ended),
-            )
-            work = max(self._spent, done * self.meter.item_seconds)
-            self._recorder.record(self.run, work)
-            tell_run(self.run)
-            if self.options.trace is not None:
-                self.options.trace.add(self.run, ended - self._spent, self.handover.usage)
-
-    # -- alone, and beyond ----------------------------------------------------------------------
-
-    def _is_decided(self, first: bool, seconds: float) -> bool:
-        """After a slice: have workers been started (or, measuring, is the choice clear)?"""
-        alone, decider = self.alone, self.decider
-        if self._interrupted is not None:
-            raise self._interrupted
-        self._recorder.keep_up()
-        if self.keeper is not None:
-            self.keeper.catch_up(alone.results)
-        if alone.streaming and seconds < TRIVIAL_ITEM_SECONDS:
-            return False  # not worth carrying anywhere, nor a thought
-        if (
-            first
-            and SLICE_SECONDS < seconds < TRUSTED_FIRST_SECONDS
-            and self.meter.shares()[1] > ONLY_WAITS_CPU_SHARE
-        ):
-            # It may have paid for imports and caches: the shares begin with the next item. (One that
-            # did nothing but wait has paid for nothing.)
-            self.meter.open_window()
-            ahead = ((self.source.total or 0) - 1) * seconds
-            if not decider.ask(ahead * (1 - 1 / most_cores()), ahead):
-                return False
-        elapsed = alone.elapsed()
-        if elapsed < alone.not_before or alone.unattended or self._crowd.is_crowded(elapsed):
-            return False
-        samples = alone.results or alone.sample
-        choice = decider.consider(alone.done, elapsed, samples, alone.observer)
-        if choice is None:
-            return False
-        alone.not_before = elapsed * RECONSIDER_FACTOR
-        self.handover.choose(choice)
-        if choice.config.backend == "serial":
-            if decider.profile().inner_threads > planning.INNER_THREADS:
-                alone.observer.stop()  # its looks would take cores from the function's own threads
-            elif not alone.observer.running and not decider.only_computes:
-                alone.observer.start()
-            return self._behind.measuring and elapsed > MEASURE_SECONDS
-        if not self._behind.measuring:
-            self._to_workers()
-        return True
-
-    def _free_the_caller(self) -> None:
-        """The caller's own items are done; workers may have been started meanwhile."""
-        if self.keeper is not None:
-            self.keeper.catch_up(self.alone.results)
-        self._behind.free_the_caller()
-
-    def _to_workers(self) -> None:
-        self.alone.observer.stop()
-        self.handover.to_workers(self.alone.done)
-
-    def _supervise(self) -> None:
-        """Look after the workers until everything is done."""
-        collector = self.handover.to
-        assert isinstance(collector, ListCollector)
-        if isinstance(self.handover.backend, Threads) and self.handover.backend.waits:
-            self.decider.prepare(max(self.meter.item_seconds, clock() - self.handover.phase[0]))
-        while not self._is_complete():
-            self.handover.backend.step(self._reviews.patience())
-            if collector.failure is not None:
-                self._raise_failure()
-            if self.keeper is not None:
-                self.keeper.tick()
-            if self._progress.active:
-                self._progress.update(collector.done)
-            self._review()
-        self.finished = True
-
-    def _is_complete(self) -> bool:
-        """Everything is done."""
-        source, collector = self.source, self.handover.to
-        if not source.exhausted:
-            return False
-        total = source.total if source.indexed else source.position
-        assert total is not None
-        if isinstance(collector, ListCollector):
-            collector.awaited = total
-        return collector.done >= total
-
-    def _review(self) -> None:
-        """Look after the history, and at what the workers reach."""
-        if self._interrupted is not None:
-            raise self._interrupted
-        self._recorder.keep_up()
-        if self._watch is not None:
-            self._watch.review()
-        self._reviews.review()
-
-    def _raise_failure(self) -> None:
-        failure = self.handover.to.failure
-        assert failure is not None
-        raise with_origin(failure.exception, failure.index, failure.traceback)
+            try:
+                self._effects.stop(stop)
+            finally:
+                self._pause()
+                done, usage = delivery.done, delivery.usage
+                progress.update(done)
+                progress.close()
+                if outcome != "done":
+                    self._loop.source.close()
+                spent = self._spent, self._spent_cpu
+                self.run = run = run_of(self.state, usage, done, spent, clock())
+                item_seconds = self._meter.item_seconds
+                told = ended_run(self.spec, self.state, run, self._lookups, item_seconds)
+                self._observers.tell(replace(told, dropped_lines=usage.dropped))
 
 
 def _given(values: Any, *, skip: bool) -> Iterator[Any]:

@@ -1,17 +1,25 @@
-"""Working alone: the caller's own loop, in slices that are measured, until somebody takes over.
+"""The caller's own loop: items in slices that are measured, until workers take over.
 
 ::
 
-    one item, 1, 2, 4 ... items, then slices of pieces --trivial?--> everything left in one piece
-        after each slice: is it decided?                                 ended by the observer
+    open():  1, 2, 4 ... items, no engine at all --little to do--> done
+                  |  1.5 ms of work are over, or the function may wait
+    slices():  slices of pieces --trivial?--> everything left in one piece, ended by the sampler's thread
+                  after each slice: SliceEnded, to be answered before the next one
+    stream():  one timed item, then a run of items that is computed as the consumer asks for them
 """
 
 from __future__ import annotations
 
-import sys
+import time
 from itertools import islice
 
-from amorsize.engine.opening import (
+from amorsize.core import nesting
+from amorsize.engine.events import SliceEnded
+from amorsize.engine.slices import (
+    FIRST_DECISION_SECONDS,
+    LEAST_GAIN_SECONDS,
+    LEAST_TRIVIAL_SECONDS,
     PIECE_SECONDS,
     PIECE_SHARE,
     SLICE_SECONDS,
@@ -22,164 +30,229 @@ from amorsize.engine.opening import (
     all_of,
     doubled,
     is_inlined,
+    piece_items,
+    stream_run,
 )
 from amorsize.errors import ItemError
+from amorsize.inspection.purity import only_computes
 from amorsize.items.call import format_traceback, with_origin
 from amorsize.items.collector import SKIPPED
-from amorsize.items.source import ISLICE_TELLS, gave
-from amorsize.profiling import sampler as measurement
-from amorsize.profiling.meter import Meter
-from amorsize.profiling.sampler import Observer, clock
+from amorsize.items.source import ISLICE_TELLS, NOTHING, ItemSource, gave
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
+    from amorsize.core.events import Progress
     from amorsize.core.options import Options
-    from amorsize.items.source import ItemSource
+    from amorsize.engine.slice_watch import SliceWatch
     from amorsize.items.usage import UsageLog
+    from amorsize.profiling.meter import Meter
+
+clock = time.perf_counter
 
 SLICE_SHARE = 0.15
-"""...later this share of the time since the start, so that considering (10-100 µs) stays below 1 %."""
+"""Share of the time since the start that a later slice lasts, so that deciding (10-100 µs) stays below
+1 %."""
 LONGEST_SLICE_SECONDS = 0.05
-"""...and not more, for progress to be seen."""
-STREAM_RUN = 32_768
-"""Items from one timed one to the next of a stream that works alone: 30 µs of timing on 50 ns each."""
-STREAM_RUN_SECONDS = 0.002
-"""...and seconds: timing stays near 2 %."""
+"""Longest slice, for progress to be seen."""
 CLOCK_ERROR_SECONDS = 2e-6
 """An item timed by itself seems to take up to so much, however short it is."""
-INNER_BUSY = 1.3
-"""CPU seconds a second of the process above which the item is taken to be parallel inside."""
 OBSERVED_SECONDS = 0.001
-"""Less than this is left to pieces: an observer's start and end cost 0.25 ms, pieces some 2 %."""
-WORTH_SECONDS = 0.0015
-"""The observer ends a slice only when more than this is left."""
+"""Less than this is left to pieces: a sampler's start and end cost 0.25 ms, pieces some 2 %."""
 
 
-class Alone:
-    """The caller's loop of one run.
+class LocalLoop:
+    """The caller's loop of one run: what it has done, and what is left."""
 
-    ``is_decided(first, seconds)`` is asked after each slice whether the loop is to stop (its choice is
-    made; workers may have been started); ``start_behind(position, cpu_share)`` is asked, in the
-    observer's thread, to start workers on the items from ``position`` on while the caller is in a long
-    item, ``grow_behind(late)`` then to start more of them; ``taken_over()``
-    tells whether workers are at work.
-    """
-
-    def __init__(
-        self,
-        func: Callable[[Any], Any],
-        source: ItemSource,
-        meter: Meter,
-        options: Options,
-        progress: Any,
-        is_decided: Callable[[bool, float], bool],
-        start_behind: Callable[[int, float], bool],
-        grow_behind: Callable[[float], bool],
-        taken_over: Callable[[], bool],
-    ) -> None:
-        self.func, self.source, self.meter, self.options = func, source, meter, options
-        self.progress = progress
-        self.is_decided, self.start_behind = is_decided, start_behind
-        self.grow_behind = grow_behind
-        self.taken_over = taken_over
-        self.observer = Observer(meter, self._glance, self._look)
+    def __init__(self, func: Callable[[Any], Any], data: Iterable[Any]) -> None:
+        self.began = clock()
+        self.func, self.source = func, ItemSource(data)
         self.results: list[Any] = []
         self.done = 0
         """Items done, also where a stream has given the results away."""
-        self.opened_seconds = 0.0
-        """What the last slice of an opening took."""
-        self.sample: list[Any] = []
-        """Some result, where they are not kept."""
-        self.unattended = True
-        """Nothing is to be decided: one item, one backend, or a nested call."""
-        self.not_before = 0.0
-        """Seconds from the start before which the observer lets a slice go on."""
-        self.started = 0.0
-        self.streaming = False
-        self.failed: Callable[[BaseException], None] = _pass
-        """Told of an error in a run of results, which goes straight to the consumer."""
-        self.usage: UsageLog | None = None
-        """Who wants to know of each slice."""
-        self.journaled = False
-        """Somebody looks at the results after each slice: none is open-ended."""
-        self.bounded = False
-        """None is open-ended, and each is asked about: an event loop beside it needs its turns (a loop in
-        C never lets go of the GIL), and may end the run."""
-        self.interrupted_at: int | None = None
-        self._late = False
-        """The observer has made the slice end."""
-        self._open_ended = False
-        """The slice has no end of its own but that of the data."""
+        self.opened: list[tuple[int, float]] | None = None
+        """Items and seconds of each slice of :meth:`open`; None where it was not called."""
+        self.only_computes = False
+        """Whether :meth:`open` has found that the function only computes."""
+        self.ended = False
+        """Whether everything is done."""
         self._rest: Any = None
         """The present piece of items, an islice."""
         self._index_is_least = False
         """Items too short to be counted one by one: an error's index is only a lower bound."""
-        self._seen = (0, 0.0)
-        """Position and time at which the observer's present look began."""
 
-    def elapsed(self) -> float:
-        """Seconds since the start; of a stream, those that went into items."""
-        if self.streaming:
-            return self.done * self.meter.item_seconds
-        return clock() - self.started
+    # -- the first moments ------------------------------------------------------------------------
 
-    def run(self) -> bool:
-        """Compute in the caller. True when everything is done, False when workers take over (while
-        measuring: when it is clear how to go on)."""
-        results, source, observer = self.results, self.source, self.observer
-        if results and self.is_decided(len(results) == 1, self.opened_seconds):
-            return False  # an opening went before
+    def open(self) -> bool:
+        """Run the first items of a function that surely only computes: nothing need watch them, and a run
+        shorter than the first decision needs no engine. True when everything is done."""
+        first = self.source.peek()
+        if first is NOTHING:
+            self.ended = True
+            return True
+        self.only_computes = only_computes(self.func, first)
+        self.opened = []
+        if not self.only_computes:
+            return False
+        try:
+            self.ended = self._open(self.opened)
+        except BaseException as error:
+            if not self.source.raised(error, self._rest):
+                with_origin(error, len(self.results), at_least=self._index_is_least)
+            self.source.close()
+            raise
+        self.done = len(self.results)
+        return self.ended
+
+    def _open(self, slices: list[tuple[int, float]]) -> bool:
+        func, source, results = self.func, self.source, self.results
+        sized, iterator, piece, done = source.total, source.begin(), 1, 0
+        began = now = self.began
+        while True:
+            before, last = done, now
+            rest = self._rest = islice(iterator, piece)
+            results += map(func, rest)
+            now = clock()
+            done = len(results)
+            got, took = done - before, now - last
+            if not done:
+                raise StopIteration  # there was a first item: the function raised it
+            if got < piece:
+                if ISLICE_TELLS and gave(rest):
+                    raise StopIteration
+                if source.has_ended(done, certain=got > 0, mapped=False):
+                    return True
+            slices.append((got, took))
+            if not before:
+                iterator = source.iterator
+                if took > SLICE_SECONDS:
+                    return False
+            per = took / got
+            trivial = per < TRIVIAL_ITEM_SECONDS
+            if sized is not None:
+                least = LEAST_TRIVIAL_SECONDS if trivial else LEAST_GAIN_SECONDS
+                if (sized - done) * per > least and (
+                    now - began > FIRST_DECISION_SECONDS or (trivial and done > TRIVIAL_ITEMS)
+                ):
+                    return False
+            elif trivial and done > TRIVIAL_UNSEEN_ITEMS:
+                self._index_is_least = is_inlined(func)
+                self._rest = None
+                self.results = all_of(func, iterator, results)
+                mapped = not is_inlined(func)
+                return source.has_ended(len(self.results), certain=False, mapped=mapped)
+            elif now - began > FIRST_DECISION_SECONDS:
+                return False
+            if took < 0.5 * PIECE_SECONDS:
+                piece = doubled(piece, done, sized)
+            else:
+                left = done if sized is None else sized - done
+                piece = max(1, int(min(PIECE_SECONDS / per, PIECE_SHARE * left, UNSEEN_PIECE)))
+
+    # -- with an engine -----------------------------------------------------------------------------
+
+    def attend(
+        self,
+        options: Options,
+        meter: Meter,
+        watch: SliceWatch,
+        usage: UsageLog,
+        progress: Progress,
+        index_of: Callable[[int], int] | None,
+    ) -> None:
+        """An engine measures the slices from now on. ``index_of`` gives the position in the data of an
+        item by its position in this run, where that is another one."""
+        self._on_error, self._usage, self._progress = options.on_error, usage, progress
+        self._meter, self._watch, self._index_of = meter, watch, index_of
+        self._sample: list[Any] = []
+        self._unattended = self._counted = self._asked = False
+        self._not_before = FIRST_DECISION_SECONDS
+
+    def begin(self, began: float, *, unattended: bool, asked: bool) -> None:
+        """The run began at this time. ``unattended``: no thread looks at the slices; ``asked``: each
+        slice has an end and is asked about (results are journaled after each, or an event loop needs
+        its turns, and a loop in C never lets go of the GIL)."""
+        self.began, self._unattended, self._asked = began, unattended, asked
+
+    def wait_until(self, age: float) -> None:
+        """Ask about no slice before the run has this age in seconds, but for the first."""
+        self._not_before = age
+        self._watch.begin_run(self.began, age)
+
+    @property
+    def samples(self) -> list[Any]:
+        """Some results, the last ones last."""
+        return self.results or self._sample
+
+    def items_ahead(self, count: int) -> Sequence[Any]:
+        """Up to ``count`` items that have not run, without taking them."""
+        return self.source.sample(count, self.done)
+
+    def slices(self) -> Iterator[SliceEnded]:
+        """Compute in the caller until everything is done (see ``ended``), or workers take over."""
+        results, source, watch, meter = self.results, self.source, self._watch, self._meter
+        if results:  # of the first moments, or from before the run was measured
+            last = self.opened[-1][1] if self.opened else 0.0
+            yield self._slice_ended(last, first=len(results) == 1)
         iterator = source.begin()
         piece, seconds = 1, 0.0
         while True:
             before = len(results)
-            self._open_ended = not piece
-            began = observer.begin_slice()
+            began = watch.begin_slice(before, open_ended=not piece)
             try:
                 ended = self._slice(iterator, piece, seconds)
             except BaseException as error:
                 results.append(self._stood_in(error, self._index_alone(piece)))
                 ended = False
             took = clock() - began
-            observer.end_slice()
+            watch.sampler.end_slice()
             results = self.results
             done = self.done = len(results)
-            self.meter.add(done - before, took)
-            if self.usage is not None:
-                self.usage.slice(before, done - before, began, took)
-            if self.taken_over():  # the observer started threads behind a long item
-                return False
-            if ended and self._is_end(done - before):
-                return True
+            meter.add(done - before, took)
+            if self._usage.lines is not None:
+                self._usage.slice(before, done - before, began, took)
+            if watch.taken_over:  # the sampler started threads behind a long item
+                return
+            if ended and self._is_end(done - before, open_ended=not piece):
+                self.ended = True
+                return
             if not before:
                 iterator = source.iterator
-            if self._late:
+            if watch.late:
                 iterator = source.rewind(done)
-                self._late = False
-                self.meter.forget()
-                observer.on_brief = None
-            if self.progress.active:
-                self.progress.update(done)
-            young = began + took - self.started < self.not_before  # nothing is decided yet
-            if not (young and before) or self.journaled or self.bounded:
-                self.meter.pause()
-                if self.is_decided(before == 0, took):
-                    return False
-                self.meter.resume()
+                watch.go_on()
+                meter.forget()
+            if self._progress.active:
+                self._progress.update(done)
+            young = began + took - self.began < self._not_before  # nothing is decided yet
+            if not (young and before) or self._asked:
+                meter.pause()
+                yield self._slice_ended(took, first=before == 0)
+                meter.resume()
+                if source.peeked:
+                    iterator = source.begin()
             if ended or not piece or not before:
                 piece, seconds = 1, 0.0  # the first item may be unlike all others
             elif not seconds and took < 0.5 * PIECE_SECONDS:
                 piece = doubled(piece, done, source.total)
             else:
-                seconds = max(
-                    SLICE_SECONDS, min(SLICE_SHARE * self.elapsed(), LONGEST_SLICE_SECONDS)
-                )
-                piece = self._piece()
-            if self.meter.item_seconds and self._is_trivial():
+                age = clock() - self.began
+                seconds = max(SLICE_SECONDS, min(SLICE_SHARE * age, LONGEST_SLICE_SECONDS))
+                piece = piece_items(meter.item_seconds, done, source.total)
+            if meter.item_seconds and self._is_trivial():
                 piece = 0
+
+    def _slice_ended(
+        self, seconds: float, *, first: bool, elapsed: float | None = None
+    ) -> SliceEnded:
+        now, meter = clock(), self._meter
+        age = now - self.began if elapsed is None else elapsed
+        running = self._watch.sampler.running
+        return SliceEnded(
+            now, self.done, seconds, age, meter.item_seconds, meter.items, first, running
+        )
 
     def _slice(self, iterator: Iterator[Any], piece: int, seconds: float) -> bool:
         """Run pieces of ``piece`` items until ``seconds`` are over, at least one. True when the items
@@ -203,110 +276,104 @@ class Alone:
         self.results = all_of(func, iterator, results)
         if not is_inlined(func):
             data = self.source.data
-            if data is not None and not self._late and len(self.results) < len(data):
+            if data is not None and not self._watch.late and len(self.results) < len(data):
                 raise StopIteration
         return True
-
-    def _piece(self) -> int:
-        """Items to run without a look at the clock.
-
-        Nothing can end a piece, so where items suddenly become heavy a whole one of them is paid in
-        the caller: at most 50 µs of items as they are now, and 3 % of those that are left."""
-        per, total = self.meter.item_seconds, self.source.total
-        most = self.done if total is None else total - self.done
-        wanted = int(PIECE_SECONDS / per) if per > 0 else UNSEEN_PIECE
-        return max(1, min(wanted, int(PIECE_SHARE * most), UNSEEN_PIECE))
 
     def _is_trivial(self) -> bool:
         """Items so short that a look at the clock is too dear: all that is left goes in one piece.
 
-        Where the data are indexed an observer ends it should the items become heavy."""
-        meter = self.meter
-        if meter.item_seconds > TRIVIAL_ITEM_SECONDS or self.options.on_error != "raise":
+        Where the data are indexed the sampler's thread ends it should the items become heavy."""
+        meter = self._meter
+        if meter.item_seconds > TRIVIAL_ITEM_SECONDS or self._on_error != "raise" or self._asked:
             return False
-        if self.journaled or self.bounded:
-            return False
-        if self.unattended:
+        if self._unattended:
             return meter.items > TRIVIAL_ITEMS
-        if not self.source.interruptible:
-            return meter.items > TRIVIAL_UNSEEN_ITEMS
         source = self.source
+        if not source.interruptible:
+            return meter.items > TRIVIAL_UNSEEN_ITEMS
         assert source.total is not None
         left = (source.total - self.done) * meter.item_seconds
         if meter.items <= TRIVIAL_ITEMS or left < OBSERVED_SECONDS:
             return False
-        if not self.observer.running:
-            self._seen = (self.done, clock())
-            self.observer.start(self._look_at_pace)
+        self._watch.watch_pace(self.done)
         return True
 
     def _index_alone(self, piece: int) -> int:
         """Position of the item that has just raised in a slice."""
         if piece or not is_inlined(self.func):
             return len(self.results)  # the results before it were kept
-        if self._late and self.interrupted_at is not None:
-            return self.interrupted_at - 1
+        if self._watch.late and self._watch.interrupted_at is not None:
+            return self._watch.interrupted_at - 1
         if self.source.interruptible:
             return self.source.taken() - 1
         self._index_is_least = True
         return len(self.results)
 
-    def stream(self) -> Iterator[Iterable[Any]]:
-        """As :meth:`run`, giving each result out at once, as runs of results to be iterated.
+    def stream(
+        self, on_failure: Callable[[BaseException], None]
+    ) -> Iterator[SliceEnded | Iterable[Any]]:
+        """As :meth:`slices`, and between its events runs of results to be iterated.
 
-        The first item of a slice is timed by itself. What the consumer does between two results is
-        nobody's measurement: the meter pauses, the observer looks away."""
-        func, meter, source, observer = self.func, self.meter, self.source, self.observer
-        counted = self.options.on_error != "raise" or self.progress.active or self.journaled
+        The first item of a run is timed by itself. What the consumer does between two results is no
+        measurement: the meter pauses, the sampler looks away. ``on_failure`` is told of an error in a
+        run of results, which goes straight to the consumer."""
+        func, meter, source, watch = self.func, self._meter, self.source, self._watch
+        counted = self._on_error != "raise" or self._progress.active or self._asked
         iterator = source.begin()
         size, spent = 1, 0.0
         while True:
             try:
                 item = next(iterator)
             except StopIteration:
-                source.exhausted = True
+                source.note_end()
+                self.ended = True
                 return
-            began = observer.begin_slice()
+            began = watch.begin_slice(self.done, open_ended=False)
             try:
                 value = func(item)
             except BaseException as error:
                 value = self._stood_in(error, self.done)
             seconds = clock() - began
-            observer.end_slice()
+            watch.sampler.end_slice()
             if size > 1 and seconds < CLOCK_ERROR_SECONDS:
                 seconds = min(seconds, spent / (size - 1))
             self.done += 1
             if self.done == 1:
                 iterator = source.iterator
-            self.sample = [value]
+            self._sample = [value]
             meter.add(1, seconds)
-            if self.usage is not None:
-                self.usage.slice(self.done - 1, 1, began, seconds)
+            if self._usage.lines is not None:
+                self._usage.slice(self.done - 1, 1, began, seconds)
             meter.pause()
             if value is not SKIPPED:
                 yield (value,)
-            if self.taken_over():
+            if watch.taken_over:
                 return
-            if self._late:
+            if watch.late:
                 iterator = source.rewind(self.done)
-                self._late = False
+                watch.go_on()
                 meter.forget()
-            if self.progress.active:
-                self.progress.update(self.done)
-            if self.is_decided(self.done == 1, seconds):
-                return
+            if self._progress.active:
+                self._progress.update(self.done)
+            age = self.done * meter.item_seconds  # the consumer's time does not count
+            yield self._slice_ended(seconds, first=self.done == 1, elapsed=age)
             meter.resume()
-            size = 1 if counted else self._next_run(size, seconds)
+            if source.peeked:
+                iterator = source.begin()
+            size = 1 if counted else stream_run(size, seconds, self.done, source.total)
             if size < 2:
                 continue
             meter.pause()
             offered = clock()
-            yield self._serve(islice(iterator, size - 1), size - 1)
+            yield self._serve(islice(iterator, size - 1), size - 1, on_failure)
             spent = clock() - offered  # by source, function and consumer: more than by the items
             meter.resume()
 
-    def _serve(self, rest: Iterator[Any], size: int) -> Iterator[Any]:
-        """A run of results that nobody times, at the price of a loop."""
+    def _serve(
+        self, rest: Iterator[Any], size: int, on_failure: Callable[[BaseException], None]
+    ) -> Iterator[Any]:
+        """A run of results that nothing times, at the price of a loop."""
         func, given, total = self.func, 0, self.source.total
         try:
             if ISLICE_TELLS:
@@ -322,8 +389,8 @@ class Alone:
         except BaseException as error:
             done = gave(rest) if ISLICE_TELLS else (given + 1) // 2 * (given & 1)
             if done and isinstance(error, Exception):
-                with_origin(error, self.done + done - 1)
-            self.failed(error)
+                with_origin(error, self._index(self.done + done - 1))
+            on_failure(error)
             raise
         # The last run may be shorter than was asked for, and an islice at its end tells no more. (To
         # count items would cost trivial ones 28 %: where the length is unknown, too many are told.)
@@ -332,101 +399,29 @@ class Alone:
         else:
             self.done += given // 2
 
-    def _next_run(self, size: int, seconds: float) -> int:
-        """Items of a stream from one that is timed to the next."""
-        total = self.source.total
-        left = self.done if total is None else total - self.done
-        quick = int(STREAM_RUN_SECONDS / seconds) if seconds > 0 else STREAM_RUN
-        least = 4 * quick * PIECE_SECONDS / STREAM_RUN_SECONDS
-        return min(2 * size, quick, STREAM_RUN, 1 + int(max(least, 2 * PIECE_SHARE * left)))
-
-    def _is_end(self, got: int) -> bool:
+    def _is_end(self, got: int, *, open_ended: bool) -> bool:
         """A slice came out short: is that the end of the data?"""
         done = len(self.results)
-        certain, mapped = bool(got) or self._late, self._open_ended and not is_inlined(self.func)
+        mapped = open_ended and not is_inlined(self.func)
         try:
-            return self.source.has_ended(done, certain=certain, mapped=mapped)
+            return self.source.has_ended(done, certain=bool(got) or self._watch.late, mapped=mapped)
         except StopIteration as error:
-            raise with_origin(error, done) from None
+            raise with_origin(error, self._index(done)) from None
+
+    def _index(self, position: int) -> int:
+        return position if self._index_of is None else self._index_of(position)
 
     def _stood_in(self, error: BaseException, index: int) -> Any:
         """What stands in the place of an item that raised; raises where the run is to end."""
         if self.source.raised(error, self._rest):
             raise error
-        if self.options.on_error == "raise":
+        index = self._index(index)
+        if self._on_error == "raise":
             raise with_origin(error, index, at_least=self._index_is_least)
-        if self.options.on_error == "skip":
+        if self._on_error == "skip":
             return SKIPPED
         assert isinstance(error, Exception)
         return ItemError(index, error, format_traceback(error))
 
-    # -- beside a slice, in the observer's thread ------------------------------------------------
 
-    def _glance(self) -> bool:
-        """Called when a look begins: where is the caller now? False when there is nothing to see."""
-        if _is_importing(self.observer.caller):
-            return False
-        if self.source.interruptible:
-            self._seen = (self.source.taken(), clock())
-        return True
-
-    def _look(self, cpu_share: float, busy: float, late: float) -> bool:
-        """Called beside the caller's slice, under the observer's claim: is it to end? True to look
-        again soon."""
-        if self.taken_over():
-            return self.grow_behind(1.0 if cpu_share > 0.5 else late)
-        if not self.source.interruptible or self._late:
-            return False
-        return self._is_stuck(cpu_share, busy)
-
-    def _is_stuck(self, cpu_share: float, busy: float) -> bool:
-        """End the slice, and start threads behind it where they help. True if they were started."""
-        source, now = self.source, clock()
-        position, age = source.taken(), now - self.observer.slice_began
-        if age < measurement.LATE_SECONDS:
-            return False
-        last_position, last_time = self._seen
-        if last_time < self.observer.slice_began:
-            last_position, last_time = self.done, self.observer.slice_began
-        inside = busy > INNER_BUSY  # it has threads of its own at work already
-        if position <= last_position + 1 and not inside and self.start_behind(position, cpu_share):
-            self._late = True
-            return True
-        if self._open_ended:  # a slice of counted items ends by itself
-            self._end_heavy(position, (now - last_time) / max(1, position - last_position))
-        return False
-
-    def _look_at_pace(self) -> None:
-        """Called beside an open-ended slice: are the items still trivial?"""
-        last_position, last_time = self._seen
-        position, now = self.source.taken(), clock()
-        self._seen = (position, now)
-        if position <= last_position + 1:
-            self.observer.on_brief = None  # one long item: see what it does
-        elif self._open_ended and not self._late:
-            self._end_heavy(position, (now - last_time) / max(1, position - last_position))
-
-    def _end_heavy(self, position: int, per: float) -> None:
-        """End the open-ended slice if its items now take so long that something is to be won."""
-        source = self.source
-        assert source.total is not None
-        if per < TRIVIAL_ITEM_SECONDS or (source.total - position) * per < WORTH_SECONDS:
-            return
-        if clock() - self.started >= self.not_before:
-            self.interrupted_at = source.interrupt()
-            self._late = True
-
-
-def _pass(error: BaseException) -> None:
-    """Nobody is told."""
-
-
-def _is_importing(thread: int) -> bool:
-    """Whether a thread is in the middle of an import: what it does is not what its items do, and
-    others would wait for its half-made modules."""
-    frame = sys._current_frames().get(thread)
-    while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
-            return True
-        frame = frame.f_back
-    return False
+nesting.calls_lazily(LocalLoop._serve)

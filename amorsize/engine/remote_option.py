@@ -1,7 +1,7 @@
-"""Whether what is left of a run may go to the executor or cluster that the user gave.
+"""The executor or cluster that the user gave: reached, and measured, only when the work ahead is worth
+that.
 
-The port is opened, and measured, only when the work ahead is worth that: trivial work never gets to know
-that there is a cluster.
+Trivial work never reaches it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SAMPLE_ITEMS = 8
 """Items pickled together to see how large one is."""
 
 
-class Away:
+class RemoteAccess:
     """The way to one executor or cluster, for one run."""
 
     def __init__(self, target: Target, source: ItemSource) -> None:

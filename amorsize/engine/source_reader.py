@@ -1,4 +1,10 @@
-"""Reading the source of a stream while its consumer waits for results."""
+"""Reading the source of a stream while its consumer waits for results.
+
+::
+
+    source --pull--> SourceReader (own thread) --wake_backend--> workers --> collector --> consumer
+                        ^------------- wake: there is room in the window again -------------+
+"""
 
 from __future__ import annotations
 
@@ -17,19 +23,19 @@ FAREWELL_SECONDS = 0.05
 """How long an abandoned stream waits for a source that does not answer."""
 
 
-class Feeder:
-    """The thread that reads the source of a stream while its consumer waits for results."""
+class SourceReader:
+    """The thread that reads the source of a stream, and nothing else does while it is there."""
 
     def __init__(
-        self, source: ItemSource, collector: WindowCollector, nudge: Callable[[], None]
+        self, source: ItemSource, collector: WindowCollector, wake_backend: Callable[[], None]
     ) -> None:
-        self.source, self.collector, self.nudge = source, collector, nudge
+        self.source, self.collector, self.wake_backend = source, collector, wake_backend
         self._stopped = False
         self._room = allocate_lock()
         self._room.acquire()
         self._gone = allocate_lock()
         self._gone.acquire()
-        start_new_thread(self._feed, ())
+        start_new_thread(self._read, ())
 
     def wake(self) -> None:
         """There is room in the window again."""
@@ -44,18 +50,18 @@ class Feeder:
         self.wake()
         if self._gone.acquire(timeout=FAREWELL_SECONDS):
             return
-        self.source.exhausted = True
+        self.source.note_end()
 
-    def _feed(self) -> None:
+    def _read(self) -> None:
         source = self.source
         our_threads.append(get_native_id())
         try:
             while not self._stopped and not source.exhausted:
                 if source.pull(1):
-                    self.nudge()
+                    self.wake_backend()
                 elif not source.exhausted:
                     self._room.acquire(timeout=1.0)
-            self.nudge()
+            self.wake_backend()
             self.collector.notify()
             if self._stopped:
                 close = getattr(source.iterator, "close", None)
@@ -63,6 +69,6 @@ class Feeder:
                     close()
         except BaseException as error:
             self.collector.fail(None, error, "")
-            self.nudge()
+            self.wake_backend()
         finally:
             self._gone.release()

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from amorsize.errors import ItemError
 from amorsize.items.collector import SKIPPED
+from amorsize.items.failures import (
+    ITEM_UNREADABLE,
+    ITEM_UNSENDABLE,
+    OVERDUE,
+    RESULT_UNREADABLE,
+    RESULT_UNSENDABLE,
+    ItemFailure,
+    Origin,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +83,7 @@ def run_items(
 
 def overdue_error(position: int, timeout: float) -> TimeoutError:
     """What becomes of an item that took longer than ``timeout`` seconds."""
-    return TimeoutError(f"item {position} took longer than timeout={timeout:g} seconds")
+    return TimeoutError(ItemFailure(OVERDUE, position, f"{timeout:g}"))
 
 
 OVERDUE_LOOK_SHARE, OVERDUE_LOOK_SECONDS = 0.1, 0.001
@@ -90,30 +99,23 @@ def unsendable_result(error: BaseException, index: int) -> BaseException:
     """What becomes of an item whose result cannot be pickled."""
     import pickle
 
-    return pickle.PicklingError(
-        f"the result of item {index} cannot be sent to the caller ({error}); return something that "
-        "can be pickled, or use backend='threads' or 'serial'"
-    )
+    return pickle.PicklingError(ItemFailure(RESULT_UNSENDABLE, index, str(error)))
 
 
 def unreadable(what: str, error: BaseException, index: int) -> BaseException:
-    """What becomes of an item, or a result, that cannot be unpickled on the other side."""
+    """What becomes of an item (``what``: "item"), or a result, that cannot be unpickled on the other
+    side."""
     import pickle
 
-    return pickle.UnpicklingError(
-        f"{what} {index} cannot be unpickled on the other side ({type(error).__name__}: {error}); make "
-        "its class importable there, or use backend='threads' or 'serial'"
-    )
+    kind = ITEM_UNREADABLE if what == "item" else RESULT_UNREADABLE
+    return pickle.UnpicklingError(ItemFailure(kind, index, f"{type(error).__name__}: {error}"))
 
 
 def unsendable_argument(error: BaseException, index: int) -> BaseException:
     """What becomes of an item that cannot be pickled."""
     import pickle
 
-    return pickle.PicklingError(
-        f"item {index} cannot be sent to a worker ({error}); pass a list instead of an iterator (a "
-        "forked worker needs no copy of it), or use backend='threads' or 'serial'"
-    )
+    return pickle.PicklingError(ItemFailure(ITEM_UNSENDABLE, index, str(error)))
 
 
 def format_traceback(error: BaseException) -> str:
@@ -138,9 +140,8 @@ def with_origin(
 ) -> BaseException:
     """The user's exception with the item's index as a note and a worker's traceback as its cause."""
     if index is not None:
-        where = f"an item after the first {index}" if at_least else f"item {index}"
         try:
-            error.add_note(f"amorsize: raised by {where} of the data")
+            error.add_note(Origin(index, at_least))
         except Exception:  # frozen or odd exceptions keep their own shape
             pass
     if remote and error.__cause__ is None:

@@ -1,4 +1,11 @@
-"""Where results go: each position once, from any thread, and out again in order."""
+"""Where results go: each position once, from any thread, and out again in order.
+
+::
+
+    workers --place, fail--> Middleware (retries, journal) --> ListCollector, WindowCollector --> caller
+
+Middleware is put in front once, before the first result comes; who runs items sees one collector.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +43,9 @@ class Failure:
 class ResultCollector:
     """Common part: counts what is done, keeps the first failure, wakes the caller."""
 
-    def __init__(self, on_error: str) -> None:
+    def __init__(self, on_error: str, usage: UsageLog | None = None) -> None:
         self.on_error = on_error
-        self.usage = UsageLog()
+        self.usage = UsageLog() if usage is None else usage
         """Who ran what."""
         self.done = 0
         self.failure: Failure | None = None
@@ -49,11 +56,10 @@ class ResultCollector:
 
     def fail(self, index: int | None, exception: BaseException, traceback: str = "") -> bool:
         """An item raised. True when the run is to end, False when its place was filled."""
-        if index is not None and isinstance(exception, Exception) and self.on_error != "raise":
-            if self.on_error == "skip":
-                self.place(index, (SKIPPED,))
-            else:
-                self.place(index, (ItemError(index, exception, traceback),))
+        value = self.stand_in(index, exception, traceback)
+        if value is not None:
+            assert index is not None
+            self.place(index, (value,))
             return False
         with self.lock:
             known = self.failure
@@ -63,6 +69,16 @@ class ResultCollector:
                 self.failure = Failure(index, exception, traceback)
         self.notify()
         return True
+
+    def stand_in(self, index: int | None, exception: BaseException, traceback: str) -> Any:
+        """What stands in the place of an item that raised; None where the run is to end."""
+        if index is None or not isinstance(exception, Exception) or self.on_error == "raise":
+            return None
+        return SKIPPED if self.on_error == "skip" else ItemError(index, exception, traceback)
+
+    def holds(self, total: int) -> bool:
+        """Whether the results of so many items are there."""
+        return self.done >= total
 
     def notify(self) -> None:
         if self.wake.locked():
@@ -82,13 +98,17 @@ class ResultCollector:
 class ListCollector(ResultCollector):
     """All results from ``position`` on, in one list: what ``execute`` returns in the end."""
 
-    def __init__(self, position: int, on_error: str) -> None:
-        super().__init__(on_error)
+    def __init__(self, position: int, on_error: str, usage: UsageLog | None = None) -> None:
+        super().__init__(on_error, usage)
         self.position = position
         self.done = position
         self.results: list[Any] = []
-        self.awaited: int | None = None
-        """Wake the caller when so many results are there (those before ``position`` counted)."""
+        self._awaited: int | None = None
+
+    def holds(self, total: int) -> bool:
+        """Whether so many results are there, those before ``position`` counted; wakes the caller then."""
+        self._awaited = total
+        return self.done >= total
 
     def place(self, start: int, values: Sequence[Any]) -> None:
         lo = start - self.position
@@ -98,15 +118,17 @@ class ListCollector(ResultCollector):
                 self.results.extend([PENDING] * (stop - len(self.results)))
             self.results[lo:stop] = values
             self.done += len(values)
-        if self.awaited is not None and self.done >= self.awaited:
+        if self._awaited is not None and self.done >= self._awaited:
             self.notify()
 
 
 class WindowCollector(ResultCollector):
     """Results of a stream: given out as soon as they and (if ordered) their predecessors are there."""
 
-    def __init__(self, position: int, on_error: str, *, ordered: bool) -> None:
-        super().__init__(on_error)
+    def __init__(
+        self, position: int, on_error: str, usage: UsageLog | None = None, *, ordered: bool
+    ) -> None:
+        super().__init__(on_error, usage)
         self.ordered = ordered
         self.start = position
         self.next = position
@@ -133,3 +155,42 @@ class WindowCollector(ResultCollector):
     def pop(self) -> Sequence[Any] | None:
         """The next run of results, None when there is none now."""
         return self._ready.popleft() if self._ready else None
+
+
+class Middleware(ResultCollector):
+    """Stands in front of a collector: passes everything on, and is what workers see of it."""
+
+    def __init__(self, inner: ResultCollector) -> None:
+        self._inner = inner
+        self.on_error, self.usage = inner.on_error, inner.usage
+
+    @property
+    def done(self) -> int:  # type: ignore[override]
+        """Results that are there."""
+        return self._inner.done
+
+    @property
+    def failure(self) -> Failure | None:  # type: ignore[override]
+        """What ends the run."""
+        return self._inner.failure
+
+    def fail(self, index: int | None, exception: BaseException, traceback: str = "") -> bool:
+        """As the collector's; what stands in the item's place takes the way of every result."""
+        value = self._inner.stand_in(index, exception, traceback)
+        if value is None:
+            return self._inner.fail(index, exception, traceback)
+        assert index is not None
+        self.place(index, (value,))
+        return False
+
+    def stand_in(self, index: int | None, exception: BaseException, traceback: str) -> Any:
+        return self._inner.stand_in(index, exception, traceback)
+
+    def place(self, start: int, values: Sequence[Any]) -> None:
+        self._inner.place(start, values)
+
+    def notify(self) -> None:
+        self._inner.notify()
+
+    def wait(self, seconds: float) -> None:
+        self._inner.wait(seconds)

@@ -2,7 +2,7 @@
 
 ::
 
-    worker: Trying -> Failed in the result's place -> Retrier -> ItemSource, after a pause
+    worker: Trying -> Failed in the result's place -> RetryingCollector -> ItemSource, after a pause
                                                         |  no try left
                                                         +-> the collector's fail (on_error applies)
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 
 from amorsize.items.call import format_traceback
+from amorsize.items.collector import Middleware
 from amorsize.items.errors import portable
 from amorsize.items.seeding import Seeded
 
@@ -112,21 +113,18 @@ def helped(
     return Patient(seeded, options.retries, retry_on), Trying(seeded, retry_on)
 
 
-class Retrier:
-    """Stands before a collector: what failed and has a try left goes back to the source."""
+class RetryingCollector(Middleware):
+    """Stands in front of a collector: what failed and has a try left goes back to the source."""
 
     def __init__(
-        self, collector: ResultCollector, source: ItemSource, retries: int, retry_on: Kinds
+        self, inner: ResultCollector, source: ItemSource, retries: int, retry_on: Kinds
     ) -> None:
-        self.source, self.retries = source, retries
-        self.overdue_too = issubclass(TimeoutError, retry_on)
+        super().__init__(inner)
+        self._source, self._retries = source, retries
+        self._overdue_too = issubclass(TimeoutError, retry_on)
         """Whether an item that took longer than ``timeout`` is tried again."""
-        self.failures: dict[int, int] = {}
+        self._failures: dict[int, int] = {}
         """Position of an item that is not done -> how often it has failed."""
-        self._collects = collector.on_error == "collect"
-        self._place, self._fail = collector.place, collector.fail
-        collector.place = self.place  # type: ignore[method-assign]
-        collector.fail = self.fail  # type: ignore[method-assign]
         source.keep_items()
 
     def place(self, start: int, values: Sequence[Any]) -> None:
@@ -141,31 +139,31 @@ class Retrier:
                 done = offset + 1
                 if not self._again(start + offset):
                     text = value.traceback
-                    if self._collects and not text:
+                    if self.on_error == "collect" and not text:
                         text = format_traceback(value.exception)
-                    self._fail(start + offset, value.exception, text)
+                    super().fail(start + offset, value.exception, text)
         self._done(start + done, values[done:])
 
     def _done(self, start: int, values: Sequence[Any]) -> None:
         if values:
-            self.source.forget_items(start, len(values))
-            if self.failures:
+            self._source.forget_items(start, len(values))
+            if self._failures:
                 for position in range(start, start + len(values)):
-                    self.failures.pop(position, None)
-            self._place(start, values)
+                    self._failures.pop(position, None)
+            self._inner.place(start, values)
 
     def fail(self, index: int | None, exception: BaseException, traceback: str = "") -> bool:
         """As the collector's: what is not raised by the function. A try that took too long was one."""
-        overdue = self.overdue_too and type(exception) is TimeoutError and index is not None
+        overdue = self._overdue_too and type(exception) is TimeoutError and index is not None
         if overdue and self._again(index):  # type: ignore[arg-type]
             return False
-        return self._fail(index, exception, traceback)
+        return super().fail(index, exception, traceback)
 
     def _again(self, position: int) -> bool:
         """Have an item tried again, if it has a try left."""
-        failures = self.failures.get(position, 0)
-        if failures >= self.retries:
+        failures = self._failures.get(position, 0)
+        if failures >= self._retries:
             return False
-        self.failures[position] = failures + 1
-        self.source.give_back_later(position, clock() + drawn_pause_seconds(failures))
+        self._failures[position] = failures + 1
+        self._source.give_back_later(position, clock() + drawn_pause_seconds(failures))
         return True

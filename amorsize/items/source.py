@@ -11,7 +11,7 @@ import sys
 import time
 from _thread import allocate_lock
 from collections import deque
-from itertools import islice
+from itertools import chain, islice
 
 from amorsize.items.kinds import is_indexed, is_snapshot, length_of
 
@@ -67,6 +67,7 @@ class ItemSource:
         self.position = 0
         """First position that has not left the source (fed: not read from the source)."""
         self.exhausted = False
+        self._handed_over = False
         self.limit: int | None = None
         """Positions at and beyond this one may not be taken yet (a stream's window)."""
         self.take_from_both_ends = take_from_both_ends
@@ -102,10 +103,27 @@ class ItemSource:
         self.exhausted = True
         return NOTHING
 
+    @property
+    def peeked(self) -> bool:
+        """Whether an item was taken from the iterator to be looked at; :meth:`begin` gives it out."""
+        return bool(self._first)
+
     def begin(self) -> Iterator[Any]:
-        """Iterator of the first slice, which is one item."""
+        """Iterator of everything that is left, the item first that was looked at."""
         first, self._first = self._first, ()
-        return iter(first) if first else self.iterator
+        return chain(first, self.iterator) if first else self.iterator
+
+    def sample(self, count: int, done: int) -> Sequence[Any]:
+        """Some items that have not run after ``done`` were, without taking them: up to ``count``, or one
+        where the source must be read for it. Errors of the source pass. Only the thread that reads the
+        source may call this before the hand-over."""
+        if self.data is not None:
+            return self.data[done : done + count]
+        if self._handed_over:
+            with self._lock:
+                return list(islice(self._buffer, count))
+        first = self.peek()
+        return () if first is NOTHING else (first,)
 
     def has_ended(self, done: int, *, certain: bool, mapped: bool) -> bool:
         """A slice came out short after ``done`` items: is that the end of the data?
@@ -136,6 +154,10 @@ class ItemSource:
             return self.iterator.gi_frame is None
         return ISLICE_TELLS and rest is not None and not gave(rest)
 
+    def note_end(self) -> None:
+        """Whoever reads the source has come to its end, or gives it up: nothing more is read."""
+        self.exhausted = True
+
     def rewind(self, position: int) -> Iterator[Any]:
         """Iterator over indexed data that goes on at ``position``, after an interrupted slice."""
         assert self.data is not None
@@ -165,6 +187,7 @@ class ItemSource:
     def hand_over(self, position: int) -> None:
         """From now on the rest, beginning at ``position``, is taken by :meth:`take`."""
         self.position = position
+        self._handed_over = True
         first, self._first = self._first, ()
         if self.snapshot:
             rest = [*first, *self.iterator]
@@ -180,6 +203,18 @@ class ItemSource:
             self._buffer_start = position
             self._buffer.extend(first)
             self.position = position + 1
+
+    def hand_out_in_order(self) -> None:
+        """From now on items are taken from the front only, one after the other."""
+        self.take_from_both_ends = False
+
+    def open_to(self, limit: int) -> None:
+        """Positions below ``limit`` may be taken: the consumer of a stream has come so far."""
+        self.limit = limit
+
+    def is_read_by_caller(self, by_caller: bool) -> None:
+        """Whether the caller's own thread reads the source, or a thread of its own does."""
+        self.caller_reads_source = by_caller
 
     @property
     def indexed(self) -> bool:

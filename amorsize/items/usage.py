@@ -65,11 +65,6 @@ class UsageLog:
         if self.lines is not None:
             self._keep("slice", (os.getpid(), 0), first, items, began, seconds)
 
-    def mark(self, what: str, when: float, **details: Any) -> None:
-        """Something was decided, or happened."""
-        if self.lines is not None:
-            self._keep(what, when, details)
-
     def _keep(self, *line: Any) -> None:
         assert self.lines is not None
         if len(self.lines) < MOST_LINES:

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from amorsize.core.events import Study
     from amorsize.core.model import Machine, Profile, Run
     from amorsize.core.observation import Observation
     from amorsize.history.resilient import SafeHistory
     from amorsize.learning.predictor import Predictor
-    from amorsize.learning.recorder import Study
     from amorsize.learning.residuals import Residual
 
 ENVIRONMENT = "AMORSIZE_HISTORY"

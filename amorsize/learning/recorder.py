@@ -4,26 +4,13 @@ from __future__ import annotations
 
 import time
 
-from amorsize.core.frozen import dataclass
 from amorsize.core.observation import Observation
 from amorsize.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from amorsize.core.model import Machine, Profile, Run
-
-
-@dataclass(frozen=True)
-class Study:
-    """What there is to learn from the last configuration of a run: the ``items`` that ran in it."""
-
-    profile: Profile
-    machine: Machine
-    items: int
-    wall_seconds: float
-    cpu_seconds: float
-    model_seconds: float
-    """What the cost model alone says of them."""
+    from amorsize.core.events import Study
+    from amorsize.core.model import Run
 
 
 def observe(fingerprint: str, id: str, run: Run, study: Study) -> Observation:

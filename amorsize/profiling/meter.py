@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from math import inf
 from operator import add, sub
 
-from amorsize.core.model import Profile
+from amorsize.core.frozen import dataclass
 from amorsize.machine.threads import queued_seconds
 
 clock = time.perf_counter
@@ -13,7 +14,7 @@ thread_clock = time.thread_time
 process_clock = time.process_time
 
 GIL_TURN_SECONDS = 0.0003
-"""What it costs the caller to hand the GIL to the observer and get it back (0.05 to 0.3 ms)."""
+"""What it costs the caller to hand the GIL to the sampler's thread and get it back (0.05 to 0.3 ms)."""
 
 
 def _clocks() -> tuple[float, float, float]:
@@ -25,18 +26,37 @@ def _wall_clock() -> tuple[float, float, float]:
 
 
 LONG_PAUSE_SECONDS = 0.001
-"""Time without a core in our own planning that would distort what is seen of the items: the look that
-tells it costs 15 µs."""
+"""If planning was without a core for longer than this, the kernel is asked (15 µs) how long the thread
+was ready to run, so that the wait is not charged to the items."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the meter says at one moment."""
+
+    items: int
+    item_seconds: float
+    """What one of the next items is expected to take."""
+    item_spread: float
+    """Standard deviation of the item seconds between slices."""
+    window: tuple[float, float, float]
+    """Since the window was opened: wall seconds, share of them computed, inner threads."""
+    window_is_empty: bool
+    """Whether no item has ended since the window was opened."""
+    gil_free_share: float | None
+    """Share of the looks that found the GIL free, None before the first look."""
 
 
 class Meter:
-    """Sums over slices; makes the :class:`Profile`. All times in seconds."""
+    """Sums over slices. All times in seconds."""
 
     def __init__(self) -> None:
         self.only_computes = False
         """It is known that the function neither waits nor lets others work: no share is measured."""
         self._clocks = _clocks
-        self.items = 0
+        self._start: tuple[float, ...] = (inf, inf, inf)
+        """When the window was opened; not before the run begins."""
+        self.items = self._items0 = 0
         self.seconds = 0.0
         self._last: tuple[float, ...] = ()
         """Item seconds of the last three slices, the very first left out as soon as possible."""
@@ -46,14 +66,9 @@ class Meter:
         self._mean = 0.0
         self._square = 0.0
         self.turns = 0
-        """Times that the observer has asked a caller at work for the GIL."""
+        """Times that the sampler's thread has asked a caller at work for the GIL."""
         self.gil_prompt = 0
         self.gil_held = 0
-        self.result_bytes: int | None = None
-        self.result_seconds = 0.0
-        self.argument_bytes: int | None = None
-        self.argument_seconds = 0.0
-        self.picklable = True
         self.pauses = 0
         """How often it was paused."""
         self._paused: tuple[float, float, float] | None = None
@@ -160,7 +175,7 @@ class Meter:
         """Since the window was opened: wall seconds, share of it computed, inner threads.
 
         Time in which the thread was ready and had no core (a busy machine), or had to hand over the
-        GIL to the observer, is left out of the share: the items did not wait then."""
+        GIL to the sampler's thread, is left out of the share: the items did not wait then."""
         wall, thread, process = map(sub, self._paused or self._clocks(), self._start)
         if wall <= 0 or self.only_computes:
             return max(0.0, wall), 1.0, 1.0
@@ -180,20 +195,26 @@ class Meter:
         samples = self.gil_prompt + self.gil_held
         return self.gil_prompt / (samples + 1) if samples else None
 
-    def profile(self, shares: tuple[float, float, float] | None = None) -> Profile:
-        """What was seen; ``shares`` as :meth:`shares` gave them when the last item had ended."""
-        _, cpu, inner = shares or self.shares()
+    def saw_gil(self, *, held: bool) -> None:
+        """The sampler's thread found the GIL held, or free while the caller computed. Only that thread
+        calls this, and an addition to an integer is seen whole by any other."""
+        if held:
+            self.gil_held += 1
+        else:
+            self.gil_prompt += 1
+
+    def saw_turn(self) -> None:
+        """The sampler's thread has asked a caller at work for the GIL."""
+        self.turns += 1
+
+    def measured(self) -> Measured:
+        """What is known now."""
         spread = (self._square / (self._slices - 1)) ** 0.5 if self._slices > 1 else 0.0
-        return Profile(
-            items=self.items,
-            item_seconds=self.item_seconds,
-            item_spread=spread,
-            cpu_share=cpu,
-            inner_threads=inner,
-            gil_free_share=self.gil_free_share(),
-            result_bytes=self.result_bytes,
-            result_seconds=self.result_seconds,
-            argument_bytes=self.argument_bytes,
-            argument_seconds=self.argument_seconds,
-            picklable=self.picklable,
+        return Measured(
+            self.items,
+            self.item_seconds,
+            spread,
+            self.shares(),
+            self.window_is_empty,
+            self.gil_free_share(),
         )

@@ -1,14 +1,14 @@
 """Measuring by working: what the first items tell while they run in the caller.
 
 Nothing runs for the sake of measurement. The caller computes items in slices timed as a whole;
-beside it one *observer* thread sleeps and looks. What a look can tell without touching the work:
+beside it the thread of the *sampler* sleeps and looks. What a sample can tell without touching the work:
 
 * how long the caller has been in its present slice, and how much of that its thread was on a CPU
   (``pthread_getcpuclockid``): a long item that waits is seen while it still waits;
-* how late the observer got the GIL after its own sleep: at once when the work leaves the GIL alone,
+* how late the sampler got the GIL after its own sleep: at once when the work leaves the GIL alone,
   after a whole switch interval (5 ms) when the work holds it. Threads are worth trying only then.
 
-The observer starts with the run and is joined before any fork and before the run ends.
+The thread starts with the run and is joined before any fork and before the run ends.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 clock = time.perf_counter
 process_clock = time.process_time
 
-FIRST_LOOK_SECONDS = 0.003
-"""When the observer first looks: beyond the items for which nothing is worth doing (thread start
+FIRST_SAMPLE_SECONDS = 0.003
+"""When the sampler first looks: beyond the items for which nothing is worth doing (thread start
 0.07 ms), soon enough that a wait of 20 ms is used for 17 (benchmarks/workloads/catalog.py, kind
 "waiting")."""
-LOOK_SECONDS = 0.005
-"""Least pause between later looks..."""
-HELD_LOOK_SECONDS = 0.01
-"""...where the work holds the GIL: each look waits 5 ms more for it and costs the caller a forced
-switch and what the look itself takes (0.05 ms, 0.3 the first time)."""
+SAMPLE_SECONDS = 0.005
+"""Least pause between later samples."""
+HELD_SAMPLE_SECONDS = 0.01
+"""Least pause where the work holds the GIL: each sample waits 5 ms more for it and costs the caller a
+forced switch and what the sample itself takes (0.05 ms, 0.3 the first time)."""
 SOON_SECONDS = 0.001
-"""Length of a look while threads are being added behind a long item."""
-LOOK_SHARE = 0.03
+"""Length of a sample while threads are being added behind a long item."""
+SAMPLE_SHARE = 0.03
 """Pause as a share of the time since the start: bounds what is noticed late to 3 % of the run."""
 GIL_PROBE_SECONDS = 0.0004
 """Sleep of one GIL sample; the wake-up latency of the system is about 0.06 ms."""
@@ -48,7 +48,8 @@ let go between items of a millisecond after half of that."""
 GIL_HELD_SECONDS = 0.004
 """The thread's own start is late by so much only if the GIL was held for a whole switch interval."""
 GIL_SAMPLES = 2
-"""Samples at one look when the first is prompt: all within 1 ms; one that is held ends the look."""
+"""Looks at the GIL in one sample when the first is prompt: all within 1 ms; one that is held ends the
+sample."""
 
 
 GIL_ENOUGH = 4
@@ -57,25 +58,25 @@ LATE_SECONDS = 0.0025
 """A slice younger than this is left alone: slices of counted items end by themselves."""
 
 
-class Observer:
+class Sampler:
     """The thread that looks while the caller works; see the module.
 
-    ``on_glance()`` is called when a look begins, ``on_look(cpu_share, busy, late)`` when it ends, some
-    milliseconds later, in the observer's thread while the caller is inside one slice; ``cpu_share`` is
+    ``on_begin()`` is called when a sample begins, ``on_sample(cpu_share, busy, late)`` when it ends, some
+    milliseconds later, in the sampler's thread while the caller is inside one slice; ``cpu_share`` is
     that of the caller's thread meanwhile, ``busy`` the CPU seconds a second of the process, ``late`` by
-    how much the look ended too late. It runs under ``claim``, so the end of the slice waits for it, and
-    returns True to look again soon.
+    how much the sample ended too late. It runs under ``claim``, so the end of the slice waits for it, and
+    returns True for another sample soon.
     """
 
     def __init__(
         self,
         meter: Meter,
-        on_glance: Callable[[], bool],
-        on_look: Callable[[float, float, float], bool],
+        on_begin: Callable[[], bool],
+        on_sample: Callable[[float, float, float], bool],
     ) -> None:
         self.meter = meter
-        self.on_glance = on_glance
-        self.on_look = on_look
+        self.on_begin = on_begin
+        self.on_sample = on_sample
         self.claim = allocate_lock()
         self.slice = 0
         """Number of the caller's slice; even while it is between slices."""
@@ -89,10 +90,10 @@ class Observer:
     def start(self, on_brief: Callable[[], None] | None = None) -> None:
         """Start the thread, to look at the one that calls; after :meth:`stop` it may be started again.
 
-        With ``on_brief``, each look is but a call of it, at one turn of the GIL instead of two."""
+        With ``on_brief``, each sample is but a call of it, at one turn of the GIL instead of two."""
         self.caller, self._caller_id = get_ident(), get_native_id()
         self.on_brief = on_brief
-        self._first = FIRST_LOOK_SECONDS if on_brief is None else HELD_LOOK_SECONDS
+        self._first = FIRST_SAMPLE_SECONDS if on_brief is None else HELD_SAMPLE_SECONDS
         self._stopped = False
         self._gate, self._gone = allocate_lock(), allocate_lock()
         self._gate.acquire()
@@ -120,8 +121,12 @@ class Observer:
             self._gone.acquire()
 
     def caller_seconds(self) -> float:
-        """CPU seconds of the caller since the observer was started."""
+        """CPU seconds of the caller since the sampler was started."""
         return self._caller_cpu() - self._cpu0
+
+    def look_closely(self) -> None:
+        """From now on each sample tells what the caller does, not only that it is there."""
+        self.on_brief = None
 
     # The caller brackets each slice by these two.
 
@@ -142,27 +147,27 @@ class Observer:
             # The wait for the GIL at the thread's own start is the first sample.
             late = clock() - self._began
             if late > GIL_HELD_SECONDS:
-                self.meter.gil_held += 1
-            pause = self._first - late if late < self._first else HELD_LOOK_SECONDS
-            while self._sleep(pause) and self._look():
+                self.meter.saw_gil(held=True)
+            pause = self._first - late if late < self._first else HELD_SAMPLE_SECONDS
+            while self._sleep(pause) and self._sample():
                 held = self.on_brief is not None or self.meter.gil_held > self.meter.gil_prompt
-                pause = HELD_LOOK_SECONDS if held or not self._saw else LOOK_SECONDS
-                pause = max(pause, LOOK_SHARE * (clock() - self._began))
+                pause = HELD_SAMPLE_SECONDS if held or not self._saw else SAMPLE_SECONDS
+                pause = max(pause, SAMPLE_SHARE * (clock() - self._began))
                 if self._again:
                     pause = 0.0
         finally:
             self._gone.release()
 
     def _sleep(self, seconds: float) -> bool:
-        """False when the run asked the observer to end."""
+        """False when the run asked the sampler to end."""
         began, cpu = clock(), self._caller_cpu()
         ended = self._gate.acquire(timeout=seconds) or self._stopped
         self._slept, self._computed = clock() - began, self._caller_cpu() - cpu
         if self._computed > 0.5 * self._slept:
-            self.meter.turns += 1
+            self.meter.saw_turn()
         return not ended
 
-    def _look(self) -> bool:
+    def _sample(self) -> bool:
         if self.on_brief is not None:
             with self.claim:
                 if self.slice % 2 and not self._stopped:
@@ -172,7 +177,7 @@ class Observer:
         began, cpu, process = clock(), self._caller_cpu(), process_clock()
         if self.meter.gil_held and began - self.slice_began < LATE_SECONDS:
             return True  # nothing to see, and another turn of the GIL would be the caller's loss
-        self._saw = self.on_glance()
+        self._saw = self.on_begin()
         if not self._saw:
             return True
         samples = self.meter.gil_prompt + 4 * self.meter.gil_held
@@ -193,7 +198,7 @@ class Observer:
             with self.claim:
                 if self.slice == current and not self._stopped:
                     late = max(0.0, seconds - SOON_SECONDS)
-                    self._again = self.on_look(share, busy, late)
+                    self._again = self.on_sample(share, busy, late)
         return True
 
     def _caller_cpu(self) -> float:
@@ -207,10 +212,10 @@ class Observer:
             if not self._sleep(GIL_PROBE_SECONDS):
                 return False
             if self._slept - GIL_PROBE_SECONDS > GIL_PROMPT_SECONDS:
-                meter.gil_held += 1
+                meter.saw_gil(held=True)
                 break
             if meter.is_paused or meter.pauses != pauses:
                 continue  # the caller was deciding and let go of the GIL to read a file
             if self._cpu_clock is None or self._computed > 0.5 * self._slept:
-                meter.gil_prompt += 1  # who sleeps leaves the GIL alone, and that tells nothing
+                meter.saw_gil(held=False)  # who sleeps leaves the GIL alone, and that tells nothing
         return True

@@ -1,4 +1,4 @@
-"""What a run did, for people and tools outside: a trace file, log records, a span.
+"""What runs did, drawn in a file for people.
 
 The file is in the Trace Event Format of Chromium's tracing, as JSON; https://ui.perfetto.dev and
 ``chrome://tracing`` open it. One row for each worker, a box for each slice and chunk, a flag for each
@@ -8,21 +8,17 @@ decision with its reasons.
 from __future__ import annotations
 
 import os
-import sys
-import time
 
+from amorsize.core.events import Decided, HandedOver, RunEnded
 from amorsize.planning.explain import describe
+from amorsize.reporting.log import choice_fields, run_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.core.model import Run
-    from amorsize.items.usage import UsageLog
-    from amorsize.planning.values import Choice
 
-LOGGER = "amorsize"
-"""Decisions are logged at DEBUG, ends of runs at INFO; ``record.amorsize`` holds the fields."""
 MICROSECONDS = 1e6
 """Times of the format are microseconds."""
 
@@ -40,11 +36,16 @@ class Trace:
         self._dropped = 0
         self._write()
 
-    def add(self, run: Run, began: float, usage: UsageLog) -> None:
-        """A run that began at this time of ``perf_counter`` has ended: the file holds it from now on."""
-        self.runs.append((run, began))
-        self._dropped += usage.dropped
-        self._write()
+    def __call__(self, event: object) -> None:
+        """An event of a run: a flag for a decision and a hand-over; the end of a run writes the file."""
+        if isinstance(event, Decided):
+            self.lines.append(("decision", event.at, choice_fields(event.choice)))
+        elif isinstance(event, HandedOver):
+            self.lines.append(("hand-over", event.at, {"position": event.position}))
+        elif isinstance(event, RunEnded):
+            self.runs.append((event.run, event.began))
+            self._dropped += event.dropped_lines
+            self._write()
 
     def _write(self) -> None:
         import json
@@ -107,73 +108,3 @@ def _run_event(run: Run, began: float, own: int) -> dict[str, Any]:
         "ph": "X", "name": f"run: {describe(run.config)}", "cat": "run", "pid": own, "tid": 0,
         "ts": began * MICROSECONDS, "dur": run.wall_seconds * MICROSECONDS, "args": run_fields(run),
     }  # fmt: skip
-
-
-def run_fields(run: Run) -> dict[str, Any]:
-    """A run as plain values."""
-    config = run.config
-    fields = {name: value for name, value in run.__dict__.items() if name != "workers"}
-    fields["config"] = {**config.__dict__}
-    fields["workers"] = [{**use.__dict__} for use in run.workers]
-    fields["utilisation"] = run.utilisation
-    return fields
-
-
-def choice_fields(choice: Choice) -> dict[str, Any]:
-    """A choice as plain values."""
-    return {
-        "chosen": describe(choice.config),
-        "expected_seconds": choice.prediction.seconds,
-        "source": choice.prediction.source,
-        "reasons": list(choice.reasons),
-        "considered": {describe(one.config): one.seconds for one in choice.candidates},
-    }
-
-
-# -- log records and spans: only where the program has loaded what takes them --------------------------
-
-
-def tell_choice(choice: Choice) -> None:
-    """Log a decision, if somebody listens."""
-    logging = sys.modules.get("logging")
-    if logging is None:
-        return
-    logger = logging.getLogger(LOGGER)
-    if logger.isEnabledFor(logging.DEBUG):
-        why = "; ".join(choice.reasons)
-        logger.debug("chose %s", why, extra={"amorsize": choice_fields(choice)})
-
-
-def is_heard() -> bool:
-    """Whether anybody would take note of :func:`tell_run`."""
-    modules = sys.modules
-    if "opentelemetry.trace" in modules:
-        return True
-    logging = modules.get("logging")
-    return logging is not None and logging.getLogger(LOGGER).isEnabledFor(logging.INFO)
-
-
-def tell_run(run: Run) -> None:
-    """Log the end of a run, and leave a span of it with OpenTelemetry, if somebody listens."""
-    logging = sys.modules.get("logging")
-    if logging is not None:
-        logger = logging.getLogger(LOGGER)
-        if logger.isEnabledFor(logging.INFO):
-            logger.info(
-                "%s: %d items in %.3g s on %s", run.outcome, run.items, run.wall_seconds,
-                describe(run.config), extra={"amorsize": run_fields(run)},
-            )  # fmt: skip
-    opentelemetry = sys.modules.get("opentelemetry.trace")
-    if opentelemetry is not None:
-        ended = time.time_ns()
-        span = opentelemetry.get_tracer(LOGGER).start_span(
-            "amorsize.run",
-            start_time=ended - int(run.wall_seconds * 1e9),
-            attributes={
-                "amorsize.items": run.items,
-                "amorsize.config": describe(run.config),
-                "amorsize.outcome": run.outcome,
-                "amorsize.utilisation": run.utilisation,
-            },
-        )
-        span.end(ended)

@@ -355,7 +355,7 @@ from benchmarks.workloads.functions import steps
 began = clock()
 from amorsize.learning.learner import learner_for
 from amorsize.core.model import Run
-from amorsize.learning.recorder import Study
+from amorsize.core.events import Study
 learner = learner_for(sys.argv[1])
 runs = learner.recall(steps, 1.0)
 asked = clock() - began

@@ -25,20 +25,26 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from amorsize.api.checks import make_options
-from amorsize.backends.threads.pool import Threads
 from amorsize.core.backends import CALLER_ITEM_SECONDS
 from amorsize.core.frozen import replace
 from amorsize.core.model import Config, Prediction, Profile
 from amorsize.core.observation import Observation, from_line, to_line
-from amorsize.engine.driver import Engine
-from amorsize.engine.reviewing import REVIEW_SECONDS, Reviews
+from amorsize.engine import reviews
+from amorsize.engine.driver import engine_for
+from amorsize.engine.events import Reported
+from amorsize.engine.facts import Facts
+from amorsize.engine.profiles import profile_to_remember
+from amorsize.engine.reviews import REVIEW_SECONDS
+from amorsize.engine.state import Decision, Mark, RunState, evolve
 from amorsize.machine.detect import detect_machine
 from amorsize.machine.fork_safety import fork_refusal
 from amorsize.machine.threads import vanish
 from amorsize.planning.choose import LARGE_RESULT_BYTES
 from amorsize.planning.values import Choice
+from amorsize.profiling.meter import Measured
 from amorsize.profiling.sampler import clock
 from benchmarks.harness.measure import ROOT, bench
 from benchmarks.workloads.catalog import Workload
@@ -56,24 +62,26 @@ SLOW_FACTOR = 8.0
 """A configuration so many times slower than the loop is run once."""
 
 
-class Seen:
-    """What hands over asks of a meter, answered by a profile that was seen in another run."""
+def measured(profile: Profile) -> Measured:
+    """What a meter would say, by a profile that was seen in another run."""
+    window = 1.0, profile.cpu_share, profile.inner_threads
+    return Measured(
+        profile.items,
+        profile.item_seconds,
+        profile.item_spread,
+        window,
+        False,
+        profile.gil_free_share,
+    )
 
-    def __init__(self, profile: Profile) -> None:
-        self._profile, self.item_seconds = profile, profile.item_seconds
 
-    def profile(self) -> Profile:
-        return self._profile
-
-
-class Patient(Reviews):
+def look_on(spec: Any, state: RunState, event: Reported, facts: Any) -> tuple[RunState, tuple[()]]:
     """Looks as often as any run does, and lets the threads be."""
-
-    def review(self) -> None:
-        if isinstance(self.handover.backend, Threads) and (
-            clock() - self._reviewed_at > REVIEW_SECONDS
-        ):
-            self._open_review()
+    review = state.review
+    if review is not None and event.now - review.since.at > REVIEW_SECONDS:
+        mark = Mark(event.now, event.done, event.cpu_seconds)
+        state = evolve(state, review=replace(review, since=mark))
+    return state, ()
 
 
 def caller_computes(config: Config, profile: Profile) -> bool:
@@ -102,10 +110,10 @@ def configs(kind: str, cores: int) -> list[Config]:
 
 def look(func: Any, data: Any) -> Profile:
     """What amorsize sees of a workload before it decides."""
-    engine = Engine(func, data, make_options(history=None), None)
+    engine = engine_for(func, data, make_options(history=None))
     engine.measure()
-    profile = engine.decider.to_remember()
-    engine.source.close()
+    profile = engine._lookups.answer(lambda facts: profile_to_remember(engine.state, facts))
+    engine._loop.source.close()
     return profile
 
 
@@ -118,14 +126,17 @@ def run_in(func: Any, data: Any, config: Config, profile: Profile) -> tuple[floa
         # waiting threads would go on growing beyond their number
         n_jobs=config.n_jobs if config.backend == "threads" else "auto",
     )
-    engine = Engine(func, data, options, None)
+    engine = engine_for(func, data, options)
     if not serial:
-        engine.handover.meter = Seen(profile)  # type: ignore[assignment]
-        engine._reviews = Patient(engine.handover, engine.alone.observer)
         computes = caller_computes(config, profile)
-        engine.handover.choice = Choice(Prediction(config, 0.0), (), (), computes)
+        choice = Choice(Prediction(config, 0.0), (), (), computes)
+        decision = Decision(choice, "ordered", clock(), 0)
+        engine.state = evolve(engine.state, decisions=(decision,))
+        engine._lookups.lasting = Facts({"measured": measured(profile)})
+        engine._meter.add(1, profile.item_seconds)
     began, cpu = clock(), cpu_seconds()
-    engine.execute()
+    with mock.patch.object(reviews, "on_report", look_on):
+        engine.execute()
     seconds, cpu = clock() - began, cpu_seconds() - cpu
     assert engine.run is not None and engine.run.corrections == 0
     return seconds, cpu

@@ -17,7 +17,7 @@ from typing import Any
 
 from amorsize.api.checks import make_options
 from amorsize.backends.processes import protocol as wire
-from amorsize.engine.driver import Engine
+from amorsize.engine.driver import engine_for
 
 clock = time.perf_counter
 
@@ -77,7 +77,7 @@ def overhead_seconds(backend: str, jobs: int, item_seconds: float, items: int) -
     for item in range(items):
         func(item)
     loop = clock() - began
-    engine = Engine(func, range(items), make_options(backend=backend, n_jobs=jobs), None)
+    engine = engine_for(func, range(items), make_options(backend=backend, n_jobs=jobs))
     began = clock()
     engine.execute()
     return clock() - began - loop / jobs

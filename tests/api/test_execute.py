@@ -22,7 +22,7 @@ from support.work import Recorder, burn, calm, square, steps
 import amorsize
 from amorsize.api.checks import make_options
 from amorsize.core.model import Machine
-from amorsize.engine.driver import Engine
+from amorsize.engine.driver import engine_for
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -214,7 +214,7 @@ def test_light_items_first_and_heavy_ones_later_are_noticed() -> None:
 
 def test_one_core_starts_no_process_for_computing_work() -> None:
     machine = Machine(cores=1)
-    engine = Engine(steps, [20_000] * 100, make_options(), machine)
+    engine = engine_for(steps, [20_000] * 100, make_options(), machine)
     engine.execute()
     assert engine.choice is None or engine.choice.config.backend == "serial"
 

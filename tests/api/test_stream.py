@@ -190,19 +190,21 @@ def test_threads_are_woken_when_the_window_of_a_list_opens(
 
 
 def _without_threads(monkeypatch: pytest.MonkeyPatch, when: Any) -> list[bool]:
-    """Have the threads of a run judged useless as soon as ``when(reviews)``."""
-    from amorsize.backends.threads.pool import Threads
-    from amorsize.engine import reviewing
+    """Have the threads of a run judged useless as soon as ``when(facts)``."""
+    from amorsize.engine import reviews
+    from amorsize.engine.commands import Drain, StopSampler
+    from amorsize.engine.state import Phase, evolve
 
     left: list[bool] = []
 
-    def review(reviews: Any) -> None:
-        backend = reviews.handover.backend
-        if isinstance(backend, Threads) and when(reviews):
-            left.append(True)
-            reviews._leave_threads(backend, alone=False)
+    def on_report(spec: Any, state: Any, event: Any, facts: Any) -> Any:
+        if state.workers.config.backend != "threads" or not when(facts):
+            return state, ()
+        left.append(True)
+        state = evolve(state, phase=Phase.DRAINING, review=None, threads_ruled_out=True)
+        return state, (StopSampler(), Drain(wait=True))
 
-    monkeypatch.setattr(reviewing.Reviews, "review", review)
+    monkeypatch.setattr(reviews, "on_report", on_report)
     return left
 
 
@@ -221,8 +223,8 @@ def test_the_last_items_come_while_threads_are_left(
             raise KeyError(item)
         return item
 
-    def when(reviews: Any) -> bool:
-        if not reviews.source.finished:
+    def when(facts: Any) -> bool:
+        if facts.left != 0:
             return False
         go_on.set()
         return True
@@ -239,16 +241,17 @@ def test_the_last_items_come_while_threads_are_left(
 
 
 def test_no_backend_is_started_for_a_run_that_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from amorsize.engine.handover import Handover
+    from amorsize.engine import effects
 
-    started: list[object] = []
-    start = Handover.start_backend
+    started: list[str] = []
+    make = effects.make_backend
 
-    def counted(handover: Handover) -> None:
-        started.append(handover)
-        start(handover)
+    def counted(command: Any, *others: Any) -> Any:
+        if command.config.backend != "serial":  # which only takes what is left: nothing
+            started.append(command.config.backend)
+        return make(command, *others)
 
-    monkeypatch.setattr(Handover, "start_backend", counted)
+    monkeypatch.setattr(effects, "make_backend", counted)
     entered, go_on = threading.Event(), threading.Event()
 
     def func(item: int) -> int:
@@ -260,7 +263,7 @@ def test_no_backend_is_started_for_a_run_that_has_failed(monkeypatch: pytest.Mon
         time.sleep(0.001)
         return item
 
-    def when(reviews: Any) -> bool:
+    def when(facts: Any) -> bool:
         if not entered.is_set():
             return False
         go_on.set()
@@ -274,34 +277,36 @@ def test_no_backend_is_started_for_a_run_that_has_failed(monkeypatch: pytest.Mon
 
 def test_a_new_backend_hears_of_new_items_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each item is there when the result before it was consumed; nobody waits for a look around."""
-    from amorsize.backends.processes.pool import Processes
-    from amorsize.backends.threads.pool import Threads
     from amorsize.core.model import Config
-    from amorsize.engine import reviewing
-    from amorsize.engine.lookups import choice_unseen
+    from amorsize.engine import reviews
+    from amorsize.engine.decisions import decide, start_chosen
+    from amorsize.engine.profiles import choice_unseen
 
-    monkeypatch.setattr(reviewing, "PATIENCE_SECONDS", 50)
+    monkeypatch.setattr(reviews, "PATIENCE_SECONDS", 50)
     ask = threading.Semaphore(3)
+    done = []
+    left = _without_threads(monkeypatch, lambda facts: len(done) >= 2)
 
-    def review(reviews: Any) -> None:
-        handover = reviews.handover
-        if isinstance(handover.backend, Threads) and handover.to.done >= 2:
-            handover.backend.close()
-            handover.choose(choice_unseen(Config("spawn", 2), 0.001, 10, "a test"))
-            handover.start_backend()
-            kinds.append(type(handover.backend))
+    def on_drained(spec: Any, state: Any, event: Any, facts: Any) -> Any:
+        choice = choice_unseen(Config("spawn", 2), 0.001, 10, "a test")
+        state, told = decide(state, facts, choice, "planned", event.now, event.done)
+        state, started = start_chosen(spec, state, facts, 0.001)
+        kinds.append(state.workers.config.backend)
+        return state, told + started
+
+    monkeypatch.setattr(reviews, "on_drained", on_drained)
 
     def source() -> Iterator[int]:
         for item in range(12):
             ask.acquire(timeout=20)
             yield item
 
-    kinds: list[type] = []
-    monkeypatch.setattr(reviewing.Reviews, "review", review)
+    kinds: list[str] = []
     began = time.monotonic()
     found = []
     for result in amorsize.stream(square, source(), backend="threads", n_jobs=2, history=None):
         found.append(result)
+        done.append(result)
         ask.release()
-    assert found == [item * item for item in range(12)] and kinds == [Processes]
+    assert left and found == [item * item for item in range(12)] and kinds == ["spawn"]
     assert time.monotonic() - began < 30

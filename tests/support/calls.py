@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from amorsize.api.checks import make_options
-from amorsize.engine.driver import Engine
+from amorsize.api.observers import observers_for
+from amorsize.engine.driver import Engine, engine_for
 
 BACKENDS = ["serial", "threads", "fork", "spawn", "processes"]
 
@@ -15,7 +16,8 @@ BACKENDS = ["serial", "threads", "fork", "spawn", "processes"]
 def run(
     func: Callable[[Any], Any], data: Iterable[Any], **options: Any
 ) -> tuple[list[Any], Engine]:
-    engine = Engine(func, data, make_options(**options), None)
+    checked = make_options(**options)
+    engine = engine_for(func, data, checked, None, observers_for(func, checked))
     return engine.execute(), engine
 
 

@@ -66,8 +66,8 @@ class Memory:
         """Leave it to the history, if it took long enough; ``seconds`` in the last mode."""
         if seconds < RECORD_LEAST_SECONDS or not seen.items or seen.item_seconds <= 0:
             return
+        from amorsize.core.events import Study
         from amorsize.learning.learner import learner_for
-        from amorsize.learning.recorder import Study
 
         learner = learner_for("default")
         if learner is None:

@@ -18,8 +18,6 @@ from amorsize.history.memory import MemoryHistory
 from amorsize.history.sqlite_cache import SqliteCache
 from amorsize.inspection.fingerprint import fingerprint
 from amorsize.learning.learner import resolve
-from amorsize.profiling.meter import Meter
-from amorsize.profiling.sampler import Observer
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -100,44 +98,6 @@ def test_what_forked_workers_computed_is_recorded() -> None:
         assert run.cpu_seconds > 0.7 * run.items * seconds
 
     calm(check)
-
-
-def test_turns_of_the_gil_in_a_pause_are_no_computing() -> None:
-    meter = Meter()
-    meter.begin(only_computes=False)
-    meter.pause()
-    meter.turns += 1_000  # 0.3 s of turns, while the history was asked
-    meter.resume()
-    time.sleep(0.005)
-    meter.add(1, 0.005)
-    meter.pause()
-    assert meter.shares()[1] < 0.5
-
-
-def test_a_gil_let_go_of_while_deciding_tells_nothing() -> None:
-    """The caller reads files then. Two such looks sent computing work to threads in one run of four."""
-
-    class Scripted(Observer):
-        pausing = False
-
-        def _sleep(self, seconds: float) -> bool:
-            self._slept = self._computed = seconds
-            if self.pausing:
-                self.meter.pause()
-                self.meter.resume()
-            return True
-
-    meter = Meter()
-    meter.begin(only_computes=False)
-    observer = Scripted(meter, lambda: True, lambda *_: False)
-    observer._cpu_clock = None
-    meter.pause()
-    assert observer._sample_gil() and meter.gil_free_share() is None
-    meter.resume()
-    observer.pausing = True
-    assert observer._sample_gil() and meter.gil_free_share() is None
-    observer.pausing = False
-    assert observer._sample_gil() and meter.gil_free_share() == pytest.approx(2 / 3)
 
 
 def test_no_history_when_told_so(tmp_path: Path) -> None:

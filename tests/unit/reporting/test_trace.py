@@ -143,7 +143,6 @@ def test_nothing_is_kept_without_a_trace() -> None:
     usage = UsageLog()
     usage.chunk((1, 2), 0, 10, 100.0, 1.0)
     usage.chunk((1, 2), 10, 5, 101.5, 0.5, 0.25)
-    usage.mark("decision", 100.0)
     assert usage.lines is None
     (use,) = usage.uses(99.0, 103.0)
     assert (use.items, use.chunks, use.busy_seconds, use.moving_seconds) == (15, 2, 1.5, 0.25)

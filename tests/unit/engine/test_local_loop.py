@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from support.work import steps
 
 import amorsize
-from amorsize.engine.opening import TRIVIAL_UNSEEN_ITEMS, Opening
+from amorsize.engine.local_loop import LocalLoop
+from amorsize.engine.slices import TRIVIAL_UNSEEN_ITEMS
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -90,17 +91,17 @@ def test_stop_iteration_passes() -> None:
 @given(st.lists(st.integers(0, 400), max_size=300))
 @settings(deadline=None, max_examples=30)
 def test_whatever_is_left_goes_on_from_there(counts: list[int]) -> None:
-    opening = Opening(steps, counts)
-    ended = opening.run()
-    done = len(opening.results)
-    assert opening.results == [steps(count) for count in counts[:done]]
-    assert sum(items for items, _ in opening.slices) <= done
+    loop = LocalLoop(steps, counts)
+    ended = loop.open()
+    done = len(loop.results)
+    assert loop.results == [steps(count) for count in counts[:done]]
+    assert sum(items for items, _ in loop.opened or ()) <= done
     assert not ended or done == len(counts)
-    assert list(opening.source.iterator) == counts[done:]
+    assert list(loop.source.iterator) == counts[done:]
 
 
 def test_heavy_items_after_light_ones_are_left_to_the_engine() -> None:
-    opening = Opening(steps, [1] * 50 + [30_000] * 500)
-    assert not opening.run()
-    assert len(opening.results) < 550
+    loop = LocalLoop(steps, [1] * 50 + [30_000] * 500)
+    assert not loop.open()
+    assert len(loop.results) < 550
     assert amorsize.execute(steps, [1] * 50 + [3000] * 50) == [steps(1)] * 50 + [steps(3000)] * 50

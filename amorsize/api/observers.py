@@ -1,0 +1,60 @@
+"""What listens to a run: the history, its upkeep, the log, a trace, a display of progress."""
+
+from __future__ import annotations
+
+from amorsize.core.events import LongRun, Observers, RunEnded
+from amorsize.learning.listener import HistoryListener
+from amorsize.reporting.log import tell_log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from amorsize.core.events import Progress
+    from amorsize.core.options import Options
+    from amorsize.pruning.upkeep import Upkeep
+
+
+def observers_for(func: Callable[[Any], Any], options: Options) -> Observers:
+    """The observers that the options of a call ask for."""
+    listeners: list[Callable[[Any], None]] = []
+    if options.history is not None:
+        if options.pruning is not None:
+            listeners.append(_UpkeepBesideRun(options.history, options.pruning))
+        listeners.append(HistoryListener(func, options.history))
+    listeners.append(tell_log)
+    trace, progress = options.trace, options.progress
+    if trace is not None:
+        listeners.append(trace)
+    lines = None if trace is None else trace.lines
+    if progress is False or progress is None:
+        return Observers(tuple(listeners), lines)
+
+    def make(total: int | None) -> Progress:
+        from amorsize.reporting.progress import make_progress
+
+        return make_progress(progress, total)
+
+    return Observers(tuple(listeners), lines, make)
+
+
+class _UpkeepBesideRun:
+    """Has the history looked after beside a long run, until that ends."""
+
+    def __init__(self, history: Any, strategy: str) -> None:
+        self._history, self._strategy = history, strategy
+        self._upkeep: Upkeep | None = None
+
+    def __call__(self, event: object) -> None:
+        if isinstance(event, RunEnded):
+            if self._upkeep is not None:
+                self._upkeep.stop()
+        elif isinstance(event, LongRun):
+            from amorsize.learning.learner import learner_for
+            from amorsize.pruning.upkeep import Upkeep
+
+            learner = learner_for(self._history)
+            if learner is not None and learner.place is not None:
+                self._upkeep = Upkeep(learner.place, self._strategy)
+                self._upkeep.start()

@@ -1,0 +1,137 @@
+r"""From the source to the results: where items are handed out and where what becomes of them is
+collected.
+
+::
+
+    ItemSource --take--> backend --place--> retries --> journal --> ListCollector --> execute
+        ^    ^                                                 \--> WindowCollector --pop--> consumer
+        |    +---------------------- taken: the window opens ------------------------------+
+    SourceReader (streams; own thread)
+
+What failed is tried again before it is journaled, so that no failure is journaled as a result.
+"""
+
+from __future__ import annotations
+
+from amorsize.engine.source_reader import SourceReader
+from amorsize.items.call import with_origin
+from amorsize.items.collector import ListCollector, WindowCollector
+from amorsize.items.usage import UsageLog
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from amorsize.engine.checkpointed import CheckpointWriter
+    from amorsize.engine.commands import HandOver
+    from amorsize.engine.local_loop import LocalLoop
+    from amorsize.engine.state import RunSpec
+    from amorsize.items.collector import ResultCollector
+
+THREAD_BOUND_SOURCES = frozenset({"sqlite3"})
+"""Modules whose iterators may be read only by the thread that made them."""
+
+
+class Delivery:
+    """The source and the collectors of one run, from the hand-over on."""
+
+    def __init__(
+        self,
+        loop: LocalLoop,
+        lines: list[tuple[Any, ...]] | None,
+        journal: CheckpointWriter | None,
+    ) -> None:
+        self._loop, self._source, self._journal = loop, loop.source, journal
+        self.usage = UsageLog(lines)
+        self.collector: ResultCollector | None = None
+        """What workers see; None while the caller works alone."""
+        self._list: ListCollector | None = None
+        self._stream: WindowCollector | None = None
+        self._window = self._given = 0
+        self._reader: SourceReader | None = None
+
+    def hand_over(self, command: HandOver, spec: RunSpec) -> None:
+        """From now on items come from the source and results go to the collector."""
+        options, source, position = spec.options, self._source, command.position
+        if command.in_order:
+            source.hand_out_in_order()
+        source.hand_over(position)
+        made: ResultCollector
+        if spec.streaming:
+            made = self._stream = WindowCollector(
+                position, options.on_error, self.usage, ordered=spec.ordered
+            )
+            self._window, self._given = command.window, position
+            source.open_to(position + command.window)
+            bound = source.read_in in THREAD_BOUND_SOURCES
+            source.is_read_by_caller(source.indexed or bound)
+        else:
+            made = self._list = ListCollector(position, options.on_error, self.usage)
+        if self._journal is not None:
+            made = self._journal.in_front_of(made)
+        if options.retries:
+            from amorsize.items.retry import RetryingCollector
+
+            made = RetryingCollector(made, source, options.retries, options.retry_on)
+        self.collector = made
+
+    @property
+    def done(self) -> int:
+        """Items done."""
+        return self._loop.done if self.collector is None else self.collector.done
+
+    @property
+    def results(self) -> list[Any]:
+        """All results, in order."""
+        results = self._loop.results
+        if self._list is not None:
+            results += self._list.results
+        return results
+
+    def start_reading(self, wake_backend: Callable[[], None]) -> None:
+        """Have a thread read the source of a stream, where the caller need not."""
+        if self._stream is None or self._source.caller_reads_source:
+            return
+        try:
+            self._reader = SourceReader(self._source, self._stream, wake_backend)
+        except RuntimeError:  # no thread to be had: the source is read here
+            self._source.is_read_by_caller(True)
+
+    def pop(self) -> Sequence[Any] | None:
+        """The next results of a stream, None when there are none now."""
+        return None if self._stream is None else self._stream.pop()
+
+    def taken(self, count: int) -> None:
+        """The consumer of a stream has taken so many results: there is room for as many items."""
+        self._given += count
+        self._source.open_to(self._given + self._window)
+        if self._reader is not None:
+            self._reader.wake()
+
+    def is_complete(self) -> bool:
+        """Whether everything is done."""
+        source = self._source
+        if not source.exhausted:
+            return False
+        total = source.total if source.indexed else source.position
+        assert total is not None
+        made = self._list or self._stream
+        assert made is not None
+        return made.holds(total)
+
+    @property
+    def failed(self) -> bool:
+        """Whether something has happened that ends the run."""
+        return self.collector is not None and self.collector.failure is not None
+
+    def raise_failure(self) -> None:
+        """Raise what ends the run, if anything does."""
+        failure = None if self.collector is None else self.collector.failure
+        if failure is not None:
+            raise with_origin(failure.exception, failure.index, failure.traceback)
+
+    def stop_reading(self) -> None:
+        """End the thread that reads the source."""
+        if self._reader is not None:
+            self._reader.stop()

@@ -1,0 +1,160 @@
+"""Performs commands: starts and ends backends, hands items out, ends the caller's slice, tells the
+observers.
+
+Who calls: the caller of the run, and the sampler's thread while the caller is inside one long item. The
+two never perform commands at the same time: the end of a slice waits for the sampler's claim.
+"""
+
+from __future__ import annotations
+
+import time
+
+from amorsize.core.events import HandedOver
+from amorsize.engine import commands as do
+from amorsize.engine.delivery import Delivery
+from amorsize.engine.events import BackendStarted, Drained, LongItem, SliceInterrupted
+from amorsize.engine.launch import make_backend
+from amorsize.machine.threads import vanish
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from amorsize.backends.base import Backend, BackendReport
+    from amorsize.core.events import Observers
+    from amorsize.engine.checkpointed import CheckpointWriter
+    from amorsize.engine.lookups import Lookups
+    from amorsize.engine.slice_watch import SliceWatch
+    from amorsize.engine.state import RunSpec
+
+clock = time.perf_counter
+cpu_clock = time.process_time
+
+
+class Effects:
+    """What one run holds of the world: its backends, its collectors, its sampler."""
+
+    def __init__(
+        self,
+        apply: Callable[[object], tuple[object, ...]],
+        watch: SliceWatch,
+        lookups: Lookups,
+        observers: Observers,
+        journal: CheckpointWriter | None,
+    ) -> None:
+        self._apply, self._watch, self._sampler = apply, watch, watch.sampler
+        self._lookups, self._observers = lookups, observers
+        self._loop, self._meter = lookups.loop, lookups.meter
+        self.delivery = Delivery(lookups.loop, observers.lines, journal)
+        self.backend: Backend | None = None
+        """Who runs items now; None while the caller is alone."""
+        self._leaving: Backend | None = None
+        """Workers that finish what they are in, beside those that have taken over."""
+        self.consumed = 0.0
+        """Seconds that the consumer of a stream has taken."""
+
+    def perform(self, commands: tuple[object, ...], spec: RunSpec) -> None:
+        """Do what the policy asks for, and tell it what came of it."""
+        for command in commands:
+            if isinstance(command, do.StartBackend):
+                self._start(command, spec)
+            elif isinstance(command, do.HandOver):
+                self.delivery.hand_over(command, spec)
+                self._observers.tell(HandedOver(clock(), command.position))
+            elif isinstance(command, do.InterruptSlice):
+                self.perform(self._apply(self._interrupted(command.item)), spec)
+            elif isinstance(command, do.Drain):
+                self._drain(command, spec)
+            elif isinstance(command, do.Raise):
+                raise command.error
+            else:
+                self._perform_small(command)
+
+    def _perform_small(self, command: object) -> None:
+        """Commands of one line, which nothing follows from."""
+        if isinstance(command, do.Emit):
+            self._observers.tell(command.event)
+        elif isinstance(command, do.StartSampler):
+            if not self._sampler.running:
+                self._sampler.start()
+        elif isinstance(command, do.StopSampler):
+            self._sampler.stop()
+        elif isinstance(command, do.OpenWindow):
+            self._meter.open_window()
+        elif isinstance(command, do.Scale):
+            assert self.backend is not None
+            self.backend.scale_to(command.workers)
+        elif isinstance(command, do.SetProbing):
+            assert self.backend is not None
+            self.backend.set_probing(command.probing)
+        elif isinstance(command, do.Stop):
+            self.stop(command)
+        elif not isinstance(command, do.Pause):
+            raise TypeError(f"no such command: {command!r}")
+
+    def _interrupted(self, item: LongItem) -> SliceInterrupted:
+        position, now = self._watch.interrupt(), clock()
+        return SliceInterrupted(now, item, position, now - self._sampler.slice_began)
+
+    def _start(self, command: do.StartBackend, spec: RunSpec) -> None:
+        delivery = self.delivery
+        assert delivery.collector is not None
+        # It is kept before it starts, so that an interruption in between closes it.
+        self.backend = made = make_backend(
+            command, spec, self._loop.source, delivery.collector, self._lookups
+        )
+        self._apply(BackendStarted(clock(), cpu_clock(), delivery.done, self.consumed))
+        made.start()
+
+    def _drain(self, command: do.Drain, spec: RunSpec) -> None:
+        backend = self.backend
+        assert backend is not None
+        if not command.wait:
+            self._leaving, self.backend = backend, None
+            backend.drain()
+            return
+        backend.close()
+        self.backend = None
+        vanish()  # a fork asks who is there
+        self.perform(self._apply(self._drained(backend)), spec)
+
+    def _drained(self, backend: Backend) -> Drained:
+        delivery = self.delivery
+        report, item_seconds = backend.report(), self._meter.item_seconds
+        return Drained(clock(), report, delivery.done, item_seconds, delivery.failed)
+
+    # -- while a backend is at work -------------------------------------------------------------
+
+    def step(self, seconds: float) -> BackendReport:
+        """Look after the backend, for at most so many seconds."""
+        assert self.backend is not None
+        return self.backend.step(seconds)
+
+    def look_after_leaving(self, spec: RunSpec) -> None:
+        """Look after workers that end beside the backend."""
+        leaving = self._leaving
+        if leaving is not None and leaving.step(0.0).drained:
+            self._leaving = None
+            leaving.close()
+            self.perform(self._apply(self._drained(leaving)), spec)
+
+    def wake_backend(self) -> None:
+        """Something new can be taken; from any thread. A backend that starts now looks by itself."""
+        backend = self.backend
+        if backend is not None:
+            backend.wake()
+
+    def add_consumed(self, seconds: float) -> None:
+        """The consumer of a stream has taken so many seconds more."""
+        self.consumed += seconds
+
+    def stop(self, command: do.Stop) -> None:
+        """End all workers, and the sampler's thread."""
+        try:
+            self._sampler.stop()
+        finally:  # a Ctrl-C that comes now leaves no worker behind either
+            for backend in (self._leaving, self.backend):
+                if backend is not None:
+                    backend.close(abort=command.abort, hurry=command.hurry)
+                    self._apply(self._drained(backend))
+            self._leaving = self.backend = None

@@ -1,0 +1,86 @@
+"""The end of a run: what happened, as a value, and what can be learned from it."""
+
+from __future__ import annotations
+
+import time
+
+from amorsize.core.events import RunEnded, Study
+from amorsize.core.frozen import replace
+from amorsize.core.model import Config, Run
+from amorsize.engine.profiles import items_are_sent, profile_to_remember
+from amorsize.planning import cost_model
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from amorsize.engine.lookups import Lookups
+    from amorsize.engine.state import RunSpec, RunState
+    from amorsize.items.usage import UsageLog
+
+clock = time.perf_counter
+cpu_clock = time.process_time
+
+CONSUMER_SHARE = 0.1
+"""Streams whose consumer took more than this share of the time say little about the work."""
+
+
+def run_of(
+    state: RunState, usage: UsageLog, done: int, spent: tuple[float, float], ended: float
+) -> Run:
+    """What happened. ``spent``: wall and CPU seconds, ``ended``: when the run was over."""
+    over = state.handed_over
+    since, position = (ended, done) if over is None else (over.at, over.position)
+    decision = state.decision
+    return Run(
+        Config("serial") if decision is None else decision.config,
+        done,
+        *spent,
+        state.phase,
+        state.corrections,
+        state.ended.deaths,
+        position,
+        spent[0] - (ended - since),
+        usage.uses(since, ended),
+    )
+
+
+def ended_run(
+    spec: RunSpec, state: RunState, run: Run, lookups: Lookups, item_seconds: float
+) -> RunEnded:
+    """What the observers are told."""
+    began = clock() - run.wall_seconds
+    work = max(run.wall_seconds, run.items * item_seconds)
+    return RunEnded(run, began, 0, work, lambda: _study(spec, state, run, lookups))
+
+
+def _study(spec: RunSpec, state: RunState, run: Run, lookups: Lookups) -> Study | None:
+    """What the last configuration of the run really cost."""
+    since, consumed = state.since, state.consumed
+    items, seconds = run.items - since.position, clock() - since.at - consumed
+    if spec.nested or items < 1 or consumed > CONSUMER_SHARE * seconds:
+        return None
+    profile = lookups.answer(lambda facts: profile_to_remember(state, facts))
+    if run.config.backend == "serial" and state.profile_when_serial is not None:
+        # As for workers, what was known when it was decided: were the loop alone judged by all of
+        # its items, one giant among them would speak against workers and for the loop.
+        profile = state.profile_when_serial
+    if profile.item_seconds <= 0:
+        return None  # the user named the backend: nothing was seen of an item by itself
+    cpu = cpu_clock() - since.cpu_seconds + state.ended.cpu_seconds
+    if run.config.backend == "threads" and profile.cpu_share < 1.0:
+        # All of the work was in this process: it tells more than the first waits.
+        computed = min(1.0, cpu / items / profile.item_seconds)
+        profile = replace(profile, cpu_share=max(profile.cpu_share, computed))
+    machine, costs = lookups.answer(lambda facts: (facts.machine, facts.costs))
+    computes = state.decision is not None and state.decision.choice.caller_computes
+    model = cost_model.seconds(
+        run.config,
+        profile,
+        machine,
+        items,
+        costs,
+        items_sent=items_are_sent(spec, run.config),
+        caller_computes=computes,
+    ).seconds
+    # One giant item bounds every configuration: that is no fault of this one.
+    model = max(model, state.ended.longest_seconds)
+    return Study(profile, machine, items, seconds, cpu, model)

@@ -1,0 +1,134 @@
+"""The rules of one run: for each phase and event, the next state and what is to be done. Pure and total.
+
+::
+
+    driver --(spec, state, event, facts)--> transition --> (next state, commands), or NeedFact
+                                                            the driver looks the fact up and asks again
+
+Each row of ``TRANSITIONS`` is one function of a policy module; docs/internals/state-machine.md shows the
+table. An event that no row names changes nothing: it comes from a thread that has not heard of the
+phase yet.
+"""
+
+from __future__ import annotations
+
+from amorsize.core.events import LongRun
+from amorsize.engine import gates, long_item, reviews, waiting_workers
+from amorsize.engine.commands import Emit, Pause, Raise, StartSampler, Stop
+from amorsize.engine.decisions import decide, hand_over
+from amorsize.engine.events import (
+    BackendStarted,
+    Begun,
+    CallerFreed,
+    Closed,
+    Drained,
+    LongItem,
+    Reported,
+    SliceEnded,
+    SliceInterrupted,
+)
+from amorsize.engine.facts import Facts, NeedFact
+from amorsize.engine.orders import ordered
+from amorsize.engine.state import Mark, Phase, RunSpec, RunState, evolve
+from amorsize.errors import OptionError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Step = tuple[RunState, tuple[object, ...]]
+    Rule = Callable[[RunSpec, RunState, Any, Facts], Step]
+
+LONG_RUN_SECONDS = 10.0
+"""Runs that have lasted so long may have the history looked after beside them."""
+
+
+def on_begun(spec: RunSpec, state: RunState, event: Begun, facts: Facts) -> Step:
+    """The run begins, or goes on after it was measured: with the user's order, or alone."""
+    state = evolve(
+        state,
+        measuring=event.measuring,
+        paused=False,
+        only_computes=event.only_computes,
+        since=Mark(event.now, 0, event.cpu_seconds),
+        long_run_at=float("inf") if spec.nested else event.now + LONG_RUN_SECONDS,
+    )
+    commands: tuple[object, ...] = ()
+    if state.decision is None:
+        try:
+            choice = ordered(spec, facts, measuring=event.measuring)
+        except OptionError as error:
+            return state, (Raise(error),)
+        if choice is not None:
+            state, commands = decide(state, facts, choice, "ordered", event.now, event.done)
+    decision = state.decision
+    if decision is None or decision.config.backend == "serial":
+        alone = spec.unattended or state.only_computes
+        return state, commands if alone else (*commands, StartSampler())
+    if state.measuring:
+        return evolve(state, paused=True), (*commands, Pause())
+    state, started = hand_over(spec, state, facts, event.done, event.item_seconds)
+    return state, commands + started
+
+
+def on_report(spec: RunSpec, state: RunState, event: Reported, facts: Facts) -> Step:
+    """A backend was looked after: do its workers reach what was expected?"""
+    if state.consumed != event.consumed:
+        state = evolve(state, consumed=event.consumed)
+    if spec.options.timeout is not None:
+        return waiting_workers.on_report(spec, state, event, facts)
+    return reviews.on_report(spec, state, event, facts)
+
+
+def on_drained(spec: RunSpec, state: RunState, event: Drained, facts: Facts) -> Step:
+    """A backend has ended: beside the next one, or before it."""
+    if state.leaving:
+        return waiting_workers.on_drained(spec, state, event, facts)
+    return reviews.on_drained(spec, state, event, facts)
+
+
+def on_closed(spec: RunSpec, state: RunState, event: Closed, facts: Facts) -> Step:
+    """The run is over, however it came to that."""
+    stop = Stop(abort=event.outcome != "done", hurry=event.hurry)
+    return evolve(state, phase=event.outcome, review=None, paused=False), (stop,)
+
+
+def on_ended(spec: RunSpec, state: RunState, event: Drained, facts: Facts) -> Step:
+    """A backend has ended with the run."""
+    return evolve(reviews.add_ended(state, event), workers=None), ()
+
+
+TRANSITIONS: dict[tuple[str, type], Rule] = {
+    (Phase.LOCAL, Begun): on_begun,
+    (Phase.LOCAL, SliceEnded): gates.on_slice,
+    (Phase.LOCAL, LongItem): long_item.on_long_item,
+    (Phase.LOCAL, SliceInterrupted): long_item.on_interrupted,
+    (Phase.LOCAL, Closed): on_closed,
+    (Phase.DELEGATED, BackendStarted): reviews.on_started,
+    (Phase.DELEGATED, CallerFreed): long_item.on_freed,
+    (Phase.DELEGATED, Reported): on_report,
+    (Phase.DELEGATED, Closed): on_closed,
+    (Phase.DRAINING, BackendStarted): reviews.on_started,
+    (Phase.DRAINING, Drained): on_drained,
+    (Phase.DRAINING, Closed): on_closed,
+    (Phase.DONE, Drained): on_ended,
+    (Phase.FAILED, Drained): on_ended,
+    (Phase.ABANDONED, Drained): on_ended,
+}
+"""What follows from an event in a phase."""
+
+
+def transition(spec: RunSpec, state: RunState, event: Any, facts: Facts) -> Step | NeedFact:
+    """The next state and the commands that follow from an event; or the fact that is missing."""
+    rule = TRANSITIONS.get((state.phase, type(event)))
+    if rule is None:
+        return state, ()
+    try:
+        after, commands = rule(spec, state, event, facts)
+    except NeedFact as need:
+        return need
+    if event.now >= after.long_run_at and after.phase == state.phase:
+        after = evolve(after, long_run_at=float("inf"))
+        commands = (*commands, Emit(LongRun(event.now)))
+    return after, commands

@@ -1,0 +1,176 @@
+"""Threads are judged by what they reach; where that is too little, the run chooses again. Pure.
+
+::
+
+    BackendStarted -> Review(since) -- Reported -> too early? fast enough? -> next review
+                        too slow (twice) -> Drain -- Drained -> plan without threads
+"""
+
+from __future__ import annotations
+
+from amorsize.core.model import Config
+from amorsize.engine.commands import Drain, SetProbing, StopSampler
+from amorsize.engine.decisions import decide, finish_alone, start_chosen
+from amorsize.engine.events import BackendStarted, Drained, Reported
+from amorsize.engine.facts import Facts
+from amorsize.engine.profiles import choice_unseen, plan
+from amorsize.engine.state import EndedWorkers, Mark, Phase, Review, RunSpec, RunState, evolve
+from amorsize.planning import policy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    Step = tuple[RunState, tuple[object, ...]]
+
+REVIEW_SECONDS = 0.015
+"""After so long with threads their gain is judged."""
+EARLY_REVIEW_SECONDS, EARLY_REVIEW_ITEMS, EARLY_MUST_GAIN = 0.002, 30, 1.1
+"""Short items that let the GIL go for moments make threads up to three times slower than the caller
+(reading small files): so soon, with so many items a thread, it is seen that nothing is won."""
+PATIENCE_SECONDS = 0.05
+"""Longest sleep of the supervising caller."""
+REVIEW_LOOK_SECONDS = 0.001
+"""Longest sleep of the caller until a review."""
+LONG_ITEM_SECONDS = 0.001
+"""Items for which threads that kept the cores busy in vain speak against processes too; with shorter
+ones it was the hand-over of the GIL that kept them busy."""
+CORES_BUSY = 1.3
+"""CPU seconds a second of the process above which threads did run side by side."""
+GIL_FULL_SHARE = 0.85
+"""CPU seconds a second of the process at which threads that wait are held up by the GIL."""
+GIL_STALLED_SHARE = 0.6
+"""The same just after a ramp was stopped: the clock of the process lags by up to 4 ms."""
+
+
+def patience(spec: RunSpec, state: RunState, now: float) -> float:
+    """How many seconds the caller may sleep now."""
+    workers, review = state.workers, state.review
+    if workers is None or review is None or review.final:
+        return PATIENCE_SECONDS
+    age = now - review.since.at
+    if workers.waits or not review.early:
+        return max(REVIEW_LOOK_SECONDS, REVIEW_SECONDS - age)
+    return REVIEW_LOOK_SECONDS if age < REVIEW_SECONDS else PATIENCE_SECONDS
+
+
+def on_started(spec: RunSpec, state: RunState, event: BackendStarted, facts: Facts) -> Step:
+    """Items run in the new configuration from now on: what follows is measured from here."""
+    mark = Mark(event.now, event.position, event.cpu_seconds)
+    review = None
+    # With a time limit nothing may go back to the caller, and `waiting_workers` says where it runs.
+    threads = state.workers is not None and state.workers.config.backend == "threads"
+    if threads and not spec.settled:
+        final = state.threads_ruled_out  # they are the best there is: not judged again
+        review = Review(mark, event.consumed, final=final)
+    rest = state.decision is not None and state.workers is not None
+    if rest and state.workers.config != state.decision.config:  # type: ignore[union-attr]
+        return evolve(state, review=review), ()  # the caller ends what others began
+    handed_over = state.handed_over or mark
+    return evolve(state, since=mark, handed_over=handed_over, review=review), ()
+
+
+def on_report(spec: RunSpec, state: RunState, event: Reported, facts: Facts) -> Step:
+    """Judge threads by what they reach; where that is too little, leave them."""
+    review, workers = state.review, state.workers
+    if review is None or workers is None or review.final:
+        return state, ()
+    report = event.report
+    seconds = event.now - review.since.at
+    done = event.done - review.since.position
+    stalled = report.stalled and done > 0
+    early = seconds < REVIEW_SECONDS
+    if early and (
+        workers.waits
+        or not review.early
+        or seconds < EARLY_REVIEW_SECONDS
+        or done < EARLY_REVIEW_ITEMS * report.workers
+    ):
+        return state, ()
+    if done < 2 * report.workers and not stalled:
+        return state, ()
+    consumed = event.consumed - review.consumed
+    seconds = max(seconds - consumed, 1e-9)
+    cpu = max(event.cpu_seconds - review.since.cpu_seconds - consumed, 0.0)
+    wrong = _is_wrong(state, event, facts, early=early, reached=(done, seconds, cpu))
+    left = event.done if facts.left is None else facts.left
+    commands = (SetProbing(False),) if review.early else ()
+    if early:
+        review = Review(review.since, review.consumed, False, review.doubted)
+    else:
+        mark = Mark(event.now, event.done, event.cpu_seconds)
+        review = Review(mark, event.consumed, review.early, review.doubted)
+    if not wrong or left <= report.workers:
+        return evolve(state, review=_doubted(review, doubted=False)), commands
+    if not (workers.waits or early or review.doubted):
+        # The first items of threads pay for caches and pages: look again.
+        return evolve(state, review=_doubted(review, doubted=True)), commands
+    if workers.waits:
+        share = min(1.0, cpu / done / max(event.item_seconds, 1e-9))
+        state = evolve(state, shares=(seconds, share, 1.0), seen=(seconds, share, 1.0))
+    # Cores that were busy and yet no gain: the work is held up by memory or by its own threads,
+    # and processes would not change that.
+    long = not workers.waits and event.item_seconds > LONG_ITEM_SECONDS
+    state = evolve(
+        state,
+        phase=Phase.DRAINING,
+        review=None,
+        threads_ruled_out=True,
+        held_up=long and cpu > CORES_BUSY * seconds,
+    )
+    # The sampler may have asked for these threads; a fork is to find no thread.
+    return state, (StopSampler(), Drain(wait=True))
+
+
+def _is_wrong(
+    state: RunState,
+    event: Reported,
+    facts: Facts,
+    *,
+    early: bool,
+    reached: tuple[int, float, float],
+) -> bool:
+    """Whether threads reach too little. ``reached``: items, wall and CPU seconds since the last
+    review."""
+    assert state.workers is not None
+    done, seconds, cpu = reached
+    computed, rate = cpu / done, done / seconds
+    if not state.workers.waits:
+        least = EARLY_MUST_GAIN if early else policy.THREADS_MUST_GAIN
+        return event.items > 1 and rate * event.item_seconds < least
+    left = event.done if facts.left is None else facts.left
+    cores = facts.machine.cores
+    saves = left * computed * (1 - 1 / cores)
+    start = policy.START_FACTOR * facts.costs.fork * cores
+    full = GIL_STALLED_SHARE if event.report.stalled else GIL_FULL_SHARE
+    slower = rate * event.item_seconds < 1.0
+    return computed * rate > full and (saves > 2 * start or slower)
+
+
+def _doubted(review: Review, *, doubted: bool) -> Review:
+    return Review(review.since, review.consumed, review.early, doubted)
+
+
+def on_drained(spec: RunSpec, state: RunState, event: Drained, facts: Facts) -> Step:
+    """Threads that did not help are joined: choose among the rest."""
+    state = add_ended(state, event)
+    left = event.done if facts.left is None else facts.left
+    if not left or event.failed:
+        return finish_alone(
+            state, event.item_seconds
+        )  # the last items, or an error, came meanwhile
+    if state.held_up:
+        reason = "threads kept the cores busy and were no faster than the caller alone"
+        choice = choice_unseen(Config("serial"), event.item_seconds, left, reason)
+    else:
+        choice = plan(spec, state, facts, left)
+    state = evolve(state, held_up=False)
+    state, told = decide(state, facts, choice, "threads-failed", event.now, event.done)
+    state, started = start_chosen(spec, state, facts, event.item_seconds)
+    return state, told + started
+
+
+def add_ended(state: RunState, event: Drained) -> RunState:
+    """The state with what the workers that have ended leave behind."""
+    report = event.report
+    deaths = state.ended.deaths + report.deaths
+    ended = EndedWorkers(deaths, report.cpu_seconds, report.longest_seconds)
+    return evolve(state, ended=ended)

@@ -1,0 +1,251 @@
+"""The state of one run as frozen values: what a run is (RunSpec), and how far it has come (RunState).
+
+::
+
+    LOCAL --StartBackend--> DELEGATED --Drain--> DRAINING --+
+      |                        ^  |                         |
+      |                        +--|-------------------------+
+      +---------------------------+--> DONE | FAILED | ABANDONED
+
+One line of the driver replaces the state; every other part of the engine reads a value that never
+changes.
+"""
+
+from __future__ import annotations
+
+from amorsize.core.frozen import dataclass, replace
+from amorsize.core.model import Config
+from amorsize.core.options import Options
+from amorsize.engine.slices import FIRST_DECISION_SECONDS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from amorsize.core.model import Profile
+    from amorsize.planning.values import Choice
+
+    Shares = tuple[float, float, float]
+
+
+class Phase:
+    """Where a run is; plain texts, because ``enum`` costs 2 ms of ``import amorsize``."""
+
+    LOCAL = "local"
+    """The caller runs items; there is no backend."""
+    DELEGATED = "delegated"
+    """A backend runs items."""
+    DRAINING = "draining"
+    """A backend ends: alone, or beside the one that has taken over."""
+    DONE = "done"
+    FAILED = "failed"
+    ABANDONED = "abandoned"
+
+
+PHASES = (
+    Phase.LOCAL,
+    Phase.DELEGATED,
+    Phase.DRAINING,
+    Phase.DONE,
+    Phase.FAILED,
+    Phase.ABANDONED,
+)
+ENDED = frozenset((Phase.DONE, Phase.FAILED, Phase.ABANDONED))
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What a run is asked to do; the same from its first moment to its last."""
+
+    func: Callable[[Any], Any]
+    """The user's function."""
+    worker_func: Callable[[Any], Any]
+    """What workers call: the function, with its seed and its tries around it."""
+    options: Options
+    nested: bool = False
+    """Whether the call comes from inside another run: it stays in the caller."""
+    total: int | None = None
+    """Number of items, None where the data do not know it."""
+    indexed: bool = True
+    """Whether a forked worker finds items by their positions, so that none is sent."""
+    streaming: bool = False
+    ordered: bool = True
+    """Of a stream: whether results come in the order of the items."""
+    buffersize: int | None = None
+    """Of a stream: most items ahead of the consumer, None for as many as pay."""
+    journaled: bool = False
+    """Whether results go to a checkpoint, after each slice and as they arrive."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether the user has decided: one backend, or a limit under which nothing runs in the
+        caller."""
+        return self.options.forced is not None or self.options.supervised
+
+    @property
+    def unattended(self) -> bool:
+        """Whether there is nothing to decide while the caller works, and so nothing to look at."""
+        return self.nested or self.total == 1 or self.settled
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One choice of a configuration, and when it was made."""
+
+    choice: Choice
+    origin: str
+    """planned, ordered (by the user), long-item, threads-failed or workers-wait"""
+    at: float
+    """Time of ``time.perf_counter``."""
+    position: int
+    """Items that were done."""
+
+    @property
+    def config(self) -> Config:
+        """What was chosen."""
+        return self.choice.config
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A moment of the run: times in seconds, ``position`` in items."""
+
+    at: float = 0.0
+    position: int = 0
+    cpu_seconds: float = 0.0
+    """CPU seconds of the process since its start."""
+
+
+@dataclass(frozen=True)
+class Review:
+    """What threads had reached when they were judged last."""
+
+    since: Mark
+    consumed: float = 0.0
+    """Seconds that the consumer of a stream had taken by then."""
+    early: bool = True
+    """Whether the quick first review is still to come."""
+    doubted: bool = False
+    """Whether the last review found too little, for the first time."""
+    final: bool = False
+    """Whether these threads are the best there is: they are not judged again."""
+
+
+@dataclass(frozen=True)
+class WaitWatch:
+    """With a time limit: what the worker processes had computed at the last look."""
+
+    at: float = 0.0
+    busy: tuple[tuple[int, float], ...] = ()
+    """Process id of each worker, and its busy seconds."""
+    looks: int = 0
+    """Looks one after the other that saw the workers wait."""
+
+
+@dataclass(frozen=True)
+class Contention:
+    """Whether threads of other libraries keep the cores busy, as seen at the last look."""
+
+    crowded: bool = False
+    look_at: float = 0.0
+    """Age of the run, in seconds, at which it is looked again."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The backend that runs items now."""
+
+    config: Config
+    waits: bool = False
+    """Threads for items that wait, more of them than cores."""
+
+
+@dataclass(frozen=True)
+class EndedWorkers:
+    """Sums over the backends that have ended."""
+
+    deaths: int = 0
+    cpu_seconds: float = 0.0
+    """Of the last one: what its processes computed."""
+    longest_seconds: float = 0.0
+    """Of the last one: its longest item, where that was long enough to be seen."""
+
+
+@dataclass(frozen=True)
+class RunState:
+    """How far one run has come."""
+
+    phase: str = Phase.LOCAL
+    measuring: bool = False
+    """Stop where the first backend would start (``optimize``)."""
+    paused: bool = False
+    """It has stopped there."""
+    position: int = 0
+    """Items that the caller ran by itself."""
+    decisions: tuple[Decision, ...] = ()
+    corrections: int = 0
+    """How often one kind of workers gave way to another."""
+    profile_when_serial: Profile | None = None
+    """Profile when the run first chose to stay serial; recorded in place of the last one, so that one
+    giant item does not bias the history."""
+    shares: Shares | None = None
+    """Wall seconds, share computed, inner threads of the last window that a decision looked at."""
+    seen: Shares | None = None
+    """The same, with the first item where there was no other: what the history is told."""
+    only_computes: bool = False
+    """The function's names tell that it never waits and never lets go of the GIL."""
+    threads_ruled_out: bool = False
+    """Threads were tried and did not help."""
+    inner_looked: bool = False
+    """A fresh window was opened to see whether the function is parallel inside."""
+    not_before: float = FIRST_DECISION_SECONDS
+    """Age of the run, in seconds, before which it decides nothing."""
+    long_run_at: float = float("inf")
+    """Time at which the observers are told that the run is a long one."""
+    contention: Contention = Contention()
+    handed_over: Mark | None = None
+    """When workers took over first."""
+    since: Mark = Mark()
+    """Since when the present configuration runs items."""
+    consumed: float = 0.0
+    """Seconds that the consumer of a stream has taken."""
+    workers: Workers | None = None
+    leaving: bool = False
+    """Whether, in DRAINING, workers end beside those that have taken over."""
+    held_up: bool = False
+    """Whether threads were left that kept the cores busy for nothing: then the caller goes on alone."""
+    review: Review | None = None
+    watch: WaitWatch = WaitWatch()
+    ended: EndedWorkers = EndedWorkers()
+
+    @property
+    def decision(self) -> Decision | None:
+        """The choice that holds."""
+        return self.decisions[-1] if self.decisions else None
+
+
+def validate_state(state: RunState, spec: RunSpec) -> None:
+    """Raise AssertionError where a state cannot be: what tests check after every event."""
+    assert state.phase in PHASES
+    assert state.position >= 0
+    if spec.total is not None:
+        assert state.position <= spec.total
+    if state.phase == Phase.LOCAL:
+        assert state.workers is None and state.handed_over is None and state.review is None
+    if state.phase == Phase.DELEGATED:
+        assert state.workers is not None and state.decisions
+    if state.leaving:
+        assert state.phase in (Phase.DRAINING, *ENDED)
+    if state.handed_over is not None:
+        assert state.handed_over.position <= state.since.position
+    if state.paused:
+        assert state.measuring or state.phase in ENDED
+    assert state.corrections < max(1, len(state.decisions))
+    positions = [decision.position for decision in state.decisions]
+    assert positions == sorted(positions)
+
+
+def evolve(state: RunState, **changes: Any) -> RunState:
+    """The state with other values for some fields."""
+    return replace(state, **changes)

@@ -1,0 +1,96 @@
+"""What a run did, for tools outside: log records and a span, only where the program has loaded what
+takes them."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from amorsize.core.events import Decided, RunEnded
+from amorsize.planning.explain import describe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from amorsize.core.model import Run
+    from amorsize.planning.values import Choice
+
+LOGGER = "amorsize"
+"""Decisions are logged at DEBUG, ends of runs at INFO; ``record.amorsize`` holds the fields."""
+
+
+def run_fields(run: Run) -> dict[str, Any]:
+    """A run as plain values."""
+    config = run.config
+    fields = {name: value for name, value in run.__dict__.items() if name != "workers"}
+    fields["config"] = {**config.__dict__}
+    fields["workers"] = [{**use.__dict__} for use in run.workers]
+    fields["utilisation"] = run.utilisation
+    return fields
+
+
+def choice_fields(choice: Choice) -> dict[str, Any]:
+    """A choice as plain values."""
+    return {
+        "chosen": describe(choice.config),
+        "expected_seconds": choice.prediction.seconds,
+        "source": choice.prediction.source,
+        "reasons": list(choice.reasons),
+        "considered": {describe(one.config): one.seconds for one in choice.candidates},
+    }
+
+
+def tell_log(event: object) -> None:
+    """An event of a run: a log record of a decision and of the end of a run."""
+    if isinstance(event, Decided):
+        _tell_choice(event.choice)
+    elif isinstance(event, RunEnded):
+        _tell_run(event.run)
+
+
+def _tell_choice(choice: Choice) -> None:
+    """Log a decision, if the logger is enabled for it."""
+    logging = sys.modules.get("logging")
+    if logging is None:
+        return
+    logger = logging.getLogger(LOGGER)
+    if logger.isEnabledFor(logging.DEBUG):
+        why = "; ".join(choice.reasons)
+        logger.debug("chose %s", why, extra={"amorsize": choice_fields(choice)})
+
+
+def is_heard() -> bool:
+    """Whether the end of a run would be logged, or leave a span."""
+    modules = sys.modules
+    if "opentelemetry.trace" in modules:
+        return True
+    logging = modules.get("logging")
+    return logging is not None and logging.getLogger(LOGGER).isEnabledFor(logging.INFO)
+
+
+def _tell_run(run: Run) -> None:
+    """Log the end of a run, and leave a span of it with OpenTelemetry, where the program has loaded
+    it."""
+    logging = sys.modules.get("logging")
+    if logging is not None:
+        logger = logging.getLogger(LOGGER)
+        if logger.isEnabledFor(logging.INFO):
+            logger.info(
+                "%s: %d items in %.3g s on %s", run.outcome, run.items, run.wall_seconds,
+                describe(run.config), extra={"amorsize": run_fields(run)},
+            )  # fmt: skip
+    opentelemetry = sys.modules.get("opentelemetry.trace")
+    if opentelemetry is not None:
+        ended = time.time_ns()
+        span = opentelemetry.get_tracer(LOGGER).start_span(
+            "amorsize.run",
+            start_time=ended - int(run.wall_seconds * 1e9),
+            attributes={
+                "amorsize.items": run.items,
+                "amorsize.config": describe(run.config),
+                "amorsize.outcome": run.outcome,
+                "amorsize.utilisation": run.utilisation,
+            },
+        )
+        span.end(ended)

@@ -1,0 +1,80 @@
+"""What the meter and the sampler make of the times they see, told what they see."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from amorsize.profiling.meter import Meter
+from amorsize.profiling.sampler import Sampler
+from amorsize.profiling.transfer import KERNEL_BYTE_SECONDS, UNMEASURED, measure
+
+
+def test_turns_of_the_gil_in_a_pause_are_no_computing() -> None:
+    meter = Meter()
+    meter.begin(only_computes=False)
+    meter.pause()
+    meter.turns += 1_000  # 0.3 s of turns, while the history was asked
+    meter.resume()
+    time.sleep(0.005)
+    meter.add(1, 0.005)
+    meter.pause()
+    assert meter.shares()[1] < 0.5
+
+
+def test_a_gil_let_go_of_while_deciding_tells_nothing() -> None:
+    """The caller reads files then. Two such looks sent computing work to threads in one run of four."""
+
+    class Scripted(Sampler):
+        pausing = False
+
+        def _sleep(self, seconds: float) -> bool:
+            self._slept = self._computed = seconds
+            if self.pausing:
+                self.meter.pause()
+                self.meter.resume()
+            return True
+
+    meter = Meter()
+    meter.begin(only_computes=False)
+    sampler = Scripted(meter, lambda: True, lambda *_: False)
+    sampler._cpu_clock = None
+    meter.pause()
+    assert sampler._sample_gil() and meter.gil_free_share() is None
+    meter.resume()
+    sampler.pausing = True
+    assert sampler._sample_gil() and meter.gil_free_share() is None
+    sampler.pausing = False
+    assert sampler._sample_gil() and meter.gil_free_share() == pytest.approx(2 / 3)
+
+
+def test_a_run_that_has_not_begun_has_an_empty_window() -> None:
+    assert Meter().measured().window == (0.0, 1.0, 1.0)
+    assert Meter().measured().window_is_empty
+
+
+def test_a_value_is_measured_as_it_travels() -> None:
+    found = measure([b"x" * 1000] * 40, lambda values: [bytes(str(values), "ascii")])
+    assert found.bytes is not None and 1000 < found.bytes < 1010
+    assert found.seconds >= found.bytes * KERNEL_BYTE_SECONDS and found.picklable
+
+
+def test_large_values_are_measured_one_at_a_time() -> None:
+    sent = []
+
+    def encode(values: object) -> list[bytes]:
+        sent.append(values)
+        return [b"x" * 100_000]
+
+    measure([1, 2, 3], encode)
+    assert sent == [3, [3]]
+
+
+def test_what_cannot_be_measured_says_so() -> None:
+    assert measure([], lambda values: [b""]) is UNMEASURED
+
+    def refuse(values: object) -> list[bytes]:
+        raise TypeError("no")
+
+    assert not measure([1], refuse).picklable
