@@ -99,7 +99,7 @@ def prune(path: str) -> None:
             try:
                 prune_training_data(history, tolerance=(0.02, 0.05, 0.2, 0.5)[number % 4])
             except RuntimeError:
-                continue  # others removed rows in the meantime, three times
+                continue  # rows were removed meanwhile, each time that it began
             print("pruned", flush=True)
 
 
