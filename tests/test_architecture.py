@@ -22,6 +22,7 @@ from support.architecture import (
     offences,
     sources,
     table_text,
+    unneeded_exceptions,
 )
 
 import amorsize
@@ -85,6 +86,11 @@ LONG = "\ndef long():\n" + "    value = 0\n" * 60
 )
 def test_an_added_offence_is_found(rule: str, module: str, added: str) -> None:
     assert broken(module, added)[rule] >= 1
+
+
+def test_every_exception_is_needed_and_has_a_reason() -> None:
+    assert unneeded_exceptions(TEXTS, RULES) == []
+    assert all(len(named["reason"]) > 10 for named in RULES["exception"])
 
 
 def test_the_longest_function_that_is_allowed_is_no_offence() -> None:

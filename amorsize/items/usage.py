@@ -31,6 +31,14 @@ class _Use:
         self.busy = self.moved = 0.0
         self.first = self.last = began
 
+    def add(self, items: int, began: float, seconds: float, moved: float) -> None:
+        """One more chunk."""
+        self.items += items
+        self.chunks += 1
+        self.busy += seconds
+        self.moved += moved
+        self.last = began + seconds
+
 
 class UsageLog:
     """The account of one run. A worker is known by process and thread; only it, or the caller for it,
@@ -52,11 +60,7 @@ class UsageLog:
         use = self._uses.get(worker)
         if use is None:
             use = self._uses[worker] = _Use(began)
-        use.items += items
-        use.chunks += 1
-        use.busy += seconds
-        use.moved += moved
-        use.last = began + seconds
+        use.add(items, began, seconds, moved)
         if self.lines is not None:
             self._keep("chunk", worker, first, items, began, seconds)
 

@@ -43,6 +43,13 @@ class _Candidates:
         self.found: list[tuple[Prediction, float, bool]] = []
         """Prediction, start cost, whether the caller computes."""
 
+    def correct(self, residual: Residual) -> None:
+        """Correct the predictions of this machine's own workers by experience."""
+        self.found = [
+            (one if is_remote(one) else _experienced(one, residual), start, caller_computes)
+            for one, start, caller_computes in self.found
+        ]
+
 
 def choose(given: PlanningInput) -> Choice:
     """Choose the configuration for the items that are left.
@@ -62,10 +69,7 @@ def choose(given: PlanningInput) -> Choice:
         _add_processes(at_hand, given)
         _add_remote(at_hand, given)
     if residual is not None:  # what was learned of other workers says nothing of these
-        at_hand.found = [
-            (one if is_remote(one) else _experienced(one, residual), start, caller_computes)
-            for one, start, caller_computes in at_hand.found
-        ]
+        at_hand.correct(residual)
     best, caller = serial, False
     for prediction, start, caller_computes in at_hand.found:
         if _pays(prediction, start, serial, given.spent_seconds) and (
