@@ -166,14 +166,6 @@ class KNNRegressor:
         self._column = self.y_[:, 0].copy() if self.y_.shape[1] == 1 else None
         return self
 
-    def _check_parameters(self) -> None:
-        if not (
-            isinstance(self.n_neighbors, (int, float, np.number)) and 0 < self.n_neighbors < np.inf
-        ):
-            raise ValueError(f"n_neighbors={self.n_neighbors!r} must be a number above 0")
-        if self.weights not in KERNELS:
-            raise ValueError(f"weights={self.weights!r} must be one of {', '.join(KERNELS)}")
-
     def predict(self, X: ArrayLike, return_spread: bool = False) -> Any:
         """Predict the targets.
 
