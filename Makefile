@@ -13,7 +13,7 @@ export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH
 unexport PYTHONHOME
 
-.PHONY: help demo test test-long lint audit bench report lock clean
+.PHONY: help demo test test-long compiled lint audit bench report lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -31,10 +31,11 @@ help:
 demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py
 
-test: lint
-	$(BIN)/python -m pytest -m 'not long' $(PYTEST_ARGS)
+# With PYTEST_ARGS one process of pytest runs what they choose.
+test: lint compiled
+	$(BIN)/python $(if $(PYTEST_ARGS),-m pytest -m 'not long' $(PYTEST_ARGS),tests/support/lanes.py)
 
-test-long: $(VENV)/.dev
+test-long: $(VENV)/.dev compiled
 	$(BIN)/python -m pytest -m long $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
@@ -42,6 +43,11 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/mypy $(TYPED)
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml amorsize
+
+# Tests start more than a thousand interpreters; where PYTHONDONTWRITEBYTECODE is set, each would compile
+# the package anew, which takes longer than all else that it does.
+compiled: $(VENV)/.dev
+	$(BIN)/python -m compileall -q amorsize tests/support
 
 # Needs the network: known weaknesses of the versions that requirements-dev.lock names.
 audit: $(VENV)/.dev

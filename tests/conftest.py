@@ -23,6 +23,9 @@ tqdm.std.tqdm.monitor_interval = 0
 ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
 FAREWELL_SECONDS = 5.0
 """How long children may take to end after the last test."""
+PATIENCE = 3
+"""A time limit ends what hangs. It is written for a machine at rest and counts this many times: on one
+that does other work, too, everything takes longer."""
 
 _skipped: list[tuple[str, str]] = []
 """Node id and reason of each skipped test."""
@@ -86,9 +89,14 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
 _problems: list[str] = []
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests after which the process keeps foreign threads come last: others have to fork."""
     items.sort(key=lambda item: item.get_closest_marker("leaves_threads") is not None)
+    usual = float(config.getini("timeout"))
+    for item in items if config.getoption("timeout") is None else []:
+        mark = item.get_closest_marker("timeout")
+        seconds = float(mark.args[0]) if mark is not None else usual
+        item.add_marker(pytest.mark.timeout(PATIENCE * seconds), append=False)
 
 
 @pytest.fixture(autouse=True, scope="module")
