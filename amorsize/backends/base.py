@@ -48,7 +48,7 @@ class BackendSpec:
     waits: bool = False
     """Threads: whether items wait, so that more threads than cores pay."""
     first_workers: int | None = None
-    """Threads: how many to begin with where the others are ramped up, None for all at once."""
+    """Threads: how many to begin with where the rest is ramped up, None for all at once."""
     caller_computes: bool = False
     """Processes: whether the caller is one of the workers."""
     inner_threads: int = 1

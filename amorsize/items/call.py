@@ -87,11 +87,11 @@ def overdue_error(position: int, timeout: float) -> TimeoutError:
 
 
 OVERDUE_LOOK_SHARE, OVERDUE_LOOK_SECONDS = 0.1, 0.001
-"""Share of a time limit after which it is looked again who exceeds it, and the least pause."""
+"""Share of a time limit between two looks for items that exceed it, and the least pause."""
 
 
 def overdue_look(timeout: float) -> float:
-    """Seconds until it is looked again who exceeds a time limit."""
+    """Seconds between two looks for items that exceed a time limit."""
     return max(OVERDUE_LOOK_SECONDS, OVERDUE_LOOK_SHARE * timeout)
 
 

@@ -4,8 +4,8 @@
 
     data --numbered--> (position, item) --Seeded--> func(item), and item_rng() inside
 
-The position travels with the item, so that who runs it, when and beside which others does not matter.
-Only runs with ``seed`` come through here; all others call the function itself.
+The position travels with the item, so that the worker, the time and the items beside it do not matter.
+Only runs with ``seed`` come through here; every other run calls the function itself.
 """
 
 from __future__ import annotations

@@ -42,9 +42,9 @@ def gave(rest: Any) -> int:
 
 
 class ItemSource:
-    """The items that nobody has begun, as runs of positions; thread-safe.
+    """The items that no worker has begun, as runs of positions; thread-safe.
 
-    Three kinds of data: *indexed* (positions are enough: a forked helper reads the item itself),
+    Three kinds of data: *indexed* (positions are enough: a forked worker reads the item itself),
     *snapshots* (listed at hand-over, indexed from then on) and *fed* (an iterator that only one
     thread at a time may advance; items wait in a buffer of at most ``limit - position`` items).
     """
@@ -199,7 +199,7 @@ class ItemSource:
             self._runs.append((position, self.total))
             self.position = self.total
             self.exhausted = True
-        elif first:  # it was looked at, and nobody has begun it
+        elif first:  # it was looked at, and not begun
             self._buffer_start = position
             self._buffer.extend(first)
             self.position = position + 1
@@ -234,7 +234,7 @@ class ItemSource:
         return self.exhausted and not (self._runs or self._returned or self._buffer or self._later)
 
     def left(self) -> int | None:
-        """Items not yet taken, None when nobody knows."""
+        """Items not yet taken, None when it is not known."""
         if self.exhausted:
             return self.waiting
         return None if self.total is None else max(0, self.total - self.position) + self.waiting

@@ -1,4 +1,4 @@
-"""Who worked when: one line for each chunk that was run, summed up by worker, and kept if somebody asks.
+"""Which worker worked when: one line for each chunk that was run, summed up by worker, kept for a trace.
 
 ::
 
@@ -46,7 +46,7 @@ class UsageLog:
 
     def __init__(self, lines: list[tuple[Any, ...]] | None = None) -> None:
         self.lines = lines
-        """Chunks, slices and marks in the order of their ends; None where nobody wants them."""
+        """Chunks, slices and marks in the order of their ends; None where no trace is made."""
         self.dropped = 0
         self._uses: dict[tuple[int, int], _Use] = {}
 

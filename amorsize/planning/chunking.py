@@ -57,14 +57,14 @@ def chunk_seconds(link: Link) -> float:
 def chunk_items(
     link: Link, item_seconds: float, item_bytes: float, slots: int, left: int | None, largest: int
 ) -> int:
-    """Items of the next chunk; ``left`` None where nobody knows, ``largest``: see ``GROWTH``."""
+    """Items of the next chunk; ``left`` None where it is not known, ``largest``: see ``GROWTH``."""
     if item_seconds <= 0:
         return 1
     items = chunk_seconds(link) / item_seconds
     if left is not None:
         least = LAST_FACTOR * link.task / item_seconds
         items = min(items, max(least, left / (SHARES_LEFT * max(1, slots))))
-        fair = ceil(left / max(1, slots))  # nobody is left with nothing
+        fair = ceil(left / max(1, slots))  # no worker is left with nothing
         items = min(items, max(fair, FAIR_FACTOR * link.task / item_seconds))
     if item_bytes > 0:
         items = min(items, CHUNK_BYTES / item_bytes)

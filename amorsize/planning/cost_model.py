@@ -33,7 +33,7 @@ RECEIVE_SECONDS = 1e-5
 """What receiving one frame costs the caller; a frame holds 2.5 ms of work or one item, whichever is
 longer (benchmarks/speed/costs.py: 5 µs on each side for a small one)."""
 FRAME_SECONDS = 0.0025
-"""Work whose results travel in one frame (``backends/helper.py``: FLUSH_SECONDS)."""
+"""Work whose results travel in one frame (``backends/processes/worker.py``: FLUSH_SECONDS)."""
 PARALLEL_LOSS = 0.05
 """Share lost when all cores compute at once: caches, memory, the system's own work
 (benchmarks/speed/costs.py: 2-10 % on the development machine, measured again in every benchmark)."""
@@ -145,7 +145,7 @@ def seconds(
 def seconds_far(config: Config, profile: Profile, left: int, far: Far) -> Prediction:
     """Predict the seconds that ``left`` items take behind a measured link; pure. Complexity O(1).
 
-    Whether the cores there are others than ours nobody can tell: an item is taken to last as long."""
+    Whether the cores there are other ones than here cannot be told: an item is taken to last as long."""
     link, slots = far.link, max(1, config.n_jobs)
     work = ceil(left / slots) * profile.item_seconds * (1 + PARALLEL_LOSS)
     chunks = max(slots, left * min(1.0, profile.item_seconds / sizing.chunk_seconds(link)))

@@ -1,12 +1,12 @@
-"""What runs in the workers of somebody else's executor or cluster: a chunk of items, and how it went.
+"""What runs in the workers of an executor or cluster of the user's: a chunk of items, and how it went.
 
 ::
 
     caller                                        worker
-    Parcel (the function, pickled once) --------> unpickled once in each process, kept
-    run_chunk(parcel, start, items) ------------> run_items -> Report --------> caller
+    FunctionPayload (pickled once) -------------> unpickled once in each process, kept
+    run_chunk(payload, start, items) -----------> items -> ChunkResult --------> caller
 
-Nothing is kept here but functions: whoever carries the calls may repeat, move or drop them.
+Nothing is kept here but functions: what carries the tasks may repeat, move or drop them.
 """
 
 from __future__ import annotations
@@ -31,13 +31,30 @@ if TYPE_CHECKING:
 KEPT_FUNCTIONS = 8
 """Functions that a worker keeps unpickled: those of runs side by side, and a few before them."""
 
-_kept: OrderedDict[str, Call] = OrderedDict()
+_kept: OrderedDict[str, Task] = OrderedDict()
 _lock = threading.Lock()
-_prepared = threading.local()
 
 
-class Call:
-    """A function ready to be called, as the caller's process or a worker has it."""
+class _ThreadState(threading.local):
+    """What one thread of this process has done for runs."""
+
+    key = ""
+    """The run whose initializer it has run last."""
+    last: tuple[str, float] = ("", 0.0)
+    """Its last chunk: of which run, and when it ended."""
+
+    def initialized(self, key: str) -> None:
+        self.key = key
+
+    def ended(self, key: str) -> None:
+        self.last = key, time.perf_counter()
+
+
+_state = _ThreadState()
+
+
+class Task:
+    """A function ready to be called on items, as the caller's process or a worker has it."""
 
     def __init__(
         self,
@@ -50,8 +67,8 @@ class Call:
         self.initializer, self.initargs = initializer, initargs
 
 
-class Parcel:
-    """A call on its way. ``body`` is its pickle, None where only those who know it are asked; ``call``
+class FunctionPayload:
+    """A task on its way. ``body`` is its pickle, None where only workers that know it are asked; ``task``
     is itself, where nothing is pickled on the way (threads of the caller's process). ``path``: where the
     caller finds modules, for workers on its machine that do not know."""
 
@@ -59,15 +76,19 @@ class Parcel:
         self,
         key: str,
         body: bytes | None = None,
-        call: Call | None = None,
+        task: Task | None = None,
         path: Sequence[str] = (),
     ) -> None:
-        self.key, self.body, self.call, self.path = key, body, call, path
+        self.key, self.body, self.task, self.path = key, body, task, path
         self.stopped = False
-        """The run is over: threads of this process leave the rest of their chunks."""
+
+    def stop(self) -> None:
+        """The run is over: threads of this process, which see this very object, leave the rest of their
+        chunks."""
+        self.stopped = True
 
 
-class Report:
+class ChunkResult:
     """What became of a chunk.
 
     ``pieces``: (position, number of values, the values or their pickle); ``failures``: (position or
@@ -84,57 +105,59 @@ class Report:
         self.pieces, self.failures, self.seconds, self.gap = pieces, failures, seconds, gap
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Report, (self.pieces, self.failures, self.seconds, self.gap)
+        return ChunkResult, (self.pieces, self.failures, self.seconds, self.gap)
 
 
-class Unread:
-    """Instead of a report: the items could not be unpickled, and nothing has run."""
+class UnreadableItems:
+    """Instead of a result: the items could not be unpickled, and nothing has run."""
 
     def __init__(self, error: BaseException, traceback: str) -> None:
         self.error, self.traceback = error, traceback
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Unread, (self.error, self.traceback)
+        return UnreadableItems, (self.error, self.traceback)
 
 
 UNKNOWN = "unknown"
-"""Instead of a report: this worker does not have the function, and nothing has run."""
+"""Instead of a result: this worker does not have the function, and nothing has run."""
 
 
-def run_chunk(parcel: Parcel, start: int, items: Any) -> Report | Unread | str:
+def run_chunk(
+    payload: FunctionPayload, start: int, items: Any
+) -> ChunkResult | UnreadableItems | str:
     """Run the items from position ``start`` on (a pickle of them, or themselves)."""
-    here = parcel.call is not None
+    here = payload.task is not None
     entered = nesting.enter()  # a call of amorsize by the function stays serial
     try:
         try:
-            call = _prepared_here(parcel) if here else _unpacked(parcel)
-            if call is None:
+            task = _prepared_here(payload) if here else _unpacked(payload)
+            if task is None:
                 return UNKNOWN
         except BaseException as error:
-            return Report((), ((None, *_portable(error, here)),), 0.0)
+            return ChunkResult((), ((None, *_portable(error, here)),), 0.0)
         try:
-            items = _until_stopped(parcel, items) if here else _loads(parcel, items)
+            items = _until_stopped(payload, items) if here else _loads(payload, items)
         except BaseException as error:
-            return Unread(*portable(error))
+            return UnreadableItems(*portable(error))
         began = time.perf_counter()
-        key, ended = getattr(_prepared, "last", ("", 0.0))
-        report = _run(call, start, items, here)
-        report.gap = began - ended if key == parcel.key else 0.0
-        _prepared.last = parcel.key, time.perf_counter()
-        return report
+        key, ended = _state.last
+        gap = began - ended if key == payload.key else 0.0
+        result = _run(task, start, items, here, gap)
+        _state.ended(payload.key)
+        return result
     finally:
         if entered:
             nesting.leave()
 
 
-def _run(call: Call, start: int, items: Any, here: bool) -> Report:
+def _run(task: Task, start: int, items: Any, here: bool, gap: float) -> ChunkResult:
     failures: list[tuple[int | None, BaseException, str]] = []
-    done = items_chunk(call.func, start, items, call.on_error, told=None if here else portable)
+    done = items_chunk(task.func, start, items, task.on_error, told=None if here else portable)
     values, seconds = done.values, done.seconds
     if done.failed is not None:
         failures.append((done.failed.index, *_portable(done.failed.exception, here)))
     if here:
-        return Report(((start, len(values), values),), failures, seconds)
+        return ChunkResult(((start, len(values), values),), failures, seconds, gap)
     try:
         pieces = [(start, len(values), dumps(values))] if values else []
     except Exception:
@@ -145,59 +168,59 @@ def _run(call: Call, start: int, items: Any, here: bool) -> Report:
             except Exception as error:
                 refusal = unsendable_result(error, position)
                 failures.append((position, refusal, portable(error)[1]))
-    return Report(pieces, failures, seconds)
+    return ChunkResult(pieces, failures, seconds, gap)
 
 
 def _portable(error: BaseException, here: bool) -> tuple[BaseException, str]:
     return (error, "") if here else portable(error)
 
 
-def _until_stopped(parcel: Parcel, items: Sequence[Any]) -> Iterator[Any]:
+def _until_stopped(payload: FunctionPayload, items: Sequence[Any]) -> Iterator[Any]:
     for item in items:
-        if parcel.stopped:
+        if payload.stopped:
             return
         yield item
 
 
-def _prepared_here(parcel: Parcel) -> Call | None:
-    """The call itself, with the initializer run once in each thread."""
-    call = parcel.call
-    assert call is not None
-    if call.initializer is not None and getattr(_prepared, "key", None) != parcel.key:
-        call.initializer(*call.initargs)
-        _prepared.key = parcel.key
-    return call
+def _prepared_here(payload: FunctionPayload) -> Task | None:
+    """The task itself, with the initializer run once in each thread."""
+    task = payload.task
+    assert task is not None
+    if task.initializer is not None and _state.key != payload.key:
+        task.initializer(*task.initargs)
+        _state.initialized(payload.key)
+    return task
 
 
-def _loads(parcel: Parcel, body: bytes) -> Any:
+def _loads(payload: FunctionPayload, body: bytes) -> Any:
     """Unpickle; a module that is not found here is looked for where the caller would find it."""
     try:
         return loads(body)
     except ImportError:
-        more = [entry for entry in parcel.path if entry not in sys.path and os.path.isdir(entry)]
+        more = [entry for entry in payload.path if entry not in sys.path and os.path.isdir(entry)]
         if not more:
             raise
         sys.path.extend(more)
         return loads(body)
 
 
-def _unpacked(parcel: Parcel) -> Call | None:
-    """The call, unpickled and initialized once in this process; None if it is not known."""
+def _unpacked(payload: FunctionPayload) -> Task | None:
+    """The task, unpickled and initialized once in this process; None if it is not known."""
     with _lock:
-        call = _kept.get(parcel.key)
-        if call is None:
-            if parcel.body is None:
+        task = _kept.get(payload.key)
+        if task is None:
+            if payload.body is None:
                 return None
-            call = _loads(parcel, parcel.body)
-            assert isinstance(call, Call)
-            if call.initializer is not None:
-                call.initializer(*call.initargs)
-            _kept[parcel.key] = call
+            task = _loads(payload, payload.body)
+            assert isinstance(task, Task)
+            if task.initializer is not None:
+                task.initializer(*task.initargs)
+            _kept[payload.key] = task
             while len(_kept) > KEPT_FUNCTIONS:
                 _kept.popitem(last=False)
         else:
-            _kept.move_to_end(parcel.key)
-        return call
+            _kept.move_to_end(payload.key)
+        return task
 
 
 # -- what a link is measured with ----------------------------------------------------------------------

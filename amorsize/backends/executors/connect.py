@@ -1,21 +1,19 @@
-"""From what the user gave as ``backend`` to a port: which kind it is, what reaching it costs.
+"""From what the user gave as ``backend`` to a adapter: which kind it is, what reaching it costs.
 
-Nothing of an engine is imported before its port is opened.
+Nothing of an engine is imported before its adapter is opened.
 """
 
 from __future__ import annotations
 
 import sys
 
-from amorsize.backends.executors import base as ports
-from amorsize.backends.executors import dask, ray
-from amorsize.backends.executors import futures as executors
+from amorsize.backends.executors import base, dask, futures, ray
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from amorsize.backends.executors.base import Port
+    from amorsize.backends.executors.base import ExecutorAdapter
     from amorsize.core.model import Link
 
 AT_HAND_SECONDS = 0.1
@@ -64,29 +62,29 @@ def target_of(value: Any) -> Target | None:
         return Target("ray", value) if ray.is_address(value) else None
     if dask.is_client(value):
         return Target("dask", value)
-    return Target("executor", value) if executors.is_executor(value) else None
+    return Target("executor", value) if futures.is_executor(value) else None
 
 
-def reach(target: Target, *, patient: bool) -> tuple[Port, Link]:
-    """Open a port, measured. ``patient``: the user wants this one and no other."""
+def reach(target: Target, *, patient: bool) -> tuple[ExecutorAdapter, Link]:
+    """Open a adapter, measured. ``patient``: the user wants this one and no other."""
     kind: Any = {
-        "executor": executors.ExecutorPort,
-        "dask": dask.DaskPort,
-        "ray": ray.RayPort,
+        "executor": futures.FuturesAdapter,
+        "dask": dask.DaskAdapter,
+        "ray": ray.RayAdapter,
     }[target.name]
-    port: Port = kind(target.where)
+    adapter: ExecutorAdapter = kind(target.where)
     try:
         key = _key(target)
         link = _links.get(key)
         if link is None:
-            link = ports.measure(port, None if patient else PATIENCE_SECONDS)
+            link = base.measure(adapter, None if patient else PATIENCE_SECONDS)
             _remember(key, link, target.where)
         elif target.name == "executor":
-            port.in_process = ports.is_in_process(port)
+            adapter.look_inside()
     except BaseException:
-        port.close()
+        adapter.close()
         raise
-    return port, link
+    return adapter, link
 
 
 def _key(target: Target) -> tuple[str, Any]:
@@ -100,7 +98,8 @@ def _remember(key: tuple[str, Any], link: Link, where: Any) -> None:
         import weakref
 
         try:
-            weakref.finalize(where, _links.pop, key, None).atexit = False
-        except TypeError:  # of an object that nobody is told the end of nothing is kept
+            finalizer = weakref.finalize(where, _links.pop, key, None)
+            finalizer.atexit = False
+        except TypeError:  # it cannot be watched for its end
             return
     _links[key] = link

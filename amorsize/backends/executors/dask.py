@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 import warnings
 
-from amorsize.backends.executors import chunk_worker as errands
-from amorsize.backends.executors.base import Port, WorkersLost
-from amorsize.backends.executors.chunk_worker import Parcel
+from amorsize.backends.executors import chunk_worker
+from amorsize.backends.executors.base import ExecutorAdapter, WorkersLost
+from amorsize.backends.executors.chunk_worker import FunctionPayload
 from amorsize.errors import OptionError
 
 TYPE_CHECKING = False
@@ -27,12 +27,12 @@ CONNECT_SECONDS = 10.0
 
 
 def is_client(value: object) -> bool:
-    """Whether a value is a client of Dask; imports nothing, for whoever made one has."""
+    """Whether a value is a client of Dask; imports nothing: making one has imported it."""
     client = sys.modules.get("distributed.client")
     return client is not None and isinstance(value, client.Client)
 
 
-class DaskPort(Port):
+class DaskAdapter(ExecutorAdapter):
     """A cluster of Dask; ``where``: a client, or an address with the scheme ``dask://``."""
 
     name = "dask"
@@ -52,11 +52,11 @@ class DaskPort(Port):
     def slots(self) -> int:
         return sum(self.client.nthreads().values())
 
-    def send_once(self, parcel: Parcel) -> Any:
+    def send_once(self, payload: FunctionPayload) -> Any:
         """A task of its own: workers fetch its result from each other, each once, those that join later,
         too; and should all that had it end, the scheduler has it made again (scattered data would be
         lost)."""
-        sent = self._submit_large(errands.echo, parcel)
+        sent = self._submit_large(chunk_worker.echo, payload)
         self._sent.append(sent)
         return sent
 

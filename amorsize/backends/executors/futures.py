@@ -1,13 +1,13 @@
 """Any ``concurrent.futures.Executor`` that the user has made: threads, processes, loky, MPI, ipyparallel.
 
-It is used as it is: nobody knows how to mend it when it breaks, and it is never shut down here.
+It is used as it is: there is no way to mend it when it breaks, and it is never shut down here.
 """
 
 from __future__ import annotations
 
 import sys
 
-from amorsize.backends.executors.base import Port, WorkersLost
+from amorsize.backends.executors.base import ExecutorAdapter, WorkersLost
 from amorsize.errors import OptionError
 
 TYPE_CHECKING = False
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 WORKER_COUNTS = ("_max_workers", "num_workers", "max_workers")
-"""Where executors keep their number of workers: the standard library and loky, mpi4py, others."""
+"""Where executors keep their number of workers: the standard library and loky, mpi4py, further ones."""
 
 
 def is_executor(value: object) -> bool:
-    """Whether a value is an executor; imports nothing, for whoever made one has."""
+    """Whether a value is an executor; imports nothing: making one has imported it."""
     futures = sys.modules.get("concurrent.futures._base")
     return futures is not None and isinstance(value, futures.Executor)
 
 
-class ExecutorPort(Port):
+class FuturesAdapter(ExecutorAdapter):
     """An executor; what it cannot tell (its workers, how many) is taken to be as many as cores."""
 
     name = "executor"

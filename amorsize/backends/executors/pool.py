@@ -1,15 +1,15 @@
-"""Work for workers that are not ours: the caller's side, whatever the executor or cluster.
+"""Work for the workers of a user's executor or cluster: the caller's side, for all kinds of them.
 
 ::
 
-    ItemSource --chunk--> port.submit(run_chunk, function, start, items) --> workers
-      ^                    |  done: a number in ``_arrived``, the caller wakes
-      |                    v
-      +-- died --- port.fetch -> Report --place--> ResultCollector
+    ItemSource --chunk--> adapter.submit(run_chunk, function, start, items) --> workers
+      ^                    |  done, in a thread of the executor: a number in ``_arrived`` (a deque: one
+      |                    v  step under the GIL), then the caller is woken; it alone does the rest
+      +-- died --- adapter.fetch -> ChunkResult --place--> ResultCollector
 
-The function is pickled once and travels by itself where the port can do that; else it is sent to each
+The function is pickled once and travels by itself where the adapter can do that; else it is sent to each
 worker as it turns out not to know it. Items and results are pickled here, so that what cannot be is
-told by its index, and bytes are counted. Chunks are sized by the measured link (``sizing.py``).
+told by its index, and bytes are counted. Chunks are sized by the measured link (``planning.chunking``).
 
 When a worker ends, what it had not given back runs again, in pieces: each item by itself, so that one
 that ends its workers is found (``WorkerDied``) and the others are done.
@@ -24,15 +24,15 @@ import warnings
 from collections import deque
 
 from amorsize.backends.base import Backend, BackendReport
-from amorsize.backends.executors import chunk_worker as errands
+from amorsize.backends.executors import chunk_worker
 from amorsize.backends.executors.base import WorkersLost
-from amorsize.backends.executors.chunk_worker import Call, Parcel
+from amorsize.backends.executors.chunk_worker import FunctionPayload, Task
 from amorsize.core.frozen import replace
 from amorsize.errors import AmorsizeWarning, WorkerDied
 from amorsize.items.call import unreadable, unsendable_argument
 from amorsize.items.pace import Pace
 from amorsize.items.pickling import loads
-from amorsize.planning import chunking as sizing
+from amorsize.planning import chunking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.backends.base import BackendSpec
-    from amorsize.backends.executors.base import Port
+    from amorsize.backends.executors.base import ExecutorAdapter
     from amorsize.core.model import Link
 
 clock = time.perf_counter
@@ -73,12 +73,16 @@ class _Chunk:
         """How often a worker has ended in it."""
         self.future: Any = None
 
+    def submitted(self, future: Any) -> None:
+        """The executor has taken it."""
+        self.future = future
+
 
 class ExecutorPool(Backend):
-    """Runs what is in ``source`` behind a port; :meth:`start`, :meth:`step` ..., :meth:`close`."""
+    """Runs what is in ``source`` behind a adapter; :meth:`start`, :meth:`step` ..., :meth:`close`."""
 
-    def __init__(self, port: Port, link: Link, spec: BackendSpec) -> None:
-        self.port, self.link, self._least_task = port, link, link.task
+    def __init__(self, adapter: ExecutorAdapter, link: Link, spec: BackendSpec) -> None:
+        self.adapter, self.link, self._least_task = adapter, link, link.task
         self.spec = spec
         self.source, self.collector, self.config = spec.source, spec.collector, spec.config
         self._pace = Pace(spec.item_seconds)
@@ -89,20 +93,20 @@ class ExecutorPool(Backend):
         """Items that the user allows side by side."""
         self.deaths = 0
         self.slots = max(1, spec.config.n_jobs)
-        self._call = Call(spec.func, spec.collector.on_error, spec.initializer, spec.initargs)
+        self._task = Task(spec.func, spec.collector.on_error, spec.initializer, spec.initargs)
         self._full: Any = None
         """The function, as an argument of calls..."""
         self._bare: Any = None
         """...and without its body, for workers that know it."""
         self._greeted = 0
         """Chunks that have carried the function."""
-        self._parcel = Parcel("")
+        self._payload = FunctionPayload("")
         self._out: dict[int, _Chunk] = {}
         self._again: deque[tuple[int, Sequence[Any], int]] = deque()
         """Pieces whose worker has ended: position, items, how often."""
         self._suspects: deque[tuple[int, Sequence[Any], int]] = deque()
-        """Single items whose worker has ended, where nobody tells whether they were at work: each runs
-        with nothing beside it, when there is nothing else to do."""
+        """Single items whose worker has ended, where the executor does not tell whether they were at
+        work: each runs with nothing beside it, when there is nothing else to do."""
         self._isolated = False
         self._arrived: deque[int] = deque()
         self._number = 0
@@ -115,32 +119,32 @@ class ExecutorPool(Backend):
     def start(self) -> None:
         """Send the function and the first chunks."""
         key = os.urandom(12).hex()
-        if self.port.in_process:
-            self._full = self._bare = self._parcel = Parcel(key, call=self._call)
+        if self.adapter.in_process:
+            self._full = self._bare = self._payload = FunctionPayload(key, task=self._task)
         else:
             import cloudpickle
 
-            body = cloudpickle.dumps(self._call, 5)
+            body = cloudpickle.dumps(self._task, 5)
             path = [os.path.abspath(entry) for entry in sys.path]
-            self._parcel = Parcel(key, body, path=path)
-            self._full = self._bare = self.port.send_once(self._parcel)
-            if not self.port.sends_once and len(body) > SMALL_FUNCTION_BYTES:
-                self._bare = Parcel(key, path=path)
+            self._payload = FunctionPayload(key, body, path=path)
+            self._full = self._bare = self.adapter.send_once(self._payload)
+            if not self.adapter.sends_once and len(body) > SMALL_FUNCTION_BYTES:
+                self._bare = FunctionPayload(key, path=path)
         if self.item_seconds > 0:  # it was seen in the caller: begin with an eighth of a chunk
-            wanted = sizing.chunk_seconds(self.link) / self.item_seconds
-            self._largest = max(1, int(wanted / sizing.GROWTH**2))
+            wanted = chunking.chunk_seconds(self.link) / self.item_seconds
+            self._largest = max(1, int(wanted / chunking.GROWTH**2))
         self._count_slots()
-        self._deal()
+        self._dispatch()
 
     def step(self, patience: float = PATIENCE_SECONDS) -> BackendReport:
-        """Place what has come and deal; waits so long when there is nothing to do."""
+        """Place what has come and dispatch; waits so long when there is nothing to do."""
         if not self._arrived:
-            self._deal()
+            self._dispatch()
             if not self._arrived and patience > 0 and self.collector.failure is None:
                 self.collector.wait(patience)
         self._collect()
         if self.collector.failure is None:
-            self._deal()
+            self._dispatch()
         if clock() - self._looked > SLOTS_SECONDS:
             self._count_slots()
         return self.report()
@@ -159,19 +163,20 @@ class ExecutorPool(Backend):
         return self._pace.item_seconds
 
     def wake(self) -> None:
-        """Wake the caller: there is something new to deal."""
+        """Wake the caller: something new can be dispatched."""
         self.collector.notify()
 
     def drain(self) -> None:
-        """Deal no more; what has been dealt is waited for."""
+        """Dispatch no more; what is on its way is waited for."""
         self._leaving = True
 
     def close(self, *, abort: bool = False, hurry: bool = False) -> None:
-        """Stop what is on its way, as far as somebody else's workers can be stopped."""
-        self._leaving = self._parcel.stopped = True
+        """Stop what is on its way, as far as these workers can be stopped."""
+        self._leaving = True
+        self._payload.stop()
         left = {number: chunk for number, chunk in self._out.items() if chunk.future is not None}
         self._out = {}
-        if not left or self.port.cancel([chunk.future for chunk in left.values()]):
+        if not left or self.adapter.cancel([chunk.future for chunk in left.values()]):
             return
         deadline = clock() + HURRY_SECONDS
         waiting = set(left)
@@ -181,18 +186,18 @@ class ExecutorPool(Backend):
                 return
             time.sleep(0.001)
 
-    # -- dealing --------------------------------------------------------------------------------
+    # -- dispatching -----------------------------------------------------------------------------
 
     def _count_slots(self) -> None:
         """Workers may have come or gone."""
         self._looked = now = clock()
-        slots = self.port.slots()
+        slots = self.adapter.slots()
         if slots > 0:
             self._peopled = now
         elif now - self._peopled > ALONE_SECONDS and not self._told:
             self._told = True
             warnings.warn(
-                f"backend {self.port.name} has had no worker for {ALONE_SECONDS:g} s; the run goes on "
+                f"backend {self.adapter.name} has had no worker for {ALONE_SECONDS:g} s; the run goes on "
                 "when one comes",
                 AmorsizeWarning,
                 stacklevel=2,
@@ -203,13 +208,13 @@ class ExecutorPool(Backend):
         """Chunks that may be on their way."""
         if self.most is not None and self.most <= self.slots:
             return self.most  # what waits on the other side would be begun there
-        return sizing.on_the_way(self.link, chunk * self.item_seconds, self.slots)
+        return chunking.on_the_way(self.link, chunk * self.item_seconds, self.slots)
 
-    def _deal(self) -> None:
+    def _dispatch(self) -> None:
         """Keep the window full; read the source as far as that needs."""
         while not self._leaving and not self._isolated:
             workers = min(self.slots, self.most or self.slots)
-            chunk = self.config.chunksize or sizing.chunk_items(
+            chunk = self.config.chunksize or chunking.chunk_items(
                 self.link,
                 self.item_seconds,
                 self.item_bytes,
@@ -217,10 +222,10 @@ class ExecutorPool(Backend):
                 self.source.left(),
                 self._largest,
             )
-            if len(self._out) >= self._window(chunk) or not self._deal_one(chunk):
+            if len(self._out) >= self._window(chunk) or not self._dispatch_one(chunk):
                 return
 
-    def _deal_one(self, count: int) -> bool:
+    def _dispatch_one(self, count: int) -> bool:
         """Send one chunk. False when there is nothing to send now."""
         isolated = False
         if self._again:
@@ -234,7 +239,7 @@ class ExecutorPool(Backend):
             else:
                 start, items, tries = self._suspects.popleft()
                 isolated = True
-        if self.port.in_process:
+        if self.adapter.in_process:
             self._send(_Chunk(start, items, items, 0, tries), self._full)
             return True
         body = self._packed(start, items)
@@ -247,7 +252,8 @@ class ExecutorPool(Backend):
         return True
 
     def _packed(self, start: int, items: Sequence[Any]) -> bytes | None:
-        """The pickle of a chunk; None when an item of it cannot be pickled (what can is dealt later)."""
+        """The pickle of a chunk; None when an item of it cannot be pickled (what can is dispatched
+        later)."""
         import cloudpickle
 
         try:
@@ -263,7 +269,7 @@ class ExecutorPool(Backend):
         for offset in reversed(range(len(items))):
             self._again.appendleft((start + offset, items[offset : offset + 1], 0))
 
-    def _send(self, chunk: _Chunk, parcel: Any) -> None:
+    def _send(self, chunk: _Chunk, payload: Any) -> None:
         self._number += 1
         number, arrived, notify = self._number, self._arrived, self.collector.notify
 
@@ -273,12 +279,14 @@ class ExecutorPool(Backend):
 
         self._out[number] = chunk
         try:
-            chunk.future = self.port.submit(errands.run_chunk, parcel, chunk.start, chunk.body)
+            chunk.submitted(
+                self.adapter.submit(chunk_worker.run_chunk, payload, chunk.start, chunk.body)
+            )
         except WorkersLost as lost:
             del self._out[number]
             self._give_up(lost)
             return
-        self.port.notify(chunk.future, done)
+        self.adapter.notify(chunk.future, done)
 
     # -- results --------------------------------------------------------------------------------
 
@@ -291,13 +299,13 @@ class ExecutorPool(Backend):
                 numbers.append(number)
         if not numbers:
             return
-        found = self.port.fetch([self._out[number].future for number in numbers])
+        found = self.adapter.fetch([self._out[number].future for number in numbers])
         for number, report in zip(numbers, found, strict=True):
             chunk = self._out.pop(number)
             self._isolated = False
-            if isinstance(report, errands.Report):
+            if isinstance(report, chunk_worker.ChunkResult):
                 self._place(chunk, report)
-            elif isinstance(report, errands.Unread):
+            elif isinstance(report, chunk_worker.UnreadableItems):
                 self._unread(chunk, report)
             elif isinstance(report, WorkersLost):
                 self._died(chunk, report)
@@ -306,11 +314,11 @@ class ExecutorPool(Backend):
             else:  # this worker has not got the function yet
                 self._send(chunk, self._full)
 
-    def _place(self, chunk: _Chunk, report: errands.Report) -> None:
+    def _place(self, chunk: _Chunk, report: chunk_worker.ChunkResult) -> None:
         size, count = chunk.bytes, 0
         for start, number, body in report.pieces:
             count += number
-            if self.port.in_process:
+            if self.adapter.in_process:
                 self.collector.place(start, body)
                 continue
             size += len(body)
@@ -341,8 +349,9 @@ class ExecutorPool(Backend):
             )
         return place_salvaged(self.collector, start, values)
 
-    def _unread(self, chunk: _Chunk, report: errands.Unread) -> None:
-        """Items that cannot be unpickled there: each by itself, for the others can be."""
+    def _unread(self, chunk: _Chunk, report: chunk_worker.UnreadableItems) -> None:
+        """Items that cannot be unpickled there: each runs by itself, so that only the broken ones
+        fail."""
         if len(chunk.items) > 1:
             self._one_by_one(chunk.start, chunk.items)
         else:
@@ -376,7 +385,7 @@ class ExecutorPool(Backend):
             self.collector.fail(chunk.start, WorkerDied(chunk.start, None, str(lost.cause)))
             return
         size = -(-count // PIECES)
-        alone = size == 1 and not self.port.tells_who
+        alone = size == 1 and not self.adapter.tells_at_work
         queue = self._suspects if alone else self._again
         for lo in reversed(range(0, count, size)):
             queue.appendleft((chunk.start + lo, chunk.items[lo : lo + size], tries))

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import sys
 
-from amorsize.backends.executors.base import Port, WorkersLost
-from amorsize.backends.executors.chunk_worker import Parcel
+from amorsize.backends.executors.base import ExecutorAdapter, WorkersLost
+from amorsize.backends.executors.chunk_worker import FunctionPayload
 from amorsize.errors import OptionError
 
 TYPE_CHECKING = False
@@ -27,11 +27,11 @@ def is_address(value: object) -> bool:
     return isinstance(value, str) and (value == LOCAL or _ADDRESS.fullmatch(value) is not None)
 
 
-class RayPort(Port):
+class RayAdapter(ExecutorAdapter):
     """A cluster of Ray."""
 
     name = "ray"
-    tells_who = True
+    tells_at_work = True
 
     def __init__(self, where: str) -> None:
         try:
@@ -64,8 +64,8 @@ class RayPort(Port):
     def slots(self) -> int:
         return int(self.ray.cluster_resources().get("CPU", 0))
 
-    def send_once(self, parcel: Parcel) -> Any:
-        return self.ray.put(parcel)
+    def send_once(self, payload: FunctionPayload) -> Any:
+        return self.ray.put(payload)
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Any:
         call = self._calls.get(function)

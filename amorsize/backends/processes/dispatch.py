@@ -1,4 +1,4 @@
-"""Handing items out: tickets for workers that have the data, frames with the items for all others.
+"""Handing items out: tickets for workers that have the data, frames with the items for the rest.
 
 ::
 
@@ -135,9 +135,9 @@ class Dispatcher:
         """Tickets of ``unit`` items that the pipe is to hold."""
         workers = self.spec.config.workers
         if self.spec.memory is not None and self.spec.memory.awaits_first:
-            return 1  # the others, which come when the first has shown what it needs, find the rest
+            return 1  # those that come when the first has shown what it needs find the rest
         if self.pace.item_seconds <= 0:
-            return 4 * workers  # until one item has told how long they take: others may take over
+            return 4 * workers  # until one item has told how long they take: threads may take over
         per = max(unit * self.pace.item_seconds, 1e-6)
         return min(most, max(4 * workers, int(AHEAD_SECONDS * workers / per)))
 

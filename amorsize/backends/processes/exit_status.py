@@ -28,7 +28,8 @@ class End:
     """How a process ended."""
 
     exitcode: int | None
-    """As in :class:`multiprocessing.Process`: negative is a signal; None where somebody else asked."""
+    """As in :class:`multiprocessing.Process`: negative is a signal; None where other code has waited for
+    it."""
     peak_bytes: int = 0
     """Most memory that it had resident, 0 where unknown."""
     cpu_seconds: float = 0.0
@@ -41,7 +42,7 @@ def has_ended(pid: int) -> bool:
         return False
     try:
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    except ChildProcessError:  # waited for by somebody else, or by the system (SIGCHLD ignored)
+    except ChildProcessError:  # waited for by other code, or by the system (SIGCHLD ignored)
         return not _exists(pid)
 
 

@@ -118,7 +118,7 @@ class MemoryBudget:
         free = int(ROOM_SHARE * available) if available else 1 << 60
         self._room_bytes = free if limit is None else min(limit, free)
         self.awaits_first = limit is not None and workers > 1
-        """The first worker is to show what it needs before others are started."""
+        """The first worker is to show what it needs before further ones are started."""
         self._warned = False
         self._looked = 0.0
 

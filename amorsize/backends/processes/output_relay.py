@@ -70,7 +70,7 @@ def start(tell: Tell, settings: dict[str, Any] | None = None) -> None:
 
 
 def stop() -> None:
-    """The run is over: what is said now is nobody's."""
+    """The run is over: what is said now goes to no caller."""
     global _tell
     finish()
     _tell = None
@@ -282,7 +282,7 @@ class Lines(io.BufferedIOBase):
                 held.clear()
                 try:
                     self.put(rest)
-                except OSError:  # nobody is there to read it
+                except OSError:  # no process reads it any more
                     pass
 
 
@@ -319,7 +319,7 @@ def _take_stream(name: str, expected: int | None, forward: bool) -> None:
         if not isinstance(stream, io.TextIOWrapper):
             raise OSError
         descriptor = stream.fileno() if expected is None else expected
-        stream.reconfigure(line_buffering=True)  # for who has kept it
+        stream.reconfigure(line_buffering=True)  # for code that has kept it
     except (OSError, ValueError):
         descriptor = -1
     put, descriptor = _putting(name, descriptor, forward)

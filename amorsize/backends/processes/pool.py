@@ -10,11 +10,11 @@
       WorkerTable  the workers that live, what the caller sleeps on      Dispatcher  items to workers
       ResultReader what they send                                       Recovery    what they leave undone
 
-The caller is worker 0 while its items are short: it computes for about 5 ms, then looks after the others.
-Every position that was dispatched and whose result has not come is accounted for, so that nothing is lost
-and nothing runs twice without need when a worker dies. A dead worker is replaced at once; from then on
-the caller computes nothing. All of it runs in one thread, the caller's; only ``wake`` may come from
-another."""
+The caller is worker 0 while its items are short: it computes for about 5 ms, then looks after the
+workers. Every position that was dispatched and whose result has not come is accounted for, so that
+nothing is lost and nothing runs twice without need when a worker dies. A dead worker is replaced at once;
+from then on the caller computes nothing. All of it runs in one thread, the caller's; only ``wake`` may
+come from another."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ PATIENCE_SECONDS = 0.05
 """Longest wait for a result before the caller looks around."""
 
 live: list[ProcessPool] = []
-"""Runs of this process that have workers: a forked worker closes what belongs to the others."""
+"""Runs of this process that have workers: a forked worker closes what belongs to other runs."""
 
 
 class ProcessPool(Backend):
@@ -303,7 +303,7 @@ class ProcessPool(Backend):
         if not is_open or launcher is not self._launcher:
             group.end_dispatch()
             if missing <= 0 and table.workers:
-                return  # those who are there hold what they need
+                return  # the workers that are there hold what they need
             try:
                 self._open_group(launcher)
             except OSError as error:

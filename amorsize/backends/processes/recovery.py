@@ -43,7 +43,8 @@ class Recovery:
         self.idle_deaths = 0
         """Deaths outside of any item since the last result."""
         self.unsettled = False
-        """Workers have died, left or are to come: from now on the pool sees each time who is missing."""
+        """Workers have died, left or are to come: from now on the pool counts each time how many are
+        missing."""
         self.wanted = 0
         """Workers to be had."""
         self.cpu_seconds = 0.0

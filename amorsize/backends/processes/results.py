@@ -3,7 +3,7 @@
 ::
 
     socket --frames--> ResultReader --place, fail--> collector
-                            |---- pace, usage log (what an item takes, who worked when)
+                            |---- pace, usage log (what an item takes, which worker worked when)
                             +---- recovery: a result came, a worker leaves, a worker has ended
 """
 

@@ -44,7 +44,7 @@ IDLE_LOOK_SECONDS = 10.0
 
 class TaskDied(WorkerDied, BrokenProcessPool):
     """The worker of a submitted task died. Unlike what ``BrokenProcessPool`` says of the standard
-    library's pools, this task alone is lost: all others, and later ones, are done."""
+    library's pools, this task alone is lost: open and later ones are done."""
 
 
 class Tasks(ItemSource):
@@ -72,7 +72,7 @@ class Tasks(ItemSource):
         return self.waiting
 
     def take(self, count: int) -> tuple[int, Sequence[Any]] | None:
-        """The next task that nobody has cancelled, as a run of one item."""
+        """The next task that was not cancelled, as a run of one item."""
         if self._returned:
             return self._returned.popleft()
         while self.waiting_tasks:

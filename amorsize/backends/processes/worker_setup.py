@@ -58,7 +58,8 @@ def set_up(inner_threads: int) -> None:
 
 
 def _offer_to_the_kernel() -> None:
-    """Where memory runs out the kernel is to end a worker, not the caller, who knows what to do then."""
+    """Where memory runs out the kernel is to end a worker, not the caller, which knows what to do
+    then."""
     try:
         with open("/proc/self/oom_score_adj", "r+b", 0) as file:
             if int(file.read()) < OOM_SCORE:

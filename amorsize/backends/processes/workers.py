@@ -169,9 +169,9 @@ class WorkerHandle:
 class WorkerGroup:
     """Workers that were started the same way and share one pipe of tickets, if there is one.
 
-    What a dead worker had taken from the pipe is known when all the others of its group have left: the
-    pipe is emptied and closed at the first death, a new group goes on, the others finish what they hold.
-    """
+    What a dead worker had taken from the pipe is known when the rest of its group has left: the pipe is
+    emptied and closed at the first death, a new group goes on, the rest of the old one finishes what it
+    holds."""
 
     def __init__(self, launcher: Launcher, *, shared: bool) -> None:
         self.launcher, self.shared = launcher, shared

@@ -10,7 +10,7 @@ import pytest
 
 from amorsize.backends.base import Backend, BackendSpec
 from amorsize.backends.executors.base import measure
-from amorsize.backends.executors.futures import ExecutorPort
+from amorsize.backends.executors.futures import FuturesAdapter
 from amorsize.backends.executors.pool import ExecutorPool
 from amorsize.core.model import Config
 from amorsize.testing.backend_contract import BackendContract
@@ -23,8 +23,8 @@ class ExecutorContract(BackendContract):
     executor: Executor
 
     def make_backend(self, spec: BackendSpec) -> Backend:
-        port = ExecutorPort(self.executor)
-        return ExecutorPool(port, measure(port), spec)
+        adapter = FuturesAdapter(self.executor)
+        return ExecutorPool(adapter, measure(adapter), spec)
 
 
 class TestThreadPoolExecutor(ExecutorContract):
