@@ -143,14 +143,6 @@ class SqliteCache:
         """Read it again: the database may have become another."""
         self._key = None
 
-    def forget(self) -> None:
-        """Remove the table of slots: what was cleared from the database is not recalled."""
-        self._key = None
-        try:
-            os.unlink(self.recall_path)
-        except OSError:
-            pass
-
     # ------------------------------------------------------------------ recall
 
     def recall(self, fingerprint: str) -> list[Observation]:

@@ -17,14 +17,9 @@ import sqlite3
 import time
 
 from amorsize.core.observation import pack, texts
+from amorsize.history import errors
 from amorsize.history import sqlite_tables as tables
 from amorsize.history.base import KEY_BYTES, check_replaced
-from amorsize.history.errors import (
-    HistoryCorrupt,
-    HistoryNewer,
-    HistoryRefused,
-    HistoryUnavailable,
-)
 from amorsize.history.sqlite_cache import SqliteCache
 from amorsize.storage.files import EVERYBODY, NO_FILE, belongs_to_us, identity, is_writable_by
 from amorsize.storage.sqlite_file import BUSY, DAMAGED, FULL, SqliteFile, Transaction, meaning
@@ -36,7 +31,6 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from amorsize.core.observation import Observation
-    from amorsize.history.errors import HistoryError
 
     Answer = TypeVar("Answer")
 
@@ -75,7 +69,9 @@ class HistoryFile(SqliteFile):
         deadline, last = start + self.patience_seconds, start + QUEUE_SECONDS
         version = None
         if not self._lock.acquire(timeout=self.patience_seconds):
-            raise HistoryUnavailable(f"{self.path} is in use by another thread; try again later")
+            raise errors.HistoryUnavailable(
+                f"{self.path} is in use by another thread; try again later"
+            )
         try:
             while True:
                 try:
@@ -94,7 +90,7 @@ class HistoryFile(SqliteFile):
                         deadline = min(time.monotonic() + self.patience_seconds, last)
                     self._pause()
                 except OSError as error:
-                    raise HistoryUnavailable(f"{self.path}: {error.strerror}") from error
+                    raise errors.HistoryUnavailable(f"{self.path}: {error.strerror}") from error
         finally:
             self._lock.release()
 
@@ -189,9 +185,11 @@ class HistoryFile(SqliteFile):
             status = os.stat(self.path)
         self._identity = status.st_dev, status.st_ino
         if not belongs_to_us(status):
-            raise HistoryRefused(f"{self.path} belongs to another user; use a file of your own")
+            raise errors.HistoryRefused(
+                f"{self.path} belongs to another user; use a file of your own"
+            )
         if is_writable_by(EVERYBODY, status):
-            raise HistoryRefused(
+            raise errors.HistoryRefused(
                 f"{self.path} can be written by everybody; chmod o-w it, or remove it"
             )
 
@@ -200,7 +198,7 @@ class HistoryFile(SqliteFile):
             self._create(connection)
         schema = tables.schema(connection)
         if schema > tables.SCHEMA:
-            raise HistoryNewer(
+            raise errors.HistoryNewer(
                 f"{self.path} has schema {schema}, this version of amorsize knows {tables.SCHEMA}: "
                 "upgrade amorsize, or name another file"
             )
@@ -219,26 +217,28 @@ class HistoryFile(SqliteFile):
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             if tables.application_id(connection) == tables.APPLICATION_ID:
                 return  # another process was first
-            raise HistoryRefused(f"{self.path} is a database of another program; name another file")
+            raise errors.HistoryRefused(
+                f"{self.path} is a database of another program; name another file"
+            )
         tables.create(connection, self._cached_key or os.urandom(KEY_BYTES))
 
     # ------------------------------------------------------------------ what can go wrong
 
-    def _explained(self, error: sqlite3.Error) -> HistoryError:
+    def _explained(self, error: sqlite3.Error) -> errors.HistoryError:
         """The error to raise for one of SQLite's, the connection closed."""
         kind = meaning(error)
         if kind == BUSY:
-            return HistoryUnavailable(
+            return errors.HistoryUnavailable(
                 f"{self.path} has been locked by others for {self.patience_seconds} s"
             )
         if kind == DAMAGED:
             return self.damaged(str(error))
         self._disconnect()
         if kind == FULL:
-            return HistoryUnavailable(f"{self.path}: no room on the disk ({error})")
-        return HistoryUnavailable(f"{self.path}: {error}")
+            return errors.HistoryUnavailable(f"{self.path}: no room on the disk ({error})")
+        return errors.HistoryUnavailable(f"{self.path}: {error}")
 
-    def damaged(self, what: str) -> HistoryCorrupt:
+    def damaged(self, what: str) -> errors.HistoryCorrupt:
         """Set the file aside, if it is still the one that was opened, and say so."""
         self._disconnect()
         first = aside = f"{self.path}.corrupt-{time.strftime('%Y%m%dT%H%M%S')}"
@@ -247,17 +247,21 @@ class HistoryFile(SqliteFile):
             number += 1
             aside = f"{first}-{number}"
         if identity(self.path) != self._identity:
-            return HistoryCorrupt(f"{self.path} was damaged ({what}) and has been replaced", None)
+            return errors.HistoryCorrupt(
+                f"{self.path} was damaged ({what}) and has been replaced", None
+            )
         try:
             os.rename(self.path, aside)
             for suffix in ("-wal", "-shm"):
                 if os.path.lexists(self.path + suffix):
                     os.rename(self.path + suffix, aside + suffix)
         except OSError as error:
-            return HistoryCorrupt(
+            return errors.HistoryCorrupt(
                 f"{self.path} is damaged ({what}) and stays: {error.strerror}", None
             )
-        return HistoryCorrupt(f"{self.path} was damaged ({what}); it is kept as {aside}", aside)
+        return errors.HistoryCorrupt(
+            f"{self.path} was damaged ({what}); it is kept as {aside}", aside
+        )
 
     def __del__(self) -> None:
         if getattr(self, "_connection", None) is not None:

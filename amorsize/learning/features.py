@@ -83,17 +83,6 @@ def _scaled(feature: Feature, value: float) -> float:
     return (value - feature.low) / (feature.high - feature.low)
 
 
-def decode(row: list[float]) -> dict[str, float]:
-    """The numbers behind a row of X, by name, in their units (cut to their ranges)."""
-    values = {}
-    for feature, share in zip(FEATURES, row, strict=True):
-        if feature.transform == "log":
-            values[feature.name] = feature.low * (feature.high / feature.low) ** share
-        else:
-            values[feature.name] = feature.low + share * (feature.high - feature.low)
-    return values
-
-
 def _work_ratios(column: dict[str, Any], rows: Any, backend: list[str]) -> Any:
     """:func:`amorsize.core.observation.work_ratio` of each row."""
     import numpy as np

@@ -12,7 +12,7 @@ import amorsize
 from amorsize.core.frozen import replace
 from amorsize.core.model import Config
 from amorsize.history.memory import MemoryHistory
-from amorsize.learning.features import FEATURES, Arrays, decode, encode
+from amorsize.learning.features import FEATURES, Arrays, encode
 from amorsize.learning.parameters import parameters_of, tune
 from amorsize.learning.predictor import Predictor
 from amorsize.learning.residuals import known_residual
@@ -35,6 +35,17 @@ def test_rows_of_a_table_equal_rows_of_records() -> None:
     assert arrays.y.tolist() == pytest.approx(
         [math.log(one.wall_seconds / one.model_seconds) for one in ones]
     )
+
+
+def decode(row: list[float]) -> dict[str, float]:
+    """The numbers behind a row of X, by name, in their units (cut to their ranges)."""
+    values = {}
+    for feature, share in zip(FEATURES, row, strict=True):
+        if feature.transform == "log":
+            values[feature.name] = feature.low * (feature.high / feature.low) ** share
+        else:
+            values[feature.name] = feature.low + share * (feature.high - feature.low)
+    return values
 
 
 def test_decode_is_the_way_back() -> None:
