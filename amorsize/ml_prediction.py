@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
-from amorsize.learning.regressor import KNNRegressor, NotFittedError
+from amorsize.learning.estimator import NotFittedError
+from amorsize.learning.regressor import KNNRegressor
 
 __all__ = ["KNNRegressor", "NotFittedError"]

@@ -8,11 +8,10 @@ imports it unasked.
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 
 from amorsize.learning import tuning
+from amorsize.learning.estimator import Parameters, not_fitted
 from amorsize.learning.neighbors import KERNELS, Neighborhoods, floats, pad, shares, shares_one
 
 TYPE_CHECKING = False
@@ -24,14 +23,8 @@ if TYPE_CHECKING:
 
     from amorsize.learning.neighbors import Floats, Ints, Neighbors
 
-PARAMETERS = ("n_neighbors", "weights", "scale", "spread_coef")
 
-
-class NotFittedError(ValueError, AttributeError):
-    """The estimator was asked before it was fitted; call ``fit`` or ``tune`` first."""
-
-
-class KNNRegressor:
+class KNNRegressor(Parameters):
     """Regression by the weighted mean of the nearest neighbours, k counted in sample weight.
 
     Neighbours are exact. Rows equally far at the edge of the neighbourhood share what is left of k
@@ -328,11 +321,7 @@ class KNNRegressor:
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "X_"):
-            error: type[Exception] = NotFittedError
-            if "sklearn.exceptions" in sys.modules:
-                theirs = sys.modules["sklearn.exceptions"].NotFittedError
-                error = type("NotFittedError", (NotFittedError, theirs), {})
-            raise error("this KNNRegressor is not fitted yet: call fit or tune first")
+            raise not_fitted(self, "call fit or tune first")
 
     def _check_parameters(self) -> None:
         if not (
@@ -370,23 +359,6 @@ class KNNRegressor:
                 f"{self.n_features_in_} features as input"
             )
         return values
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters by name."""
-        return {name: getattr(self, name) for name in PARAMETERS}
-
-    def set_params(self, **params: Any) -> KNNRegressor:
-        """Change parameters; they act from the next `fit` on."""
-        for name, value in params.items():
-            if name not in PARAMETERS:
-                raise ValueError(
-                    f"{name!r} is not a parameter of KNNRegressor: {', '.join(PARAMETERS)}"
-                )
-            setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        return f"KNNRegressor({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
 
     def __sklearn_tags__(self) -> Any:
         from sklearn.utils import (  # type: ignore[import-not-found,import-untyped,unused-ignore]

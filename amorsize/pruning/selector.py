@@ -6,20 +6,19 @@
 
 from __future__ import annotations
 
-import sys
-from inspect import signature
 from math import inf
 
 import numpy as np
 
+from amorsize.learning.estimator import Parameters, not_fitted
 from amorsize.learning.neighbors import floats
-from amorsize.learning.regressor import KNNRegressor, NotFittedError
+from amorsize.learning.regressor import KNNRegressor
 from amorsize.pruning.problem import Task
 from amorsize.pruning.select import STRATEGIES, cap, select
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Self
+    from typing import Any
 
     from numpy.typing import ArrayLike
 
@@ -28,46 +27,6 @@ if TYPE_CHECKING:
 LARGEST_VALUE = 1e100
 """Largest feature or target: squares of larger values, and their sums, come near the end of what a float
 can hold."""
-
-
-class Parameters:
-    """Parameters as scikit-learn handles them; the signature of ``__init__`` is their only list."""
-
-    @classmethod
-    def _names(cls) -> list[str]:
-        return [name for name in signature(cls.__init__).parameters if name != "self"]
-
-    def _store(self, given: dict[str, Any]) -> None:
-        """Set each parameter as an attribute; ``given``: the local variables of ``__init__``."""
-        for name in self._names():
-            setattr(self, name, given[name])
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters by name; with ``deep`` those of the estimator too, as ``estimator__name``."""
-        found = {name: getattr(self, name) for name in self._names()}
-        inner = found.get("estimator")
-        if deep and inner is not None and hasattr(inner, "get_params"):
-            found.update({f"estimator__{k}": v for k, v in inner.get_params().items()})
-        return found
-
-    def set_params(self, **params: Any) -> Self:
-        """Change parameters; they act from the next fit on."""
-        names = self._names()
-        for name, value in params.items():
-            head, _, rest = name.partition("__")
-            if head not in names:
-                raise ValueError(
-                    f"{head!r} is not a parameter of {type(self).__name__}: {', '.join(names)}"
-                )
-            if rest:
-                getattr(self, head).set_params(**{rest: value})
-            else:
-                setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._names())
-        return f"{type(self).__name__}({shown})"
 
 
 class SelectorParameters(Parameters):
@@ -404,11 +363,7 @@ class PrunedKNNRegressor(SelectorParameters):
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "model_"):
-            error: type[Exception] = NotFittedError
-            if "sklearn.exceptions" in sys.modules:
-                theirs = sys.modules["sklearn.exceptions"].NotFittedError
-                error = type("NotFittedError", (NotFittedError, theirs), {})
-            raise error("this PrunedKNNRegressor is not fitted yet: call fit first")
+            raise not_fitted(self, "call fit first")
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")

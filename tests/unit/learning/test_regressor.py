@@ -21,7 +21,8 @@ from support.timing import ratio  # noqa: E402
 
 import amorsize  # noqa: E402
 from amorsize.learning import neighbors as ml_neighbors  # noqa: E402
-from amorsize.learning.regressor import KNNRegressor, NotFittedError  # noqa: E402
+from amorsize.learning.estimator import NotFittedError  # noqa: E402
+from amorsize.learning.regressor import KNNRegressor  # noqa: E402
 
 pytestmark = pytest.mark.timeout(120)
 ROOT = Path(amorsize.__file__).parents[1]
