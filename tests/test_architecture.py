@@ -122,7 +122,7 @@ def test_contributing_has_the_table() -> None:
 def test_importing_amorsize_loads_few_modules() -> None:
     code = "import sys; b = set(sys.modules); import amorsize; print(len(set(sys.modules) - b))"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=150
     )
     assert int(done.stdout) <= RULES["ratchet"]["modules_of_import"]
 
@@ -167,4 +167,4 @@ def test_value_classes_show_their_fields() -> None:
     assert list(inspect.signature(amorsize.Plan).parameters)[:2] == ["backend", "n_jobs"]
     assert "explore: 'float' = 0.02" in pydoc.plain(pydoc.render_doc(amorsize.Settings))
     code = "import amorsize, sys; sys.exit('inspect' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=150).returncode == 0

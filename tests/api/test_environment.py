@@ -43,7 +43,7 @@ def python(program: str, *prefix: str, code: int = 0) -> str:
         [*prefix, sys.executable, "-c", program],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=150,
         check=False,
     )
     assert done.returncode == code, done.stderr
@@ -186,7 +186,7 @@ def test_an_unguarded_script_may_start_fresh_interpreters(tmp_path: Path) -> Non
         + "print(sum(amorsize.execute(lambda x: burn(x) + 1, range(100), backend='spawn')))\n"
     )
     done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=150, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["top", "4950", "5050"], "the script ran once"

@@ -25,7 +25,7 @@ def call(*words: str, history: Path | str, typed: str = "") -> subprocess.Comple
         input=typed,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=150,
         check=False,
     )
 

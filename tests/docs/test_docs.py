@@ -34,7 +34,7 @@ def test_the_examples_run(name: str, tmp_path: Path) -> None:
             env={key: value for key, value in os.environ.items() if key != "AMORSIZE_HISTORY"},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=150,
             check=False,
         )
         assert done.returncode == 0, f"block {number} of {name}:\n{done.stdout}{done.stderr}"

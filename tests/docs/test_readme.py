@@ -56,7 +56,7 @@ def run(words: list[str], place: Path) -> subprocess.CompletedProcess[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=45,
+        timeout=150,
     )
 
 

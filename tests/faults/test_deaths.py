@@ -200,7 +200,7 @@ print("done")
 def test_where_no_worker_lives_the_caller_goes_on(program: str) -> None:
     """No item was begun by those that died: nothing speaks against it."""
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=150, check=False
     )
     assert done.stdout == "done\n", done.stderr
 
@@ -222,7 +222,7 @@ found = amorsize.execute(item, range(2), backend={backend!r}, n_jobs=2)
 print(found[0] - float(open({str(tmp_path / "died")!r}).read()))
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=150, check=False
     )
     assert 0 < float(done.stdout) < 1.2, (
         done.stderr
@@ -301,7 +301,11 @@ for backend in ("fork", "spawn"):
 """
     try:
         done = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=False
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=150,
+            check=False,
         )
         assert done.stdout.count("item 40") == 2, (done.returncode, done.stderr)
     finally:

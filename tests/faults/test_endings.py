@@ -244,7 +244,7 @@ except LookupError as error:
     print(time.time() - error.args[0] < 1)
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=25, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=150, check=False
     )
     assert done.stdout == "True\n", done.stderr
 

@@ -234,6 +234,6 @@ assert found == expected, found
 os.write(out, b"done")
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=150, check=False
     )
     assert done.stdout == "done", done.stderr

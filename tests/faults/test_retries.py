@@ -153,7 +153,7 @@ print("done", flush=True)
 os._exit(0)
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=40, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=150, check=False
     )
     assert done.stdout == "done\n", done.stderr
     assert func.calls()[40] == 2

@@ -95,7 +95,7 @@ def item(x):
 assert amorsize.execute(item, range(60), backend={backend!r}, n_jobs=3) == list(range(60))
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=150, check=False
     )
     lines = [line for line in done.stderr.splitlines() if line.startswith("line ")]
     assert sorted(lines) == sorted(f"line {x}" for x in range(60)), done.stderr
@@ -183,7 +183,7 @@ amorsize.execute(prints_in_parts, range(200), backend={backend!r}, {options})
 print("last", end="")
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=150, check=False
     )
     lines = done.stdout.splitlines()
     assert lines.pop() == "last"
@@ -220,7 +220,7 @@ assert "logging" not in sys.modules
 amorsize.execute(late, range(50), backend="fork", n_jobs=3)
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=150, check=False
     )
     assert sorted(done.stderr.splitlines()) == sorted(f"item {x}" for x in range(50)), done.stderr
 

@@ -54,7 +54,7 @@ assert found[:{CULPRIT}] + found[{CULPRIT + 1}:] == [x * x for x in range(100) i
 print("done")
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=40, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=150, check=False
     )
     assert done.stdout == "done\n", done.stderr
     assert Counter(causes.calls(func.path))[CULPRIT] == 1, "it is not tried again"
@@ -95,7 +95,7 @@ found = list(stream)
 print([i for i, x in enumerate(found) if x != i])
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=40, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=150, check=False
     )
     assert done.stdout == "[20, 70]\n", done.stderr
 
@@ -125,7 +125,7 @@ found = amorsize.execute(
 print([type(one.exception).__name__ for one in found])
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=40, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=150, check=False
     )
     expected = "['TimeoutError', 'TimeoutError', 'TimeoutError', 'TimeoutError', 'TimeoutError', "
     assert done.stdout == expected + "'TimeoutError']\n", done.stderr
@@ -143,7 +143,7 @@ except TimeoutError as error:
     print("processes" in str(error))
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=150, check=False
     )
     assert done.stdout == "True\n", done.stderr
 
@@ -159,7 +159,7 @@ time.sleep(0.7)
 print([i for i, x in enumerate(found) if x != i], amorsize.execute(item, [5], backend="fork"))
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=150, check=False
     )
     assert done.stdout == "[3] [5]\n", done.stderr
 
@@ -214,7 +214,7 @@ assert plan.execute() == [None] * 300
 print(plan.run.config.backend, time.monotonic() - began < 8)
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=40, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=150, check=False
     )
     assert done.stdout == "threads True\n", done.stderr
 
@@ -246,7 +246,7 @@ found = plan.execute()
 print(plan.run.config.backend, [i for i, x in enumerate(found) if x != i])
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=150, check=False
     )
     bad = [] if retries else [0]
     assert done.stdout == f"threads {bad}\n", done.stderr

@@ -46,7 +46,7 @@ def command(*words: str) -> list[str]:
 def call(place: Path, *words: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run ``amorsize WORDS`` in ``place``; ``given`` is its standard input."""
     return subprocess.run(
-        command(*words), cwd=place, input=given, capture_output=True, text=True, timeout=45
+        command(*words), cwd=place, input=given, capture_output=True, text=True, timeout=150
     )
 
 

@@ -34,7 +34,7 @@ def run(code: str, *, prefix: tuple[str, ...] = (), **environment: str) -> str:
         [*prefix, sys.executable, "-c", textwrap.dedent(code)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=150,
         env={**os.environ, **environment},
         cwd=Path(detect.__file__).parents[2],
     )

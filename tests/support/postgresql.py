@@ -18,6 +18,15 @@ from amorsize.testing.history_contract import observation
 USER, PASSWORD = "learner", "s3cret/p@ss?w"
 NOBODY = 65_534
 """PostgreSQL refuses to serve root: there it runs as this user."""
+UNDERTAKER = """
+exec 3<&0
+{
+    cat
+    read -r pid < "$0/data/postmaster.pid" && kill -QUIT "$pid" && sleep 1
+    rm -rf "$0"
+} <&3 >/dev/null 2>&1 &
+"""
+"""Waits in the background until its standard input ends, then ends the server and removes its folder."""
 
 
 def program(name: str) -> str | None:
@@ -37,6 +46,12 @@ class Server:
             self.port = free.getsockname()[1]
         if os.geteuid() == 0:
             os.chown(self.folder, NOBODY, NOBODY)
+        # The writing end is closed by remove, or by the system when this process has been killed.
+        read, self._alive = os.pipe()
+        subprocess.run(
+            ["sh", "-c", UNDERTAKER, self.folder], stdin=read, check=True, start_new_session=True
+        )
+        os.close(read)
         secret = self.folder / "secret"
         secret.write_text(PASSWORD + "\n")
         secret.chmod(0o644)
@@ -113,6 +128,7 @@ class Server:
             except subprocess.CalledProcessError:
                 time.sleep(0.1)
         shutil.rmtree(self.folder, ignore_errors=True)
+        os.close(self._alive)
 
     def _call(self, name: str, *words: str) -> None:
         path = program(name)
@@ -120,7 +136,7 @@ class Server:
         more = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
         with open(self.folder / f"{name}.out", "wb") as output:
             subprocess.run(
-                [path, *words], check=True, timeout=50, cwd=self.folder, stdin=subprocess.DEVNULL,
+                [path, *words], check=True, timeout=150, cwd=self.folder, stdin=subprocess.DEVNULL,
                 stdout=output, stderr=output, **more,
             )  # fmt: skip
 

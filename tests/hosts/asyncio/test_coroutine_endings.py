@@ -127,7 +127,7 @@ def test_a_source_that_falls_silent_does_not_keep_the_interpreter() -> None:
         [sys.executable, "-c", textwrap.dedent(code)],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=150,
         env={**os.environ, "AMORSIZE_HISTORY": "off"},
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "1\nclosed\n", "")

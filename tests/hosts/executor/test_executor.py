@@ -315,7 +315,7 @@ def test_what_was_submitted_is_done_before_the_interpreter_ends(form: str) -> No
         "keep = ex.submit(late, 2)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=150, check=False
     )
     assert sorted(done.stdout.split("\n")) == ["", "done 1", "done 2"] and not done.stderr
 

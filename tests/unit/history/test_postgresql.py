@@ -78,7 +78,7 @@ def writers(url: str, processes: int, count: int) -> list[subprocess.Popen[bytes
 
 def finish(started: list[subprocess.Popen[bytes]]) -> list[int]:
     try:
-        return [one.wait(50) for one in started]
+        return [one.wait(150) for one in started]
     finally:
         for one in started:
             one.kill()
@@ -131,6 +131,26 @@ def test_nothing_is_open_across_a_fork(url: str) -> None:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert history.add([numbered(3)]) == 1
         assert [one.items for one in history.read()] == [1001, 1002, 1003]
+
+
+@pytest.mark.long
+def test_a_server_ends_with_its_tests_even_if_they_are_killed() -> None:
+    """Of the tests themselves: no server stays behind for good."""
+    code = (
+        "from support.postgresql import Server\nimport time\n"
+        "one = Server()\none.start()\nprint(one.folder, *one.pids(), flush=True)\ntime.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT / "tests", stdout=subprocess.PIPE, text=True
+    ) as tests:
+        assert tests.stdout is not None
+        folder, *pids = tests.stdout.readline().split()
+        assert Path(folder).exists() and all(Path("/proc", pid).exists() for pid in pids)
+        tests.kill()
+    end = time.monotonic() + 30
+    while (Path(folder).exists() or Path("/proc", pids[0]).exists()) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not Path(folder).exists() and not Path("/proc", pids[0]).exists()
 
 
 # -- what goes wrong --------------------------------------------------------------------------------
@@ -350,7 +370,7 @@ def test_the_child_prunes_without_a_url_in_its_command(
         try:
             words = Path(f"/proc/{child.pid}/cmdline").read_bytes()
             assert b"postgresql" not in words.replace(b"postgresql.py", b"")
-            assert child.wait(50) == 0
+            assert child.wait(150) == 0
         finally:
             upkeep.stop()
         assert maintenance.pruned_rows(history) > 0

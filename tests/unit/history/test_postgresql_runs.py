@@ -56,7 +56,7 @@ def test_runs_learn_together(url: str) -> None:
         done = subprocess.run(
             [sys.executable, "-c", begin + code],
             cwd=ROOT, env={**os.environ, "AMORSIZE_HISTORY": url}, capture_output=True, text=True,
-            timeout=50, check=False,
+            timeout=150, check=False,
         )  # fmt: skip
         assert done.returncode == 0 and done.stderr == "", done.stderr
         told.append(done.stdout.strip())
@@ -96,7 +96,7 @@ def command(url: str, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "amorsize", "history", *words],
         cwd=ROOT, env={**os.environ, "AMORSIZE_HISTORY": url}, capture_output=True, text=True,
-        timeout=50, check=False,
+        timeout=150, check=False,
     )  # fmt: skip
 
 
@@ -145,6 +145,6 @@ def test_short_runs_do_not_load_psycopg(url: str) -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "AMORSIZE_HISTORY": url},
-        capture_output=True, text=True, timeout=50, check=True,
+        capture_output=True, text=True, timeout=150, check=True,
     )  # fmt: skip
     assert done.stdout.strip() == "False"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from support import ROOT
+from support.histories import exit_code, forked
 
 from amorsize.core.frozen import replace
 from amorsize.core.model import Config
@@ -34,7 +32,7 @@ def cache(tmp_path: Path) -> SqliteCache:
 
 
 def numbered(number: int, **changes: object) -> object:
-    return replace(observation(number), id=f"{number:032x}", **changes)  # type: ignore[arg-type]
+    return replace(observation(number), **{"id": f"{number:032x}", **changes})  # type: ignore[arg-type]
 
 
 def test_what_was_recorded_is_recalled_and_in_the_database(cache: SqliteCache) -> None:
@@ -131,57 +129,45 @@ def test_a_full_spool_is_told_and_a_huge_one_refused(cache: SqliteCache) -> None
             assert cache.is_full
 
 
-WRITER = """
-import sys
-from amorsize.history.sqlite_cache import SqliteCache
-from amorsize.testing.history_contract import observation
-from amorsize.core.frozen import replace
-cache, who, count = SqliteCache(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-from amorsize.history import HistoryUnavailable, open_history
-for number in range(count):
-    one = replace(observation(number), id=f"{who:016x}{number:016x}")
-    assert cache.record(one)
-    if cache.is_full:
-        try:
-            open_history(sys.argv[1]).close()
-        except HistoryUnavailable:
-            pass
-    print(number, flush=True)
-"""
+def write(path: str, who: int, count: int, pipe: int | None = None) -> None:
+    """Record runs in a forked process; each one's number goes into the pipe afterwards."""
+    cache = SqliteCache(path)
+    for number in range(count):
+        assert cache.record(numbered(number, id=f"{who:016x}{number:016x}"))
+        if cache.is_full:
+            try:
+                open_history(path).close()
+            except HistoryUnavailable:
+                pass
+        if pipe is not None:
+            os.write(pipe, number.to_bytes(8, "little"))
 
 
 def test_sixteen_processes_leave_every_run(cache: SqliteCache) -> None:
-    writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WRITER, cache.path, str(who), "500"],
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-        )
-        for who in range(16)
-    ]
+    """Together they fill the spool several times."""
+    runs = 200
+    writers = [forked(write, cache.path, who, runs) for who in range(16)]
     with SqliteHistory(cache.path) as history:
-        for writer in writers:
-            writer.wait()
-        assert [writer.wait() for writer in writers] == [0] * 16
-        assert history.stats().rows == 8_000
+        assert [exit_code(writer) for writer in writers] == [0] * 16
+        assert history.stats().rows == 16 * runs
         assert history.check() == []
 
 
 def test_kills_lose_only_what_was_being_written(cache: SqliteCache) -> None:
     expected = 0
     for who in range(25):
-        with subprocess.Popen(
-            [sys.executable, "-c", WRITER, cache.path, str(who), "100000"],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as writer:
-            assert writer.stdout is not None
-            for _ in range(1 + 3 * who):
-                line = writer.stdout.readline()
-            writer.send_signal(signal.SIGKILL)
-            last = [int(line), *map(int, writer.stdout.read().split())][-1]
-        expected += last + 1
+        read, end = os.pipe()
+        writer = forked(write, cache.path, who, 100_000, end)
+        os.close(end)
+        told = b""
+        for _ in range(1 + 3 * who):
+            told = os.read(read, 8)
+        os.kill(writer, signal.SIGKILL)
+        assert exit_code(writer) == -signal.SIGKILL
+        while piece := os.read(read, 65_536):
+            told = piece[-8:]
+        os.close(read)
+        expected += int.from_bytes(told, "little") + 1
         with SqliteHistory(cache.path) as history:
             assert history.check() == []
             rows = history.stats().rows

@@ -26,9 +26,20 @@ NUMPY_CASES = {
 }
 
 
+def with_threads(name: str, threads: str) -> object:
+    """Each case with two threads; with one, or more than there are CPUs, only where it matters most."""
+    usual = threads == "2" or (name, threads) in {
+        ("after a product", "1"),
+        ("after a fork and a product", "4"),
+        ("with more threads than CPUs", "4"),
+    }
+    return pytest.param(name, threads, marks=[] if usual else pytest.mark.long)
+
+
 @linux
-@pytest.mark.parametrize("threads", ["1", "2", "4"])
-@pytest.mark.parametrize("name", NUMPY_CASES)
+@pytest.mark.parametrize(
+    ("name", "threads"), [with_threads(name, n) for name in NUMPY_CASES for n in ("1", "2", "4")]
+)
 def test_openblas_does_not_forbid_a_fork_and_its_child_computes(name: str, threads: str) -> None:
     pytest.importorskip("numpy")
     pytest.importorskip("scipy")

@@ -29,7 +29,7 @@ def test_the_child_works_and_ends_with_its_parent(tmp_path: Path) -> None:
     upkeep = Upkeep(path, "auto")
     upkeep.start()
     assert upkeep._child is not None
-    assert upkeep._child.wait(60) == 0
+    assert upkeep._child.wait(150) == 0
     upkeep.stop()
     with open_history(path) as history:
         assert history.stats().rows < 600 and history.check() == []

@@ -114,7 +114,7 @@ def test_a_trace_that_cannot_be_written_is_told_before_the_run(tmp_path: Path) -
         [sys.executable, "-m", "amorsize", "run", "builtins:int", "7", "--trace", "/missing/t"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
     )
     assert done.returncode == 2
     assert "/missing/t" in done.stderr
@@ -126,7 +126,7 @@ def test_a_trace_from_the_command_line(tmp_path: Path) -> None:
         [sys.executable, "-m", "amorsize", "run", "math:sqrt", "--range", "50", "--trace", path],
         check=True,
         stdout=subprocess.DEVNULL,
-        timeout=60,
+        timeout=150,
     )
     assert json.loads(path.read_text())["otherData"]["runs"][0]["items"] == 50
 

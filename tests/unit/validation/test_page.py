@@ -69,7 +69,7 @@ def test_the_page_in_a_browser(report: ValidationReport, tmp_path: Path, size: s
             "--enable-logging=stderr", "--v=0", f"--log-net-log={log}", f"--screenshot={shot}",
             "--virtual-time-budget=2000", place.as_uri(),
         ],
-        capture_output=True, text=True, timeout=90, check=False,
+        capture_output=True, text=True, timeout=150, check=False,
     )  # fmt: skip
     assert shot.exists(), done.stderr[-2000:]
     assert shot.stat().st_size > 10_000

@@ -52,7 +52,7 @@ sys.exit(main(["validate", "--only", "^small", "--seeds", "1", "--json", "report
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=150,
         check=False,
     )
     assert done.returncode == 130, done.stderr
@@ -90,7 +90,7 @@ def test_the_example_runs() -> None:
     script = ROOT / "examples" / "ml_pruning_validation.py"
     done = subprocess.run(
         [sys.executable, str(script), "--only", "^small", "--seeds", "6"],
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=150, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "classic 1 of 1" in done.stdout
