@@ -64,8 +64,3 @@ class CallerBackend(Backend):
 
     def close(self, *, abort: bool = False, hurry: bool = False) -> None:
         """There is nothing to end."""
-
-    nudge = wake  # until the engine says wake
-
-
-Serial = CallerBackend  # until the engine has switched

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from amorsize.backends.executors.base import Port
+    from amorsize.backends.executors.base import ExecutorAdapter
     from amorsize.backends.executors.connect import Target
     from amorsize.core.model import Link
     from amorsize.items.source import ItemSource
@@ -30,7 +30,7 @@ class RemoteAccess:
 
     def __init__(self, target: Target, source: ItemSource) -> None:
         self.target, self.source = target, source
-        self.port: Port | None = None
+        self.port: ExecutorAdapter | None = None
         self.link: Link | None = None
         self.far: Far | None = None
         """What planning needs to know, once it has been looked up."""
@@ -57,7 +57,7 @@ class RemoteAccess:
         self.far = Far(self.target.name, port.slots(), link, self._argument_bytes())
         return serial_seconds > policy.START_FACTOR * link.round_trip
 
-    def open(self, *, patient: bool = True) -> tuple[Port, Link]:
+    def open(self, *, patient: bool = True) -> tuple[ExecutorAdapter, Link]:
         """The port, opened and measured."""
         if self.port is None or self.link is None:
             from amorsize.backends.executors.connect import reach

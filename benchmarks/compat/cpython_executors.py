@@ -115,11 +115,11 @@ class ProcessForm(amorsize.Executor):
         end = time.monotonic() + STAFFED_SECONDS
         while time.monotonic() < end and pool.workers is not None:
             waiting = pool.tasks.waiting + len(pool.answers.open)
-            if len(pool.workers.peers) >= min(waiting, pool.max_workers):
+            if len(pool.workers.worker_pids()) >= min(waiting, pool.max_workers):
                 break
             time.sleep(0.005)
-        peers = pool.workers.peers if pool.workers is not None else {}
-        return {peer.pid: _Process(peer.pid) for peer in list(peers.values())}
+        pids = pool.workers.worker_pids() if pool.workers is not None else []
+        return {pid: _Process(pid) for pid in pids}
 
     @property
     def _executor_manager_thread(self) -> Any:

@@ -137,6 +137,3 @@ def _answers(
         if isinstance(result, BaseException):
             raise result
     return results
-
-
-Port = ExecutorAdapter  # until the engine has switched

@@ -399,8 +399,3 @@ class ExecutorPool(Backend):
         )
         error.__cause__ = lost.cause
         self.collector.fail(None, error)
-
-    nudge, dismiss = wake, drain  # until the engine has switched
-
-
-Remote = ExecutorPool  # until the engine has switched

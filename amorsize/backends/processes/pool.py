@@ -42,10 +42,8 @@ from amorsize.machine.threads import vanish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from amorsize.backends.base import BackendSpec
-    from amorsize.backends.processes.workers import Launcher, WorkerHandle
+    from amorsize.backends.processes.workers import Launcher
 
 clock = time.perf_counter
 
@@ -164,6 +162,10 @@ class ProcessPool(Backend):
         missing = recovery.wanted - len(self._table.workers)
         if not recovery.deaths and missing > 0 and self._fallback is None:
             self._start_workers(missing)
+
+    def worker_pids(self) -> list[int]:
+        """Process ids of the living workers."""
+        return [worker.pid for worker in list(self._table.workers.values())]
 
     def close(self, *, abort: bool = False, hurry: bool = False) -> None:
         """End all workers and wait until they are gone. ``abort`` ends them in their items."""
@@ -375,37 +377,3 @@ class ProcessPool(Backend):
         if spec.initializer is not None:
             spec.initializer(*spec.initargs)
         return CallerBackend(spec)
-
-    # -- until the engine reads reports ---------------------------------------------------------
-
-    nudge, dismiss = wake, drain
-
-    @property
-    def deaths(self) -> int:
-        return self._recovery.deaths
-
-    @property
-    def forked_cpu_seconds(self) -> float:
-        return self._recovery.cpu_seconds
-
-    @property
-    def longest_seconds(self) -> float:
-        return self._reader.longest_seconds
-
-    @property
-    def item_seconds(self) -> float:
-        return self._pace.item_seconds
-
-    @property
-    def peers(self) -> dict[int, WorkerHandle]:
-        return self._table.workers
-
-    @property
-    def alone(self) -> list[Any]:
-        return self._recovery.alone
-
-    def busy_seconds(self) -> dict[int, float] | None:
-        return None if self._deadlines is None else self._deadlines.busy_seconds()
-
-
-Processes = ProcessPool  # until the engine has switched

@@ -334,34 +334,3 @@ class ThreadPool(Backend):
             return self.spec.config.chunksize
         items = items_in(PROBING_SECONDS if self._probing else CHUNK_SECONDS, item_seconds)
         return 1 if items == 1 else fair_items(items, self.spec.source.left(), self._count)
-
-    # -- until the engine reads reports ---------------------------------------------------------
-
-    nudge, dismiss, grow_to = wake, drain, scale_to
-
-    @property
-    def config(self) -> Any:
-        return self.spec.config
-
-    @property
-    def count(self) -> int:
-        return self._count
-
-    @property
-    def stalled(self) -> bool:
-        return self._ramp.stalled
-
-    @property
-    def ramping(self) -> bool:
-        return self._ramp.active
-
-    @property
-    def tentative(self) -> bool:
-        return self._probing
-
-    @tentative.setter
-    def tentative(self, probing: bool) -> None:
-        self._probing = probing
-
-
-Threads = ThreadPool  # until the engine has switched
