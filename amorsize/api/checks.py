@@ -7,7 +7,6 @@ from os import fspath
 from amorsize.core.backends import LOCAL, PUBLIC_NAMES, TRAITS
 from amorsize.core.options import Options
 from amorsize.errors import OptionError, OptionTypeError
-from amorsize.history.location import Location
 from amorsize.items.star import is_coroutine_function
 from amorsize.machine.detect import usable_cores
 from amorsize.planning.explain import known_backends
@@ -176,6 +175,8 @@ def _check_progress(progress: Any) -> dict[str, Any]:
 
 def _check_history(history: Any) -> dict[str, Any]:
     if isinstance(history, str) and "://" in history:
+        from amorsize.history.location import Location
+
         return {"history": Location(history)}
     if history is None or isinstance(history, str) or hasattr(history, "__fspath__"):
         return {"history": history}

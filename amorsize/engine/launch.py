@@ -5,10 +5,6 @@ from __future__ import annotations
 
 from amorsize.backends.base import BackendSpec
 from amorsize.backends.caller import CallerBackend
-from amorsize.backends.processes.fork import ForkLauncher
-from amorsize.backends.processes.memory import MemoryBudget, can_look
-from amorsize.backends.processes.pool import ProcessPool
-from amorsize.backends.threads.pool import ThreadPool
 from amorsize.core.backends import TRAITS
 from amorsize.core.frozen import replace
 
@@ -52,6 +48,8 @@ def make_backend(
     if config.backend == "serial":
         return CallerBackend(told)
     if config.backend == "threads":
+        from amorsize.backends.threads.pool import ThreadPool
+
         return ThreadPool(told)
     if TRAITS[config.backend].remote:
         from amorsize.backends.executors.pool import ExecutorPool
@@ -62,8 +60,13 @@ def make_backend(
 
 
 def _processes(told: BackendSpec, machine: Machine, memory_limit: int | None) -> Backend:
+    from amorsize.backends.processes.memory import MemoryBudget, can_look
+    from amorsize.backends.processes.pool import ProcessPool
+
     launcher: Any
     if told.config.backend == "fork":
+        from amorsize.backends.processes.fork import ForkLauncher
+
         launcher = ForkLauncher()
     else:
         from amorsize.backends.processes.spawn import SpawnLauncher

@@ -11,7 +11,6 @@ from __future__ import annotations
 import sys
 import time
 
-from amorsize.backends.processes import protocol
 from amorsize.core.frozen import replace
 from amorsize.engine.facts import Facts, NeedFact
 from amorsize.engine.remote_option import RemoteAccess
@@ -205,4 +204,6 @@ class Lookups:
 
 
 def _encode(value: Any) -> list[Any]:
-    return protocol.encode(protocol.RESULT, value)
+    from amorsize.items.pickling import parts
+
+    return parts(value)

@@ -29,6 +29,13 @@ def dumps_by_value(value: object, buffers: list[Any] | None = None) -> bytes:
     return cloudpickle.dumps(value, 5, buffer_callback=callback)  # type: ignore[no-any-return]
 
 
+def parts(value: object) -> list[Any]:
+    """The pickle of a value and the large buffers beside it, as they travel between processes."""
+    buffers: list[Any] = []
+    body = dumps(value, buffers)
+    return [body, *(view.raw() for view in buffers)]
+
+
 def loads(body: Any) -> Any:
     """The value of a pickle without buffers. Only for pickles of this library's own processes."""
     return pickle.loads(body)  # nosec B301 # of our own worker
