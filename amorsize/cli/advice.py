@@ -1,32 +1,25 @@
-"""What a person could change so that amorsize runs faster on this machine."""
+"""Advice of ``amorsize doctor``: what users can change so that runs get faster on this machine."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 from amorsize.cli.start_costs import StartCosts
 from amorsize.core.model import Machine
 from amorsize.machine.detect import _affinity
 from amorsize.machine.fork_safety import fork_refusal
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 LOW_MEMORY_SHARE = 0.1
-"""Of the machine's or the cgroup's memory: with less left, workers may be killed for want of it."""
-
-
+"""Share of the machine's or the cgroup's memory: with less left, the kernel may kill workers."""
 LARGE_RESIDENT_BYTES = 1 << 30
-"""A fork copies the page tables: about 25 ms a GB, several times what a small process pays."""
-
-
+"""From here on a fork is slow: it copies the page tables, about 25 ms a GB."""
 SLOW_FORK_SECONDS = 0.02
-"""Four times the usual cost of a fork with its first result."""
+"""A fork with its first result that takes longer is slow: four times the usual cost."""
 
 
 def advice(machine: Machine, costs: StartCosts | None = None) -> list[str]:
-    """What people could change so that runs get faster or safer; also looks at this process."""
+    """Sentences: what users can change so that runs get faster or safer. Reads this process, too."""
     return list(_advice(machine, costs))
 
 

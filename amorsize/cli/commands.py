@@ -8,13 +8,17 @@ made from the parsers, so that they cannot fall behind.
 from __future__ import annotations
 
 import argparse
+from importlib import import_module
 
-from amorsize.cli.exit_codes import EXIT_CODES, OK
+from amorsize.cli.exit_codes import EXIT_CODES
+from amorsize.cli.items import ITEM_WORDS, add_items, parse_with_items
+from amorsize.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import NoReturn
+
+    Run = Callable[[argparse.Namespace], int]
 
 COMMANDS = {
     "run": "run a function over items",
@@ -26,62 +30,48 @@ COMMANDS = {
     "completion": "for your shell",
 }
 """Each command with its line in ``amorsize --help``. Only the module of the one called is imported."""
+TAKE_ITEMS = ("run", "plan", "compare")
+"""Commands whose words are a function and its items."""
 
 
-class Command:
-    """A command: its parser, and what it does."""
-
-    def __init__(
-        self, parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], int]
-    ) -> None:
-        self.parser, self.run = parser, run
-
-    def parse(self, words: list[str]) -> argparse.Namespace:
-        """The options that the words after the command's name give."""
-        if self.parser.get_default("takes_items"):
-            from amorsize.cli.items import parse_with_items
-
-            return parse_with_items(self.parser, words)
-        return self.parser.parse_args(words)
-
-
-def load_command(name: str) -> Command:
-    """Import the module of a command and make its parser."""
-    from importlib import import_module
-
+def load_command(name: str) -> tuple[argparse.ArgumentParser, Run]:
+    """Import the module of a command; its parser, and what it does with the options."""
     module = import_module(f"amorsize.cli.{name}")
-    parser = argparse.ArgumentParser(
-        prog=f"amorsize {name}",
-        description=module.TEXT,
-        epilog=module.EPILOG + EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = _parser(f"amorsize {name}", module.TEXT, module.EPILOG)
+    if name in TAKE_ITEMS:
+        add_items(parser)
     module.add_arguments(parser)
-    return Command(parser, module.run)
+    return parser, module.run
+
+
+def run_command(name: str, words: list[str]) -> int:
+    """Run a command with the words after its name; the exit code."""
+    parser, run = load_command(name)
+    parse = parse_with_items if name in TAKE_ITEMS else argparse.ArgumentParser.parse_args
+    return run(parse(parser, words))
 
 
 def make_program_parser() -> argparse.ArgumentParser:
     """The parser of the words before a command: help, version, and which commands there are."""
-    parser = argparse.ArgumentParser(
-        prog="amorsize",
-        description="Run a function over data as fast as this machine can.",
-        epilog="amorsize COMMAND --help says more.\n\n" + EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    parser = _parser(
+        "amorsize",
+        "Run a function over data as fast as this machine can.",
+        "amorsize COMMAND --help says more.\n\n",
     )
-    parser.add_argument("--version", nargs=0, action=_Version, help="print the version")
+    version = f"amorsize {__version__}"
+    parser.add_argument("--version", action="version", version=version, help="print the version")
     group = parser.add_subparsers(metavar="COMMAND", title="commands")
     for name, short in COMMANDS.items():
         group.add_parser(name, help=short)
     return parser
 
 
-class _Version(argparse.Action):
-    """``--version``: looked up only when it is asked for."""
-
-    def __call__(self, *_: object) -> NoReturn:
-        from amorsize.version import __version__
-
-        print(f"amorsize {__version__}")
-        raise SystemExit(OK)
+def _parser(name: str, text: str, epilog: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        prog=name,
+        usage=f"{name} {ITEM_WORDS}" if name.split()[-1] in TAKE_ITEMS else None,
+        description=text,
+        epilog=epilog + EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Iterator
+
 from amorsize.cli.commands import COMMANDS, load_command
 from amorsize.cli.exit_codes import OK
 from amorsize.cli.run_options import BACKENDS
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Iterator
 
 TEXT = """\
 Print a completion script.
@@ -19,9 +17,28 @@ fish:         amorsize completion fish | source
 """
 EPILOG = ""
 SUGGESTED = {"--backend": BACKENDS}
-"""Values to offer for options that take others too."""
+"""Values to offer for options that take further ones."""
 FILE = "FILE"
 """The metavar of an option whose value is a path."""
+BASH = """\
+_amorsize() {{
+    local current="${{COMP_WORDS[COMP_CWORD]}}" words
+    local before="${{COMP_WORDS[COMP_CWORD-1]}}"
+    COMPREPLY=()
+    case "$before" in
+{values}
+        {files}) COMPREPLY=($(compgen -f -- "$current")); return ;;
+    esac
+    case "${{COMP_WORDS[1]}}" in
+{words}
+    esac
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        words="{commands} --help --version"
+    fi
+    COMPREPLY=($(compgen -W "$words" -- "$current"))
+}}
+complete -o default -F _amorsize amorsize"""
+"""The function that completes in bash; braces are doubled for ``str.format``."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """``amorsize completion``."""
-    commands = {name: load_command(name).parser for name in COMMANDS}
+    commands = {name: load_command(name)[0] for name in COMMANDS}
     make = {"bash": _bash, "zsh": _zsh, "fish": _fish}[options.shell]
     print(make(commands))
     return OK
@@ -74,26 +91,11 @@ def _bash(commands: dict[str, argparse.ArgumentParser]) -> str:
         f'        {names}) COMPREPLY=($(compgen -W "{choices}" -- "$current")); return ;;'
         for names, choices in values.items()
     ]
-    return "\n".join(
-        [
-            "_amorsize() {",
-            '    local current="${COMP_WORDS[COMP_CWORD]}" words',
-            '    local before="${COMP_WORDS[COMP_CWORD-1]}"',
-            "    COMPREPLY=()",
-            '    case "$before" in',
-            *before,
-            f'        {"|".join(files)}) COMPREPLY=($(compgen -f -- "$current")); return ;;',
-            "    esac",
-            '    case "${COMP_WORDS[1]}" in',
-            *words,
-            "    esac",
-            '    if [ "$COMP_CWORD" -eq 1 ]; then',
-            f'        words="{" ".join(commands)} --help --version"',
-            "    fi",
-            '    COMPREPLY=($(compgen -W "$words" -- "$current"))',
-            "}",
-            "complete -o default -F _amorsize amorsize",
-        ]
+    return BASH.format(
+        values="\n".join(before),
+        files="|".join(files),
+        words="\n".join(words),
+        commands=" ".join(commands),
     )
 
 
@@ -104,10 +106,12 @@ def _zsh(commands: dict[str, argparse.ArgumentParser]) -> str:
 
 
 def _fish(commands: dict[str, argparse.ArgumentParser]) -> str:
-    lines = ["complete -c amorsize -f"]
-    top = "__fish_use_subcommand"
-    lines.append(f"complete -c amorsize -n {top} -a '{' '.join(commands)}'")
-    lines.append(f"complete -c amorsize -n {top} -l help -l version")
+    top = "complete -c amorsize -n __fish_use_subcommand"
+    lines = [
+        "complete -c amorsize -f",
+        f"{top} -a '{' '.join(commands)}'",
+        f"{top} -l help -l version",
+    ]
     for command, parser in commands.items():
         inside = f"complete -c amorsize -n '__fish_seen_subcommand_from {command}'"
         for option in _options(parser):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from amorsize.cli.exit_codes import OK
+import argparse
+from dataclasses import asdict
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import argparse
+from amorsize.cli.advice import advice
+from amorsize.cli.exit_codes import OK
+from amorsize.cli.output import answer
+from amorsize.cli.start_costs import measure_costs
+from amorsize.machine.detect import detect_machine
+from amorsize.planning.explain import format_seconds
 
 TEXT = """\
 Print what this process may use of this machine, what starting workers costs, and advice.
@@ -23,35 +27,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """``amorsize doctor``."""
-    from dataclasses import asdict
-
-    from amorsize.cli.advice import advice
-    from amorsize.cli.start_costs import measure_costs
-    from amorsize.machine.detect import detect_machine
-
-    machine = detect_machine()
-    costs = measure_costs(spawn=True)
-    hints = advice(machine, costs)
-    if options.json:
-        from json import dumps
-
-        told = {"machine": asdict(machine), "costs": asdict(costs), "advice": hints}
-        print(dumps(told, indent=2))
-        return OK
-    print("machine")
-    for name, value in asdict(machine).items():
-        _print_figure(name.removesuffix("_bytes"), _figure(name, value))
-    print("costs, measured now")
-    for name, value in asdict(costs).items():
-        _print_figure(name.removesuffix("_seconds"), _cost(value))
-    print("advice")
-    for hint in hints or ["nothing to change"]:
-        print(f"  {hint}")
+    found = detect_machine()
+    measured = measure_costs(spawn=True)
+    hints = advice(found, measured)
+    machine, costs = asdict(found), asdict(measured)
+    lines = [
+        "machine",
+        *(_line(name.removesuffix("_bytes"), _figure(name, machine[name])) for name in machine),
+        "costs, measured now",
+        *(_line(name.removesuffix("_seconds"), _cost(costs[name])) for name in costs),
+        "advice",
+        *(f"  {hint}" for hint in hints or ["nothing to change"]),
+    ]
+    answer(options, {"machine": machine, "costs": costs, "advice": hints}, "\n".join(lines))
     return OK
 
 
-def _print_figure(name: str, shown: str) -> None:
-    print(f"  {name.replace('_', ' '):18} {shown}")
+def _line(name: str, shown: str) -> str:
+    return f"  {name.replace('_', ' '):18} {shown}"
 
 
 def _figure(name: str, value: object) -> str:
@@ -61,12 +54,8 @@ def _figure(name: str, value: object) -> str:
         return "yes" if value else "no"
     if name.endswith("_bytes") and isinstance(value, int):
         return f"{value / 2**20:,.0f} MiB"
-    if isinstance(value, float):
-        return f"{value:.2f}"
-    return str(value)
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def _cost(seconds: float | None) -> str:
-    from amorsize.planning.explain import format_seconds
-
     return "not measured" if seconds is None else format_seconds(seconds)

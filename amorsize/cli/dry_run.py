@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sys
+from itertools import chain, islice
+from json import dumps
 
-from amorsize.cli.exit_codes import OK, USAGE, Stop
-from amorsize.cli.output import as_json
+from amorsize.api.checks import make_options
+from amorsize.cli.exit_codes import OK, usage_errors
 from amorsize.cli.run_options import engine_options
+from amorsize.errors import OptionError
+from amorsize.inspection.effects import inspect_function
+from amorsize.machine.detect import detect_machine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,16 +21,14 @@ if TYPE_CHECKING:
 
 
 def preview(options: argparse.Namespace, function: Callable[[Any], Any], items: Any) -> int:
-    """Print the items, and what looking without running tells."""
-    from itertools import chain, islice
-
+    """Print the items, and what looking at the function's code tells."""
     first = list(islice(iter(items), 3))
     rest = items[len(first) :] if isinstance(items, (list, range)) else items
     for line in _inspect(options, function, first):
         print(f"amorsize: {line}", file=sys.stderr)
     count = 0
     for item in chain(first, rest):
-        print(as_json(item))
+        print(dumps(item))
         count += 1
     print(f"amorsize: {count:,} items; none of them was run", file=sys.stderr)
     return OK
@@ -35,17 +38,9 @@ def _inspect(
     options: argparse.Namespace, function: Callable[[Any], Any], first: list[Any]
 ) -> Iterator[str]:
     """What can be said about a run before it: sentences."""
-    from amorsize.api.checks import make_options
-    from amorsize.errors import OptionError
-    from amorsize.inspection.effects import inspect_function
-    from amorsize.machine.detect import detect_machine
-
-    try:
+    with usage_errors(OptionError):
         checked = make_options(**engine_options(options))
-    except OptionError as error:
-        raise Stop(USAGE, str(error)) from None
-    machine = detect_machine()
-    yield f"would call {options.target} on {machine.cores} usable cores"
+    yield f"would call {options.target} on {detect_machine().cores} usable cores"
     if checked.forced is not None:
         yield f"decided by --backend: {checked.forced}"
         return
@@ -55,9 +50,7 @@ def _inspect(
         "no threads": safety.no_threads,
         "no processes": safety.no_processes,
     }
-    for what, why in reasons.items():
-        if why is not None:
-            yield f"{what}: {why}"
+    yield from (f"{what}: {why}" for what, why in reasons.items() if why is not None)
     if safety.caller_only is None:
         allowed = ", ".join(sorted(checked.backends))
         yield f"to be decided while the first items run, among: {allowed}"

@@ -1,9 +1,10 @@
-"""How the program ends: exit codes, and the one line that says why."""
+"""How the program ends: exit codes, and the one line on standard error that says why."""
 
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 OK, ITEM_FAILED, USAGE, NO_FUNCTION = 0, 1, 2, 3
 INTERRUPTED = 130
@@ -30,9 +31,19 @@ class Stop(Exception):
         self.code, self.message = code, message
 
 
+@contextmanager
+def usage_errors(*kinds: type[Exception], name: str = "") -> Iterator[None]:
+    """These exceptions end the program as wrong usage; ``name`` is the file or option at fault."""
+    try:
+        yield
+    except kinds as error:
+        text = getattr(error, "strerror", None) or str(error)
+        raise Stop(USAGE, f"{name}: {text}" if name else text) from None
+
+
 def say(message: str, code: int) -> int:
-    """Write the line of an ending; its exit code again."""
+    """Write the line of an ending; return its exit code."""
     if message and sys.stderr is not None:
-        with suppress(OSError):  # nobody is left to be told
+        with suppress(OSError):  # standard error is closed: no line can be read
             print(f"amorsize: {message}", file=sys.stderr, flush=True)
     return code

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from difflib import get_close_matches
+from importlib import import_module
 
 from amorsize.cli.exit_codes import NO_FUNCTION, USAGE, Stop
 from amorsize.cli.messages import describe
@@ -35,8 +37,6 @@ def load(target: str) -> Callable[[Any], Any]:
 
 
 def _import(name: str) -> Any:
-    from importlib import import_module
-
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
@@ -48,7 +48,5 @@ def _import(name: str) -> Any:
 
 
 def _similar(name: str, where: object) -> str:
-    from difflib import get_close_matches
-
     close = get_close_matches(name, dir(where), 1)
     return f"; did you mean {close[0]!r}?" if close else ""

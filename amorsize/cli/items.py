@@ -2,51 +2,49 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+from collections.abc import Iterable, Iterator
+from glob import glob
 
-from amorsize.cli.exit_codes import USAGE, Stop
+from amorsize.cli.exit_codes import USAGE, Stop, usage_errors
 from amorsize.cli.messages import short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Iterable, Iterator
     from typing import Any
 
 READ_BYTES = 1 << 16
 """One read of an input file: what a pipe of Linux holds at most."""
 
-# -- the words -----------------------------------------------------------------------------------
+ITEM_WORDS = "MODULE:FUNCTION [ITEM ...] [options]"
+"""The words after the name of a command that takes items."""
 
 
 def add_items(parser: argparse.ArgumentParser) -> None:
     """Add the function and the four ways to name items."""
-    parser.usage = f"{parser.prog} MODULE:FUNCTION [ITEM ...] [options]"
-    parser.set_defaults(takes_items=True)
     parser.add_argument("target", nargs="?", metavar="MODULE:FUNCTION", help="what to call")
-    items = parser.add_argument_group("items (one kind)")
-    items.add_argument(
-        "items", nargs="*", metavar="ITEM", help="the items themselves (after --: any text)"
-    )
-    items.add_argument(
+    add = parser.add_argument_group("items (one kind)").add_argument
+    add("items", nargs="*", metavar="ITEM", help="the items themselves (after --: any text)")
+    add(
         "--input",
         metavar="FILE",
         help="one item a line; - is standard input; read as the run goes, never whole",
     )
-    items.add_argument(
+    add(
         "--jsonl",
         action="store_true",
         help="the lines of --input are JSON (as by the suffix .jsonl); empty ones are left out",
     )
-    items.add_argument(
+    add(
         "--glob",
         metavar="PATTERN",
         action="append",
         default=[],
         help="the paths that match, sorted; ** goes into directories; may be given again",
     )
-    items.add_argument("--range", metavar="[A:]B[:STEP]", help="the numbers from A (or 0) to B - 1")
-    items.add_argument("--json-items", action="store_true", help="each text is JSON: 3 is a number")
+    add("--range", metavar="[A:]B[:STEP]", help="the numbers from A (or 0) to B - 1")
+    add("--json-items", action="store_true", help="each text is JSON: 3 is a number")
 
 
 def parse_with_items(parser: argparse.ArgumentParser, words: list[str]) -> argparse.Namespace:
@@ -59,30 +57,21 @@ def parse_with_items(parser: argparse.ArgumentParser, words: list[str]) -> argpa
     named = ([] if options.target is None else [options.target]) + options.items + tail
     if not named:
         parser.error("MODULE:FUNCTION is missing")
-    options.target, options.items = named[0], named[1:]
-    return options
-
-
-# -- the items -----------------------------------------------------------------------------------
+    return argparse.Namespace(**{**vars(options), "target": named[0], "items": named[1:]})
 
 
 def read_items(options: argparse.Namespace) -> Iterable[Any]:
     """The items that the options name: a list or range, or an iterator that reads a file."""
-    kinds = [
-        name
-        for name, given in (
-            ("ITEM", bool(options.items)),
-            ("--input", options.input is not None),
-            ("--glob", bool(options.glob)),
-            ("--range", options.range is not None),
-        )
-        if given
-    ]
+    given = {
+        "ITEM": bool(options.items),
+        "--input": options.input is not None,
+        "--glob": bool(options.glob),
+        "--range": options.range is not None,
+    }
+    kinds = [kind for kind in given if given[kind]]
     if len(kinds) != 1:
         found = " and ".join(kinds) if kinds else "none"
-        raise Stop(
-            USAGE, f"one kind of items is needed (ITEM, --input, --glob, --range), not {found}"
-        )
+        raise Stop(USAGE, f"one kind of items is needed ({', '.join(given)}), not {found}")
     if options.jsonl and options.input is None:
         raise Stop(
             USAGE, "--jsonl says what --input holds; for ITEM and --glob there is --json-items"
@@ -107,8 +96,6 @@ def _parse_range(text: str) -> range:
 
 
 def _matching(patterns: list[str]) -> list[str]:
-    from glob import glob
-
     found: list[str] = []
     for pattern in patterns:
         paths = sorted(glob(pattern, recursive=True))
@@ -131,11 +118,9 @@ def _read_file(path: str, as_json: bool) -> Iterator[Any]:
     """The lines of a file; it is opened now and read later."""
     if path == "-":
         return _read_lines(0, "standard input", as_json)
-    try:
+    with usage_errors(OSError, name=f"{path} cannot be read"):
         descriptor = os.open(path, os.O_RDONLY)
         os.read(descriptor, 0)  # a directory opens, and cannot be read
-    except OSError as error:
-        raise Stop(USAGE, f"{path} cannot be read: {error.strerror}") from None
     return _read_lines(descriptor, path, as_json)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from amorsize.cli.commands import COMMANDS, load_command, make_program_parser
+from amorsize.cli.commands import COMMANDS, make_program_parser, run_command
 from amorsize.cli.exit_codes import BROKEN_PIPE, INTERRUPTED, Stop, say
 from amorsize.cli.sigint import unwatch_interrupts, watch_interrupts
 
@@ -39,8 +39,7 @@ def _dispatch(words: list[str]) -> int:
         parser = make_program_parser()
         parser.parse_args(words)  # --help, --version, or an error that lists the commands
         parser.error("a command is missing: " + ", ".join(COMMANDS))
-    command = load_command(words[0])
-    return command.run(command.parse(words[1:]))
+    return run_command(words[0], words[1:])
 
 
 def _close_stdout() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from amorsize.cli.exit_codes import ITEM_FAILED, USAGE, Stop
+from amorsize.errors import CheckpointError, OptionError
 from amorsize.items.failures import origin_of
 
 TYPE_CHECKING = False
@@ -9,7 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 SHOWN_CHARACTERS = 80
-"""Of an item in a message: one line of a terminal."""
+"""Most characters of an item in a message: one line of a terminal."""
 
 
 def describe(error: BaseException) -> str:
@@ -32,6 +34,13 @@ def index_of(error: BaseException) -> int | None:
     index = getattr(error, "index", None)
     ours = type(error).__module__ == "amorsize.errors"
     return index if ours and isinstance(index, int) else None
+
+
+def stop_for(error: BaseException) -> Stop:
+    """How the program ends for an exception that is not known to be the failure of one item."""
+    if isinstance(error, (OptionError, CheckpointError)) and not origin(error):
+        return Stop(USAGE, str(error))
+    return Stop(ITEM_FAILED, describe(error) + origin(error))
 
 
 def origin(error: BaseException) -> str:

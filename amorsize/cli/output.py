@@ -1,57 +1,45 @@
-"""Where results and the job log go."""
+"""Where answers, results and the job log go."""
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from json import dumps
 
-from amorsize.cli.exit_codes import USAGE, Stop
+from amorsize.cli.exit_codes import USAGE, Stop, usage_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from argparse import Namespace
     from typing import Any, TextIO
 
 
-class Opened:
-    """A file for the length of a ``with``; closing it says what went wrong."""
-
-    def __init__(self, file: Any, name: str = "") -> None:
-        self.file, self.name = file, name
-
-    def __enter__(self) -> Any:
-        return self.file
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if not self.name:
-            return
-        try:
-            self.file.close()
-        except OSError as error:
-            if kind is None:
-                raise Stop(USAGE, f"{self.name} cannot be written: {error.strerror}") from None
+def answer(options: Namespace, fields: Any, text: object, indent: int | None = 2) -> None:
+    """Print an answer: its fields with ``--json``, else its text."""
+    print(dumps(fields, indent=indent) if options.json else text)
 
 
-def open_output(path: str | None) -> Opened:
-    """Where results go. Each line is out at once, for whoever reads along."""
+@contextmanager
+def open_lines(path: str | None, default: TextIO | None, head: str = "") -> Iterator[Any]:
+    """A file of lines that begins with ``head``, or the ``default`` without a path.
+
+    Each line is out at once, for a reader that follows. An error of closing the file counts only
+    where nothing else went wrong."""
     if path is None:
-        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-        return Opened(sys.stdout)
-    return _open_file(path)
-
-
-def open_log(path: str | None) -> Opened:
-    """The job log with its first line; a file that is None when none is wanted."""
-    if path is None:
-        return Opened(None)
-    log = _open_file(path)
-    log.file.write("Seq\tStart\tRuntime\tExitval\tItem\n")
-    return log
-
-
-def _open_file(path: str) -> Opened:
+        yield default
+        return
+    problem = f"{path} cannot be written"
+    with usage_errors(OSError, name=problem):
+        file = open(path, "w", encoding="utf-8", newline="\n", buffering=1)  # noqa: SIM115
+        file.write(head)
     try:
-        return Opened(open(path, "w", encoding="utf-8", newline="\n", buffering=1), path)
-    except OSError as error:
-        raise Stop(USAGE, f"{path} cannot be written: {error.strerror}") from None
+        yield file
+    except BaseException:
+        with suppress(OSError):
+            file.close()
+        raise
+    with usage_errors(OSError, name=problem):
+        file.close()
 
 
 def put(file: TextIO, line: str) -> None:
@@ -62,10 +50,3 @@ def put(file: TextIO, line: str) -> None:
         raise
     except OSError as error:
         raise Stop(USAGE, f"{file.name} cannot be written: {error.strerror}") from None
-
-
-def as_json(item: Any) -> str:
-    """An item as JSON; items come from words and files, so that JSON can hold them."""
-    from json import dumps
-
-    return dumps(item)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
+from typing import Any
 
-from amorsize.cli.exit_codes import USAGE, Stop
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import argparse
-    from typing import Any
-
-    from amorsize.validation.report import ValidationReport
+from amorsize.cli.exit_codes import USAGE, Stop, usage_errors
+from amorsize.validation import render
+from amorsize.validation.page import page
+from amorsize.validation.report import ValidationReport
 
 
 def add_reports(parser: argparse.ArgumentParser) -> None:
@@ -27,41 +25,27 @@ def reading(path: str | None) -> dict[str, Any] | None:
     """The report to compare with, read before anything is measured."""
     if path is None:
         return None
-    from amorsize.validation.render import UnknownReport, read
-
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            return read(file.read())
-    except (OSError, UnknownReport) as error:
+            return render.read(file.read())
+    except (OSError, render.UnknownReport) as error:
         raise Stop(USAGE, f"{path}: {error}") from None
 
 
 def write(report: ValidationReport, options: argparse.Namespace) -> None:
     """The report in the forms asked for; as text unless JSON went to standard output."""
-    from amorsize.validation import render as rendering
-
     if options.json == "-":
-        print(rendering.as_json(report))
+        print(render.as_json(report))
     else:
-        print(rendering.text(report, colour=sys.stdout.isatty()))
-    for path, render in (
-        (options.json, rendering.as_json),
-        (options.markdown, rendering.markdown),
-        (options.html, _page),
+        print(render.text(report, colour=sys.stdout.isatty()))
+    for path, form in (
+        (options.json, render.as_json),
+        (options.markdown, render.markdown),
+        (options.html, page),
     ):
-        if path is None or path == "-":
-            continue
-        try:
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(render(report))
-        except OSError as error:
-            raise Stop(USAGE, f"{path}: {error.strerror}") from None
-
-
-def _page(report: ValidationReport) -> str:
-    from amorsize.validation.page import page
-
-    return page(report)
+        if path is not None and path != "-":
+            with usage_errors(OSError, name=path), open(path, "w", encoding="utf-8") as file:
+                file.write(form(report))
 
 
 def compared(
@@ -70,12 +54,8 @@ def compared(
     """Tell what changed; whether anything became worse."""
     if before is None:
         return False
-    from amorsize.validation.render import UnknownReport, differences
-
-    try:
-        lines, worse = differences(before, report)
-    except UnknownReport as error:
-        raise Stop(USAGE, f"{options.compare}: {error}") from None
+    with usage_errors(render.UnknownReport, name=options.compare):
+        lines, worse = render.differences(before, report)
     stream = sys.stderr if options.json == "-" else sys.stdout
     print("\nsince the older report:", file=stream)
     for line in lines:

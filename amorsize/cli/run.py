@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from json import JSONEncoder, dumps
+from time import perf_counter, time
 
+from amorsize import Tuner
 from amorsize.api.checks import CHECKPOINT_FORMATS
-from amorsize.cli.exit_codes import ITEM_FAILED, OK, USAGE, Stop
+from amorsize.cli.dry_run import preview
+from amorsize.cli.exit_codes import ITEM_FAILED, OK, USAGE, Stop, usage_errors
 from amorsize.cli.function import load
-from amorsize.cli.items import add_items, read_items
-from amorsize.cli.messages import describe, index_of, origin, short
-from amorsize.cli.output import as_json, open_log, open_output, put
-from amorsize.cli.pending_items import Listed, Remembered
+from amorsize.cli.items import read_items
+from amorsize.cli.messages import describe, index_of, origin, short, stop_for
+from amorsize.cli.output import open_lines, put
+from amorsize.cli.pending_items import PassingItems, PendingItems
 from amorsize.cli.run_options import add_engine, engine_options
+from amorsize.errors import CheckpointError, ItemError, OptionError
+from amorsize.items.call import format_traceback
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,34 +61,29 @@ carry them. Items that were never begun, or not finished when the run stopped, h
 """
 
 
+JOB_LOG_HEAD = "Seq\tStart\tRuntime\tExitval\tItem\n"
+"""The first line of a job log; EPILOG says what the columns are."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the words that this command takes."""
-    add_items(parser)
     add_engine(parser)
-    results = parser.add_argument_group("results")
-    results.add_argument(
-        "--output", metavar="FILE", help="write results there, not to standard output"
-    )
-    results.add_argument("--repr", action="store_true", help="write what JSON cannot hold as text")
-    results.add_argument(
-        "--checkpoint", metavar="FILE", help="keep what is done in FILE, to go on after any ending"
-    )
-    results.add_argument(
-        "--resume", action="store_true", help="go on with the FILE of --checkpoint, if it exists"
-    )
-    results.add_argument(
+    add = parser.add_argument_group("results").add_argument
+    add("--output", metavar="FILE", help="write results there, not to standard output")
+    add("--repr", action="store_true", help="write what JSON cannot hold as text")
+    add("--checkpoint", metavar="FILE", help="keep what is done in FILE, to go on after any ending")
+    add("--resume", action="store_true", help="go on with the FILE of --checkpoint, if it exists")
+    add(
         "--checkpoint-format",
         choices=CHECKPOINT_FORMATS,
         default="pickle",
         help="how FILE holds results; pickle (default) must be a file that you trust",
     )
-    results.add_argument("--progress", action="store_true", help="a bar on standard error")
-    results.add_argument(
-        "--trace", metavar="FILE", help="draw the run in FILE, for https://ui.perfetto.dev"
-    )
-    results.add_argument("--joblog", metavar="FILE", help="one line for each item; see below")
-    results.add_argument("--traceback", action="store_true", help="show where the function raised")
-    results.add_argument(
+    add("--progress", action="store_true", help="a bar on standard error")
+    add("--trace", metavar="FILE", help="draw the run in FILE, for https://ui.perfetto.dev")
+    add("--joblog", metavar="FILE", help="one line for each item; see below")
+    add("--traceback", action="store_true", help="show where the function raised")
+    add(
         "--dry-run",
         action="store_true",
         help="print the items, and on standard error what can be said without running one",
@@ -94,15 +95,18 @@ def run(options: argparse.Namespace) -> int:
     function = load(options.target)
     items = read_items(options)
     if options.dry_run:
-        from amorsize.cli.dry_run import preview
-
         return preview(options, function, items)
     keywords = engine_options(options)
     keywords.update(_checkpoint_options(options))
     # The places of skipped items must be seen, to count and log them.
     keywords["on_error"] = "raise" if options.on_error == "raise" else "collect"
     keywords["progress"] = options.progress
-    with open_output(options.output) as output, open_log(options.joblog) as log:
+    if options.output is None:
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    with (
+        open_lines(options.output, sys.stdout) as output,
+        open_lines(options.joblog, None, JOB_LOG_HEAD) as log,
+    ):
         return _Run(options, output, log)(function, items, keywords)
 
 
@@ -130,8 +134,6 @@ class _Run:
     """One run of a function over items, its results written as they come."""
 
     def __init__(self, options: argparse.Namespace, output: TextIO, log: TextIO | None) -> None:
-        from json import JSONEncoder
-
         self.on_error: str = options.on_error
         self.as_repr: bool = options.repr
         self.traceback: bool = options.traceback
@@ -143,20 +145,15 @@ class _Run:
     def __call__(
         self, function: Callable[[Any], Any], items: Iterable[Any], keywords: dict[str, Any]
     ) -> int:
-        from amorsize import Tuner
-        from amorsize.errors import CheckpointError, ItemError, OptionError
-
-        known: Listed | Remembered
-        known = Listed(items) if isinstance(items, (list, range)) else Remembered(items)
-        data = known if isinstance(known, Remembered) else items
+        kind: Any = PendingItems if isinstance(items, (list, range)) else PassingItems
+        known: PendingItems = kind(items)
         called = function if self.log is None else Timed(function)
         index = -1
-        try:
-            results: Any = Tuner(trace=self.trace).stream(called, data, **keywords)
-        except (OptionError, CheckpointError) as error:
-            raise Stop(USAGE, str(error)) from None
-        except OSError as error:
-            raise Stop(USAGE, f"--trace {self.trace}: {error.strerror or error}") from None
+        with (
+            usage_errors(OptionError, CheckpointError),
+            usage_errors(OSError, name=f"--trace {self.trace}"),
+        ):
+            results: Any = Tuner(trace=self.trace).stream(called, known.data, **keywords)
         try:
             for index, result in enumerate(results):
                 item = known.pop()
@@ -173,15 +170,14 @@ class _Run:
             # What a function raises is its item's failure, be it of a type that means more here.
             at = index_of(error)
             if at is not None:
-                self._fail(at, known.get(at), error, _traceback_text(error))
+                self._fail(at, known.get(at), error, format_traceback(error))
             elif isinstance(error, BrokenPipeError) and not origin(error):
                 raise
-            elif isinstance(error, (OptionError, CheckpointError)) and not origin(error):
-                raise Stop(USAGE, str(error)) from None
             else:
-                if self.traceback:
-                    sys.stderr.write(_traceback_text(error))
-                raise Stop(ITEM_FAILED, describe(error) + origin(error)) from None
+                stop = stop_for(error)
+                if self.traceback and stop.code == ITEM_FAILED:
+                    sys.stderr.write(format_traceback(error))
+                raise stop from None
         finally:
             results.close()
         if self.failed:
@@ -220,7 +216,7 @@ class _Run:
         if self.log is None:
             return
         start, seconds = (f"{times[0]:.3f}", f"{times[1]:.6f}") if times else ("-", "-")
-        put(self.log, f"{index + 1}\t{start}\t{seconds}\t{int(failed)}\t{as_json(item)}")
+        put(self.log, f"{index + 1}\t{start}\t{seconds}\t{int(failed)}\t{dumps(item)}")
 
 
 TIMES = "__amorsize_times__"
@@ -234,8 +230,6 @@ class Timed:
         self.__wrapped__ = function
 
     def __call__(self, item: Any) -> tuple[float, float, Any]:
-        from time import perf_counter, time
-
         start, began = time(), perf_counter()
         try:
             result = self.__wrapped__(item)
@@ -244,9 +238,3 @@ class Timed:
                 setattr(error, TIMES, (start, perf_counter() - began))
             raise
         return start, perf_counter() - began, result
-
-
-def _traceback_text(error: BaseException) -> str:
-    from amorsize.items.call import format_traceback
-
-    return format_traceback(error)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
+
+from amorsize.cli.function import load
 from amorsize.core.backends import PUBLIC_NAMES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
     from typing import Any
+
+ON_ERROR = ("raise", "skip", "collect")
+"""What may become of an item that fails, in the order of the help."""
 
 BACKENDS = ("auto", *PUBLIC_NAMES)
 """For help and completion; the engine has the say."""
@@ -15,32 +20,30 @@ BACKENDS = ("auto", *PUBLIC_NAMES)
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """Add the options that order or limit how the function is run."""
-    how = parser.add_argument_group("how (chosen for you unless given)")
-    how.add_argument("-j", "--jobs", metavar="N", type=_number, help="most workers; -1: all cores")
-    how.add_argument("--backend", metavar="NAME[,NAME]", help="allowed: " + ", ".join(BACKENDS))
-    how.add_argument("--chunksize", metavar="N", type=_number, help="items handed over at once")
-    how.add_argument(
-        "--timeout", metavar="SECONDS", type=float, help="how long an item may take; then it fails"
-    )
-    how.add_argument(
+    add = parser.add_argument_group("how (chosen for you unless given)").add_argument
+    add("-j", "--jobs", metavar="N", type=_number, help="most workers; -1: all cores")
+    add("--backend", metavar="NAME[,NAME]", help="allowed: " + ", ".join(BACKENDS))
+    add("--chunksize", metavar="N", type=_number, help="items handed over at once")
+    add("--timeout", metavar="SECONDS", type=float, help="how long an item may take; then it fails")
+    add(
         "--memory-limit", metavar="SIZE", help="what all workers may hold together: 500MB, 2GiB ..."
     )
-    how.add_argument("--retries", metavar="N", type=int, help="further tries of an item that fails")
-    how.add_argument(
+    add("--retries", metavar="N", type=int, help="further tries of an item that fails")
+    add(
         "--retry-on",
         metavar="NAME[,NAME]",
         help="exceptions after which it is tried again (default: Exception): a builtin one, or "
         "MODULE:CLASS",
     )
-    how.add_argument(
+    add(
         "--seed",
         metavar="N",
         type=int,
         help="give each item the same amorsize.item_rng() each time",
     )
-    how.add_argument(
+    add(
         "--on-error",
-        choices=("raise", "skip", "collect"),
+        choices=ON_ERROR,
         default="raise",
         help="an item fails: stop (default), leave it out, or put the error in its place",
     )
@@ -54,9 +57,7 @@ def engine_options(options: argparse.Namespace) -> dict[str, Any]:
     if options.backend is not None:
         names = tuple(options.backend.split(","))
         chosen["backend"] = names if len(names) > 1 else names[0]
-    if options.chunksize is not None:
-        chosen["chunksize"] = options.chunksize
-    for name in ("timeout", "retries", "seed", "memory_limit"):
+    for name in ("chunksize", "timeout", "retries", "seed", "memory_limit"):
         if getattr(options, name) is not None:
             chosen[name] = getattr(options, name)
     if options.retry_on is not None:
@@ -65,8 +66,6 @@ def engine_options(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _exception(name: str) -> Any:
-    from amorsize.cli.function import load
-
     return load(name if ":" in name else f"builtins:{name}")
 
 
@@ -76,6 +75,5 @@ def _number(text: str) -> int | str:
     try:
         return int(text)
     except ValueError:
-        from argparse import ArgumentTypeError
-
-        raise ArgumentTypeError(f"{text!r} is neither a whole number nor 'auto'") from None
+        problem = f"{text!r} is neither a whole number nor 'auto'"
+        raise argparse.ArgumentTypeError(problem) from None

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
+from collections.abc import Callable
+from threading import Thread
 
 from amorsize.core.frozen import dataclass
 from amorsize.machine.detect import _yes
 from amorsize.machine.fork_safety import fork_refusal
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 COST_SAMPLES = 5
-"""Starts measured; their median is told. More would make ``doctor`` wait with large processes."""
-
-
+"""Starts measured; the median counts. More would make ``doctor`` wait with large processes."""
 ROUND_TRIPS = 50
-"""Round trips measured, each some ten microseconds."""
+"""Round trips measured, each of some ten microseconds."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,6 @@ class StartCosts:
 
 def measure_costs(*, spawn: bool = False) -> StartCosts:
     """Measure by doing: about 10 ms, and more with ``spawn`` or much resident memory."""
-    from threading import Thread
 
     def run_thread() -> None:
         thread = Thread(target=_yes)
@@ -72,8 +68,6 @@ def _fork_and_wait() -> None:
 
 
 def _spawn_and_wait() -> None:
-    import subprocess
-
     subprocess.run([sys.executable, "-c", "pass"], check=False, stdin=subprocess.DEVNULL)
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
+import re
+from contextlib import AbstractContextManager, nullcontext
 
-from amorsize.cli.exit_codes import INTERRUPTED, ITEM_FAILED, OK, USAGE, Stop, say
+from amorsize import validation
+from amorsize.cli.exit_codes import INTERRUPTED, ITEM_FAILED, OK, USAGE, Stop, say, usage_errors
 from amorsize.cli.messages import describe
+from amorsize.cli.progress_bar import ProgressBar
 from amorsize.cli.report_files import add_reports, compared, reading, write
 from amorsize.cli.sigint import take_time
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import argparse
+from amorsize.history import History, HistoryError, open_history
+from amorsize.learning.learner import resolve
 
 TEXT = """\
 Measure what pruning promises, on seeded histories of known truth: memory, error, decisions, latency.
@@ -24,77 +26,32 @@ EPILOG = ""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the words that this command takes."""
-    parser.add_argument("--quick", action="store_true", help="fewer seeds, no large histories")
-    parser.add_argument("--only", default="", metavar="REGEX", help="scenarios whose name matches")
-    parser.add_argument("--seed", type=int, default=0, help="of all data (default: 0)")
-    parser.add_argument("--seeds", type=int, metavar="N", help="repetitions of each scenario")
-    parser.add_argument(
-        "--thresholds", metavar="FILE", help="JSON: {scenario: {error_most: 0.03, ...}}"
-    )
-    parser.add_argument(
-        "--history", metavar="PLACE", help='your own history too: a path, a URL or "default"'
-    )
+    add = parser.add_argument
+    add("--quick", action="store_true", help="fewer seeds, no large histories")
+    add("--only", default="", metavar="REGEX", help="scenarios whose name matches")
+    add("--seed", type=int, default=0, help="of all data (default: 0)")
+    add("--seeds", type=int, metavar="N", help="repetitions of each scenario")
+    add("--thresholds", metavar="FILE", help="JSON: {scenario: {error_most: 0.03, ...}}")
+    add("--history", metavar="PLACE", help='your own history too: a path, a URL or "default"')
     add_reports(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """``amorsize validate``."""
-    import re
-
-    from amorsize.validation.runner import run_validation
-    from amorsize.validation.scenarios import classic, further, with_thresholds
-
     before = reading(options.compare)
-    scenarios = [*classic(), *further()]
-    try:
-        re.compile(options.only)
-        if options.thresholds:
-            with open(options.thresholds, encoding="utf-8") as file:
-                scenarios = with_thresholds(scenarios, file.read())
-    except (OSError, ValueError, re.error) as error:
-        raise Stop(USAGE, describe(error)) from None
     if options.seeds is not None and options.seeds < 1:
         raise Stop(USAGE, f"--seeds {options.seeds}: at least 1")
-    history = None
-    if options.history is not None:
-        from amorsize.history import HistoryError, open_history
-        from amorsize.learning.learner import resolve
-
-        place = resolve(options.history)
-        if place is None:
-            raise Stop(USAGE, "AMORSIZE_HISTORY=off: there is no history")
-        try:
-            history = open_history(place)
-        except HistoryError as error:
-            raise Stop(USAGE, str(error)) from None
-    bar = None
-    if sys.stderr.isatty():
-        from tqdm import tqdm
-
-        bar = tqdm(total=1, unit="run", leave=False, file=sys.stderr)
-
-    def tell(done: int, total: int, what: str) -> None:
-        if bar is not None:
-            bar.total, bar.n = total, done
-            bar.set_description(what)
-
-    try:
-        report = run_validation(
-            scenarios,
+    chosen = _scenarios(options)
+    with _history(options.history) as history, ProgressBar("run") as bar, usage_errors(ValueError):
+        report = validation.run_validation(
+            chosen,
             seed=options.seed,
             quick=options.quick,
             only=options.only,
             seeds=options.seeds,
             history=history,
-            progress=tell,
+            progress=bar,
         )
-    except ValueError as error:
-        raise Stop(USAGE, str(error)) from None
-    finally:
-        if bar is not None:
-            bar.close()
-        if history is not None:
-            history.close()
     if not report.complete:
         take_time()
     write(report, options)
@@ -102,3 +59,29 @@ def run(options: argparse.Namespace) -> int:
     if not report.complete:
         return say("interrupted", INTERRUPTED)
     return OK if report.passed and not worse else ITEM_FAILED
+
+
+def _scenarios(options: argparse.Namespace) -> list[validation.Scenario]:
+    """All scenarios, with the bounds of ``--thresholds``; ``--only`` must be a regular expression."""
+    from amorsize.validation import scenarios  # needs NumPy, which --help and completion do not
+
+    found = [*scenarios.classic(), *scenarios.further()]
+    try:
+        re.compile(options.only)
+        if options.thresholds:
+            with open(options.thresholds, encoding="utf-8") as file:
+                found = scenarios.with_thresholds(found, file.read())
+    except (OSError, ValueError, re.error) as error:
+        raise Stop(USAGE, describe(error)) from None
+    return found
+
+
+def _history(place: str | None) -> AbstractContextManager[History | None]:
+    """The history that ``--history`` names, open; None without it."""
+    if place is None:
+        return nullcontext()
+    location = resolve(place)
+    if location is None:
+        raise Stop(USAGE, "AMORSIZE_HISTORY=off: there is no history")
+    with usage_errors(HistoryError):
+        return open_history(location)
