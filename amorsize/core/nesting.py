@@ -16,7 +16,6 @@ from _thread import get_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import CodeType
     from typing import Any
 
 busy_threads: set[int] = set()
@@ -32,13 +31,14 @@ def become_worker() -> None:
     in_worker = True
 
 
-_lazy: set[CodeType] = set()
-"""Code of the generators that call the function as a consumer asks for results."""
+_lazy: dict[int, Any] = {}
+"""Generator functions that call the function as a consumer asks for results, by the identity of their
+code (its hash would be computed anew for each frame)."""
 
 
 def calls_lazily(generator: Any) -> None:
     """This generator function calls users' functions between two turns of a consumer."""
-    _lazy.add(generator.__code__)
+    _lazy[id(generator.__code__)] = generator
 
 
 def is_nested() -> bool:
@@ -49,7 +49,7 @@ def is_nested() -> bool:
 def _is_called_lazily() -> bool:
     frame: Any = sys._getframe(1)
     while frame is not None:
-        if frame.f_code in _lazy:
+        if id(frame.f_code) in _lazy:
             return True
         frame = frame.f_back
     return False

@@ -30,7 +30,7 @@ from amorsize.engine.lookups import Lookups
 from amorsize.engine.policy import transition
 from amorsize.engine.reviews import patience
 from amorsize.engine.slice_watch import SliceWatch
-from amorsize.engine.state import ENDED, Phase, RunSpec, RunState
+from amorsize.engine.state import ENDED, INITIAL, Phase, RunSpec, RunState
 from amorsize.engine.stream import Stream, stream_of
 from amorsize.items.collector import SKIPPED
 from amorsize.profiling.meter import Meter
@@ -103,7 +103,14 @@ class Engine:
         observers: Observers = NO_OBSERVERS,
         journal: CheckpointWriter | None = None,
     ) -> None:
-        self.spec, self.state = spec, RunState()
+        source = loop.source
+        self.spec = replace(
+            spec,
+            total=source.total,
+            indexed=source.indexed or source.snapshot,
+            journaled=journal is not None,
+        )
+        self.state: RunState = INITIAL
         self.run: Run | None = None
         """What happened, once it is over."""
         self.log: list[tuple[object, object, RunState]] | None = None
@@ -194,6 +201,8 @@ class Engine:
                 yield from self._work_locally()
             if self.state.phase in ENDED:
                 return  # an item of a run raised, and the consumer asks for more
+            if self._journal is not None and not self.spec.streaming:
+                self._journal.catch_up(self._loop.results)
             if self._effects.backend is not None:
                 yield from self._look_after_workers()
             outcome, hurry = "done", False
@@ -230,8 +239,6 @@ class Engine:
     def _look_after_workers(self) -> Generator[Iterable[Any], None, None]:
         """Until everything is done: look after the backend, and give out what a stream has."""
         delivery, spec, progress = self._effects.delivery, self.spec, self._progress
-        if self._journal is not None and not spec.streaming:
-            self._journal.catch_up(self._loop.results)
         self._tell(CallerFreed(clock(), self._loop.done))
         delivery.start_reading(self._effects.wake_backend)
         workers = self.state.workers
@@ -333,24 +340,19 @@ class Engine:
     def _begin(self, *, measuring: bool = False) -> None:
         """The run begins, or goes on after it was measured, perhaps in another thread."""
         loop, meter, journal = self._loop, self._meter, self._journal
-        spec = self.spec = replace(
-            self.spec,
-            total=loop.source.total,
-            indexed=loop.source.indexed or loop.source.snapshot,
-            journaled=journal is not None,
-        )
+        spec = self.spec
         self._lookups.begin(spec)
         first = not self._begun
         if first and loop.opened is not None:
             self._spent = self._spent_cpu = clock() - loop.began
-        now = clock()
+        now, cpu = clock(), cpu_clock()
         loop.begin(
             now - self._spent,
             unattended=spec.unattended,
             asked=journal is not None or self._bounded,
         )
         loop.wait_until(self.state.not_before)
-        self._cpu0 = cpu_clock() - self._spent_cpu
+        self._cpu0 = cpu - self._spent_cpu
         if first:
             opened = loop.opened is not None
             computes = not spec.unattended and not opened and self._lookups.only_computes()
@@ -358,9 +360,7 @@ class Engine:
         self._begun = True
         if not loop.ended:
             self._tell(
-                Begun(
-                    now, cpu_clock(), loop.done, meter.item_seconds, measuring, self._only_computes
-                )
+                Begun(now, cpu, loop.done, meter.item_seconds, measuring, self._only_computes)
             )
         # The window opens only now: what the run itself computed before is not the items' share.
         if not first:
@@ -400,8 +400,9 @@ class Engine:
                 spent = self._spent, self._spent_cpu
                 self.run = run = run_of(self.state, usage, done, spent, clock())
                 item_seconds = self._meter.item_seconds
-                told = ended_run(self.spec, self.state, run, self._lookups, item_seconds)
-                self._observers.tell(replace(told, dropped_lines=usage.dropped))
+                work = max(run.wall_seconds, run.items * item_seconds)
+                told = ended_run(self.spec, self.state, run, self._lookups, work, usage.dropped)
+                self._observers.tell(told)
 
 
 def _given(values: Any, *, skip: bool) -> Iterator[Any]:

@@ -44,12 +44,11 @@ def run_of(
 
 
 def ended_run(
-    spec: RunSpec, state: RunState, run: Run, lookups: Lookups, item_seconds: float
+    spec: RunSpec, state: RunState, run: Run, lookups: Lookups, work_seconds: float, dropped: int
 ) -> RunEnded:
     """What the observers are told."""
     began = clock() - run.wall_seconds
-    work = max(run.wall_seconds, run.items * item_seconds)
-    return RunEnded(run, began, 0, work, lambda: _study(spec, state, run, lookups))
+    return RunEnded(run, began, dropped, work_seconds, lambda: _study(spec, state, run, lookups))
 
 
 def _study(spec: RunSpec, state: RunState, run: Run, lookups: Lookups) -> Study | None:

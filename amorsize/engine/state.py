@@ -225,6 +225,10 @@ class RunState:
         return self.decisions[-1] if self.decisions else None
 
 
+INITIAL = RunState()
+"""The state of a run that has not begun."""
+
+
 def validate_state(state: RunState, spec: RunSpec) -> None:
     """Raise AssertionError where a state cannot be: what tests check after every event."""
     assert state.phase in PHASES
