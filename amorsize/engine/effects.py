@@ -103,7 +103,8 @@ class Effects:
         self.backend = made = make_backend(
             command, spec, self._loop.source, delivery.collector, self._lookups
         )
-        self._apply(BackendStarted(clock(), cpu_clock(), delivery.done, self.consumed))
+        started = BackendStarted(clock(), cpu_clock(), delivery.done, self.consumed)
+        self.perform(self._apply(started), spec)
         made.start()
 
     def _drain(self, command: do.Drain, spec: RunSpec) -> None:

@@ -91,7 +91,8 @@ def on_drained(spec: RunSpec, state: RunState, event: Drained, facts: Facts) -> 
 def on_closed(spec: RunSpec, state: RunState, event: Closed, facts: Facts) -> Step:
     """The run is over, however it came to that."""
     stop = Stop(abort=event.outcome != "done", hurry=event.hurry)
-    return evolve(state, phase=event.outcome, review=None, paused=False), (stop,)
+    over = evolve(state, phase=event.outcome, review=None, paused=False, long_run_at=float("inf"))
+    return over, (stop,)
 
 
 def on_ended(spec: RunSpec, state: RunState, event: Drained, facts: Facts) -> Step:
@@ -128,7 +129,7 @@ def transition(spec: RunSpec, state: RunState, event: Any, facts: Facts) -> Step
         after, commands = rule(spec, state, event, facts)
     except NeedFact as need:
         return need
-    if event.now >= after.long_run_at and after.phase == state.phase:
+    if event.now >= after.long_run_at:
         after = evolve(after, long_run_at=float("inf"))
         commands = (*commands, Emit(LongRun(event.now)))
     return after, commands

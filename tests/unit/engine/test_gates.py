@@ -1,0 +1,181 @@
+"""After a slice: what is cheap is asked first, and what is decided follows from what was seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.engine_values import COMPUTES, WAITS, earlier_run, facts, measured, slice_ended, spec
+
+from amorsize.core.model import Machine, Safety
+from amorsize.engine import commands as do
+from amorsize.engine.facts import Facts, NeedFact
+from amorsize.engine.policy import transition
+from amorsize.engine.state import Phase, RunState, evolve
+from amorsize.profiling.transfer import Transfer
+
+
+def asked(state: RunState, event: Any, known: Facts, **options: Any) -> list[str]:
+    """The facts that are looked up, in their order."""
+    names: list[str] = []
+    held: dict[str, Any] = {}
+    while isinstance(step := transition(spec(**options), state, event, Facts(held)), NeedFact):
+        names.append(step.name)
+        held = {**held, step.name: known.known[step.name]}
+    return names
+
+
+def after(state: RunState, event: Any, known: Facts | None = None, **options: Any) -> Any:
+    step = transition(spec(**options), state, event, known or facts())
+    assert not isinstance(step, NeedFact)
+    return step
+
+
+@pytest.mark.parametrize(
+    ("event", "options"),
+    [
+        (slice_ended(elapsed=0.001), {}),  # too young
+        (slice_ended(), {"total": 1}),
+        (slice_ended(), {"nested": True}),
+        (slice_ended(), {"backend": "serial"}),
+        (slice_ended(seconds=1e-7), {"streaming": True}),
+    ],
+)
+def test_no_fact_is_looked_up_where_nothing_is_to_be_won(event: Any, options: Any) -> None:
+    assert asked(RunState(), event, facts(), **options) == []
+
+
+def test_little_work_asks_for_nothing_but_the_cores() -> None:
+    assert asked(RunState(), slice_ended(done=1000), facts(), total=1000) == ["cores"]
+
+
+def test_much_work_looks_everything_up_in_the_order_of_its_price() -> None:
+    found = asked(RunState(), slice_ended(), facts())
+    assert found == [
+        "cores", "foreign_threads", "measured", "runs", "machine", "costs", "transfer", "residual",
+        "safety", "fork_refusal",
+    ]  # fmt: skip
+
+
+def test_work_that_computes_goes_to_processes() -> None:
+    state, commands = after(RunState(), slice_ended())
+    assert state.decision.config.backend == "fork" and state.phase == Phase.DELEGATED
+    assert [type(one) for one in commands] == [
+        do.Emit,
+        do.StopSampler,
+        do.HandOver,
+        do.StartBackend,
+    ]
+    assert commands[2] == do.HandOver(10) and state.position == 10
+    assert commands[3].item_seconds == 0.01 and commands[3].caller_computes
+
+
+def test_the_caller_of_a_stream_or_a_journal_does_not_compute() -> None:
+    for options in ({"streaming": True}, {"journaled": True}):
+        start = after(RunState(), slice_ended(), **options)[1][-1]
+        assert start.config.backend == "fork" and not start.caller_computes
+
+
+def test_work_that_waits_goes_to_threads() -> None:
+    state, commands = after(RunState(), slice_ended(), facts(measured=measured(WAITS)))
+    assert state.decision.config.backend == "threads" and commands[-1].waits
+    assert commands[-1].first_workers is None
+
+
+def test_items_of_unknown_number_begin_with_few_threads() -> None:
+    event = slice_ended(done=40, items=40)
+    known, allowed = facts(measured=measured(WAITS)), ("serial", "threads")
+    _, commands = after(RunState(), event, known, total=None, backend=allowed)
+    assert commands[-1].config.backend == "threads" and commands[-1].first_workers == 8
+
+
+def test_what_may_not_leave_the_caller_stays_and_is_looked_at_again_later() -> None:
+    known = facts(safety=Safety(caller_only="it prints"))
+    state, _commands = after(RunState(), slice_ended(), known)
+    assert state.phase == Phase.LOCAL and state.decision.config.backend == "serial"
+    assert "it prints" in state.decision.choice.reasons[0]
+    assert state.not_before == pytest.approx(0.13)
+    assert state.profile_when_serial is not None
+    assert asked(state, slice_ended(elapsed=0.12), known) == []
+
+
+def test_a_fork_that_is_refused_gives_way_to_a_spawn() -> None:
+    known = facts(fork_refusal="another thread runs")
+    state, _ = after(RunState(), slice_ended(seconds=1.0, item_seconds=1.0), known)
+    assert state.decision.config.backend == "spawn"
+
+
+def test_one_core_starts_no_process() -> None:
+    known = facts(cores=1, machine=Machine(cores=1))
+    state, _ = after(RunState(), slice_ended(), known)
+    assert not state.decisions or state.decision.config.backend == "serial"
+
+
+def test_computing_work_waits_for_a_look_at_the_gil() -> None:
+    known = facts(measured=measured(gil_free_share=None))
+    state, commands = after(RunState(), slice_ended(elapsed=0.007), known)
+    assert not state.decisions and commands == ()
+    state, _ = after(evolve(RunState(), only_computes=True), slice_ended(elapsed=0.007), known)
+    assert state.decisions
+
+
+def test_a_function_that_is_parallel_inside_is_measured_twice() -> None:
+    known = facts(measured=measured((0.02, 1.0, 3.0)))
+    state, commands = after(RunState(), slice_ended(), known)
+    assert commands == (do.OpenWindow(),) and state.inner_looked and not state.decisions
+    state, commands = after(state, slice_ended(), known)
+    assert state.decision.config.backend == "serial" and do.StopSampler() in commands
+
+
+def test_a_costly_first_item_opens_a_new_window() -> None:
+    event = slice_ended(first=True, done=1, items=1, seconds=0.01)
+    known = facts(without=("window_opened",))
+    need = transition(spec(), RunState(), event, known)
+    assert isinstance(need, NeedFact) and need.name == "window_opened"
+    assert after(RunState(), event) == (RunState(), ())  # and waits for the second item
+
+
+def test_a_known_function_is_decided_after_its_first_item() -> None:
+    event = slice_ended(first=True, done=1, items=1, seconds=0.01)
+    known = facts(runs=(earlier_run(),), measured=measured((0.0, 1.0, 1.0), window_is_empty=True))
+    state, _ = after(RunState(), event, known)
+    assert state.decision is not None and state.decision.config.backend == "fork"
+
+
+def test_a_first_item_that_only_waited_waits_for_all() -> None:
+    known = facts(measured=measured((0.01, 0.05, 1.0)))
+    event = slice_ended(first=True, done=1, items=1, seconds=0.01)
+    state, _ = after(RunState(), event, known)
+    assert state.shares == (0.01, 0.0, 1.0) and state.decision.config.backend == "threads"
+
+
+def test_a_wait_too_short_to_be_hidden_is_none() -> None:
+    event = slice_ended(item_seconds=4e-6, done=10, items=10)
+    known = facts(measured=measured((1.0, 0.2, 1.0), item_seconds=4e-6))
+    state, _ = after(RunState(), event, known, total=1_000_000)
+    assert state.shares == COMPUTES
+
+
+def test_measuring_stops_before_the_first_backend() -> None:
+    state, commands = after(evolve(RunState(), measuring=True), slice_ended())
+    assert state.paused and state.phase == Phase.LOCAL and commands[-1] == do.Pause()
+    assert do.StartBackend not in map(type, commands)
+
+
+@pytest.mark.parametrize(("elapsed", "paused"), [(0.04, False), (0.06, True)])
+def test_measuring_ends_where_nothing_beats_the_loop(elapsed: float, paused: bool) -> None:
+    known = facts(safety=Safety(caller_only="it prints"))
+    state, _ = after(evolve(RunState(), measuring=True), slice_ended(elapsed=elapsed), known)
+    assert state.paused is paused
+
+
+def test_items_that_would_be_sent_count() -> None:
+    """B4: a source of large items is no longer taken to be free."""
+    dear = facts(sending=Transfer(10_000_000, 0.05))
+    cheap = facts(sending=Transfer(10, 1e-6))
+    for known, backend in ((cheap, "fork"), (dear, "serial")):
+        state, _ = after(RunState(), slice_ended(), known, indexed=False)
+        assert state.decision.config.backend == backend
+    state, _ = after(RunState(), slice_ended(), dear)  # a forked worker finds the items of a list
+    assert state.decision.config.backend == "fork"
+    assert "sending" not in asked(RunState(), slice_ended(), dear)
