@@ -34,8 +34,9 @@ WAITS = 1.0, 0.0, 1.0
 
 def spec(total: int | None = 1000, **changes: Any) -> RunSpec:
     """A run of ``abs`` over so many items; names of RunSpec, or of options."""
-    fields = {name: changes.pop(name) for name in list(changes) if name in RunSpec._fields}  # type:
-    ignore[attr-defined] options = make_options(history=None, **changes)
+    own = [name for name in changes if name in RunSpec.__annotations__]
+    fields = {name: changes.pop(name) for name in own}
+    options = make_options(history=None, **changes)
     return RunSpec(abs, abs, options, total=total, **fields)
 
 
