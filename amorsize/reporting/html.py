@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from amorsize.reporting.shown import ShownPlan, ShownPruning
 
 MOST_ROWS = 10
-"""Candidates and workers that a table shows; a sentence tells of the others."""
+"""Most candidates or workers in a table; a sentence counts those that are left out."""
 CELL = "padding:.15em .7em;text-align:left;border-bottom:1px solid #8886"
 PARTS = (
     ("in items", "#3b7dd8", "busy_seconds"),
@@ -24,11 +24,11 @@ PARTS = (
     ("start", "#8888", "start_seconds"),
     ("tail", "#8884", "tail_seconds"),
 )
-"""On what a worker's time went: name, colour, field of :class:`amorsize.core.model.WorkerUse`."""
+"""Parts of a worker's time: name, colour, field of :class:`amorsize.core.model.WorkerUse`."""
 
 
 def plan_html(plan: ShownPlan) -> str:
-    """What was chosen, why, and what the others were predicted to take."""
+    """A plan: what was chosen, why, and the seconds predicted for each candidate."""
     lines = str(plan).splitlines()
     head = [line.strip() for line in lines[: _until(lines, "  - ")]]
     found = sorted(plan.candidates, key=lambda one: one.seconds)
@@ -50,7 +50,7 @@ def plan_html(plan: ShownPlan) -> str:
 
 
 def run_html(run: Run) -> str:
-    """What happened: one row for each worker, its time as a bar."""
+    """A run: one row for each worker, with its time as a bar."""
     first, *others = str(run).splitlines()
     parts = [f"<b>{escape(first)}</b>"]
     if run.workers:
@@ -72,7 +72,7 @@ def run_html(run: Run) -> str:
 
 
 def pruning_html(result: ShownPruning) -> str:
-    """What pruning kept, and what that cost."""
+    """A pruning result: what was kept, and what that cost."""
     before, after = result.before, result.after
     rows = [
         ("rows", f"{before.rows:,}", f"{after.rows:,}", f"{-result.ratio:.1%}"),
@@ -109,7 +109,7 @@ def _list(sentences: Iterable[str]) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The cells are HTML already."""
+    """A table with escaped heads; its cells must be HTML already."""
     heads = "".join(f'<th style="{CELL}">{escape(cell)}</th>' for cell in head)
     lines = "".join(
         "<tr>" + "".join(f'<td style="{CELL}">{cell}</td>' for cell in row) + "</tr>"

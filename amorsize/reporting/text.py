@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def _within(plan: ShownPlan) -> str:
-    """The range in which two of three such estimates end."""
+    """The range of seconds in which two of three such runs end."""
     if plan.estimated_spread <= 0:
         return ""
     low, high = (plan.estimated_seconds * exp(s * plan.estimated_spread) for s in (-1, 1))
@@ -31,7 +31,7 @@ def _items(count: int) -> str:
 
 
 def plan_text(plan: ShownPlan) -> str:
-    """A plan in a few lines: the choice, what it is expected to take, the losers, the reasons."""
+    """A plan in a few lines: the choice, its expected seconds, its reasons, the next best candidates."""
     workers = f"{plan.n_jobs} {plan.backend}" if plan.backend != "serial" else "serial"
     if plan.threads_per_job > 1:
         workers += f" with {plan.threads_per_job} threads each"
@@ -60,11 +60,11 @@ def plan_text(plan: ShownPlan) -> str:
 
 
 MOST_WORKERS = 8
-"""Workers that a run's text tells of one by one."""
+"""Most workers that the text of a run lists one by one."""
 
 
 def run_text(run: Run) -> str:
-    """A run in a few lines: what ran where, and on what the workers' time went."""
+    """A run in a few lines: what ran where, and what the workers spent their time on."""
     lines = [
         f"Run: {run.outcome}, {_items(run.items)} in {format_seconds(run.wall_seconds)} on "
         f"{describe(run.config)}"
