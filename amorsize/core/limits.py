@@ -21,8 +21,6 @@ class Limits:
     """Most workers, None when the choice is free."""
     backends: frozenset[str] = LOCAL
     """Names out of ``TRAITS``."""
-    forced: str | None = None
-    """The one backend to be used whatever its cost."""
     chunksize: int | None = None
     serial_only: str | None = None
     """Why the run must stay in the caller (a nested call), None when it need not."""

@@ -78,7 +78,7 @@ class Profile:
 
 
 @dataclass(frozen=True)
-class Link:
+class LinkCost:
     """What it costs to have something done by an executor or a cluster, in seconds."""
 
     start: float
@@ -92,13 +92,13 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Far:
+class RemoteOption:
     """An executor or a cluster that may be chosen."""
 
     backend: str
     slots: int
     """Calls that can be at work there at the same time."""
-    link: Link
+    link: LinkCost
     argument_bytes: float = 0.0
     """Pickled size of an item."""
 

@@ -77,7 +77,6 @@ class Options:
         return Limits(
             max_jobs=self.max_jobs,
             backends=self.backends,
-            forced=self.forced,
             chunksize=self.chunksize,
             serial_only="it is called from inside another run" if nested else None,
         )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from amorsize.core.model import Far, Machine, Profile, Safety
+    from amorsize.core.model import Machine, Profile, RemoteOption, Safety
     from amorsize.core.observation import Observation
     from amorsize.planning.cost_model import Costs
     from amorsize.planning.values import Residual
@@ -80,7 +80,7 @@ class Facts:
         return self._get("sending")  # type: ignore[no-any-return]
 
     @property
-    def remote(self) -> Far | None:
+    def remote(self) -> RemoteOption | None:
         """The user's executor or cluster, once it was reached."""
         return self.known.get("remote")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 
-from amorsize.core.model import Far
+from amorsize.core.model import RemoteOption
 from amorsize.errors import AmorsizeWarning
 from amorsize.planning import policy
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from amorsize.backends.executors.base import ExecutorAdapter
     from amorsize.backends.executors.connect import Target
-    from amorsize.core.model import Link
+    from amorsize.core.model import LinkCost
     from amorsize.items.source import ItemSource
 
 SAMPLE_ITEMS = 8
@@ -31,8 +31,8 @@ class RemoteAccess:
     def __init__(self, target: Target, source: ItemSource) -> None:
         self.target, self.source = target, source
         self.port: ExecutorAdapter | None = None
-        self.link: Link | None = None
-        self.far: Far | None = None
+        self.link: LinkCost | None = None
+        self.far: RemoteOption | None = None
         """What planning needs to know, once it has been looked up."""
         self.failed = False
 
@@ -54,10 +54,10 @@ class RemoteAccess:
                 stacklevel=2,
             )
             return False
-        self.far = Far(self.target.name, port.slots(), link, self._argument_bytes())
+        self.far = RemoteOption(self.target.name, port.slots(), link, self._argument_bytes())
         return serial_seconds > policy.START_FACTOR * link.round_trip
 
-    def open(self, *, patient: bool = True) -> tuple[ExecutorAdapter, Link]:
+    def open(self, *, patient: bool = True) -> tuple[ExecutorAdapter, LinkCost]:
         """The port, opened and measured."""
         if self.port is None or self.link is None:
             from amorsize.backends.executors.connect import reach

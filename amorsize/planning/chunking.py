@@ -13,7 +13,7 @@ from math import ceil
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from amorsize.core.model import Link
+    from amorsize.core.model import LinkCost
 
 CHUNK_SECONDS = 0.005
 """Work in a chunk of this machine's workers: 20 to 50 times what taking and sending one costs (0.1-0.25
@@ -49,13 +49,18 @@ def fair_items(items: int, left: int | None, workers: int) -> int:
     return items if left is None else max(1, min(items, left // (2 * workers)))
 
 
-def chunk_seconds(link: Link) -> float:
+def chunk_seconds(link: LinkCost) -> float:
     """How long a chunk is to last."""
     return min(max(TASK_FACTOR * link.task, LEAST_SECONDS), LONGEST_SECONDS)
 
 
 def chunk_items(
-    link: Link, item_seconds: float, item_bytes: float, slots: int, left: int | None, largest: int
+    link: LinkCost,
+    item_seconds: float,
+    item_bytes: float,
+    slots: int,
+    left: int | None,
+    largest: int,
 ) -> int:
     """Items of the next chunk; ``left`` None where it is not known, ``largest``: see ``GROWTH``."""
     if item_seconds <= 0:
@@ -71,7 +76,7 @@ def chunk_items(
     return max(1, min(int(items), GROWTH * max(1, largest)))
 
 
-def on_the_way(link: Link, seconds: float, slots: int) -> int:
+def on_the_way(link: LinkCost, seconds: float, slots: int) -> int:
     """Chunks of so many seconds that are to be on their way at the same time."""
     ahead = ceil(link.round_trip / seconds) if seconds > 0 else MOST_AHEAD
     return slots * (1 + min(MOST_AHEAD, max(1, ahead)))

@@ -26,7 +26,7 @@ from math import ceil
 
 from amorsize.core.backends import TRAITS
 from amorsize.core.frozen import dataclass
-from amorsize.core.model import Config, Far, Machine, Prediction, Profile
+from amorsize.core.model import Config, Machine, Prediction, Profile, RemoteOption
 from amorsize.planning import chunking as sizing
 
 RECEIVE_SECONDS = 1e-5
@@ -142,7 +142,7 @@ def seconds(
     return Prediction(config, total, terms=terms, caller_computes=caller_computes)
 
 
-def seconds_far(config: Config, profile: Profile, left: int, far: Far) -> Prediction:
+def seconds_far(config: Config, profile: Profile, left: int, far: RemoteOption) -> Prediction:
     """Predict the seconds that ``left`` items take behind a measured link; pure. Complexity O(1).
 
     Whether the cores there are other ones than here cannot be told: an item is taken to last as long."""

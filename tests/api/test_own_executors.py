@@ -33,7 +33,7 @@ from support.backend_checks import (
 from support.work import Recorder, square
 
 import amorsize
-from amorsize.core.model import Link
+from amorsize.core.model import LinkCost
 from amorsize.planning import chunking as sizing
 
 WORKERS = 2
@@ -355,7 +355,7 @@ def test_interrupt(tmp_path: Path) -> None:
 @pytest.mark.parametrize("slots", [1, 2, 64])
 def test_a_simulated_cluster_loses_little(task: float, item: float, slots: int) -> None:
     """Chunks dealt to workers that each pay ``task`` for a call: within 10 % of the best fixed size."""
-    link = Link(0.0, 5 * task, task, 0.0)
+    link = LinkCost(0.0, 5 * task, task, 0.0)
     total = int(min(200_000, max(slots, 200 * task / item * slots)))
 
     def makespan(next_chunk: Callable[[int], int]) -> float:
@@ -378,7 +378,7 @@ def test_a_simulated_cluster_loses_little(task: float, item: float, slots: int) 
 
 
 def test_chunks_grow_step_by_step() -> None:
-    link = Link(0.0, 0.01, 0.001, 0.0)
+    link = LinkCost(0.0, 0.01, 0.001, 0.0)
     assert sizing.chunk_items(link, 0.0, 0.0, 2, 1000, 1) == 1  # nothing is known yet
     assert sizing.chunk_items(link, 1e-6, 0.0, 2, 10**6, 1) == sizing.GROWTH
     assert sizing.chunk_items(link, 1e-6, 2.0**20, 2, 10**6, 10**6) == sizing.CHUNK_BYTES // 2**20

@@ -11,7 +11,7 @@ import time
 import warnings
 
 from amorsize.backends.executors import chunk_worker
-from amorsize.core.model import Link
+from amorsize.core.model import LinkCost
 from amorsize.errors import AmorsizeWarning
 
 TYPE_CHECKING = False
@@ -89,7 +89,7 @@ class ExecutorAdapter:
         """Let go of what this adapter has opened; what the user has made stays."""
 
 
-def measure(adapter: ExecutorAdapter, patience: float | None = None) -> Link:
+def measure(adapter: ExecutorAdapter, patience: float | None = None) -> LinkCost:
     """Measure a adapter with calls that do nothing. TimeoutError when it does not answer for so long."""
     began = clock()
     adapter.look_inside(patience)
@@ -101,7 +101,7 @@ def measure(adapter: ExecutorAdapter, patience: float | None = None) -> Link:
     if not adapter.in_process:
         payload = _timed(adapter, 1, bytes(PAYLOAD_BYTES))
         byte = max(0.0, payload - round_trip) / (2 * PAYLOAD_BYTES)
-    return Link(start, round_trip, task, byte)
+    return LinkCost(start, round_trip, task, byte)
 
 
 def _timed(adapter: ExecutorAdapter, count: int, body: bytes) -> float:

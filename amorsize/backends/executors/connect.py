@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.backends.executors.base import ExecutorAdapter
-    from amorsize.core.model import Link
+    from amorsize.core.model import LinkCost
 
 AT_HAND_SECONDS = 0.1
 """What it takes to measure an executor or a cluster that is connected
@@ -27,7 +27,7 @@ START_SECONDS = 8.0
 PATIENCE_SECONDS = 2.0
 """How long a cluster that is but one of several choices may keep the run waiting."""
 
-_links: dict[tuple[str, Any], Link] = {}
+_links: dict[tuple[str, Any], LinkCost] = {}
 """What links have been measured to cost, for the rest of the process."""
 
 
@@ -65,7 +65,7 @@ def target_of(value: Any) -> Target | None:
     return Target("executor", value) if futures.is_executor(value) else None
 
 
-def reach(target: Target, *, patient: bool) -> tuple[ExecutorAdapter, Link]:
+def reach(target: Target, *, patient: bool) -> tuple[ExecutorAdapter, LinkCost]:
     """Open a adapter, measured. ``patient``: the user wants this one and no other."""
     kind: Any = {
         "executor": futures.FuturesAdapter,
@@ -92,7 +92,7 @@ def _key(target: Target) -> tuple[str, Any]:
     return target.name, where if isinstance(where, str) else id(where)
 
 
-def _remember(key: tuple[str, Any], link: Link, where: Any) -> None:
+def _remember(key: tuple[str, Any], link: LinkCost, where: Any) -> None:
     """Keep a measured link as long as what it belongs to."""
     if not isinstance(where, str):
         import weakref

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from amorsize.backends.base import BackendSpec
     from amorsize.backends.executors.base import ExecutorAdapter
-    from amorsize.core.model import Link
+    from amorsize.core.model import LinkCost
 
 clock = time.perf_counter
 
@@ -81,7 +81,7 @@ class _Chunk:
 class ExecutorPool(Backend):
     """Runs what is in ``source`` behind a adapter; :meth:`start`, :meth:`step` ..., :meth:`close`."""
 
-    def __init__(self, adapter: ExecutorAdapter, link: Link, spec: BackendSpec) -> None:
+    def __init__(self, adapter: ExecutorAdapter, link: LinkCost, spec: BackendSpec) -> None:
         self.adapter, self.link, self._least_task = adapter, link, link.task
         self.spec = spec
         self.source, self.collector, self.config = spec.source, spec.collector, spec.config
