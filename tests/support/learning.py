@@ -8,9 +8,10 @@ import subprocess
 import sys
 import time
 
+from amorsize.core.events import Study
 from amorsize.core.frozen import replace
 from amorsize.core.limits import Limits
-from amorsize.core.model import Config, Machine, Profile, Safety
+from amorsize.core.model import Config, Machine, Profile, Run, Safety
 from amorsize.history.memory import MemoryHistory
 from amorsize.planning import choose as planning
 from amorsize.planning import values
@@ -63,6 +64,13 @@ def a_run(config: Config, wall: float, model: float, **changes: object) -> objec
         model_seconds=model,
         **{"weight": 1.0, "cpu_seconds": 0.0, **changes},  # type: ignore[arg-type]
     )
+
+
+def ended(seconds: float = 1e6) -> tuple[Run, Study]:
+    """A run that lasted so long and what there is to learn from it, as told when it ends."""
+    config, items = Config("threads", 4), 1_000
+    study = Study(PROFILE, MACHINE, items, seconds, cpu_seconds=1.0, model_seconds=seconds)
+    return Run(config, items, seconds, cpu_seconds=1.0), study
 
 
 def synthetic(count: int = 200) -> MemoryHistory:

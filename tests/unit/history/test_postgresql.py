@@ -11,6 +11,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from support.learning import ended
 from support.postgresql import PASSWORD, Server, numbered, program, schema_of
 from support.timing import awake_seconds
 
@@ -163,7 +164,7 @@ def lost_seconds(url: str) -> float:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         assert learner.recall(len, 1e6) == []
-        learner.record(len, lambda name, number: numbered(1))  # type: ignore[arg-type, return-value]
+        learner.record(len, *ended())
     seconds = awake_seconds() - start
     told = [one for one in caught if issubclass(one.category, AmorsizeWarning)]
     assert len(told) == 1 and learner.failed, [str(one.message) for one in caught]
@@ -305,8 +306,8 @@ def test_a_full_disk(server: Server, url: str) -> None:
     learner = learning.Learner(url)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        for n in (2, 3):
-            learner.record(len, lambda name, number, n=n: numbered(n))  # type: ignore[arg-type, misc]
+        for _ in range(2):
+            learner.record(len, *ended())
     assert len(told) == 1 and "no room" in str(told[0].message)
     with open_history(url) as history:
         assert [one.items for one in history.read()] == [1001] and history.check() == []
@@ -359,11 +360,12 @@ def test_one_prunes_and_the_others_do_not(url: str) -> None:
 def test_the_child_prunes_without_a_url_in_its_command(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from amorsize.pruning import upkeep as maintenance
+    from amorsize.pruning.history import pruned_rows
+    from amorsize.pruning.upkeep import Upkeep
 
     with open_history(url) as history:
         history.add([replace(observation(n % 40), id=f"{n:032x}") for n in range(400)])
-        upkeep = maintenance.Upkeep(url, "auto")
+        upkeep = Upkeep(url, "auto")
         upkeep.start()
         child = upkeep._child
         assert child is not None
@@ -373,5 +375,5 @@ def test_the_child_prunes_without_a_url_in_its_command(
             assert child.wait(150) == 0
         finally:
             upkeep.stop()
-        assert maintenance.pruned_rows(history) > 0
+        assert pruned_rows(history) > 0
         assert history.stats().rows < 400 and history.check() == []
