@@ -250,19 +250,19 @@ def test_nothing_is_kept_of_items_that_are_done(
     backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An endless stream must not grow by every item that ever failed."""
-    from amorsize.items import retry as retrying
+    from amorsize.items.retry import RetryingCollector
 
-    made: list[retrying.Retrier] = []
-    begin = retrying.Retrier.__init__
+    made: list[RetryingCollector] = []
+    begin = RetryingCollector.__init__
 
-    def remembered(self: retrying.Retrier, *args: object) -> None:
+    def remembered(self: RetryingCollector, *args: object) -> None:
         begin(self, *args)  # type: ignore[arg-type]
         made.append(self)
 
-    monkeypatch.setattr(retrying.Retrier, "__init__", remembered)
+    monkeypatch.setattr(RetryingCollector, "__init__", remembered)
     func = Flaky(tmp_path / "calls", (10, 60), times=1)
     data = iter(range(100))
     found = amorsize.stream(func, data, backend=backend, n_jobs=2, retries=1, history=None)
     assert list(found) == SQUARES
     assert func.calls() == once_but({10: 2, 60: 2})
-    assert made and not made[0].failures and not made[0].source._kept
+    assert made and not made[0]._failures and not made[0]._source._kept

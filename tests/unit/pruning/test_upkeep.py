@@ -45,11 +45,11 @@ def test_the_child_works_and_ends_with_its_parent(tmp_path: Path) -> None:
 
 def test_a_long_run_has_upkeep_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import amorsize
-    from amorsize.engine import recording
+    from amorsize.engine import policy
     from amorsize.pruning.upkeep import Upkeep
 
     started = []
-    monkeypatch.setattr(recording, "UPKEEP_SECONDS", 0.05)
+    monkeypatch.setattr(policy, "LONG_RUN_SECONDS", 0.05)
     monkeypatch.setattr(Upkeep, "start", lambda self: started.append(self.strategy))
     path = str(tmp_path / "h.sqlite")
     tuner = amorsize.Tuner(history=path)
