@@ -1,4 +1,4 @@
-"""What learning is worth, on the real runs of ``results/runs.jsonl.gz`` (see ``learning_rows.py``).
+"""What learning is worth, on the real runs of ``results/runs.jsonl.gz`` (see ``rows.py``).
 
 python -m benchmarks.learning.evaluate judge       workloads left out: errors, regret, closed gap,
 learning curve

@@ -1,6 +1,6 @@
 """The workloads whose runs are collected to learn from: apart from those of the benchmark.
 
-Each is a function and a maker of data of any length; ``learning_rows.py`` finds the lengths at which
+Each is a function and a maker of data of any length; ``learning/rows.py`` finds the lengths at which
 the loop takes the seconds wanted. Everything is deterministic.
 """
 
