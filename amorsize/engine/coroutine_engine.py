@@ -53,54 +53,17 @@ class CoroutineEngine:
     def stream(self, *, ordered: bool, buffersize: int | None) -> Generator[Any, None, None]:
         """The results one after the other; closing the iterator ends the run."""
         collector = WindowCollector(0, self._spec.options.on_error, ordered=ordered)
-        loop = asyncio.new_event_loop()
-        runs: list[CoroutineRun] = []
-
-        async def work() -> None:
-            run = CoroutineRun(self._spec, collector, buffersize, bounded=True)
-            runs.append(run)
-            await run.run()
-
-        running = loop.create_task(work())
-
-        def stop() -> None:
-            if runs:
-                runs[0].stop(running)
-            else:
-                running.cancel()
-
-        def body() -> None:
-            nesting.enter()
-            try:
-                loop.run_until_complete(running)
-            except asyncio.CancelledError:
-                pass
-            except BaseException as error:
-                collector.fail(None, error)
-            finally:
-                nesting.leave()
-                try:
-                    if not running.done():  # an item's SystemExit has ended the loop under it
-                        running.cancel()
-                        loop.run_until_complete(asyncio.gather(running, return_exceptions=True))
-                    loop.run_until_complete(loop.shutdown_asyncgens())
-                finally:
-                    loop.close()
-                    collector.notify()
-
-        thread = threading.Thread(target=body, name="amorsize-loop", daemon=True)
-        thread.start()
+        beside = _LoopBeside(self._spec, collector, buffersize)
         outcome = "abandoned"
         try:
             while True:
-                alive = thread.is_alive()
+                alive = beside.is_alive()
                 values = collector.pop()
                 if values is not None:
                     yield from (value for value in values if value is not SKIPPED)
-                    if runs and not loop.is_closed():
-                        call_in(loop, runs[0].took, len(values))
+                    beside.took(len(values))
                 elif collector.failure is not None:
-                    thread.join()
+                    beside.join()
                     raise_failure(collector)
                 elif not alive:
                     outcome = "done"
@@ -113,7 +76,73 @@ class CoroutineEngine:
             outcome = "failed"
             raise
         finally:
-            call_in(loop, stop)
-            thread.join()
-            if runs:
-                runs[0].account(outcome)
+            beside.stop()
+            beside.account(outcome)
+
+
+class _LoopBeside:
+    """An event loop in a thread of its own, and the run in it. The consumer's thread calls the methods;
+    what they ask of the run is done in the loop."""
+
+    def __init__(
+        self, spec: CoroutineSpec, collector: WindowCollector, buffersize: int | None
+    ) -> None:
+        self._spec, self._collector, self._buffersize = spec, collector, buffersize
+        self._loop = asyncio.new_event_loop()
+        self._run: CoroutineRun | None = None
+        self._running = self._loop.create_task(self._work())
+        self._thread = threading.Thread(target=self._body, name="amorsize-loop", daemon=True)
+        self._thread.start()
+
+    async def _work(self) -> None:
+        self._run = CoroutineRun(self._spec, self._collector, self._buffersize, bounded=True)
+        await self._run.run()
+
+    def _body(self) -> None:
+        loop, running = self._loop, self._running
+        nesting.enter()
+        try:
+            loop.run_until_complete(running)
+        except asyncio.CancelledError:
+            pass
+        except BaseException as error:
+            self._collector.fail(None, error)
+        finally:
+            nesting.leave()
+            try:
+                if not running.done():  # an item's SystemExit has ended the loop under it
+                    running.cancel()
+                    loop.run_until_complete(asyncio.gather(running, return_exceptions=True))
+                loop.run_until_complete(loop.shutdown_asyncgens())
+            finally:
+                loop.close()
+                self._collector.notify()
+
+    def is_alive(self) -> bool:
+        """Whether the loop still runs."""
+        return self._thread.is_alive()
+
+    def join(self) -> None:
+        """Wait until the loop has ended."""
+        self._thread.join()
+
+    def took(self, count: int) -> None:
+        """The consumer has taken so many results."""
+        if self._run is not None and not self._loop.is_closed():
+            call_in(self._loop, self._run.took, count)
+
+    def stop(self) -> None:
+        """End the run, begun or not, and wait for the loop."""
+        call_in(self._loop, self._stop)
+        self._thread.join()
+
+    def _stop(self) -> None:
+        if self._run is None:
+            self._running.cancel()
+        else:
+            self._run.stop(self._running)
+
+    def account(self, outcome: str) -> None:
+        """Tell the observers how the run ended."""
+        if self._run is not None:
+            self._run.account(outcome)

@@ -49,7 +49,7 @@ class ItemSource:
     thread at a time may advance; items wait in a buffer of at most ``limit - position`` items).
     """
 
-    def __init__(self, data: Iterable[Any], *, take_from_both_ends: bool = True) -> None:
+    def __init__(self, data: Iterable[Any]) -> None:
         self.total = length_of(data)
         self.data: Sequence[Any] | None = data if is_indexed(data) else None  # type: ignore[assignment]
         self.snapshot = self.data is None and is_snapshot(data)
@@ -68,11 +68,11 @@ class ItemSource:
         """First position that has not left the source (fed: not read from the source)."""
         self.exhausted = False
         self._handed_over = False
-        self.limit: int | None = None
+        self._limit: int | None = None
         """Positions at and beyond this one may not be taken yet (a stream's window)."""
-        self.take_from_both_ends = take_from_both_ends
+        self._both_ends = True
         self.caller_reads_source = True
-        """Whether the caller's own thread reads the source (else a feeder does)."""
+        """Whether the caller's own thread reads the source (else a thread of its own does)."""
         self._lock = allocate_lock()
         self._runs: deque[tuple[int, int]] = deque()
         self._buffer: deque[Any] = deque()
@@ -206,11 +206,16 @@ class ItemSource:
 
     def hand_out_in_order(self) -> None:
         """From now on items are taken from the front only, one after the other."""
-        self.take_from_both_ends = False
+        self._both_ends = False
+
+    @property
+    def limit(self) -> int | None:
+        """First position that may not be taken yet; None where there is no window."""
+        return self._limit
 
     def open_to(self, limit: int) -> None:
         """Positions below ``limit`` may be taken: the consumer of a stream has come so far."""
-        self.limit = limit
+        self._limit = limit
 
     def is_read_by_caller(self, by_caller: bool) -> None:
         """Whether the caller's own thread reads the source, or a thread of its own does."""
@@ -245,8 +250,8 @@ class ItemSource:
         Returns how many were read. Errors of the source pass through."""
         if self.exhausted:
             return 0
-        if self.limit is not None:
-            count = min(count, self.limit - self.position)
+        if self._limit is not None:
+            count = min(count, self._limit - self.position)
         if count <= 0:
             return 0
         before = self.position
@@ -308,7 +313,7 @@ class ItemSource:
     def _take_run(self, count: int) -> tuple[int, int] | None:
         if not self._runs:
             return None
-        if self.take_from_both_ends and self._from_back:
+        if self._both_ends and self._from_back:
             self._from_back = False
             lo, hi = self._runs.pop()
             cut = max(lo, hi - count)
@@ -317,7 +322,7 @@ class ItemSource:
             return cut, hi
         self._from_back = True
         lo, hi = self._runs[0]
-        stop = hi if self.limit is None else min(hi, self.limit)
+        stop = hi if self._limit is None else min(hi, self._limit)
         cut = min(stop, lo + count)
         if cut <= lo:
             return None
@@ -363,7 +368,7 @@ class ItemSource:
 
     def set_limit(self, limit: int | None) -> None:
         """Positions at and beyond ``limit`` may not be taken yet (a stream's window)."""
-        self.limit = limit
+        self._limit = limit
 
     def read_elsewhere(self) -> None:
         """From now on another thread than the caller's reads the source, by :meth:`pull`."""

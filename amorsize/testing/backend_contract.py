@@ -100,7 +100,8 @@ class BackendContract:
         **options: Any,
     ) -> BackendSpec:
         """A run of two workers over the data, which wait to be taken."""
-        source = ItemSource(data, take_from_both_ends=False)
+        source = ItemSource(data)
+        source.hand_out_in_order()
         source.hand_over(0)
         to = ListCollector(0, "raise") if collector is None else collector
         return BackendSpec(func, source, to, options.pop("config", self.config), **options)

@@ -13,7 +13,8 @@ from amorsize.testing.fake_backend import FakeBackend, FakeClock
 
 
 def made(count: int, workers: int, **options: Any) -> tuple[FakeBackend, FakeClock, BackendSpec]:
-    source = ItemSource(range(count), take_from_both_ends=False)
+    source = ItemSource(range(count))
+    source.hand_out_in_order()
     source.hand_over(0)
     clock = FakeClock()
     fields = {

@@ -32,7 +32,8 @@ def everything(source: ItemSource) -> list[int]:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("looks", [0, 1, 2])
 def test_what_was_looked_at_is_handed_over(kind: Any, looks: int) -> None:
-    source = ItemSource(kind(7), take_from_both_ends=False)
+    source = ItemSource(kind(7))
+    source.hand_out_in_order()
     for _ in range(looks):
         assert source.peek() == 0
     source.hand_over(0)
@@ -41,7 +42,8 @@ def test_what_was_looked_at_is_handed_over(kind: Any, looks: int) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_was_looked_at_is_begun_once(kind: Any) -> None:
-    source = ItemSource(kind(7), take_from_both_ends=False)
+    source = ItemSource(kind(7))
+    source.hand_out_in_order()
     assert source.peek() == 0
     assert next(iter(source.begin())) == 0
     if not source.indexed:
