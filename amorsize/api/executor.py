@@ -1,7 +1,7 @@
 """``amorsize.Executor``: a ``concurrent.futures.Executor`` whose ``map`` tunes itself.
 
 ``submit`` goes to a pool of threads (the standard library's) or of worker processes
-(`backends.standing`). ``map`` is a stream of the engine: who iterates at once drives it; if nobody does,
+(`backends.processes.service`). ``map`` is a stream of the engine: who iterates at once drives it; if nobody does,
 a thread of its own does, for a map begins without being iterated over.
 
 ::

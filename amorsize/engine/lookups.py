@@ -77,8 +77,8 @@ class Lookups:
         if need.name == "window_opened":
             known.pop("measured", None)
         lasting = {name: value for name, value in found.items() if name in LASTING}
-        if self.remote is not None and self.remote.far is not None:
-            known["remote"] = lasting["remote"] = self.remote.far
+        if self.remote is not None and self.remote.option is not None:
+            known["remote"] = lasting["remote"] = self.remote.option
         for name in ("transfer", "sending"):
             if found.get(name, transfer.UNMEASURED) is not transfer.UNMEASURED:
                 lasting[name] = found[name]

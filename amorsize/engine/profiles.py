@@ -121,7 +121,7 @@ def _choose(
             fork_refused=refusal,
             indexed=spec.indexed,
             residual=residual,
-            far=facts.remote,
+            remote=facts.remote,
             spent_seconds=spent_seconds,
         )
     )

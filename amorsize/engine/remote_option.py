@@ -32,7 +32,7 @@ class RemoteAccess:
         self.target, self.source = target, source
         self.port: ExecutorAdapter | None = None
         self.link: LinkCost | None = None
-        self.far: RemoteOption | None = None
+        self.option: RemoteOption | None = None
         """What planning needs to know, once it has been looked up."""
         self.failed = False
 
@@ -40,7 +40,7 @@ class RemoteAccess:
         """Whether that much work could gain from a look; looks, the first time that it could."""
         if self.failed:
             return False
-        if self.far is not None:
+        if self.option is not None:
             return True
         if serial_seconds < policy.START_FACTOR * self.target.reach_seconds():
             return False
@@ -54,7 +54,7 @@ class RemoteAccess:
                 stacklevel=2,
             )
             return False
-        self.far = RemoteOption(self.target.name, port.slots(), link, self._argument_bytes())
+        self.option = RemoteOption(self.target.name, port.slots(), link, self._argument_bytes())
         return serial_seconds > policy.START_FACTOR * link.round_trip
 
     def open(self, *, patient: bool = True) -> tuple[ExecutorAdapter, LinkCost]:

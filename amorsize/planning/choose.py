@@ -182,20 +182,20 @@ def _no_processes(given: PlanningInput) -> str | None:
 
 
 def _add_remote(at_hand: _Candidates, given: PlanningInput) -> None:
-    far, limits, left = given.far, given.limits, given.left
-    if far is None or far.backend not in limits.backends:
+    remote, limits, left = given.remote, given.limits, given.left
+    if remote is None or remote.backend not in limits.backends:
         return
     if given.safety.no_processes or not given.profile.picklable:
         why = given.safety.no_processes or "the results cannot be pickled"
-        at_hand.reasons.append(f"not on {far.backend}: {why}")
+        at_hand.reasons.append(f"not on {remote.backend}: {why}")
         return
-    count = min(far.slots, left, limits.max_jobs or far.slots)
+    count = min(remote.slots, left, limits.max_jobs or remote.slots)
     if count < 1:
-        at_hand.reasons.append(f"not on {far.backend}: there is no worker now")
+        at_hand.reasons.append(f"not on {remote.backend}: there is no worker now")
         return
-    config = Config(far.backend, count, 1, limits.chunksize)
-    prediction = cost_model.seconds_far(config, given.profile, left, far)
-    at_hand.found.append((prediction, far.link.round_trip, False))
+    config = Config(remote.backend, count, 1, limits.chunksize)
+    prediction = cost_model.seconds_remote(config, given.profile, left, remote)
+    at_hand.found.append((prediction, remote.link.round_trip, False))
 
 
 def _threads_inside(given: PlanningInput, processes: int) -> tuple[int, ...]:

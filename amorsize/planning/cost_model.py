@@ -142,14 +142,14 @@ def seconds(
     return Prediction(config, total, terms=terms, caller_computes=caller_computes)
 
 
-def seconds_far(config: Config, profile: Profile, left: int, far: RemoteOption) -> Prediction:
+def seconds_remote(config: Config, profile: Profile, left: int, remote: RemoteOption) -> Prediction:
     """Predict the seconds that ``left`` items take behind a measured link; pure. Complexity O(1).
 
     Whether the cores there are other ones than here cannot be told: an item is taken to last as long."""
-    link, slots = far.link, max(1, config.n_jobs)
+    link, slots = remote.link, max(1, config.n_jobs)
     work = ceil(left / slots) * profile.item_seconds * (1 + PARALLEL_LOSS)
     chunks = max(slots, left * min(1.0, profile.item_seconds / sizing.chunk_seconds(link)))
-    carried = left * (far.argument_bytes + (profile.result_bytes or 0)) * link.byte
+    carried = left * (remote.argument_bytes + (profile.result_bytes or 0)) * link.byte
     transfer = chunks * link.task + carried
     terms = {"start": link.round_trip, "work": work, "transfer": transfer}
     return Prediction(config, link.round_trip + max(work, transfer), terms=terms)

@@ -33,7 +33,7 @@ class PlanningInput:
     residual: Residual | None = None
     """Gives, for a configuration, the logarithm of real over modelled seconds, its spread, and the number
     of runs behind it, as far as experience goes."""
-    far: RemoteOption | None = None
+    remote: RemoteOption | None = None
     """An executor or a cluster that may be chosen."""
     spent_seconds: float | None = None
     """Seconds that the caller has worked alone, for :func:`amorsize.planning.policy.is_due`. None: a
