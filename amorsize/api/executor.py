@@ -1,8 +1,8 @@
 """``amorsize.Executor``: a ``concurrent.futures.Executor`` whose ``map`` tunes itself.
 
 ``submit`` goes to a pool of threads (the standard library's) or of worker processes
-(`backends.processes.service`). ``map`` is a stream of the engine: who iterates at once drives it; if nobody does,
-a thread of its own does, for a map begins without being iterated over.
+(`backends.processes.service`). ``map`` is a stream of the engine: a consumer that iterates at once drives
+it; else a thread of its own does, for a map begins without being iterated over.
 
 ::
 

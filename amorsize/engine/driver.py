@@ -107,7 +107,7 @@ class Engine:
         self.spec = replace(
             spec,
             total=source.total,
-            indexed=source.indexed or source.snapshot,
+            indexed=source.found_by_position,
             journaled=journal is not None,
         )
         self.state: RunState = INITIAL

@@ -77,8 +77,7 @@ def _study(spec: RunSpec, state: RunState, run: Run, lookups: Lookups) -> Study 
         machine,
         items,
         costs,
-        items_sent=items_are_sent(spec, run.config),
-        caller_computes=computes,
+        cost_model.Roles(items_are_sent(spec, run.config), computes),
     ).seconds
     # One giant item bounds every configuration: that is no fault of this one.
     model = max(model, state.ended.longest_seconds)

@@ -52,7 +52,7 @@ class ItemSource:
     def __init__(self, data: Iterable[Any]) -> None:
         self.total = length_of(data)
         self.data: Sequence[Any] | None = data if is_indexed(data) else None  # type: ignore[assignment]
-        self.snapshot = self.data is None and is_snapshot(data)
+        self._snapshot = self.data is None and is_snapshot(data)
         self.iterator: Iterator[Any] = iter(data)
         self.read_in = getattr(data, "read_in", None) or type(self.iterator).__module__
         """Module of the source's iterator: some are bound to a thread."""
@@ -79,7 +79,7 @@ class ItemSource:
         self._buffer_start = 0
         self._returned: deque[tuple[int, Sequence[Any]]] = deque()
         self._from_back = False
-        self.returns = False
+        self._returns_items = False
         """Whether items may come back, by :meth:`give_back_later`: processes stay until all is done,
         threads come again."""
         self._later: list[tuple[float, int]] = []
@@ -189,11 +189,11 @@ class ItemSource:
         self.position = position
         self._handed_over = True
         first, self._first = self._first, ()
-        if self.snapshot:
+        if self._snapshot:
             rest = [*first, *self.iterator]
             self.data = _Shifted(rest, position) if position else rest  # type: ignore[assignment]
             self.total = position + len(rest)
-            self.snapshot = False
+            self._snapshot = False
         if self.data is not None:
             assert self.total is not None
             self._runs.append((position, self.total))
@@ -220,6 +220,16 @@ class ItemSource:
     def is_read_by_caller(self, by_caller: bool) -> None:
         """Whether the caller's own thread reads the source, or a thread of its own does."""
         self.caller_reads_source = by_caller
+
+    @property
+    def found_by_position(self) -> bool:
+        """Whether a forked worker finds each item by its position, at the latest after the hand-over."""
+        return self.data is not None or self._snapshot
+
+    @property
+    def has_ended_for_good(self) -> bool:
+        """Nothing is left, and no item that was taken may come back."""
+        return self.finished and not self._returns_items
 
     @property
     def indexed(self) -> bool:
@@ -290,7 +300,7 @@ class ItemSource:
             start = self._buffer_start
             taken = [buffer.popleft() for _ in range(min(count, len(buffer)))]
             self._buffer_start += len(taken)
-            if self.returns:
+            if self._returns_items:
                 self._kept.update(enumerate(taken, start))
             return start, taken
 
@@ -343,7 +353,7 @@ class ItemSource:
 
     def keep_items(self) -> None:
         """From now on items that were taken may come back, until they are forgotten."""
-        self.returns = True
+        self._returns_items = True
 
     def forget_items(self, start: int, count: int) -> None:
         """So many items from ``start`` on are done."""

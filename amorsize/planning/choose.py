@@ -156,15 +156,8 @@ def _add_processes(at_hand: _Candidates, given: PlanningInput) -> None:
         for threads in _threads_inside(given, count):
             config = Config(backend, count, threads, limits.chunksize)
             computes = caller and threads == 1
-            prediction = cost_model.seconds(
-                config,
-                profile,
-                machine,
-                left,
-                given.costs,
-                items_sent=sent,
-                caller_computes=computes,
-            )
+            roles = cost_model.Roles(sent, computes)
+            prediction = cost_model.seconds(config, profile, machine, left, given.costs, roles)
             start = given.costs.start(backend, count - (1 if computes else 0))
             at_hand.found.append((prediction, start, computes))
 

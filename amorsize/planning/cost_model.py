@@ -73,6 +73,16 @@ class Costs:
         return 0.0
 
 
+@dataclass(frozen=True)
+class Roles:
+    """Who does what where worker processes are used."""
+
+    items_sent: bool = False
+    """Items are sent to the workers; else a forked worker finds them by their positions."""
+    caller_computes: bool = False
+    """The caller is one of the processes, so one fewer is started."""
+
+
 def starting_costs(machine: Machine, warm_workers: int) -> Costs:
     """Costs for a process of this size: a fork maps its resident memory again."""
     return Costs(
@@ -97,14 +107,10 @@ def seconds(
     machine: Machine,
     left: int,
     costs: Costs,
-    *,
-    items_sent: bool = False,
-    caller_computes: bool = False,
+    roles: Roles = Roles(),  # noqa: B008 # a frozen value
 ) -> Prediction:
-    """Predict the seconds that ``left`` items take under ``config``; pure.
-
-    ``caller_computes``: the caller is one of the processes, so one fewer is started. Complexity O(1).
-    """
+    """Predict the seconds that ``left`` items take under ``config``; pure. Complexity O(1)."""
+    items_sent, caller_computes = roles.items_sent, roles.caller_computes
     item, cpu = profile.item_seconds, profile.cpu_share
     if config.backend == "serial":
         return Prediction(config, left * item, terms={"work": left * item})

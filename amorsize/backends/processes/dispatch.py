@@ -127,7 +127,7 @@ class Dispatcher:
             held += 1
         if numbers:
             self._write(numbers)
-        ended = source.finished and not source.returns
+        ended = source.has_ended_for_good
         if (ended or self.draining) and not alone:
             group.end_dispatch()
 

@@ -137,7 +137,7 @@ def test_the_model_is_its_formula(p, m, n, backend, jobs, inside, caller, sent) 
     inside = inside if backend in ("fork", "spawn") else 1
     caller = caller and backend in ("fork", "spawn")
     config = Config(backend, jobs, inside)
-    found = cost_model.seconds(config, p, m, n, COSTS, items_sent=sent, caller_computes=caller)
+    found = cost_model.seconds(config, p, m, n, COSTS, cost_model.Roles(sent, caller))
     assert found.seconds == pytest.approx(by_hand(config, p, m, n, caller, sent), rel=1e-9)
 
 
