@@ -35,7 +35,7 @@ from amorsize.learning.predictor import Predictor
 from amorsize.learning.residuals import known_residual
 from amorsize.planning import choose as planning
 from amorsize.planning import cost_model
-from amorsize.planning.cost_model import Costs, starting_costs
+from amorsize.planning.cost_model import Costs, Roles, starting_costs
 from amorsize.planning.values import PlanningInput
 from benchmarks.harness.measure import ROOT
 from benchmarks.learning.rows import RUNS, caller_computes
@@ -66,8 +66,10 @@ def modelled(run: Observation, profile: Profile | None = None) -> float:
         run.machine,
         run.items,
         starting_costs(run.machine, 0),
-        items_sent=NAME_OF[run.fingerprint].startswith("generators/"),
-        caller_computes=caller_computes(run.config, profile),
+        Roles(
+            items_sent=NAME_OF[run.fingerprint].startswith("generators/"),
+            caller_computes=caller_computes(run.config, profile),
+        ),
     ).seconds
 
 
