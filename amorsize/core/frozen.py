@@ -81,6 +81,9 @@ def _replace(value: Any, **changes: Any) -> Any:
 
 def _init(self: Any, *args: Any, **named: Any) -> None:
     names, values = self._fields, self.__dict__
+    if not named and len(args) == len(names):  # the quick way: everything by position
+        values.update(zip(names, args, strict=True))
+        return
     values.update(self._defaults)
     values.update(zip(names, args, strict=False))
     if named:

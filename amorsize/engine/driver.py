@@ -384,7 +384,7 @@ class Engine:
         if self.run is not None:
             return
         delivery, progress = self._effects.delivery, self._progress
-        stop = Stop(abort=outcome != "done", hurry=hurry)
+        stop = Stop(outcome != "done", hurry)
         try:
             self._apply(Closed(clock(), outcome, delivery.done, hurry))
         finally:

@@ -57,6 +57,8 @@ SLICE_SHARE = 0.15
 1 %."""
 LONGEST_SLICE_SECONDS = 0.05
 """Longest slice, for progress to be seen."""
+SELDOM_SECONDS = 1.0
+"""Age of a stream from which even its trivial items are told of: an event costs 5 µs."""
 CLOCK_ERROR_SECONDS = 2e-6
 """An item timed by itself seems to take up to so much, however short it is."""
 OBSERVED_SECONDS = 0.001
@@ -357,7 +359,13 @@ class LocalLoop:
             if self._progress.active:
                 self._progress.update(self.done)
             age = self.done * meter.item_seconds  # the consumer's time does not count
-            yield self._slice_ended(seconds, first=self.done == 1, elapsed=age)
+            # A trivial item is not worth a thought, unless the run has been going for long.
+            if (
+                seconds >= TRIVIAL_ITEM_SECONDS
+                or self._asked
+                or began - self.began > SELDOM_SECONDS
+            ):
+                yield self._slice_ended(seconds, first=self.done == 1, elapsed=age)
             meter.resume()
             if source.peeked:
                 iterator = source.begin()

@@ -90,7 +90,7 @@ def on_drained(spec: RunSpec, state: RunState, event: Drained, facts: Facts) -> 
 
 def on_closed(spec: RunSpec, state: RunState, event: Closed, facts: Facts) -> Step:
     """The run is over, however it came to that."""
-    stop = Stop(abort=event.outcome != "done", hurry=event.hurry)
+    stop = Stop(event.outcome != "done", event.hurry)
     over = evolve(state, phase=event.outcome, review=None, paused=False, long_run_at=float("inf"))
     return over, (stop,)
 
