@@ -167,7 +167,7 @@ def test_in_a_notebook_kernel(tmp_path: Path) -> None:
         "print(os.getpid())",
     ]
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    client = nbclient.NotebookClient(book, timeout=40, kernel_name="python3")
+    client = nbclient.NotebookClient(book, timeout=150, kernel_name="python3")
     client.execute(cwd=str(tmp_path))
     assert "amorsize" not in str(book.cells[-1].outputs[0].text).lower()
     plan = book.cells[-2].outputs[0].data

@@ -49,7 +49,7 @@ def tags(html: str) -> list[str]:
 def test_the_tutorial_runs_from_a_clean_kernel(tmp_path: Path) -> None:
     book = nbformat.read(TUTORIAL, as_version=4)
     assert all(not cell.get("outputs") for cell in book.cells), "no outputs are kept"
-    client = nbclient.NotebookClient(book, timeout=50, kernel_name="python3")
+    client = nbclient.NotebookClient(book, timeout=150, kernel_name="python3")
     client.execute(cwd=str(tmp_path))
     shown = [
         output.data["text/html"]
