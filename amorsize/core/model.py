@@ -149,6 +149,8 @@ class Safety:
     caller_only: str | None = None
     no_threads: str | None = None
     no_processes: str | None = None
+    draws: str | None = None
+    """The function by which it draws from the global random state."""
 
 
 @dataclass(frozen=True)

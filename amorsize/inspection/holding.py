@@ -26,17 +26,18 @@ MOST_NODES = 10_000
 
 
 class Holding:
-    """What was found: (name, kind) of each, and why the search ended early, or None."""
+    """What was found: (name, kind) of each, the objects, and why the search ended early, or None."""
 
-    __slots__ = ("cut_short", "found", "unwatched")
+    __slots__ = ("cut_short", "found", "objects", "unwatched")
 
     def __init__(
         self,
-        found: tuple[tuple[str, str], ...],
+        found: dict[tuple[str, str], Any],
         cut_short: str | None,
         unwatched: tuple[str, ...],
     ) -> None:
-        self.found, self.cut_short, self.unwatched = found, cut_short, unwatched
+        self.found, self.objects = tuple(found), tuple(found.values())
+        self.cut_short, self.unwatched = cut_short, unwatched
 
 
 def held(
@@ -53,13 +54,13 @@ def held(
         look.walk(func, items)
     except Exception as error:
         look.fail("the search", error)
-    found = dict.fromkeys(
-        (look.name(index), kind)
-        for index, kind in look.held
-        if not _closed(look.queue[index][0], kind)
-    )
+    found: dict[tuple[str, str], Any] = {}
+    for index, kind in look.held:
+        obj = look.queue[index][0]
+        if not _closed(obj, kind):
+            found.setdefault((look.name(index), kind), obj)
     hidden = tuple(dict.fromkeys(map(look.name, look.hidden)))
-    return Holding(tuple(found), look.cut_short, hidden)
+    return Holding(found, look.cut_short, hidden)
 
 
 def _closed(obj: Any, kind: str) -> bool:

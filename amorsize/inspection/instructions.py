@@ -300,8 +300,8 @@ def _swap(f: Frame, s: list[Value], arg: int) -> None:
 
 def _get_iter(f: Frame, s: list[Value], arg: int) -> None:
     value = s[-1]
-    if value.origin or value.inner is not None:
-        element = f.judge.element(value)
+    if value.origin or value.inner is not None or value.made_by is not None:
+        element = f.judge.iterate(f, value)
         s[-1] = Value(inner=element) if element.origin or element.inner else FRESH
 
 

@@ -26,7 +26,16 @@ ONE_FOR_ALL_THREADS = {
     "gc.disable": "the garbage collector", "gc.enable": "the garbage collector",
     "faulthandler.enable": "the fault handler", "mimetypes.init": "the table of types",
     "readline.clear_history": "the input history", "logging.basicConfig": "the logging set-up",
-    "logging.disable": "the logging set-up",
+    "logging.disable": "the logging set-up", "os.setgid": "the group",
+    "unittest.mock.patch": "what it patches", "unittest.mock._patch_object": "what it patches",
+    "unittest.mock._patch_dict": "what it patches", "sys.set_int_max_str_digits": "the limit of digits",
+    "sys.setswitchinterval": "the switch interval", "signal.pthread_sigmask": "the signal mask",
+    "decimal.setcontext": "the decimal context",
+    "numpy.set_printoptions": "the print options", "numpy.seterrcall": "the floating-point error state",
+    "csv.register_dialect": "the dialects", "csv.field_size_limit": "the limit of csv",
+    "codecs.register": "the codecs", "atexit.register": "the exit functions",
+    "mimetypes.add_type": "the table of types", "gc.set_threshold": "the garbage collector",
+    "sys.setdlopenflags": "the flags of dlopen", "resource.setrlimit": "the limits of resources",
 }  # fmt: skip
 """Called by their names, resolved through imports and aliases."""
 
@@ -98,3 +107,30 @@ CHANGEABLE = (list, dict, set, bytearray)
 
 
 PLAIN = (int, float, complex, str, bytes, bool, type(None), tuple, frozenset, range, slice)
+
+
+DRAWS = frozenset({
+    "random", "uniform", "randint", "randrange", "choice", "choices", "sample", "shuffle", "gauss",
+    "normalvariate", "triangular", "betavariate", "expovariate", "gammavariate", "lognormvariate",
+    "vonmisesvariate", "paretovariate", "weibullvariate", "getrandbits", "randbytes",
+    "binomialvariate", "rand", "randn", "random_sample", "ranf", "random_integers",
+    "bytes", "permutation", "beta", "binomial", "chisquare", "dirichlet", "exponential", "f", "gamma",
+    "geometric", "gumbel", "hypergeometric", "laplace", "logistic", "lognormal", "logseries",
+    "multinomial", "multivariate_normal", "negative_binomial", "noncentral_chisquare",
+    "noncentral_f", "normal", "pareto", "poisson", "power", "rayleigh", "standard_cauchy",
+    "standard_exponential", "standard_gamma", "standard_normal", "standard_t", "tomaxint", "vonmises",
+    "wald", "weibull", "zipf",
+})  # fmt: skip
+"""Functions of ``random`` and ``numpy.random`` that take numbers from the global state."""
+
+
+RESTORED = frozenset({
+    "contextlib.chdir", "contextlib.redirect_stdout", "contextlib.redirect_stderr",
+    "warnings.catch_warnings", "unittest.mock.patch", "unittest.mock._patch_object",
+    "unittest.mock._patch_dict", "unittest.mock._patch",
+})  # fmt: skip
+"""What puts back what it changed: it matters to other threads only."""
+
+
+FILTERS = frozenset({"warnings.simplefilter", "warnings.filterwarnings", "warnings.resetwarnings"})
+"""What ``warnings.catch_warnings`` puts back."""

@@ -290,11 +290,16 @@ def sets_timeout(x: int) -> int:
 @pytest.mark.parametrize(
     "func",
     [
-        changes_directory, by_an_alias, masks, silences, redirects, seeds, seeds_numpy, sets_locale,
-        sets_alarm, sets_time_zone, sets_recursion_limit, plots, sets_timeout,
+        changes_directory, by_an_alias, masks, seeds, seeds_numpy, sets_locale,
+        sets_alarm, sets_time_zone, sets_recursion_limit, sets_timeout,
     ],
     ids=name_of,
 )  # fmt: skip
+def test_what_it_changes_of_the_process_is_left_there(func: Any) -> None:
+    assert "is one for all threads" in (inspect_function(func, [3]).caller_only or "")
+
+
+@pytest.mark.parametrize("func", [silences, redirects, plots], ids=name_of)
 def test_is_kept_from_threads(func: Any) -> None:
     safety = inspect_function(func, [3])
     assert safety.no_threads, safety

@@ -227,9 +227,9 @@ def decorated() -> Any:
 
 SAFE: list[tuple[Any, Any]] = [
     (builds_a_list, 3), (builds_a_dict, 3), (makes_objects, 3), (reads_globals, 3), (reads_json, 3),
-    (hashes, 3), (finds_words, 3), (logs, 3), (computes_with_numpy, 3), (draws, 3),
+    (hashes, 3), (finds_words, 3), (logs, 3), (computes_with_numpy, 3),
     (has_its_own_random, 3), (opens_its_own_file, 3), (has_its_own_connection, 3),
-    (closes_over_its_own, 3), (counts_inside, 3), (changes_and_returns_its_item, {}), (catches, 3),
+    (closes_over_its_own, 3), (counts_inside, 3), (catches, 3),
     (generates, 3), (formats, 3), (walks_a_path, 3), (matches, {"a": [1, 2]}), (prints, 3),
     (reads_the_environment, 3), (splits, "a b"), (recurses, 5), (sleeps, 3), (cached, 3),
     (uses_a_context, 3), (decorated(), 3), (Reader().reads, 3), (Reader.static, 3),
@@ -244,6 +244,15 @@ SAFE: list[tuple[Any, Any]] = [
 @pytest.mark.parametrize(("func", "item"), SAFE, ids=lambda value: name_of(value))
 def test_ordinary_code_may_go_anywhere(func: Any, item: Any) -> None:
     assert inspect_function(func, [item]) == Safety()
+
+
+def test_draws_from_the_global_state_are_told() -> None:
+    assert inspect_function(draws, [3]) == Safety(draws="random.random")
+
+
+def test_an_item_that_is_changed_stays_in_this_process() -> None:
+    safety = inspect_function(changes_and_returns_its_item, [{}])
+    assert safety == Safety(no_processes="it stores to an element of its item")
 
 
 # -- whatever it is given --------------------------------------------------------------------------

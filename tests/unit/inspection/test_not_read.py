@@ -56,7 +56,7 @@ def imports_inside(place: str) -> None:
 
 
 def test_an_import_inside_of_the_function_is_seen() -> None:
-    assert "os.chdir" in (inspect_function(imports_inside).no_threads or "")
+    assert "os.chdir" in (inspect_function(imports_inside).caller_only or "")
 
 
 def test_a_closure_that_holds_itself_can_be_judged() -> None:

@@ -1,0 +1,146 @@
+"""What calls change, by the name of the function: of builtins, the standard library and NumPy.
+
+``change(...)`` of a judge is told which argument is changed; a call that no table names is unknown, and
+what it changes is seen by the watch alone.
+"""
+
+from __future__ import annotations
+
+from types import (
+    BuiltinFunctionType,
+    ClassMethodDescriptorType,
+    FunctionType,
+    MethodDescriptorType,
+    MethodType,
+    ModuleType,
+    WrapperDescriptorType,
+)
+
+from amorsize.inspection.bindings import is_global_generator
+from amorsize.inspection.known_names import CHANGES, DRAWS, OTHER_NAMES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from amorsize.inspection.abstract_value import Value
+
+UNBOUND = (MethodDescriptorType, WrapperDescriptorType, ClassMethodDescriptorType)
+NAMED = (FunctionType, BuiltinFunctionType, MethodType, type, *UNBOUND)
+"""Types whose name can be asked for without running code of the user's."""
+
+FIRST = frozenset(
+    {"_heapq.heappush", "_heapq.heappop", "_heapq.heapify", "_heapq.heapreplace",
+     "_heapq.heappushpop", "_heapq._heappop_max", "_heapq._heapify_max", "_heapq._heapreplace_max",
+     "_bisect.insort_right", "_bisect.insort_left", "builtins.setattr", "builtins.delattr",
+     "_operator.setitem", "_operator.delitem", "_operator.iadd", "_operator.iconcat",
+     "_operator.ior", "_operator.iand", "_operator.ixor", "_operator.isub", "_operator.imul",
+     "builtins.next", "random.Random.shuffle", "numpy.copyto", "numpy.put", "numpy.place",
+     "numpy.putmask", "numpy.fill_diagonal", "numpy.put_along_axis", "numpy.random.shuffle",
+     "random.shuffle", "_functools.update_wrapper", "functools.update_wrapper", "_ctypes.memmove",
+     "os.write", "posix.write", "os.read", "posix.read", "os.lseek", "posix.lseek", "os.ftruncate",
+     "posix.ftruncate", "os.readv", "posix.readv", "os.writev", "posix.writev", "object.__setattr__",
+     "object.__delattr__",
+     "numpy.add.at", "anext", "builtins.anext"}
+)  # fmt: skip
+"""Functions that change their first argument."""
+
+SECOND = frozenset({"_struct.pack_into", "struct.pack_into", "shutil.copyfileobj", "json.dump",
+                    "_pickle.dump", "pickle.dump", "marshal.dump"})  # fmt: skip
+"""Functions that change their second argument."""
+
+DESCRIPTORS = frozenset({"os.write", "posix.write", "os.read", "posix.read", "os.lseek",
+                         "posix.lseek", "os.readv", "posix.readv", "os.writev", "posix.writev",
+                         "os.ftruncate", "posix.ftruncate"})  # fmt: skip
+"""Functions that move the place in an open file, whose number is the first argument."""
+
+RUNS_ARGUMENTS = frozenset(
+    {"builtins.map", "builtins.filter", "functools.reduce", "_functools.reduce"}
+)
+"""What is called by them is called with the elements of what follows."""
+
+VIEWS = frozenset(
+    {"ravel", "reshape", "view", "transpose", "swapaxes", "squeeze", "diagonal", "T", "flat", "real",
+     "imag", "asarray", "asanyarray", "ascontiguousarray", "atleast_1d", "atleast_2d", "moveaxis",
+     "rollaxis", "expand_dims", "broadcast_to", "frombuffer", "memoryview", "cast", "toreadonly",
+     "getbuffer", "split", "array_split", "flipud", "fliplr", "flip"}
+)  # fmt: skip
+"""Methods and functions of NumPy whose result shares the memory of the array (or of argument one)."""
+
+ELEMENTS = frozenset({"get", "pop", "setdefault", "popleft", "popitem", "__getitem__"})
+"""Methods of containers whose result is an element."""
+
+PARTS = frozenset({"values", "items", "keys", "most_common", "elements"})
+"""Methods of containers whose result holds elements."""
+
+APPENDING = frozenset({"a", "ab", "at", "a+", "ab+", "a+b", "r+", "r+b", "rb+", "w+a"})
+"""Modes of files to which the items of a run add one after the other."""
+
+FILE_WRITERS = frozenset({"write_text", "write_bytes", "unlink", "rename", "replace", "touch"})
+"""Methods of a path that change the file, which all items share where they share the path."""
+
+
+def name_of_callable(func: Any) -> str:
+    """Module and name of a function or class, the empty text of another object."""
+    if type(func) in NAMED or isinstance(func, type):
+        if type(func) in UNBOUND:
+            return f"{func.__objclass__.__name__}.{func.__name__}"
+        name = f"{func.__module__}.{func.__qualname__}"
+        return OTHER_NAMES.get(name, name)
+    if type(func).__module__ == "numpy":  # a ufunc, or a function that dispatches
+        return f"numpy.{getattr(func, '__name__', '')}"
+    return ""
+
+
+def changed_arguments(
+    func: Any, path: str, args: list[Value], named: dict[str, Value]
+) -> list[Value]:
+    """The arguments that a call changes in place, by the name of the function."""
+    found = []
+    names = {name_of_callable(func), path}
+    if args:
+        if not names.isdisjoint(FIRST) and not (
+            not names.isdisjoint(DESCRIPTORS) and args[0].base is None
+        ):
+            found.append(args[0])
+        if type(func) in UNBOUND and (func.__name__ in CHANGES or func.__name__ in STORING):
+            found.append(args[0])
+        if path.endswith((".at", ".insort")) and len(args) > 1:
+            found.append(args[0])
+    if len(args) > 1 and not names.isdisjoint(SECOND):
+        found.append(args[1])
+    if "out" in named:
+        found.append(named["out"])
+    return found
+
+
+STORING = frozenset(
+    {"__setattr__", "__delattr__", "__setitem__", "__delitem__", "__iadd__", "__next__"}
+)
+
+
+def draws(func: Any, path: str) -> bool:
+    """Does a function take numbers from the global random state?"""
+    owner = (
+        getattr(func, "__self__", None) if type(func) in (BuiltinFunctionType, MethodType) else None
+    )
+    if owner is not None and type(owner) is not ModuleType and is_global_generator(owner):
+        return func.__name__ in DRAWS
+    module, _, name = path.rpartition(".")
+    return module in ("random", "numpy.random") and name in DRAWS
+
+
+def opens_to_write(func: Any, attr: str, args: list[Value], named: dict[str, Value]) -> bool:
+    """Is a file opened to be added to; or to be written, by a name that all items share?"""
+    if name_of_callable(func) in ("_io.open", "io.open", "builtins.open"):
+        path, modes = args[:1], args[1:2]
+    elif attr == "open":
+        path, modes = [], args[:1]
+    else:
+        return False
+    mode = named.get("mode") or (modes[0] if modes else None)
+    text = mode.obj if mode is not None else None
+    if type(text) is not str:
+        return False
+    shared = bool(path) and (type(path[0].obj) is str or path[0].origin == 2)
+    return text in APPENDING or (shared and not set(text).isdisjoint("wx+"))

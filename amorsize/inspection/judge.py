@@ -1,0 +1,381 @@
+"""Gives the instructions of a function their meaning: what is loaded, stored and called changes what?"""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from functools import cached_property
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+
+from amorsize.inspection import call_rules as rules
+from amorsize.inspection.abstract_value import FRESH, GIVEN, MISSING, NEW, SHARED, Closure, Value
+from amorsize.inspection.bindings import is_iterator
+from amorsize.inspection.known_names import CHANGEABLE, CHANGES, PLAIN, PROCESS_WIDE
+from amorsize.inspection.objects import class_attribute, instance_attributes
+from amorsize.inspection.walker import Walker, own
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from amorsize.inspection.interpret import Frame
+
+STREAMS = ("sys.stdout", "sys.stderr", "sys.stdin")
+QUEUES = ("queue", "_queue")
+LOCKS = frozenset({"lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore"})
+"""Classes whose ``with`` lets one thread in at a time."""
+POOL_METHODS = {"pop": "take", "popleft": "take", "append": "give", "appendleft": "give"}
+"""A list from which things are taken and to which they are given back, with a lock held, is a pool."""
+
+
+class Judge(Walker):
+    """What :class:`amorsize.inspection.interpret.Frame` asks."""
+
+    def load_global(self, frame: Frame, name: str) -> Value:
+        value = frame.function.scope.get(name, MISSING)
+        if value is MISSING:
+            value = getattr(builtins, name, MISSING)
+            return Value(SHARED, "", name, value) if value is not MISSING else FRESH
+        return self.found("global", name, value, frame)
+
+    def load_free(self, frame: Frame, name: str) -> Value:
+        value = (frame.function.cells or {}).get(name, MISSING)
+        return FRESH if value is MISSING else self.found("captured", name, value, frame)
+
+    def found(self, kind: str, name: str, value: Any, frame: Frame) -> Value:
+        """A value that lives outside the call."""
+        if isinstance(value, ModuleType):
+            self.use_module(value.__name__)
+            return Value(SHARED, "", value.__name__, value)
+        if isinstance(value, PLAIN) and not isinstance(value, tuple):
+            return Value(obj=value)
+        self.held(value, f"the {kind} '{name}'")
+        if isinstance(value, FunctionType | BuiltinFunctionType | type):
+            return Value(SHARED, "", name, value)
+        shared = Value(SHARED, kind, name, value)
+        self.implicit(shared, frame.depth)
+        return shared
+
+    def store_global(self, frame: Frame, name: str, verb: str) -> None:
+        self.keep(f"{verb} the global '{name}'")
+
+    def store_free(self, frame: Frame, name: str) -> None:
+        self.keep(f"stores to the captured variable '{name}'")
+
+    def store_part(self, frame: Frame, base: Value, name: str | None, verb: str) -> None:
+        part = f"attribute '{name}' of " if name else "an element of "
+        if base.origin == SHARED:
+            wide = PROCESS_WIDE.get(base.path)
+            if wide is not None or isinstance(base.obj, ModuleType):
+                self.keep(f"{verb} {part}{base.path}")
+            if type(base.obj).__name__ == "local" or any(
+                kind.__name__ == "_local" for kind in type(base.obj).__mro__
+            ):  # threading.local
+                self.store_local(base.obj, name, f"{verb} {part}{base.phrase}")
+                return
+            self.keep(f"{verb} {part}{base.phrase}")
+        elif base.origin == GIVEN:
+            self.change_item(f"{verb} {part}its item")
+        elif name is None:
+            self.special(base, "__setitem__", [FRESH, FRESH], frame.depth)
+
+    def attribute(self, frame: Frame, base: Value, name: str) -> Value:
+        if base is FRESH:
+            return Value(base=base, attr=name)
+        obj = base.obj
+        if isinstance(obj, ModuleType):
+            return self.module_attribute(base, obj, name)
+        if base.made_by is not None:
+            return self.new_attribute(frame, base, name)
+        found: Any = MISSING
+        if name == "__class__" and obj is not MISSING:
+            return Value(SHARED, "class", type(obj).__name__, type(obj), base=base, attr=name)
+        if obj is not MISSING:
+            found = instance_attributes(obj).get(name, MISSING)
+            if found is MISSING:
+                found = class_attribute(obj if isinstance(obj, type) else type(obj), name)
+                reached = self.computed_attribute(frame, base, found)
+                if reached is not None:
+                    return reached
+            elif base.origin == SHARED:
+                self.held(found, f"the attribute '{name}' of {base.phrase}")
+        if isinstance(found, PLAIN) and not isinstance(found, tuple):
+            return Value(obj=found, base=base, attr=name)
+        path = f"{base.path}.{name}" if base.path else name
+        return Value(base.origin, base.kind, path, found, base=base, attr=name)
+
+    def module_attribute(self, base: Value, module: ModuleType, name: str) -> Value:
+        """A name of a module."""
+        found = vars(module).get(name, MISSING)
+        path = f"{module.__name__}.{name}"
+        self.use_module(module.__name__)
+        if isinstance(found, ModuleType):
+            return Value(SHARED, "", found.__name__, found)
+        if found is not MISSING and not isinstance(found, PLAIN):
+            if path not in PROCESS_WIDE and path not in STREAMS and not rules.draws(found, path):
+                self.held(found, path)
+            kind = "" if path in PROCESS_WIDE or callable(found) else "global"
+            return Value(SHARED, kind, path, found, base=base, attr=name)
+        return Value(base=base, attr=name, obj=found, path=path)
+
+    def new_attribute(self, frame: Frame, base: Value, name: str) -> Value:
+        """An attribute of an object that the call made."""
+        kind = base.made_by
+        assert kind is not None
+        if name == "__class__":
+            return Value(SHARED, "class", kind.__name__, kind)
+        found = class_attribute(kind, name)
+        reached = self.computed_attribute(frame, base, found)
+        if reached is not None:
+            return reached
+        if isinstance(found, CHANGEABLE):  # shared by all objects of the class
+            return Value(SHARED, "class attribute", name, found, base=base, attr=name)
+        return Value(NEW, obj=found, base=base, attr=name)
+
+    def computed_attribute(self, frame: Frame, base: Value, found: Any) -> Value | None:
+        """A property or another descriptor of the user's; None where there is none."""
+        if isinstance(found, property):
+            func: Any = found.fget
+        elif isinstance(found, cached_property):
+            func = found.func
+        else:
+            func = class_attribute(type(found), "__get__") if found is not MISSING else None
+            if isinstance(found, FunctionType) or not isinstance(func, FunctionType):
+                return None
+            if own(func):
+                shared = Value(SHARED, "descriptor", type(found).__name__, found)
+                return self.enter_function(func, [shared, base, FRESH], {}, frame.depth + 1)
+            return None
+        if isinstance(func, FunctionType) and own(func):
+            return self.enter_function(func, [base], {}, frame.depth + 1)
+        return FRESH if isinstance(found, property) else None
+
+    def super_attribute(self, frame: Frame, base: Value, name: str) -> Value:
+        found = MISSING
+        kind = base.made_by or (type(base.obj) if base.obj is not MISSING else None)
+        for parent in type.__dict__["__mro__"].__get__(kind)[1:] if kind is not None else ():
+            found = type.__dict__["__dict__"].__get__(parent).get(name, MISSING)
+            if found is not MISSING:
+                break
+        return Value(base.origin, base.kind, base.path, found, base=base, attr=name)
+
+    def subscript(self, frame: Frame, base: Value, key: Value) -> Value:
+        if base.obj is not MISSING or base.made_by is not None:
+            reached = self.special(base, "__getitem__", [key], frame.depth)
+            if reached is not None:
+                return reached
+        parts = base.obj
+        named = type(parts) is dict and base.origin == SHARED and type(key.obj) in (str, int)
+        if named and key.obj in parts:
+            return self.part(base, parts[key.obj])
+        return self.element(base)
+
+    def part(self, base: Value, value: Any) -> Value:
+        """An element of a container that lives outside the call."""
+        if isinstance(value, PLAIN) and not isinstance(value, tuple):
+            return Value(obj=value)
+        self.held(value, f"an element of {base.phrase}")
+        return Value(SHARED, base.kind, f"{base.path}[...]", value)
+
+    def element(self, base: Value) -> Value:
+        if base.inner is not None:
+            return base.inner
+        if base.origin == NEW:
+            return FRESH
+        sample = MISSING
+        if type(base.obj) in (list, tuple) and base.obj:
+            sample = base.obj[0]
+        elif isinstance(base.obj, dict) and base.obj:
+            sample = next(iter(dict.values(base.obj)))
+        if isinstance(sample, PLAIN) and not isinstance(sample, tuple):
+            return FRESH
+        if isinstance(base.obj, str | bytes | range):
+            return FRESH
+        if type(base.obj).__module__ == "numpy":
+            return Value(base.origin, base.kind, base.path)
+        if sample is not MISSING and base.origin == SHARED:
+            self.held(sample, f"an element of {base.phrase}")
+        return Value(base.origin, base.kind, f"{base.path}[...]", sample)
+
+    def iterate(self, frame: Frame, base: Value) -> Value:
+        """``for``, ``*`` and unpacking ask for an iterator of the value: its elements."""
+        if base.origin == GIVEN and is_iterator(base.obj):
+            self.change_item("takes from its item")
+        self.special(base, "__iter__", [], frame.depth)
+        self.special(base, "__next__", [], frame.depth)
+        return self.element(base)
+
+    def in_place(self, frame: Frame, left: Value, operator: str) -> Value:
+        changeable = isinstance(left.obj, CHANGEABLE) or (
+            left.obj is not MISSING and class_attribute(type(left.obj), operator) is not MISSING
+        )
+        if changeable:
+            self.change(left, "changes")
+        return left if changeable else FRESH
+
+    def import_module(self, frame: Frame, name: str, level: Any, names: Any) -> Value:
+        if level:
+            package = frame.function.scope.get("__package__") or ""
+            for _ in range(level - 1):
+                package = package.rpartition(".")[0]
+            name = f"{package}.{name}" if name else package
+            names = names or ("",)
+        self.use_module(name)
+        whole = sys.modules.get(name if names else name.partition(".")[0])
+        return (
+            FRESH if whole is None else Value(SHARED, "", name if names else whole.__name__, whole)
+        )
+
+    def enter(self, frame: Frame, manager: Value) -> Value:
+        if manager.origin == SHARED and type(manager.obj).__name__ in LOCKS:
+            self.locked.add(frame.code)
+        entered = self.special(manager, "__enter__", [], frame.depth)
+        self.special(manager, "__exit__", [FRESH] * 3, frame.depth)
+        if entered is not None:
+            return entered
+        return manager if manager.origin == SHARED else FRESH
+
+    # ------------------------------------------------------------------ calls
+
+    def call(
+        self,
+        frame: Frame,
+        callee: Value,
+        args: list[Value],
+        named: dict[str, Value],
+        spread: Value | None,
+    ) -> Value:
+        if spread is not None and spread.origin and not args:
+            args = [spread] * 3
+        if isinstance(callee.func, Closure):
+            self.hand_on(frame, (*args, *named.values()))
+            return self.walk_closure(frame, callee.func, args, named)
+        base = callee.base
+        if base is not None and not isinstance(base.obj, ModuleType):
+            self.method(frame, callee, base, args)
+        known = self.known_result(frame, callee, args)
+        if known is not None:
+            return known
+        obj, args = self.bound(callee, args)
+        if rules.opens_to_write(obj, callee.attr, args if base is None else args[-1:], named):
+            self.keep("writes to a file that its items share")
+        in_module = base is None or base.obj is MISSING or isinstance(base.obj, ModuleType)
+        path = callee.path if in_module else ""
+        if obj is MISSING or obj is None:
+            self.hand_on(frame, (*args, *named.values()))
+            self.known_call(None, path, args, named)
+            return FRESH
+        if isinstance(obj, FunctionType):
+            self.known_call(obj, path, args, named)
+            if own(obj):
+                return self.enter_function(obj, args, named, frame.depth + 1)
+        elif isinstance(obj, type):
+            self.known_call(obj, path, args, named)
+            self.hand_on(frame, (*args, *named.values()))
+            return self.construct(obj, args, named, frame.depth)
+        self.hand_on(frame, (*args, *named.values()))
+        if not isinstance(obj, FunctionType):
+            self.known_call(obj, path, args, named)
+        return self.callable(obj, args, named, frame.depth + 1)
+
+    @staticmethod
+    def bound(callee: Value, args: list[Value]) -> tuple[Any, list[Value]]:
+        """The function behind a method, with the object before the arguments."""
+        obj: Any = callee.obj
+        base = callee.base
+        if isinstance(obj, FunctionType) and base is not None:
+            if base.made_by is not None or not isinstance(base.obj, ModuleType | type):
+                args = [base, *args]
+        elif isinstance(obj, staticmethod):
+            obj = obj.__func__
+        elif isinstance(obj, classmethod):
+            kind = None if base is None else base.made_by or base.obj
+            if kind is not None and not isinstance(kind, type):
+                kind = type(kind) if kind is not MISSING else None
+            first = FRESH if kind is None else Value(SHARED, "class", kind.__name__, kind)
+            obj, args = obj.__func__, [first, *args]
+        elif type(obj) in rules.UNBOUND and base is not None and not isinstance(base.obj, type):
+            obj = None  # a method of an object: what it changes was seen
+        return obj, args
+
+    def method(self, frame: Frame, callee: Value, base: Value, args: list[Value]) -> None:
+        """``base.append(...)`` and the like."""
+        defined, name = callee.obj, callee.attr
+        if isinstance(defined, FunctionType) and own(defined):
+            return  # a method of the user's class: it is walked
+        if name in CHANGES or name in rules.STORING:
+            if isinstance(base.obj, type) and args:  # list.append(out, x)
+                return
+            if frame.code in self.locked and base.origin == SHARED and name in POOL_METHODS:
+                self.pools.setdefault(id(base.obj), (base, set()))[1].add(POOL_METHODS[name])
+            else:
+                self.change(base, f"{name} changes")
+        elif base.origin == SHARED and type(base.obj).__module__ in QUEUES:
+            if name in ("put", "put_nowait", "get", "get_nowait"):
+                self.keep(f"{name} changes {base.phrase}")
+        elif (
+            base.origin == SHARED
+            and name in rules.FILE_WRITERS
+            and type(base.obj).__module__.startswith("pathlib")
+        ):
+            self.keep(f"{name} changes a file that its items share")
+
+    def known_result(self, frame: Frame, callee: Value, args: list[Value]) -> Value | None:
+        """What some builtins and methods give is known: a part of what they are given."""
+        name = rules.name_of_callable(callee.obj)
+        base = callee.base
+        if name == "builtins.globals":
+            return Value(SHARED, "global", "globals()", frame.function.scope)
+        if name == "builtins.type" and len(args) == 1:
+            return self.attribute(frame, args[0], "__class__") if args[0] is not FRESH else FRESH
+        if name == "builtins.vars" and args:
+            return Value(args[0].origin, args[0].kind, f"{args[0].path}.__dict__")
+        if name == "builtins.getattr" and len(args) > 1:
+            if type(args[1].obj) is str:
+                return self.attribute(frame, args[0], args[1].obj)
+            return Value(args[0].origin, args[0].kind, f"{args[0].path}.?")
+        if name == "builtins.setattr" and len(args) > 1:
+            self.store_part(frame, args[0], str(args[1].obj), "stores to")
+            return FRESH
+        if name == "builtins.exec" and len(args) == 1:
+            self.keep("runs code that is not read")
+        if name in ("builtins.list", "builtins.tuple", "builtins.sorted", "builtins.zip",
+                    "builtins.enumerate", "builtins.iter", "builtins.reversed") and args:  # fmt: skip
+            inner = self.iterate(frame, args[0])
+            return Value(inner=inner if inner.origin else None)
+        if base is None or (base.origin == NEW and base.inner is None):
+            return base if base is not None and callee.attr in rules.VIEWS and base.origin else None
+        if isinstance(callee.obj, FunctionType) and own(callee.obj):
+            return None
+        if callee.attr in rules.ELEMENTS:
+            return self.element(base)
+        if callee.attr in rules.PARTS:
+            return Value(inner=self.element(base))
+        if callee.attr in rules.VIEWS:
+            first = args[0] if isinstance(base.obj, ModuleType) and args else base
+            return first if first.origin else None
+        return None
+
+    def hand_on(self, frame: Frame, values: tuple[Value, ...]) -> None:
+        """Functions that are handed to a call may be called by it."""
+        for value in values:
+            if isinstance(value.func, Closure):
+                self.call_unseen(frame, value.func)
+                continue
+            obj, base = value.obj, value.base
+            if isinstance(obj, MethodType):
+                self.callable(obj, [], {}, frame.depth + 1)
+            elif isinstance(obj, FunctionType):
+                if own(obj):
+                    first = (
+                        [base] if base is not None and not isinstance(base.obj, ModuleType) else []
+                    )
+                    self.enter_function(obj, first, {}, frame.depth + 1)
+            elif isinstance(obj, BuiltinFunctionType):
+                self.callable(obj, [], {}, frame.depth + 1)
+            elif base is not None and value.attr in CHANGES and type(obj) in rules.UNBOUND:
+                self.change(base, f"{value.attr} changes")
+
+    def call_unseen(self, frame: Frame, closure: Closure) -> None:
+        if not closure.called:
+            self.walk_closure(frame, closure, [], {})

@@ -1,0 +1,381 @@
+"""Walks functions of the user's with what is known of their arguments; keeps what forbids workers."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    MethodType,
+    ModuleType,
+)
+
+from amorsize.inspection import call_rules as rules
+from amorsize.inspection import instructions as _instructions  # noqa: F401 # fills ACTIONS
+from amorsize.inspection.abstract_value import FRESH, GIVEN, MISSING, SHARED, Closure, Value
+from amorsize.inspection.bindings import BARE, CALLER, binding, foreign_attributes
+from amorsize.inspection.interpret import Frame, Function
+from amorsize.inspection.known_names import (
+    CHANGES,
+    FILTERS,
+    ONE_FOR_ALL_THREADS,
+    PLAIN,
+    RESTORED,
+    UNSAFE_MODULES,
+)
+from amorsize.inspection.objects import class_attribute, full_name, instance_attributes
+from amorsize.inspection.origins import own_file, own_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+STEPS = 20_000
+"""Instructions looked at before what is left counts as safe: about 10 ms, in real code some hundred."""
+DEPTH = 8
+"""Calls followed into one another."""
+IMPLICIT = (
+    "__len__", "__contains__", "__eq__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__", "__bool__",
+    "__str__", "__format__", "__add__", "__radd__", "__sub__", "__mul__", "__rmul__", "__truediv__",
+    "__or__", "__and__", "__getattr__", "__getattribute__", "__index__", "__int__", "__float__",
+)  # fmt: skip
+"""Special methods that operators and builtins call, which instructions do not name."""
+
+
+class Decided(Exception):
+    """Nothing more can be learned."""
+
+
+def own(func: Any) -> bool:
+    """Is a function the user's own, wherever it lies?"""
+    return own_file(func.__code__.co_filename)
+
+
+class Verdicts:
+    """What is known so far against threads and processes."""
+
+    def __init__(self) -> None:
+        self.caller_only: str | None = None
+        self.no_threads: str | None = None
+        self.no_processes: str | None = None
+        self.draws: str | None = None
+        self.changes_item: str | None = None
+        self.reaches_objects = False
+        """Something is used whose attributes and elements are worth a search."""
+        self._filters: str | None = None
+        self._restores_filters = False
+        self.locked: set[CodeType] = set()
+        """Code that holds a lock for a while."""
+        self.pools: dict[int, tuple[Value, set[str]]] = {}
+        """Shared lists that are changed with a lock held: by taking from them, by giving back."""
+        self._locals: dict[int, tuple[Any, str, set[str]]] = {}
+
+    def keep(self, reason: str) -> None:
+        """The function must not leave the caller."""
+        if self.caller_only is None:
+            self.caller_only = reason
+        raise Decided
+
+    def forbid_threads(self, reason: str) -> None:
+        self.no_threads = self.no_threads or reason
+
+    def forbid_processes(self, reason: str) -> None:
+        self.no_processes = self.no_processes or reason
+
+    def held(self, value: Any, where: str, *, given: bool = False) -> None:
+        """A value that the function uses: may it be copied, or used by two threads?"""
+        if isinstance(value, PLAIN) and not (isinstance(value, tuple) and value):
+            return
+        if isinstance(value, FunctionType | BuiltinFunctionType | ModuleType | type):
+            return
+        self.reaches_objects = True
+        if type(value).__name__ == "local" or any(
+            base.__name__ == "_local" for base in type(value).__mro__
+        ):
+            self._locals.setdefault(id(value), (value, where, set()))
+            return
+        bound = binding(value, given=given)
+        if bound is None:
+            return
+        guarded = bound[1] in BARE.values() and self.locked
+        if bound[0] == CALLER and not guarded:
+            self.keep(f"{where} is {bound[1]}")
+        self.forbid_processes(f"{where} is {bound[1]}")
+
+    def change_item(self, how: str) -> None:
+        """The item itself is changed: seen by the caller, but not from another process."""
+        self.changes_item = self.changes_item or how
+        self.forbid_processes(f"it {how}")
+
+    def change(self, value: Value, how: str) -> None:
+        """A call changes this value in place."""
+        if value.origin == SHARED and not isinstance(value.obj, PLAIN):
+            self.keep(f"{how} {value.phrase}")
+        elif value.origin == GIVEN and not isinstance(value.obj, PLAIN):
+            self.change_item(f"{how} its item")
+
+    def store_local(self, local: Any, name: str | None, where: str) -> None:
+        """An attribute of a ``threading.local`` is set by the function itself."""
+        self._locals.setdefault(id(local), (local, where, set()))[2].add(name or "")
+        self.forbid_processes(where)
+
+    def change_process(self, known: str, what: str) -> None:
+        """What is one for the whole process is changed."""
+        reason = f"{known} changes {what}, which is one for all threads"
+        if known in RESTORED:
+            self._restores_filters = self._restores_filters or known == "warnings.catch_warnings"
+            self.forbid_threads(reason)
+        elif known in FILTERS:
+            self._filters = self._filters or reason
+            self.forbid_threads(reason)
+        else:
+            self.keep(reason)
+
+    def finish(self) -> None:
+        """What only the whole function tells."""
+        if self._filters is not None and not self._restores_filters:
+            self.keep(self._filters)
+        for pool, done in self.pools.values():
+            if len(done) < 2:
+                self.keep(f"changes {pool.phrase}")
+            self.forbid_processes(f"{pool.phrase} is a pool of what is used in turns")
+        for local, where, stored in self._locals.values():
+            foreign = foreign_attributes(local, stored)
+            if foreign:
+                self.keep(f"{where} has '{foreign[0]}' set for the caller's thread")
+
+    def cannot_read(self, error: Exception) -> None:
+        """What is not read is not safe: the run stays in the caller."""
+        if self.caller_only is None:
+            self.caller_only = (
+                f"its code cannot be read on this Python ({error or 'a stack differs'})"
+            )
+
+
+class Walker(Verdicts):
+    """Walks functions and classes of the user's with what is known of their arguments."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = STEPS
+        self.walked: dict[tuple[CodeType, int], Value] = {}
+
+    def spend(self, steps: int) -> None:
+        self.steps -= steps
+        if self.steps < 0:
+            raise Decided
+
+    def function(self, func: Any, items: Sequence[Any]) -> None:
+        """The function that the user gave."""
+        for item in items:
+            self.held(item, "an item", given=True)
+            if type(item) in (list, tuple) and len(item) < 32:
+                for part in item:
+                    self.held(part, "a part of an item", given=True)
+        sample = Value(GIVEN, "item", "item", items[0] if len(items) else MISSING)
+        self.callable(func, [sample])
+
+    def callable(
+        self, func: Any, args: list[Value], named: dict[str, Value] | None = None, depth: int = 0
+    ) -> Value:
+        """A call of an object from outside of the call."""
+        named = named or {}
+        if depth > DEPTH:
+            return FRESH
+        if type(func) is partial:
+            parts = []
+            for one in (*func.args, *func.keywords.values()):
+                self.held(one, "an argument of the partial")
+                parts.append(Value(SHARED, "argument", full_name(one), one))
+            count = len(func.args)
+            more = dict(zip(func.keywords, parts[count:], strict=True))
+            return self.callable(func.func, [*parts[:count], *args], {**more, **named}, depth + 1)
+        if type(func) is MethodType:
+            owner = func.__self__
+            self.held(owner, "the bound object")
+            this = Value(SHARED, "object", "self", owner)
+            return self.callable(func.__func__, [this, *args], named, depth + 1)
+        if isinstance(func, BuiltinFunctionType):
+            return self.builtin(func, args, named)
+        if isinstance(func, FunctionType):
+            return self.enter_function(func, args, named, depth)
+        if isinstance(func, type):
+            return self.construct(func, args, named, depth)
+        if isinstance(func, staticmethod | classmethod):
+            return self.callable(func.__func__, args, named, depth + 1)
+        if type(func) in rules.UNBOUND or type(func).__module__ == "numpy":
+            self.known_call(func, "", args, named)
+            return FRESH
+        wrapped = instance_attributes(func).get("__wrapped__", MISSING)
+        if wrapped is not MISSING:
+            return self.callable(wrapped, args, named, depth + 1)
+        call = class_attribute(type(func), "__call__")
+        self.held(func, "the function")
+        if isinstance(call, FunctionType):
+            this = Value(SHARED, "object", "self", func)
+            return self.enter_function(call, [this, *args], named, depth)
+        return FRESH
+
+    def builtin(self, func: Any, args: list[Value], named: dict[str, Value]) -> Value:
+        """A function or method made in C."""
+        owner = func.__self__
+        if owner is not None and type(owner) is not ModuleType:
+            if not rules.draws(func, ""):
+                self.held(owner, "the bound object")
+            if func.__name__ in CHANGES or func.__name__ in rules.STORING:
+                self.change(Value(SHARED, "bound", full_name(owner), owner), func.__name__)
+        self.known_call(func, "", args, named)
+        return FRESH
+
+    def enter_function(
+        self, func: Any, args: list[Value], named: dict[str, Value], depth: int = 0
+    ) -> Value:
+        """Walk a function with these arguments."""
+        code = func.__code__
+        if depth > DEPTH:
+            return FRESH
+        # The names of arguments that live outside decide what a second walk could find.
+        key = code, sum(1 << i for i, arg in enumerate(args[:30]) if arg.origin == SHARED)
+        if key in self.walked:
+            return self.walked[key]
+        self.walked[key] = FRESH
+        cells = {}
+        for name, cell in zip(code.co_freevars, func.__closure__ or (), strict=True):
+            try:
+                cells[name] = cell.cell_contents
+            except ValueError:
+                cells[name] = MISSING
+        if depth and not own(func):
+            return self.library_function(func, cells, args, depth)
+        called = Function(code, func.__globals__, func.__qualname__, cells)
+        frame = Frame(self, called, depth=depth)  # type: ignore[arg-type]
+        defaults = func.__defaults__ or ()
+        for default in (*defaults, *(func.__kwdefaults__ or {}).values()):
+            self.held(default, "a default argument")
+        self.fill(frame, code, args, named, defaults)
+        self.walked[key] = result = frame.run()
+        return result
+
+    def library_function(
+        self, func: Any, cells: dict[str, Any], args: list[Value], depth: int
+    ) -> Value:
+        """A library's function is not walked; the user's functions that it closes over are."""
+        held = [*cells.values(), instance_attributes(func).get("__wrapped__")]
+        for value in held:
+            if isinstance(value, FunctionType | MethodType | partial):
+                self.callable(value, args, {}, depth + 1)
+        return FRESH
+
+    def fill(
+        self,
+        frame: Frame,
+        code: CodeType,
+        args: list[Value],
+        named: dict[str, Value],
+        defaults: tuple[Any, ...],
+    ) -> None:
+        """Put arguments into the locals of a frame."""
+        count = code.co_argcount
+        names = code.co_varnames
+        for at in range(min(count, len(args))):
+            frame.locals[at] = args[at]
+        for at, value in enumerate(reversed(defaults)):
+            place = count - 1 - at
+            if place >= 0 and frame.locals[place] is None and not isinstance(value, PLAIN):
+                frame.locals[place] = Value(SHARED, "default", names[place], value)
+        for name, value in named.items():
+            if name in names[: count + code.co_kwonlyargcount]:
+                frame.locals[names.index(name)] = value
+        if code.co_flags & 4 and len(args) > count:  # *args
+            inner = FRESH
+            for value in args[count:]:
+                inner = value if value.origin > inner.origin else inner
+            frame.locals[count + code.co_kwonlyargcount] = Value(
+                inner=inner if inner.origin else None
+            )
+        for at, value in enumerate(frame.locals):
+            if value is None and at < count:
+                frame.locals[at] = FRESH
+
+    def construct(
+        self, kind: type, args: list[Value], named: dict[str, Value], depth: int = 0
+    ) -> Value:
+        """A call of a class: its ``__init__`` works on a new object."""
+        made = Value(made_by=kind)
+        for name, first in (
+            ("__new__", Value(SHARED, "class", kind.__name__, kind)),
+            ("__init__", made),
+        ):
+            func = class_attribute(kind, name)
+            if isinstance(func, staticmethod):
+                func = func.__func__
+            if isinstance(func, FunctionType) and own(func):
+                self.enter_function(func, [first, *args], named, depth + 1)
+        call = class_attribute(type(kind), "__call__")
+        if isinstance(call, FunctionType) and own(call):
+            this = Value(SHARED, "class", kind.__name__, kind)
+            self.enter_function(call, [this, *args], named, depth + 1)
+        return made
+
+    def special(self, base: Value, name: str, args: list[Value], depth: int) -> Value | None:
+        """A special method of the user's class, called by an instruction; None where there is none."""
+        kind = base.made_by or (type(base.obj) if base.obj is not MISSING else None)
+        if kind is None or kind.__module__ == "builtins":
+            return None
+        func = class_attribute(kind, name)
+        if isinstance(func, FunctionType) and own(func):
+            return self.enter_function(func, [base, *args], {}, depth + 1)
+        return None
+
+    def implicit(self, value: Value, depth: int) -> None:
+        """The special methods of a shared object of the user's, which operators may call."""
+        kind = type(value.obj)
+        if depth > DEPTH or not own_module(kind.__module__):
+            return
+        for name in IMPLICIT:
+            func = class_attribute(kind, name)
+            if isinstance(func, FunctionType) and own(func):
+                self.enter_function(func, [value], {}, depth + 1)
+
+    def known_call(self, func: Any, path: str, args: list[Value], named: dict[str, Value]) -> None:
+        """What the tables say of a call."""
+        name = rules.name_of_callable(func)
+        for known in (path, name):
+            wide = ONE_FOR_ALL_THREADS.get(known)
+            if wide is not None and not self.of_new_object(func, args):
+                self.change_process(known, wide)
+        if rules.draws(func, path):
+            self.draws = self.draws or path or name
+        for value in rules.changed_arguments(func, path, args, named):
+            self.change(value, f"{name or path} changes")
+
+    @staticmethod
+    def of_new_object(func: Any, args: list[Value]) -> bool:
+        """Is it a method of an object that the call itself made?"""
+        method = type(func) in rules.UNBOUND or (
+            isinstance(func, FunctionType) and "." in func.__qualname__
+        )
+        return method and bool(args) and args[0].made_by is not None
+
+    def use_module(self, name: str) -> None:
+        """Something of a module is used."""
+        reason = UNSAFE_MODULES.get(name)
+        if reason is not None:
+            self.forbid_threads(reason)
+
+    def walk_closure(
+        self, frame: Frame, closure: Closure, args: list[Value], named: dict[str, Value]
+    ) -> Value:
+        """A function made inside, called or handed on."""
+        if frame.depth > DEPTH:
+            return FRESH
+        again = closure.mark_called()
+        if again and not any(arg.origin for arg in args):
+            return FRESH
+        code = closure.code
+        called = Function(code, frame.function.scope, code.co_name)
+        inner = Frame(self, called, parent=closure.frame, depth=frame.depth + 1)  # type: ignore[arg-type]
+        self.fill(inner, code, args, named, ())
+        return inner.run()

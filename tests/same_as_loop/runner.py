@@ -1,0 +1,129 @@
+"""Run one case in this fresh interpreter, and say what came of it as one line of JSON.
+
+``python runner.py CASE loop|amorsize alone|beside|repeated [--trace]``
+
+``beside``: an idle thread is alive, as in a notebook. ``repeated``: a history knows the function from
+a run before; the second run is reported. ``--trace`` says where items ran for cases with effects, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+MODES = ("loop", "amorsize")
+SETTINGS = ("alone", "beside", "repeated")
+MARK = "same-as-loop "
+"""What the line of the report begins with: cases may print, too."""
+
+
+def own_paths() -> list[str]:
+    """Folders in which cases and their helper modules are found."""
+    return [str(HERE), str(HERE / "cases"), str(HERE / "aux_modules")]
+
+
+def mend_path() -> None:
+    """Make the folders importable, this one first."""
+    sys.path[:] = own_paths() + [path for path in sys.path if path not in own_paths()]
+
+
+def watch_warnings(seen: list[tuple[list[str], str]]) -> None:
+    """Note warnings instead of printing them, all that amorsize has to say among them."""
+    import amorsize
+
+    def note(message: Any, category: type, *place: Any, **more: Any) -> None:
+        seen.append(([kind.__name__ for kind in category.__mro__], str(message)))
+
+    warnings.showwarning = note
+    warnings.filterwarnings("always", category=amorsize.AmorsizeWarning)
+
+
+def call(made: Any, mode: str, history: str | None, trace: str | None) -> str:
+    """The results of one run, or its exception, as text."""
+    import amorsize
+
+    try:
+        if mode == "loop":
+            results = [made.func(item) for item in made.data]
+        elif trace is not None:
+            tuner = amorsize.Tuner(history=history, trace=trace)
+            results = tuner.execute(made.func, made.data)
+        else:
+            results = amorsize.execute(made.func, made.data, history=history)
+    except BaseException as error:
+        return f"raised {type(error).__name__}: {error}"
+    return repr(results if made.show is None else [made.show(result) for result in results])
+
+
+def look(made: Any) -> str:
+    """What the run left behind, or why that cannot be said, as text."""
+    try:
+        return repr(made.left())
+    except Exception as error:
+        return f"raised {type(error).__name__}: {error}"
+
+
+def workers(trace: str) -> tuple[str, int]:
+    """The backend of the last run of a trace, and how many threads and processes ran items in it."""
+    with open(trace, encoding="utf-8") as file:
+        report = json.load(file)
+    ran = {
+        (event["pid"], event["tid"])
+        for event in report["traceEvents"]
+        if event["ph"] == "X" and event["cat"] in ("slice", "chunk") and event["args"]["items"]
+    }
+    runs = report["otherData"]["runs"]
+    return (runs[-1]["config"]["backend"], len(ran)) if runs else ("none", len(ran))
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("case")
+    parser.add_argument("mode", choices=MODES)
+    parser.add_argument("setting", choices=SETTINGS)
+    parser.add_argument("--trace", action="store_true")
+    asked = parser.parse_args()
+
+    out = os.dup(1)
+    mend_path()
+    # The case module must meet the very module `case` that is imported here.
+    registry = importlib.import_module("case")
+    seen: list[tuple[list[str], str]] = []
+    watch_warnings(seen)
+    importlib.import_module(asked.case.partition(".")[0])
+    registered = registry.CASES[asked.case]
+    if asked.setting == "beside":
+        threading.Thread(target=threading.Event().wait, daemon=True, name="idle").start()
+    report: dict[str, Any] = {"case": asked.case, "mode": asked.mode, "setting": asked.setting}
+    with tempfile.TemporaryDirectory(prefix="same-as-loop-") as folder:
+        traced = asked.mode == "amorsize" and (asked.trace or not registered.effect)
+        history = os.path.join(folder, "history.sqlite") if asked.setting == "repeated" else None
+        rounds = 2 if asked.setting == "repeated" else 1
+        for number in range(rounds):
+            seen.clear()
+            trace = os.path.join(folder, f"trace{number}.json") if traced else None
+            made = registered.make()
+            began = time.perf_counter()
+            results = call(made, asked.mode, history, trace)
+            report["seconds"] = round(time.perf_counter() - began, 4)
+            report["results"] = results
+            report["left"] = look(made)
+            report["warnings"] = list(seen)
+            if trace is not None:
+                report["backend"], report["workers"] = workers(trace)
+        os.write(out, f"\n{MARK}{json.dumps(report)}\n".encode())
+
+
+if __name__ == "__main__":
+    main()

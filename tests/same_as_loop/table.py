@@ -1,0 +1,97 @@
+"""Print by kind how many cases equal the loop, and how many without effects run in parallel.
+
+``python tests/same_as_loop/table.py [--setting alone] [--kind KIND] [--case NAME] [--jobs 2] [--why]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import harness
+
+
+@dataclass
+class Row:
+    """What is told of a kind, or of all."""
+
+    cases: int = 0
+    equal: int = 0
+    free: int = 0
+    parallel: int = 0
+
+    def line(self, name: str) -> str:
+        """The row as text."""
+        effect = f"{self.equal:>5} of {self.cases:<5}"
+        return f"{name:24}{effect:>16}" + (
+            f"{self.parallel:>6} of {self.free}" if self.free else ""
+        )
+
+
+def judge(
+    listed: harness.Listed, setting: str, twice: bool, trace: bool
+) -> tuple[str | None, harness.Ran | None]:
+    """In what a case differs, and its run with amorsize."""
+    tries = "the loop"
+    try:
+        loop = harness.run(listed.name, "loop", setting)
+        if twice:
+            again = harness.run(listed.name, "loop", setting)
+            if (loop.results, loop.left) != (again.results, again.left):
+                return f"NO CASE: loops differ: {harness.compare(listed, loop, again)}", None
+        if loop.results.startswith("raised ") or loop.left.startswith("raised "):
+            print(f"  (the loop of {listed.name}: {loop.results[:99]}; left {loop.left[:99]})")
+        tries = "amorsize"
+        ran = harness.run(listed.name, "amorsize", setting, trace)
+    except RuntimeError as error:
+        return f"{'NO CASE: ' if tries == 'the loop' else ''}{error}", None
+    return harness.compare(listed, loop, ran), ran
+
+
+def main() -> None:
+    """Run what the command line asks for, two at a time at most."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--setting", choices=harness.SETTINGS, default="alone")
+    parser.add_argument("--kind", help="only cases of this kind")
+    parser.add_argument("--case", help="only cases whose name contains this")
+    parser.add_argument("--jobs", type=int, choices=(1, 2), default=2)
+    parser.add_argument("--why", action="store_true", help="say in what each case differs")
+    parser.add_argument("--twice", action="store_true", help="compare two loops, too")
+    asked = parser.parse_args()
+    chosen = [
+        listed
+        for listed in harness.cases()
+        if asked.kind in (None, listed.kind) and (asked.case or "") in listed.name
+    ]
+    rows: dict[str, Row] = defaultdict(Row)
+    with ThreadPoolExecutor(asked.jobs) as pool:
+        judged = pool.map(
+            lambda listed: judge(listed, asked.setting, asked.twice, asked.why), chosen
+        )
+        for listed, (difference, ran) in zip(chosen, judged, strict=True):
+            workers = (ran.workers or 0) if ran is not None else 0
+            for row in (rows[listed.kind], rows["all"]):
+                row.cases += 1
+                row.equal += difference is None
+                row.free += not listed.effect
+                row.parallel += not listed.effect and workers >= 2
+            if asked.why:
+                told = "equal" if difference is None else difference
+                where = "" if ran is None or ran.backend is None else f" [{ran.backend}, {workers}]"
+                seconds = 0.0 if ran is None else ran.seconds
+                print(f"{listed.name:56}{seconds:6.2f} s{where} {told}", flush=True)
+    print(f"{'kind':24}{'equal':>16}{'parallel':>12}")
+    everything = rows.pop("all", Row())
+    for kind in sorted(rows):
+        print(rows[kind].line(kind))
+    print(everything.line("all"))
+
+
+if __name__ == "__main__":
+    main()
