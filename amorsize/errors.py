@@ -15,6 +15,10 @@ class AmorsizeWarning(UserWarning):
     """Something that costs speed or information, but not the run."""
 
 
+class DifferenceWarning(AmorsizeWarning):
+    """Results or effects may differ from the plain loop's, and the text names in what."""
+
+
 class OptionError(AmorsizeError, ValueError):
     """An argument has a value that its rule excludes."""
 

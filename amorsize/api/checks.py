@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from amorsize.backends.executors.connect import Target
 
 ON_ERROR = ("raise", "collect", "skip")
+EFFECTS = ("watch", "ignore")
 CHECKPOINT_FORMATS = ("pickle", "json")
 PRUNING = ("conservative", "auto", "aggressive")
 """Strategies by which a history is pruned beside long runs."""
@@ -262,6 +263,11 @@ def _check_rerun(rerun_after_death: Any) -> dict[str, Any]:
     return {"rerun_after_death": rerun_after_death}
 
 
+def _check_effects(effects: Any) -> dict[str, Any]:
+    way_out = '"ignore" says that what the function changes does not matter'
+    return {"effects": _one_of("effects", effects, EFFECTS, way_out)}
+
+
 def _check_retries(retries: Any) -> dict[str, Any]:
     if retries is None:
         return {"retries": 0}
@@ -373,6 +379,7 @@ _CHECKS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "memory_limit": _check_memory_limit,
     "rerun_after_death": _check_rerun,
     "retries": _check_retries,
+    "effects": _check_effects,
     "retry_on": _check_retry_on,
     "seed": _check_seed,
 }

@@ -19,6 +19,7 @@ from collections import deque
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import Executor as _Executor
 from concurrent.futures import TimeoutError as _TimeoutError
+from contextvars import copy_context
 from itertools import islice
 
 from amorsize.api.checks import check_buffersize
@@ -216,7 +217,9 @@ class _Run:
         """See to it that the work begins soon."""
         if self._deadline is not None:
             self._come.set()
-        thread = threading.Thread(target=self._drive, name="amorsize-map", daemon=True)
+        thread = threading.Thread(
+            target=copy_context().run, args=(self._drive,), name="amorsize-map", daemon=True
+        )
         try:
             thread.start()
         except RuntimeError:  # no thread can be had: it begins with the iteration

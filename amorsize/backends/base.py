@@ -17,6 +17,7 @@ from amorsize.core.frozen import dataclass
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextvars import Context
     from typing import Any
 
     from amorsize.core.model import Config
@@ -53,6 +54,8 @@ class BackendSpec:
     """Processes: whether the caller is one of the workers."""
     inner_threads: int = 1
     """Processes: threads that a numeric library may use inside of one item."""
+    context: Context | None = None
+    """Threads: the caller's context variables, of which each thread runs in a copy."""
     memory: Any = None
     """Processes: the memory budget of the workers, None where memory cannot be seen."""
 

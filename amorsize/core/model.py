@@ -151,6 +151,8 @@ class Safety:
     no_processes: str | None = None
     draws: str | None = None
     """The function by which it draws from the global random state."""
+    watched: str | None = None
+    """What was seen of an item between two looks; None where none was watched."""
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,8 @@ class Options:
     retry_on: tuple[type[BaseException], ...] = (Exception,)
     seed: int | tuple[int, ...] | None = None
     """Of the items' own random generators."""
+    effects: str = "watch"
+    """"watch": the function's effects decide where it may run; "ignore": only what it holds does."""
     trace: Any = None
     """Where the run is drawn (see Tuner)."""
     explore: float = 0.02

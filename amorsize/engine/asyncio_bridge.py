@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from itertools import islice
 
 TYPE_CHECKING = False
@@ -69,7 +70,7 @@ async def execute(make: Callable[[Any], Engine], data: Any) -> list[Any]:
     """All results of ``make(data)``, in order; cancelling ends the run."""
     job = Job(make, data)
     with ThreadPoolExecutor(1, "amorsize-run") as pool:
-        work = asyncio.get_running_loop().run_in_executor(pool, job.execute)
+        work = asyncio.get_running_loop().run_in_executor(pool, copy_context().run, job.execute)
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -86,16 +87,17 @@ async def stream(
     """The results of ``make(data)`` one after the other; closing the iterator ends the run."""
     loop = asyncio.get_running_loop()
     job = Job(make, data)
+    run = copy_context().run  # all turns of the stream share the copy
     most = min(BATCH, max(1, (buffersize or BATCH) // 2))
     with ThreadPoolExecutor(1, "amorsize-run") as pool:
         work: Any = loop.run_in_executor(
-            pool, lambda: job.engine().stream(ordered=ordered, buffersize=buffersize)
+            pool, run, lambda: job.engine().stream(ordered=ordered, buffersize=buffersize)
         )
         results: Any = None
         try:
             results = await asyncio.shield(work)
             while True:
-                work = loop.run_in_executor(pool, _turn, results, most)
+                work = loop.run_in_executor(pool, run, _turn, results, most)
                 values, ended = await asyncio.shield(work)
                 for value in values:
                     yield value
@@ -107,7 +109,7 @@ async def stream(
             job.stop()
             await asyncio.gather(work, return_exceptions=True)
             if results is not None:
-                closing = loop.run_in_executor(pool, results.close)
+                closing = loop.run_in_executor(pool, run, results.close)
                 await asyncio.gather(closing, return_exceptions=True)
             await job.finish()
 

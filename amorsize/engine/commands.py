@@ -35,6 +35,11 @@ class InterruptSlice:
 
 
 @dataclass(frozen=True)
+class WatchItem:
+    """Run one item in the caller between two looks at all that the function reaches."""
+
+
+@dataclass(frozen=True)
 class Pause:
     """Measuring is over: it is clear how to go on."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextvars import copy_context
 
 from amorsize.core import nesting
 from amorsize.engine.coroutine_run import CoroutineRun, CoroutineSpec, execute, raise_failure
@@ -91,7 +92,9 @@ class _LoopBeside:
         self._loop = asyncio.new_event_loop()
         self._run: CoroutineRun | None = None
         self._running = self._loop.create_task(self._work())
-        self._thread = threading.Thread(target=self._body, name="amorsize-loop", daemon=True)
+        self._thread = threading.Thread(
+            target=copy_context().run, args=(self._body,), name="amorsize-loop", daemon=True
+        )
         self._thread.start()
 
     async def _work(self) -> None:

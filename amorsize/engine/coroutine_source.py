@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from contextvars import copy_context
 from queue import SimpleQueue
 
 TYPE_CHECKING = False
@@ -71,7 +72,9 @@ class SlowReader:
     def __init__(self, iterator: Iterator[Any]) -> None:
         self._iterator, self._loop = iterator, asyncio.get_running_loop()
         self._asked: SimpleQueue[asyncio.Future[Any] | None] = SimpleQueue()
-        threading.Thread(target=self._read, name="amorsize-source", daemon=True).start()
+        threading.Thread(
+            target=copy_context().run, args=(self._read,), name="amorsize-source", daemon=True
+        ).start()
 
     def next(self) -> asyncio.Future[Any]:
         """The next item, ``_END`` behind the last."""

@@ -124,7 +124,7 @@ class Engine:
         usage = self._effects.delivery.usage
         self._progress = progress = observers.progress(loop.source.total)
         index_of = None if journal is None else journal.index_of
-        loop.attend(spec.options, meter, watch, usage, progress, index_of)
+        loop.attend(spec, meter, watch, usage, progress, index_of)
         self._lock = allocate_lock()
         self._interrupted: BaseException | None = None
         self._bounded = self._begun = self._only_computes = False
@@ -227,6 +227,8 @@ class Engine:
                 self._raise_interruption()
                 if self._journal is not None and not streaming:
                     self._journal.catch_up(loop.results)
+                if made.watched:
+                    self._lookups.note_watched()
                 self._tell(made)
                 loop.wait_until(self.state.not_before)
                 if self.state.phase != Phase.LOCAL or self.state.paused:
@@ -239,6 +241,7 @@ class Engine:
     def _look_after_workers(self) -> Generator[Iterable[Any], None, None]:
         """Until everything is done: look after the backend, and give out what a stream has."""
         delivery, spec, progress = self._effects.delivery, self.spec, self._progress
+        self._lookups.warn_of_differences()
         self._tell(CallerFreed(clock(), self._loop.done))
         delivery.start_reading(self._effects.wake_backend)
         workers = self.state.workers

@@ -79,6 +79,8 @@ class Effects:
                 self._sampler.start()
         elif isinstance(command, do.StopSampler):
             self._sampler.stop()
+        elif isinstance(command, do.WatchItem):
+            self._loop.item_watch.ask()
         elif isinstance(command, do.OpenWindow):
             self._meter.open_window()
         elif isinstance(command, do.Scale):

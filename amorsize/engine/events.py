@@ -42,6 +42,8 @@ class SliceEnded:
     """Whether the slice was the very first item."""
     sampling: bool = False
     """Whether the sampler's thread runs."""
+    watched: bool = False
+    """Whether it was one item between two looks at what the function reaches."""
 
 
 @dataclass(frozen=True)

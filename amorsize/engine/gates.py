@@ -16,6 +16,7 @@ from amorsize.engine.commands import (
     Pause,
     StartSampler,
     StopSampler,
+    WatchItem,
 )
 from amorsize.engine.contention import crowded
 from amorsize.engine.decisions import decide, hand_over
@@ -56,6 +57,8 @@ INNER_WINDOW_SECONDS = 0.01
 LEAST_WAIT_SECONDS = 5e-6
 """Waiting of an item that threads could hide: handing an item to one takes 3 to 5 µs of the GIL
 (10 s for 3 million items that took 0.3 s; a preempted slice of 17 µs had looked like waiting)."""
+WATCHED_ITEMS = 20
+"""Of long items so many must be left for one to be watched: it is at most 5 % of what workers gain."""
 UNSEEN_WAITS = planning.FIRST_THREADS
 """Items of unknown number that wait: a thread for each."""
 
@@ -83,7 +86,17 @@ def on_slice(spec: RunSpec, state: RunState, event: SliceEnded, facts: Facts) ->
     state, choice, more = _consider(spec, state, event, facts)
     if choice is None:
         return state, commands + more
+    if choice.config.backend != "serial" and _is_worth_watching(spec, state, event):
+        return evolve(state, watched=True), (*commands, *more, WatchItem())
     return _follow(spec, state, event, facts, choice, commands + more)
+
+
+def _is_worth_watching(spec: RunSpec, state: RunState, event: SliceEnded) -> bool:
+    """Whether one more item runs in the caller, to see what it changes: it is half lost to workers."""
+    if state.watched or spec.options.effects != "watch":
+        return False
+    left = event.done if spec.total is None else spec.total - event.done
+    return left >= WATCHED_ITEMS if event.item_seconds > TRUSTED_FIRST_SECONDS else left > 1
 
 
 def _follow(

@@ -44,6 +44,7 @@ def make_backend(
         waits=command.waits,
         first_workers=command.first_workers,
         caller_computes=command.caller_computes,
+        context=lookups.loop.context,
     )
     if config.backend == "serial":
         return CallerBackend(told)

@@ -12,10 +12,12 @@
 from __future__ import annotations
 
 import time
+from _contextvars import copy_context  # not contextvars: it is loaded as a part of the interpreter
 from itertools import islice
 
 from amorsize.core import nesting
 from amorsize.engine.events import SliceEnded
+from amorsize.engine.item_watch import ItemWatch
 from amorsize.engine.slices import (
     FIRST_DECISION_SECONDS,
     LEAST_GAIN_SECONDS,
@@ -45,8 +47,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.core.events import Progress
-    from amorsize.core.options import Options
     from amorsize.engine.slice_watch import SliceWatch
+    from amorsize.engine.state import RunSpec
     from amorsize.items.usage import UsageLog
     from amorsize.profiling.meter import Meter
 
@@ -157,7 +159,7 @@ class LocalLoop:
 
     def attend(
         self,
-        options: Options,
+        spec: RunSpec,
         meter: Meter,
         watch: SliceWatch,
         usage: UsageLog,
@@ -166,7 +168,9 @@ class LocalLoop:
     ) -> None:
         """An engine measures the slices from now on. ``index_of`` gives the position in the data of an
         item by its position in this run, where that is another one."""
+        options = spec.options
         self._on_error, self._usage, self._progress = options.on_error, usage, progress
+        self.item_watch = ItemWatch(spec.func, numbered=options.seed is not None)
         self._meter, self._watch, self._index_of = meter, watch, index_of
         self._sample: list[Any] = []
         self._unattended = self._counted = self._asked = False
@@ -177,6 +181,7 @@ class LocalLoop:
         slice has an end and is asked about (results are journaled after each, or an event loop needs
         its turns, and a loop in C never lets go of the GIL)."""
         self.began, self._unattended, self._asked = began, unattended, asked
+        self.context = copy_context()
 
     def wait_until(self, age: float) -> None:
         """Ask about no slice before the run has this age in seconds, but for the first."""
@@ -198,6 +203,7 @@ class LocalLoop:
         if results:  # of the first moments, or from before the run was measured
             last = self.opened[-1][1] if self.opened else 0.0
             yield self._slice_ended(last, first=len(results) == 1)
+            self._begin_watch()
         iterator = source.begin()
         piece, seconds = 1, 0.0
         while True:
@@ -229,9 +235,12 @@ class LocalLoop:
             if self._progress.active:
                 self._progress.update(done)
             young = began + took - self.began < self._not_before  # nothing is decided yet
-            if not (young and before) or self._asked:
+            watched = self.item_watch.is_open
+            if not (young and before) or self._asked or watched:
                 meter.pause()
-                yield self._slice_ended(took, first=before == 0)
+                self.item_watch.end()
+                yield self._slice_ended(took, first=before == 0, watched=watched)
+                self._begin_watch()
                 meter.resume()
                 if source.peeked:
                     iterator = source.begin()
@@ -243,17 +252,30 @@ class LocalLoop:
                 age = clock() - self.began
                 seconds = max(SLICE_SECONDS, min(SLICE_SHARE * age, LONGEST_SLICE_SECONDS))
                 piece = piece_items(meter.item_seconds, done, source.total)
-            if meter.item_seconds and self._is_trivial():
+            if self.item_watch.is_open:
+                piece, seconds = 1, 0.0
+            elif meter.item_seconds and self._is_trivial():
                 piece = 0
 
+    def _begin_watch(self) -> None:
+        """The first look at the item that comes next, if one is asked for: it is not yet given out."""
+        if self.item_watch.asked:
+            self.item_watch.begin(self.items_ahead(1), self.done)
+
     def _slice_ended(
-        self, seconds: float, *, first: bool, elapsed: float | None = None
+        self,
+        seconds: float,
+        *,
+        first: bool,
+        elapsed: float | None = None,
+        watched: bool = False,
     ) -> SliceEnded:
         now, meter = clock(), self._meter
         age = now - self.began if elapsed is None else elapsed
         running = self._watch.sampler.running
+        item_seconds, items = meter.item_seconds, meter.items
         return SliceEnded(
-            now, self.done, seconds, age, meter.item_seconds, meter.items, first, running
+            now, self.done, seconds, age, item_seconds, items, first, running, watched
         )
 
     def _slice(self, iterator: Iterator[Any], piece: int, seconds: float) -> bool:
@@ -331,6 +353,11 @@ class LocalLoop:
                 source.note_end()
                 self.ended = True
                 return
+            watched = self.item_watch.asked
+            if watched:
+                meter.pause()
+                self.item_watch.begin((item,), self.done)
+                meter.resume()
             began = watch.begin_slice(self.done, open_ended=False)
             try:
                 value = func(item)
@@ -348,6 +375,7 @@ class LocalLoop:
             if self._usage.lines is not None:
                 self._usage.slice(self.done - 1, 1, began, seconds)
             meter.pause()
+            self.item_watch.end()
             if value is not SKIPPED:
                 yield (value,)
             if watch.taken_over:
@@ -363,9 +391,11 @@ class LocalLoop:
             if (
                 seconds >= TRIVIAL_ITEM_SECONDS
                 or self._asked
+                or watched
                 or began - self.began > SELDOM_SECONDS
             ):
-                yield self._slice_ended(seconds, first=self.done == 1, elapsed=age)
+                first = self.done == 1
+                yield self._slice_ended(seconds, first=first, elapsed=age, watched=watched)
             meter.resume()
             if source.peeked:
                 iterator = source.begin()

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 
 from amorsize.core.frozen import replace
 from amorsize.engine.facts import Facts, NeedFact
 from amorsize.engine.remote_option import RemoteAccess
+from amorsize.errors import DifferenceWarning
 from amorsize.inspection.effects import inspect_function
 from amorsize.inspection.purity import only_computes
 from amorsize.items.source import NOTHING
@@ -124,7 +126,26 @@ class Lookups:
         return {"machine": detect_machine()}
 
     def _find_safety(self, _: Any, facts: Facts) -> dict[str, Any]:
-        return {"safety": inspect_function(self._spec.func, self._first_items())}
+        effects = self._spec.options.effects == "watch"
+        return {"safety": inspect_function(self._spec.func, self._first_items(), effects=effects)}
+
+    def warn_of_differences(self) -> None:
+        """Workers run items now: tell in what that may differ from the loop."""
+        safety = self.lasting.known.get("safety")
+        if safety is None or safety.draws is None:
+            return
+        name = getattr(self._spec.func, "__qualname__", type(self._spec.func).__name__)
+        warnings.warn(
+            f"{name} draws from the global random state ({safety.draws}): each worker has a stream of its"
+            " own, so that no two runs give the same; seed= and amorsize.item_rng() make them the same",
+            DifferenceWarning,
+            stacklevel=2,
+        )
+
+    def note_watched(self) -> None:
+        """An item was watched: what was seen joins what the function's code says."""
+        safety = self.loop.item_watch.joined(self.lasting.known["safety"])
+        self.lasting = Facts({**self.lasting.known, "safety": safety})
 
     def _first_items(self) -> Sequence[Any]:
         """The first items as the function gets them, where they can be seen before they run."""

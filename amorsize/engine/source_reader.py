@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from _contextvars import copy_context
 from _thread import allocate_lock, get_native_id, start_new_thread
 
 from amorsize.machine.threads import our_threads
@@ -35,7 +36,7 @@ class SourceReader:
         self._room.acquire()
         self._gone = allocate_lock()
         self._gone.acquire()
-        start_new_thread(self._read, ())
+        start_new_thread(copy_context().run, (self._read,))  # the source is the user's code
 
     def wake(self) -> None:
         """There is room in the window again."""

@@ -199,6 +199,8 @@ class RunState:
     """Threads were tried and did not help."""
     inner_looked: bool = False
     """A fresh window was opened to see whether the function is parallel inside."""
+    watched: bool = False
+    """An item was watched, or is about to be: see :class:`amorsize.engine.commands.WatchItem`."""
     not_before: float = FIRST_DECISION_SECONDS
     """Age of the run, in seconds, before which it decides nothing."""
     long_run_at: float = float("inf")

@@ -15,7 +15,7 @@ from typing import Any
 
 from runner import HERE, MARK, SETTINGS
 
-__all__ = ["SETTINGS", "Listed", "Ran", "cases", "compare", "run"]
+__all__ = ["SETTINGS", "Listed", "Ran", "cases", "compare", "known_differences", "run"]
 
 SECONDS = 30.0
 """How long one run of a case may take."""
@@ -56,6 +56,17 @@ def cases() -> tuple[Listed, ...]:
         for path in sorted((HERE / "cases").glob("*.py"))
         for found in _cases_of(path.stem, ast.parse(path.read_text(encoding="utf-8")))
     )
+
+
+@functools.cache
+def known_differences() -> dict[tuple[str, str], str]:
+    """Case and setting of what differs from the loop still; "sometimes" where not in each run."""
+    found = {}
+    for line in (HERE / "known_differences.txt").read_text("utf-8").splitlines():
+        words = line.partition("#")[0].split()
+        if words:
+            found[words[0], words[1]] = " ".join(words[2:])
+    return found
 
 
 def _cases_of(module: str, tree: ast.Module) -> list[Listed]:

@@ -1,8 +1,15 @@
-"""``amorsize.execute`` gives what a plain loop gives, and leaves behind what it leaves."""
+"""``amorsize.execute`` gives what a plain loop gives, and leaves behind what it leaves.
+
+``known_differences.txt`` names the cases that differ still, one ``case setting`` a line: a case that
+differs and is not there fails, and so does one that is there and equals the loop, so that the list only
+shrinks. Here each case runs in one of the settings, chosen by the hash of its name: a fixed third of all.
+``python tests/same_as_loop/table.py --setting SETTING`` runs all cases in one, two at a time.
+"""
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 
 import harness
@@ -11,6 +18,9 @@ import pytest
 SHARE = 0.95
 """Of the cases without effects, those that have to run in parallel."""
 
+QUICK = 36
+"""One case of so many is a part of the quick tests, which take at most 40 s."""
+
 
 @functools.cache
 def ran(name: str, mode: str, setting: str) -> harness.Ran:
@@ -18,30 +28,48 @@ def ran(name: str, mode: str, setting: str) -> harness.Ran:
     return harness.run(name, mode, setting)
 
 
-def _marks(number: int, setting: str) -> list[pytest.MarkDecorator]:
-    return [] if setting == "alone" and number % 3 == 0 else [pytest.mark.long]
+def number(name: str) -> int:
+    """A number that depends on the name only."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
+
+
+def setting_of(name: str) -> str:
+    """The setting in which a case runs here."""
+    return harness.SETTINGS[number(name) % len(harness.SETTINGS)]
 
 
 EACH = [
-    pytest.param(listed, setting, id=f"{listed.name}-{setting}", marks=_marks(number, setting))
-    for setting in harness.SETTINGS
-    for number, listed in enumerate(harness.cases())
+    pytest.param(
+        listed,
+        id=f"{listed.name}-{setting_of(listed.name)}",
+        marks=[] if number(listed.name) % QUICK == 0 else [pytest.mark.long],
+    )
+    for listed in harness.cases()
 ]
+ALONE = [listed for listed in harness.cases() if setting_of(listed.name) == "alone"]
 
 
 @pytest.mark.timeout(150)
-@pytest.mark.parametrize(("listed", "setting"), EACH)
-def test_same_as_loop(listed: harness.Listed, setting: str) -> None:
+@pytest.mark.parametrize("listed", EACH)
+def test_same_as_loop(listed: harness.Listed) -> None:
     """Results and what is left behind are the loop's; a warning counts for documented cases only."""
-    difference = harness.compare(
-        listed, ran(listed.name, "loop", setting), ran(listed.name, "amorsize", setting)
-    )
-    assert difference is None
+    setting = setting_of(listed.name)
+    known = harness.known_differences().get((listed.name, setting))
+    try:
+        difference = harness.compare(
+            listed, ran(listed.name, "loop", setting), ran(listed.name, "amorsize", setting)
+        )
+    except RuntimeError as error:
+        difference = str(error)
+    if known is None:
+        assert difference is None
+    elif known == "":
+        assert difference is not None, "it equals the loop: take it off known_differences.txt"
 
 
 @pytest.mark.long
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("listed", harness.cases(), ids=lambda listed: listed.name)
+@pytest.mark.parametrize("listed", ALONE, ids=lambda listed: listed.name)
 def test_the_loop_itself_is_deterministic(listed: harness.Listed) -> None:
     """A case on which two loops differ would be no case."""
     first, second = ran(listed.name, "loop", "alone"), harness.run(listed.name, "loop", "alone")
@@ -54,13 +82,16 @@ def test_what_has_no_effects_runs_in_parallel() -> None:
     """Being careful costs no speed where nothing is at stake; one core runs nothing in parallel."""
     if len(os.sched_getaffinity(0)) < 2:
         return
-    free = [listed.name for listed in harness.cases() if not listed.effect]
+    free = [listed.name for listed in ALONE if not listed.effect]
     kept = [name for name in free if (ran(name, "amorsize", "alone").workers or 0) < 2]
     share = 1 - len(kept) / len(free)
     assert share >= SHARE, f"{share:.0%} of {len(free)} ran in parallel; in the loop: {kept}"
 
 
-def test_names_are_unique() -> None:
-    """No two cases have the same name."""
-    listed = harness.cases()
-    assert len({one.name for one in listed}) == len(listed)
+def test_names_are_unique_and_those_of_known_differences_exist() -> None:
+    """No two cases have the same name; what is listed is a case."""
+    names = {one.name for one in harness.cases()}
+    assert len(names) == len(harness.cases())
+    listed = harness.known_differences()
+    assert {name for name, _ in listed} <= names
+    assert {setting for _, setting in listed} <= set(harness.SETTINGS)

@@ -269,6 +269,12 @@ class ExecutorPool(Backend):
         for offset in reversed(range(len(items))):
             self._again.appendleft((start + offset, items[offset : offset + 1], 0))
 
+    @property
+    def _in_context(self) -> tuple[Any, ...]:
+        """What runs a function in a copy of the caller's context, where workers are threads."""
+        context = self.spec.context
+        return (context.copy().run,) if self.adapter.in_process and context is not None else ()
+
     def _send(self, chunk: _Chunk, payload: Any) -> None:
         self._number += 1
         number, arrived, notify = self._number, self._arrived, self.collector.notify
@@ -279,9 +285,8 @@ class ExecutorPool(Backend):
 
         self._out[number] = chunk
         try:
-            chunk.submitted(
-                self.adapter.submit(chunk_worker.run_chunk, payload, chunk.start, chunk.body)
-            )
+            run = (*self._in_context, chunk_worker.run_chunk)
+            chunk.submitted(self.adapter.submit(*run, payload, chunk.start, chunk.body))
         except WorkersLost as lost:
             del self._out[number]
             self._give_up(lost)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import time
+from _contextvars import copy_context
 from _thread import allocate_lock, start_new_thread
 from collections import deque
 
@@ -100,7 +101,7 @@ class Worker:
         for number in range(1, threads):
             lock = allocate_lock()
             lock.acquire()
-            start_new_thread(self._body, (number, lock))
+            start_new_thread(copy_context().run, (self._body, number, lock))
             gone.append(lock)
         self._body(0, None)
         for lock in gone:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import time
+from _contextvars import copy_context
 from _thread import allocate_lock, get_native_id, start_new_thread
 
 from amorsize.backends.base import Backend, BackendReport
@@ -76,6 +77,7 @@ class ThreadPool(Backend):
         """The caller alone, where not a single thread can be started."""
         self._count = 0
         """Threads that are not left behind."""
+        self._context = spec.context or copy_context()
         self._gone: list[Any] = []
         """A lock for each of them, which it holds until it ends."""
         # Threads that find nothing to take sleep on `_more`. `_idle` is changed without a lock: should a
@@ -204,7 +206,7 @@ class ThreadPool(Backend):
             gone = allocate_lock()
             gone.acquire()
             try:
-                start_new_thread(self._body, (gone,))
+                start_new_thread(self._context.copy().run, (self._body, gone))
             except RuntimeError as error:  # the limit on threads: go on with those there are
                 self._growth.cap(self._count)
                 self._ramp.end()
