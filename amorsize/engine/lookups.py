@@ -16,7 +16,6 @@ from amorsize.core.frozen import replace
 from amorsize.engine.facts import Facts, NeedFact
 from amorsize.engine.remote_option import RemoteAccess
 from amorsize.errors import DifferenceWarning
-from amorsize.inspection.effects import inspect_function
 from amorsize.inspection.purity import only_computes
 from amorsize.items.source import NOTHING
 from amorsize.machine.detect import detect_machine
@@ -126,6 +125,8 @@ class Lookups:
         return {"machine": detect_machine()}
 
     def _find_safety(self, _: Any, facts: Facts) -> dict[str, Any]:
+        from amorsize.inspection.effects import inspect_function  # asked for by long runs only
+
         effects = self._spec.options.effects == "watch"
         return {"safety": inspect_function(self._spec.func, self._first_items(), effects=effects)}
 

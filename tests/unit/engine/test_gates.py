@@ -57,8 +57,31 @@ def test_much_work_looks_everything_up_in_the_order_of_its_price() -> None:
     ]  # fmt: skip
 
 
-def test_work_that_computes_goes_to_processes() -> None:
+SEEN = RunState(watched=True)
+"""An item was watched already."""
+
+
+def test_an_item_is_watched_before_workers_start() -> None:
     state, commands = after(RunState(), slice_ended())
+    assert commands == (do.WatchItem(),)
+    assert state.watched and not state.decisions and state.phase == Phase.LOCAL
+    state, commands = after(state, slice_ended(done=11))
+    assert state.phase == Phase.DELEGATED
+
+
+@pytest.mark.parametrize(
+    ("event", "options"),
+    [
+        (slice_ended(), {"effects": "ignore"}),
+        (slice_ended(seconds=0.2, item_seconds=0.2), {"total": 25}),  # half an item of 15 is much
+    ],
+)
+def test_no_item_is_watched_where_it_is_not_wanted_or_costs_much(event: Any, options: Any) -> None:
+    assert not after(RunState(), event, **options)[0].watched
+
+
+def test_work_that_computes_goes_to_processes() -> None:
+    state, commands = after(SEEN, slice_ended())
     assert state.decision.config.backend == "fork" and state.phase == Phase.DELEGATED
     assert [type(one) for one in commands] == [
         do.Emit,
@@ -72,12 +95,12 @@ def test_work_that_computes_goes_to_processes() -> None:
 
 def test_the_caller_of_a_stream_or_a_journal_does_not_compute() -> None:
     for options in ({"streaming": True}, {"journaled": True}):
-        start = after(RunState(), slice_ended(), **options)[1][-1]
+        start = after(SEEN, slice_ended(), **options)[1][-1]
         assert start.config.backend == "fork" and not start.caller_computes
 
 
 def test_work_that_waits_goes_to_threads() -> None:
-    state, commands = after(RunState(), slice_ended(), facts(measured=measured(WAITS)))
+    state, commands = after(SEEN, slice_ended(), facts(measured=measured(WAITS)))
     assert state.decision.config.backend == "threads" and commands[-1].waits
     assert commands[-1].first_workers is None
 
@@ -85,13 +108,13 @@ def test_work_that_waits_goes_to_threads() -> None:
 def test_items_of_unknown_number_begin_with_few_threads() -> None:
     event = slice_ended(done=40, items=40)
     known, allowed = facts(measured=measured(WAITS)), ("serial", "threads")
-    _, commands = after(RunState(), event, known, total=None, backend=allowed)
+    _, commands = after(SEEN, event, known, total=None, backend=allowed)
     assert commands[-1].config.backend == "threads" and commands[-1].first_workers == 8
 
 
 def test_what_may_not_leave_the_caller_stays_and_is_looked_at_again_later() -> None:
     known = facts(safety=Safety(caller_only="it prints"))
-    state, _commands = after(RunState(), slice_ended(), known)
+    state, _commands = after(SEEN, slice_ended(), known)
     assert state.phase == Phase.LOCAL and state.decision.config.backend == "serial"
     assert "it prints" in state.decision.choice.reasons[0]
     assert state.not_before == pytest.approx(0.13)
@@ -101,27 +124,27 @@ def test_what_may_not_leave_the_caller_stays_and_is_looked_at_again_later() -> N
 
 def test_a_fork_that_is_refused_gives_way_to_a_spawn() -> None:
     known = facts(fork_refusal="another thread runs")
-    state, _ = after(RunState(), slice_ended(seconds=1.0, item_seconds=1.0), known)
+    state, _ = after(SEEN, slice_ended(seconds=1.0, item_seconds=1.0), known)
     assert state.decision.config.backend == "spawn"
 
 
 def test_one_core_starts_no_process() -> None:
     known = facts(cores=1, machine=Machine(cores=1))
-    state, _ = after(RunState(), slice_ended(), known)
+    state, _ = after(SEEN, slice_ended(), known)
     assert not state.decisions or state.decision.config.backend == "serial"
 
 
 def test_computing_work_waits_for_a_look_at_the_gil() -> None:
     known = facts(measured=measured(gil_free_share=None))
-    state, commands = after(RunState(), slice_ended(elapsed=0.007), known)
+    state, commands = after(SEEN, slice_ended(elapsed=0.007), known)
     assert not state.decisions and commands == ()
-    state, _ = after(evolve(RunState(), only_computes=True), slice_ended(elapsed=0.007), known)
+    state, _ = after(evolve(SEEN, only_computes=True), slice_ended(elapsed=0.007), known)
     assert state.decisions
 
 
 def test_a_function_that_is_parallel_inside_is_measured_twice() -> None:
     known = facts(measured=measured((0.02, 1.0, 3.0)))
-    state, commands = after(RunState(), slice_ended(), known)
+    state, commands = after(SEEN, slice_ended(), known)
     assert commands == (do.OpenWindow(),) and state.inner_looked and not state.decisions
     state, commands = after(state, slice_ended(), known)
     assert state.decision.config.backend == "serial" and do.StopSampler() in commands
@@ -130,34 +153,34 @@ def test_a_function_that_is_parallel_inside_is_measured_twice() -> None:
 def test_a_costly_first_item_opens_a_new_window() -> None:
     event = slice_ended(first=True, done=1, items=1, seconds=0.01)
     known = facts(without=("window_opened",))
-    need = transition(spec(), RunState(), event, known)
+    need = transition(spec(), SEEN, event, known)
     assert isinstance(need, NeedFact) and need.name == "window_opened"
-    assert after(RunState(), event) == (RunState(), ())  # and waits for the second item
+    assert after(SEEN, event) == (SEEN, ())  # and waits for the second item
 
 
 def test_a_known_function_is_decided_after_its_first_item() -> None:
     event = slice_ended(first=True, done=1, items=1, seconds=0.01)
     known = facts(runs=(earlier_run(),), measured=measured((0.0, 1.0, 1.0), window_is_empty=True))
-    state, _ = after(RunState(), event, known)
+    state, _ = after(SEEN, event, known)
     assert state.decision is not None and state.decision.config.backend == "fork"
 
 
 def test_a_first_item_that_only_waited_waits_for_all() -> None:
     known = facts(measured=measured((0.01, 0.05, 1.0)))
     event = slice_ended(first=True, done=1, items=1, seconds=0.01)
-    state, _ = after(RunState(), event, known)
+    state, _ = after(SEEN, event, known)
     assert state.shares == (0.01, 0.0, 1.0) and state.decision.config.backend == "threads"
 
 
 def test_a_wait_too_short_to_be_hidden_is_none() -> None:
     event = slice_ended(item_seconds=4e-6, done=10, items=10)
     known = facts(measured=measured((1.0, 0.2, 1.0), item_seconds=4e-6))
-    state, _ = after(RunState(), event, known, total=1_000_000)
+    state, _ = after(SEEN, event, known, total=1_000_000)
     assert state.shares == COMPUTES
 
 
 def test_measuring_stops_before_the_first_backend() -> None:
-    state, commands = after(evolve(RunState(), measuring=True), slice_ended())
+    state, commands = after(evolve(SEEN, measuring=True), slice_ended())
     assert state.paused and state.phase == Phase.LOCAL and commands[-1] == do.Pause()
     assert do.StartBackend not in map(type, commands)
 
@@ -165,7 +188,7 @@ def test_measuring_stops_before_the_first_backend() -> None:
 @pytest.mark.parametrize(("elapsed", "paused"), [(0.04, False), (0.06, True)])
 def test_measuring_ends_where_nothing_beats_the_loop(elapsed: float, paused: bool) -> None:
     known = facts(safety=Safety(caller_only="it prints"))
-    state, _ = after(evolve(RunState(), measuring=True), slice_ended(elapsed=elapsed), known)
+    state, _ = after(evolve(SEEN, measuring=True), slice_ended(elapsed=elapsed), known)
     assert state.paused is paused
 
 
@@ -174,8 +197,8 @@ def test_items_that_would_be_sent_count() -> None:
     dear = facts(sending=Transfer(10_000_000, 0.05))
     cheap = facts(sending=Transfer(10, 1e-6))
     for known, backend in ((cheap, "fork"), (dear, "serial")):
-        state, _ = after(RunState(), slice_ended(), known, indexed=False)
+        state, _ = after(SEEN, slice_ended(), known, indexed=False)
         assert state.decision.config.backend == backend
-    state, _ = after(RunState(), slice_ended(), dear)  # a forked worker finds the items of a list
+    state, _ = after(SEEN, slice_ended(), dear)  # a forked worker finds the items of a list
     assert state.decision.config.backend == "fork"
     assert "sending" not in asked(RunState(), slice_ended(), dear)
