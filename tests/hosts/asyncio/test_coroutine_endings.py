@@ -156,7 +156,7 @@ def test_interrupt(tmp_path: Path) -> None:
     script.write_text(
         textwrap.dedent(
             """
-            import asyncio, sys, threading
+            import asyncio, sys, threading, time
             import amorsize
 
             async def item(n):
@@ -170,6 +170,9 @@ def test_interrupt(tmp_path: Path) -> None:
                 else:
                     list(amorsize.stream(item, range(2000)))
             except KeyboardInterrupt:
+                end = time.monotonic() + 10  # whoever reads the items is told to end, not waited for
+                while threading.active_count() > 1 and time.monotonic() < end:
+                    time.sleep(0.001)
                 print("interrupted", threading.active_count(), flush=True)
             """
         )
