@@ -35,6 +35,9 @@ def history(request, tmp_path: Path):
             yield opened
 
 
+@pytest.mark.parametrize(
+    "history", [pytest.param("memory", marks=pytest.mark.long), "sqlite"], indirect=True
+)
 def test_a_history_is_pruned_in_place(history) -> None:
     history.add(runs(3000))
     result = prune_training_data(history)

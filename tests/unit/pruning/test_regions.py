@@ -35,8 +35,8 @@ def test_workloads_are_found_where_no_groups_are_given() -> None:
 def test_one_cluster_is_not_all_there_is() -> None:
     """Homogeneous data are judged region by region all the same."""
     rng = np.random.default_rng(12)
-    X = rng.normal(0, 1, (4000, 4))
-    y = X[:, 0] + rng.normal(0, 0.3, 4000)
+    X = rng.normal(0, 1, (1500, 4))
+    y = X[:, 0] + rng.normal(0, 0.3, 1500)
     selector = PrototypeSelector(tolerance=0.05)
     selector.fit_resample(X, y)
     assert len(selector.report_.regions) > 1
