@@ -9,6 +9,7 @@ from amorsize.core.options import Options
 from amorsize.errors import OptionError, OptionTypeError
 from amorsize.items.star import is_coroutine_function
 from amorsize.machine.detect import usable_cores
+from amorsize.machine.procfs import tells_memory
 from amorsize.planning.explain import known_backends
 
 TYPE_CHECKING = False
@@ -174,11 +175,17 @@ def _check_progress(progress: Any) -> dict[str, Any]:
     return {"progress": progress}
 
 
-def _check_history(history: Any) -> dict[str, Any]:
+def located(history: Any) -> Any:
+    """A history as it was given; a URL as a text that hides its password when it is shown."""
     if isinstance(history, str) and "://" in history:
         from amorsize.history.location import Location
 
-        return {"history": Location(history)}
+        return Location(history)
+    return history
+
+
+def _check_history(history: Any) -> dict[str, Any]:
+    history = located(history)
     if history is None or isinstance(history, str) or hasattr(history, "__fspath__"):
         return {"history": history}
     if not all(callable(getattr(history, name, None)) for name in ("recent", "add")):
@@ -230,9 +237,7 @@ def _check_memory_limit(memory_limit: Any) -> dict[str, Any]:
         size = float(_whole("memory_limit", memory_limit, rule, "write '2GB'"))
     told = "must be at least one byte", "pass None for no limit"
     _at_least("memory_limit", memory_limit, size, 1, told)
-    from amorsize.backends.processes.memory import can_look
-
-    if not can_look():
+    if not tells_memory():
         rule = "this system does not tell what a process holds (no /proc/self/statm)"
         _refuse("memory_limit", memory_limit, rule, "leave it out")
     return {"memory_limit": int(size)}

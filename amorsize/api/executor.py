@@ -24,8 +24,10 @@ from itertools import islice
 
 from amorsize.api.checks import check_buffersize
 from amorsize.api.tuner import stream
+from amorsize.backends.processes.service import Pool
 from amorsize.errors import OptionError, OptionTypeError
 from amorsize.items.star import star
+from amorsize.machine.detect import usable_cores
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,9 +89,6 @@ class Executor(_Executor):
         self._maps: weakref.WeakSet[_Run] = weakref.WeakSet()
         self._pool: Any
         if backend == "processes":
-            from amorsize.backends.processes.service import Pool
-            from amorsize.machine.detect import usable_cores
-
             cores = usable_cores()
             self._max_workers = max_workers or cores
             self._pool = Pool(

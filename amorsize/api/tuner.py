@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from types import MappingProxyType
 
-from amorsize.api.checks import check_buffersize, check_call, check_settings, make_options
+from amorsize.api.checks import check_buffersize, check_call, check_settings, located, make_options
 from amorsize.api.observers import observers_for
 from amorsize.api.plan import Plan, plan_of
 from amorsize.core.frozen import dataclass, replace
@@ -15,6 +15,7 @@ from amorsize.engine.driver import Engine, engine_for
 from amorsize.engine.local_loop import LocalLoop
 from amorsize.engine.state import RunSpec
 from amorsize.errors import OptionTypeError
+from amorsize.items.seeding import numbered
 from amorsize.items.star import is_coroutine_function
 from amorsize.reporting.log import is_heard
 
@@ -81,12 +82,8 @@ class Tuner:
         self.settings = settings or Settings()
         check_settings(self.settings.explore, self.settings.pruning)
         if not (isinstance(history, str) and history == "default"):
-            if isinstance(history, str) and "://" in history:
-                from amorsize.history.location import Location
-
-                history = Location(history)
             self.settings = replace(
-                self.settings, options={**self.settings.options, "history": history}
+                self.settings, options={**self.settings.options, "history": located(history)}
             )
         self._machine = machine
 
@@ -137,17 +134,17 @@ class Tuner:
         **options: Any,
     ) -> list[Any]:
         """As :func:`amorsize.aexecute`."""
-        from amorsize.engine import asyncio_bridge as bridging
-        from amorsize.engine import coroutine_run as coroutines
-
         if is_coroutine_function(func):
             checked = self._checked(func, data, options)
-            return await coroutines.execute(self._coroutines(func, data, checked))
+            asked = self._coroutines(func, data, checked)
+            results: list[Any] = await _asynchronous().execute_coroutines(asked)
+            return results
 
         def make(source: Any) -> Any:
             return self._engine(func, source, self._checked(func, source, options))
 
-        return await bridging.execute(make, data)
+        found: list[Any] = await _asynchronous().execute_beside(make, data)
+        return found
 
     def astream(
         self,
@@ -160,28 +157,28 @@ class Tuner:
     ) -> AsyncGenerator[Any, None]:
         """As :func:`amorsize.astream`."""
         check_buffersize(buffersize)
-        from amorsize.engine import asyncio_bridge as bridging
-        from amorsize.engine import coroutine_run as coroutines
-
+        door = _asynchronous()
         if is_coroutine_function(func):
             checked = self._checked(func, data, options)
             asked = self._coroutines(func, data, checked)
-            return coroutines.stream(asked, ordered=ordered, buffersize=buffersize)
+            made: AsyncGenerator[Any, None]
+            made = door.stream_coroutines(asked, ordered=ordered, buffersize=buffersize)
+            return made
 
         def make(source: Any) -> Any:
             checked = self._checked(func, source, options)
             return self._engine(func, source, checked, streaming=True)
 
-        return bridging.stream(make, data, ordered=ordered, buffersize=buffersize)
+        beside: AsyncGenerator[Any, None]
+        beside = door.stream_beside(make, data, ordered=ordered, buffersize=buffersize)
+        return beside
 
     def _checked(self, func: object, data: object, options: dict[str, Any]) -> Options:
         """The options of a call over those of the settings; errors for whatever is wrong with it."""
         if self.settings.options:
             options = {**self.settings.options, **options}
         if is_coroutine_function(func):
-            from amorsize.engine import coroutine_run as coroutines
-
-            coroutines.check(options)
+            _asynchronous().check(options)
         checked = make_options(**options)
         settings = self.settings
         kept = settings.explore, settings.explore_seed, settings.pruning
@@ -194,9 +191,9 @@ class Tuner:
         return checked
 
     def _coroutines(self, func: Callable[[Any], Any], data: Any, checked: Options) -> CoroutineSpec:
-        from amorsize.engine.coroutine_run import CoroutineSpec
-
-        return CoroutineSpec(func, data, checked, observers_for(func, checked))
+        spec: CoroutineSpec
+        spec = _asynchronous().Spec(func, data, checked, observers_for(func, checked))
+        return spec
 
     def _engine(
         self,
@@ -207,13 +204,11 @@ class Tuner:
         streaming: bool = False,
     ) -> Engine | CoroutineEngine:
         if is_coroutine_function(func):
-            from amorsize.engine.coroutine_engine import CoroutineEngine
-
-            return CoroutineEngine(self._coroutines(func, data, checked))
+            engine: CoroutineEngine
+            engine = _asynchronous().engine_for(self._coroutines(func, data, checked))
+            return engine
         observers = observers_for(func, checked)
         if checked.seed is not None:
-            from amorsize.items.seeding import numbered
-
             data = numbered(data)
         if checked.checkpoint is not None:
             from amorsize.engine.checkpointed import ResumableEngine
@@ -222,6 +217,13 @@ class Tuner:
                 func, data, checked, self._machine, observers, streaming=streaming
             )
         return engine_for(func, data, checked, self._machine, observers)
+
+
+def _asynchronous() -> Any:
+    """What coroutines and event loops need; imported when one is met, for it imports asyncio."""
+    from amorsize.api import asynchronous
+
+    return asynchronous
 
 
 _DEFAULT = Tuner()

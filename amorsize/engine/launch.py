@@ -7,6 +7,7 @@ from amorsize.backends.base import BackendSpec
 from amorsize.backends.caller import CallerBackend
 from amorsize.core.backends import TRAITS
 from amorsize.core.frozen import replace
+from amorsize.machine.procfs import tells_memory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def make_backend(
 
 
 def _processes(told: BackendSpec, machine: Machine, memory_limit: int | None) -> Backend:
-    from amorsize.backends.processes.memory import MemoryBudget, can_look
+    from amorsize.backends.processes.memory import MemoryBudget
     from amorsize.backends.processes.pool import ProcessPool
 
     launcher: Any
@@ -78,6 +79,6 @@ def _processes(told: BackendSpec, machine: Machine, memory_limit: int | None) ->
     told = replace(
         told,
         inner_threads=max(1, machine.cores // jobs),
-        memory=memory if memory_limit is not None or can_look() else None,
+        memory=memory if memory_limit is not None or tells_memory() else None,
     )
     return ProcessPool(launcher, told)

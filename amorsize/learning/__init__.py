@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from amorsize.learning.parameters import parameters_of as parameters_of
@@ -14,7 +16,5 @@ def __getattr__(name: str) -> object:
     """The public names, imported when they are first asked for."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from amorsize.learning import parameters
-
-    value = globals()[name] = getattr(parameters, name)
+    value = globals()[name] = getattr(import_module("amorsize.learning.parameters"), name)
     return value

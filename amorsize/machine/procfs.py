@@ -47,3 +47,8 @@ def page_bytes() -> int:
         return os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
         return 4096
+
+
+def tells_memory() -> bool:
+    """Whether this system tells what a process holds."""
+    return os.path.exists("/proc/self/statm")

@@ -9,6 +9,7 @@ import sys
 
 from amorsize.backends.executors.base import ExecutorAdapter, WorkersLost
 from amorsize.errors import OptionError
+from amorsize.machine.detect import usable_cores
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,8 +41,6 @@ class FuturesAdapter(ExecutorAdapter):
             count = getattr(self.executor, name, None)
             if isinstance(count, int) and count > 0:
                 return count
-        from amorsize.machine.detect import usable_cores
-
         return usable_cores()
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Any:

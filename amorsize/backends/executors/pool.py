@@ -31,6 +31,7 @@ from amorsize.core.frozen import replace
 from amorsize.errors import AmorsizeWarning, WorkerDied
 from amorsize.items.call import unreadable, unsendable_argument
 from amorsize.items.pace import Pace
+from amorsize.items.partial_unpickle import place_salvaged, salvaged
 from amorsize.items.pickling import loads
 from amorsize.planning import chunking
 
@@ -343,8 +344,6 @@ class ExecutorPool(Backend):
 
     def _salvage(self, start: int, number: int, body: bytes, refusal: Exception) -> bool:
         """Place what can be read of some results. True when the run is to end."""
-        from amorsize.items.partial_unpickle import place_salvaged, salvaged
-
         try:
             values = salvaged((body,))
         except Exception:  # nothing can

@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 
 from amorsize.backends.processes.shared_page import ALLOWED, BASE, UNLIMITED
+from amorsize.machine.detect import available_memory
 from amorsize.planning.explain import format_bytes
 
 TYPE_CHECKING = False
@@ -39,11 +40,6 @@ ROOM_SHARE = 0.9
 """What the workers may have of the memory that is free (or theirs) where no limit is given."""
 TIGHT_SHARE = 0.25
 """Workers that hold less of their room need no look at what is left of the machine."""
-
-
-def can_look() -> bool:
-    """Whether this system tells what a process holds."""
-    return os.path.exists("/proc/self/statm")
 
 
 def _held(words: bytes) -> int:
@@ -151,8 +147,6 @@ class MemoryBudget:
         return max(0, held - base) if base >= 0 else 0
 
     def _measure_room(self, held: int) -> None:
-        from amorsize.machine.detect import available_memory
-
         available = available_memory()
         if available:
             free = int(ROOM_SHARE * (available + held))

@@ -13,6 +13,7 @@ import socket
 import struct
 import sys
 
+from amorsize.items.partial_unpickle import salvaged
 from amorsize.items.pickling import dumps
 
 TYPE_CHECKING = False
@@ -159,6 +160,4 @@ class Receiver:
         try:
             return kind, pickle.loads(parts[0], buffers=parts[1:])  # nosec B301 # of our own worker
         except Exception:
-            from amorsize.items.partial_unpickle import salvaged
-
             return -kind, salvaged(parts)

@@ -28,6 +28,7 @@ from amorsize.core.model import Config
 from amorsize.errors import WorkerDied
 from amorsize.items.call import format_traceback
 from amorsize.items.collector import ResultCollector
+from amorsize.items.errors import portable
 from amorsize.items.pickling import dumps, dumps_by_value
 from amorsize.items.source import ItemSource
 
@@ -281,8 +282,6 @@ def call(item: tuple[bytes, list[Any]]) -> tuple[str, bytes, list[Any]]:
         del fn, args, named
         return _answer("value", value)
     except BaseException as error:
-        from amorsize.items.errors import portable
-
         return _answer("error", portable(error))
 
 

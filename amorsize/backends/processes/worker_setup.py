@@ -7,6 +7,7 @@ import os
 import sys
 
 from amorsize.core.nesting import become_worker
+from amorsize.machine.thread_limits import limit_inner_threads
 
 OOM_SCORE = 500
 """Thousandths of the machine's memory that a worker seems to have more when the kernel looks for a
@@ -51,8 +52,6 @@ def set_up(inner_threads: int) -> None:
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:  # the standard library's random reseeds itself after a fork
         numpy_random.seed()
-    from amorsize.machine.thread_limits import limit_inner_threads
-
     limit_inner_threads(inner_threads)
     _offer_to_the_kernel()
 

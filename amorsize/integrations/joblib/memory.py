@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from amorsize.core.events import Study
 from amorsize.core.frozen import dataclass
 from amorsize.core.model import Config, Profile, Run
+from amorsize.learning.learner import learner_for
+from amorsize.machine.detect import detect_machine
+from amorsize.planning import cost_model
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,8 +46,6 @@ class Memory:
 
     def look_up(self, func: Any, seconds: float) -> Seen | None:
         """What earlier processes have left in the history, worth a look for so many seconds."""
-        from amorsize.learning.learner import learner_for
-
         learner = learner_for("default")
         runs = [] if learner is None else learner.recall(func, seconds)
         for run in runs:
@@ -66,15 +68,9 @@ class Memory:
         """Leave it to the history, if it took long enough; ``seconds`` in the last mode."""
         if seconds < RECORD_LEAST_SECONDS or not seen.items or seen.item_seconds <= 0:
             return
-        from amorsize.core.events import Study
-        from amorsize.learning.learner import learner_for
-
         learner = learner_for("default")
         if learner is None:
             return
-        from amorsize.machine.detect import detect_machine
-        from amorsize.planning import cost_model
-
         config = Config(BACKENDS[seen.mode], 1 if seen.mode == "alone" else jobs)
         machine = detect_machine()
         profile = Profile(seen.items, seen.item_seconds, cpu_share=seen.cpu_share)
