@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from amorsize.engine.checkpointed import CheckpointWriter
+    from amorsize.engine.checkpoint_writer import CheckpointWriter
     from amorsize.engine.commands import HandOver
     from amorsize.engine.local_loop import LocalLoop
     from amorsize.engine.state import RunSpec

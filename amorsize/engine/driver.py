@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from amorsize.core.model import Machine, Run
     from amorsize.core.observation import Observation
     from amorsize.core.options import Options
-    from amorsize.engine.checkpointed import CheckpointWriter
+    from amorsize.engine.checkpoint_writer import CheckpointWriter
     from amorsize.planning.values import Choice
     from amorsize.profiling.meter import Measured
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from amorsize.backends.base import Backend, BackendReport
     from amorsize.core.events import Observers
-    from amorsize.engine.checkpointed import CheckpointWriter
+    from amorsize.engine.checkpoint_writer import CheckpointWriter
     from amorsize.engine.lookups import Lookups
     from amorsize.engine.slice_watch import SliceWatch
     from amorsize.engine.state import RunSpec

@@ -74,3 +74,10 @@ def origin_of(error: BaseException) -> Origin | None:
         if isinstance(note, Origin):
             return note
     return None
+
+
+def renumbered(error: BaseException, position: int, index: int) -> BaseException:
+    """The error; one of this library's own about the item at ``position`` names ``index`` instead."""
+    if error.args and isinstance(error.args[0], ItemFailure) and error.args[0].item == position:
+        error.args = (error.args[0].at(index), *error.args[1:])
+    return error
