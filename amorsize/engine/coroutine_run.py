@@ -27,6 +27,7 @@ from amorsize.items.call import format_traceback, overdue_error, with_origin
 from amorsize.items.collector import SKIPPED, ListCollector, WindowCollector
 from amorsize.items.kinds import length_of
 from amorsize.items.retry import drawn_pause_seconds
+from amorsize.items.seeding import enter
 from amorsize.items.usage import UsageLog
 from amorsize.planning.concurrency import Limit
 
@@ -241,8 +242,6 @@ class CoroutineRun:
 
     async def _called(self, index: int, item: Any) -> Any:
         if self._options.seed is not None:
-            from amorsize.items.seeding import enter
-
             enter(self._options.seed, index)
         if self._options.timeout is None:
             return await self._func(item)

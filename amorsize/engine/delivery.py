@@ -16,6 +16,7 @@ from __future__ import annotations
 from amorsize.engine.source_reader import SourceReader
 from amorsize.items.call import with_origin
 from amorsize.items.collector import ListCollector, WindowCollector
+from amorsize.items.retry import RetryingCollector
 from amorsize.items.usage import UsageLog
 
 TYPE_CHECKING = False
@@ -71,8 +72,6 @@ class Delivery:
         if self._journal is not None:
             made = self._journal.in_front_of(made)
         if options.retries:
-            from amorsize.items.retry import RetryingCollector
-
             made = RetryingCollector(made, source, options.retries, options.retry_on)
         self.collector = made
 

@@ -33,6 +33,7 @@ from amorsize.engine.slice_watch import SliceWatch
 from amorsize.engine.state import ENDED, INITIAL, Phase, RunSpec, RunState
 from amorsize.engine.stream import Stream, stream_of
 from amorsize.items.collector import SKIPPED
+from amorsize.items.retry import helped
 from amorsize.profiling.meter import Meter
 
 TYPE_CHECKING = False
@@ -73,8 +74,6 @@ def spec_and_loop(
     """What a run is asked to do, and its loop; ``data`` carry their positions where there is a seed."""
     caller_func = worker_func = func
     if options.seed is not None or options.retries:
-        from amorsize.items.retry import helped
-
         caller_func, worker_func = helped(func, options)
     spec = RunSpec(func, worker_func, options, nested=nesting.is_nested())
     return spec, LocalLoop(caller_func, data)

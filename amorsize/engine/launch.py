@@ -6,15 +6,10 @@ from __future__ import annotations
 from amorsize.backends.base import BackendSpec
 from amorsize.backends.caller import CallerBackend
 from amorsize.core.backends import TRAITS
-from amorsize.core.frozen import replace
-from amorsize.machine.procfs import tells_memory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from amorsize.backends.base import Backend
-    from amorsize.core.model import Machine
     from amorsize.engine.commands import StartBackend
     from amorsize.engine.lookups import Lookups
     from amorsize.engine.state import RunSpec
@@ -58,27 +53,7 @@ def make_backend(
 
         assert lookups.remote is not None
         return ExecutorPool(*lookups.remote.open(), told)
-    return _processes(told, lookups.answer(lambda facts: facts.machine), options.memory_limit)
+    from amorsize.backends.processes.make import process_pool
 
-
-def _processes(told: BackendSpec, machine: Machine, memory_limit: int | None) -> Backend:
-    from amorsize.backends.processes.memory import MemoryBudget
-    from amorsize.backends.processes.pool import ProcessPool
-
-    launcher: Any
-    if told.config.backend == "fork":
-        from amorsize.backends.processes.fork import ForkLauncher
-
-        launcher = ForkLauncher()
-    else:
-        from amorsize.backends.processes.spawn import SpawnLauncher
-
-        launcher = SpawnLauncher()
-    jobs = told.config.n_jobs
-    memory = MemoryBudget(memory_limit, machine.memory_available_bytes, jobs)
-    told = replace(
-        told,
-        inner_threads=max(1, machine.cores // jobs),
-        memory=memory if memory_limit is not None or tells_memory() else None,
-    )
-    return ProcessPool(launcher, told)
+    machine = lookups.answer(lambda facts: facts.machine)
+    return process_pool(told, machine, options.memory_limit)
