@@ -1,4 +1,4 @@
-"""Makes a pool of worker processes: how they are started, what they may hold, how many cores each gets."""
+"""Makes a pool of worker processes: how they are started, what they may hold, cores for each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def process_pool(told: BackendSpec, machine: Machine, memory_limit: int | None) -> ProcessPool:
-    """The pool, not started yet; ``memory_limit``: bytes that the user allows for all workers together."""
+    """The pool, not started yet; ``memory_limit`` is the bytes that all workers together may hold."""
     launcher: Launcher = ForkLauncher()
     if told.config.backend != "fork":
         from amorsize.backends.processes.spawn import SpawnLauncher
