@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import time
 from _thread import allocate_lock
+from itertools import groupby
 
 from amorsize.core import nesting
 from amorsize.core.events import NO_OBSERVERS
@@ -75,7 +76,8 @@ def spec_and_loop(
     caller_func = worker_func = func
     if options.seed is not None or options.retries:
         caller_func, worker_func = helped(func, options)
-    spec = RunSpec(func, worker_func, options, nested=nesting.is_nested())
+    one_by_one = type(data) is groupby
+    spec = RunSpec(func, worker_func, options, nesting.is_nested(), one_by_one)
     return spec, LocalLoop(caller_func, data)
 
 

@@ -95,7 +95,7 @@ def _is_worth_watching(spec: RunSpec, state: RunState, event: SliceEnded) -> boo
     """Whether one more item runs in the caller, to see what it changes: it is half lost to workers."""
     if state.watched or spec.options.effects != "watch":
         return False
-    left = event.done if spec.total is None else spec.total - event.done
+    left = WATCHED_ITEMS if spec.total is None else spec.total - event.done
     return left >= WATCHED_ITEMS if event.item_seconds > TRUSTED_FIRST_SECONDS else left > 1
 
 

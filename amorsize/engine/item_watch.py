@@ -11,15 +11,20 @@ watched only.
 
 from __future__ import annotations
 
+from time import perf_counter
+
 from amorsize.core.frozen import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from amorsize.core.model import Safety
     from amorsize.inspection.watch import Verdict, Watch
+
+
+ONE_BY_ONE = "an item of its data is good only until the next one is read"
 
 
 class ItemWatch:
@@ -31,6 +36,8 @@ class ItemWatch:
         """Whether the next item is to be watched."""
         self.verdict: Verdict | None = None
         self._number = 0
+        self._item: Any = None
+        self._reused = False
         self._watch: Watch | None = None
 
     @property
@@ -51,7 +58,7 @@ class ItemWatch:
 
         item = items[0][1] if self._numbered else items[0]
         self._number = done + 1
-        self._watch = Watch(self._func, item)
+        self._watch, self._item = Watch(self._func, item), item
 
     def end(self) -> None:
         """The second look, after the item."""
@@ -59,12 +66,34 @@ class ItemWatch:
         if watch is not None:
             self.verdict = watch.verdict()
 
+    def look_ahead(self, ahead: Callable[[int], Sequence[Any]]) -> None:
+        """Read the next item, and see whether that changes the last one: a buffer that the source fills
+        again, an element that it clears, the same object once more."""
+        from amorsize.inspection.look import Look
+        from amorsize.inspection.state import Limit
+        from amorsize.inspection.watch import BUDGET_SECONDS, MOST_NODES
+
+        item, self._item = self._item, None
+        look = Look(Limit(BUDGET_SECONDS, MOST_NODES, perf_counter))
+        try:
+            look.walk(len, (item,))
+        except Exception:  # of an item that lies about itself
+            return
+        if not len(look):
+            return  # it has no state that could change
+        for following in ahead(1):
+            if self._numbered:
+                following = following[1]
+            self._reused = following is item or bool(look.again())
+
     def joined(self, safety: Safety) -> Safety:
         """What the code says, and what was seen."""
         verdict = self.verdict
         if verdict is None:
             return safety
         caller, processes = safety.caller_only, safety.no_processes
+        if self._reused:
+            caller = caller or ONE_BY_ONE
         changed = [name for name in verdict.changed if name != "the item"]
         if changed:
             caller = caller or verdict.sentence(self._number)

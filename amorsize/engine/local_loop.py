@@ -239,6 +239,8 @@ class LocalLoop:
             if not (young and before) or self._asked or watched:
                 meter.pause()
                 self.item_watch.end()
+                if watched and source.data is None:
+                    self.item_watch.look_ahead(self.items_ahead)
                 yield self._slice_ended(took, first=before == 0, watched=watched)
                 self._begin_watch()
                 meter.resume()
@@ -394,6 +396,10 @@ class LocalLoop:
                 or watched
                 or began - self.began > SELDOM_SECONDS
             ):
+                if (
+                    watched and source.data is None
+                ):  # only now that the consumer has the last result
+                    self.item_watch.look_ahead(self.items_ahead)
                 first = self.done == 1
                 yield self._slice_ended(seconds, first=first, elapsed=age, watched=watched)
             meter.resume()

@@ -13,7 +13,9 @@ import time
 import warnings
 
 from amorsize.core.frozen import replace
+from amorsize.core.model import Safety
 from amorsize.engine.facts import Facts, NeedFact
+from amorsize.engine.item_watch import ONE_BY_ONE
 from amorsize.engine.remote_option import RemoteAccess
 from amorsize.errors import DifferenceWarning
 from amorsize.inspection.purity import only_computes
@@ -125,6 +127,8 @@ class Lookups:
         return {"machine": detect_machine()}
 
     def _find_safety(self, _: Any, facts: Facts) -> dict[str, Any]:
+        if self._spec.one_by_one:
+            return {"safety": Safety(caller_only=ONE_BY_ONE)}
         from amorsize.inspection.effects import inspect_function  # asked for by long runs only
 
         effects = self._spec.options.effects == "watch"

@@ -27,7 +27,8 @@ def ordered(spec: RunSpec, facts: Facts, *, measuring: bool) -> Choice | None:
     options = spec.options
     if options.supervised and spec.total != 0:
         return _supervised(spec, facts)
-    if options.forced in (None, "serial") or spec.nested or (spec.total == 0 and not measuring):
+    alone = spec.nested or spec.one_by_one
+    if options.forced in (None, "serial") or alone or (spec.total == 0 and not measuring):
         return None
     return _named(spec, facts)
 

@@ -65,6 +65,8 @@ class RunSpec:
     options: Options
     nested: bool = False
     """Whether the call comes from inside another run: it stays in the caller."""
+    one_by_one: bool = False
+    """Whether an item is good only until the next one is read, as groups of ``groupby`` are."""
     total: int | None = None
     """Number of items, None where the data do not know it."""
     indexed: bool = True
