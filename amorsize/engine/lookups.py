@@ -19,6 +19,8 @@ from amorsize.engine.item_watch import ONE_BY_ONE
 from amorsize.engine.remote_option import RemoteAccess
 from amorsize.errors import DifferenceWarning
 from amorsize.inspection.purity import only_computes
+from amorsize.items.pickling import dumps, loads
+from amorsize.items.roundtrip import changes
 from amorsize.items.source import NOTHING
 from amorsize.machine.detect import detect_machine
 from amorsize.machine.fork_safety import fork_refusal
@@ -201,6 +203,9 @@ class Lookups:
 
     def _find_transfer(self, _: Any, facts: Facts) -> dict[str, Any]:
         found = transfer.measure(self.loop.samples, _encode)
+        watched = self._spec.options.effects == "watch"
+        if watched and found.picklable and changes(self.loop.samples, dumps, loads):
+            found = replace(found, picklable=False)
         return {"transfer": found}
 
     def _find_sending(self, _: Any, facts: Facts) -> dict[str, Any]:

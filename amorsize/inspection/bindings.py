@@ -25,6 +25,18 @@ if TYPE_CHECKING:
 CONVERSATIONS = frozenset({"socket", "connection", "database connection", "database cursor"})
 """Kinds that two threads may use at the same time only with a lock, such as a pool of connections has."""
 
+STREAMING = frozenset(
+    {"Compress", "Decompress", "BZ2Compressor", "BZ2Decompressor", "LZMACompressor",
+     "LZMADecompressor", "IncrementalDecoder", "IncrementalEncoder", "BufferedIncrementalDecoder",
+     "MultibyteIncrementalDecoder", "MultibyteIncrementalEncoder", "BZ2File", "GzipFile", "LZMAFile",
+     "Profiler", "Profile", "XMLParser", "XMLPullParser", "ZstdCompressor", "ZstdDecompressor"}
+)  # fmt: skip
+STREAMING_MODULES = frozenset(
+    {"zlib", "bz2", "_bz2", "lzma", "_lzma", "gzip", "codecs", "encodings", "_multibytecodec",
+     "_codecs", "_lsprof", "cProfile", "xml", "pyexpat", "compression", "_zstd"}
+)  # fmt: skip
+"""Classes, and the packages that they are of, whose objects do not show where they are."""
+
 BARE = {
     **dict.fromkeys(("http.client", "ftplib", "smtplib", "imaplib", "poplib"), "a connection"),
     **dict.fromkeys(("socket", "_socket", "ssl"), "a socket"),
@@ -41,6 +53,8 @@ CALLBACKS = (
     "NumPy",
 )
 """Names of what the process calls, not the function."""
+
+LOCK, RLOCK = type(_thread.allocate_lock()), _thread.RLock
 
 CALLER, PROCESSES = "caller", "processes"
 """The run stays in the caller; or processes only are excluded."""
@@ -116,10 +130,16 @@ def binding(value: Any, *, given: bool = False) -> tuple[str, str] | None:
     if type(module) is not str:
         return None
     root = module.partition(".")[0]
+    if kind is LOCK and value.locked():
+        return CALLER, "a lock that is held"
+    if kind is RLOCK and value._is_owned():
+        return CALLER, "a lock that the caller holds"
     if root in THREAD_BOUND and kind.__name__ not in THREAD_SAFE_PARTS and kind.__name__ != "Row":
         return CALLER, THREAD_BOUND[root]
     if own_generator(value):
         return (PROCESSES if given else CALLER), "a generator of random numbers"
+    if kind.__name__ in STREAMING and root in STREAMING_MODULES and not given:
+        return CALLER, "an object that takes its input in pieces"
     if module in BARE and not given:
         return CALLER, BARE[module]
     what = not_shared_by_fork(value)

@@ -59,6 +59,18 @@ RUNS_ARGUMENTS = frozenset(
 )
 """What is called by them is called with the elements of what follows."""
 
+LISTS = frozenset({"listdir", "scandir", "walk", "glob", "iglob", "iterdir", "rglob"})
+WRITES = frozenset(
+    {"write_text", "write_bytes", "mkdir", "makedirs", "touch", "unlink", "remove", "rename",
+     "replace", "move", "copy", "copyfile", "symlink", "symlink_to", "link", "hardlink_to", "rmdir",
+     "rmtree"}
+)  # fmt: skip
+FILE_MODULES = ("os.", "posix.", "nt.", "shutil.", "pathlib.", "glob.")
+"""Last names of functions that list a folder, and of those that change files."""
+
+ROW_WRITERS = ("INSERT", "UPDATE", "DELETE", "REPLACE", "CREATE TABLE", "DROP", "ALTER")
+"""How statements of SQL begin that change a table."""
+
 VIEWS = frozenset(
     {"ravel", "reshape", "view", "transpose", "swapaxes", "squeeze", "diagonal", "T", "flat", "real",
      "imag", "asarray", "asanyarray", "ascontiguousarray", "atleast_1d", "atleast_2d", "moveaxis",
@@ -99,9 +111,7 @@ def changed_arguments(
     found = []
     names = {name_of_callable(func), path}
     if args:
-        if not names.isdisjoint(FIRST) and not (
-            not names.isdisjoint(DESCRIPTORS) and args[0].base is None
-        ):
+        if not names.isdisjoint(FIRST) and names.isdisjoint(DESCRIPTORS):
             found.append(args[0])
         if type(func) in UNBOUND and (func.__name__ in CHANGES or func.__name__ in STORING):
             found.append(args[0])
@@ -143,4 +153,4 @@ def opens_to_write(func: Any, attr: str, args: list[Value], named: dict[str, Val
     if type(text) is not str:
         return False
     shared = bool(path) and (type(path[0].obj) is str or path[0].origin == 2)
-    return text in APPENDING or (shared and not set(text).isdisjoint("wx+"))
+    return text in APPENDING or "x" in text or (shared and not set(text).isdisjoint("wx+"))

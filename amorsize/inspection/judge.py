@@ -24,6 +24,12 @@ STREAMS = ("sys.stdout", "sys.stderr", "sys.stdin")
 QUEUES = ("queue", "_queue")
 LOCKS = frozenset({"lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore"})
 """Classes whose ``with`` lets one thread in at a time."""
+SIGNALS_OF = {
+    "Event": ("set", "clear"), "Semaphore": ("acquire", "release"),
+    "BoundedSemaphore": ("acquire", "release"), "Condition": ("notify", "notify_all"),
+    "Barrier": ("wait", "abort", "reset"), "lock": ("locked",),
+}  # fmt: skip
+"""Methods by which threads tell one another something, by class."""
 POOL_METHODS = {"pop": "take", "popleft": "take", "append": "give", "appendleft": "give"}
 """A list from which things are taken and to which they are given back, with a lock held, is a pool."""
 
@@ -54,6 +60,7 @@ class Judge(Walker):
             return Value(SHARED, "", name, value)
         shared = Value(SHARED, kind, name, value)
         self.implicit(shared, frame.depth)
+        self.functions_of(value, frame.depth)
         return shared
 
     def store_global(self, frame: Frame, name: str, verb: str) -> None:
@@ -165,6 +172,9 @@ class Judge(Walker):
             if reached is not None:
                 return reached
         parts = base.obj
+        counted = type(parts) in (list, tuple) and type(key.obj) is int and base.origin
+        if counted and -len(parts) <= key.obj < len(parts):
+            return self.part(base, parts[key.obj])
         named = type(parts) is dict and base.origin == SHARED and type(key.obj) in (str, int)
         if named and key.obj in parts:
             return self.part(base, parts[key.obj])
@@ -174,8 +184,8 @@ class Judge(Walker):
         """An element of a container that lives outside the call."""
         if isinstance(value, PLAIN) and not isinstance(value, tuple):
             return Value(obj=value)
-        self.held(value, f"an element of {base.phrase}")
-        return Value(SHARED, base.kind, f"{base.path}[...]", value)
+        self.held(value, f"an element of {base.phrase}", given=base.origin == GIVEN)
+        return Value(base.origin, base.kind, f"{base.path}[...]", value)
 
     def element(self, base: Value) -> Value:
         if base.inner is not None:
@@ -310,6 +320,9 @@ class Judge(Walker):
                 self.pools.setdefault(id(base.obj), (base, set()))[1].add(POOL_METHODS[name])
             else:
                 self.change(base, f"{name} changes")
+        elif base.origin == SHARED and name in SIGNALS_OF.get(type(base.obj).__name__, ()):
+            if type(base.obj).__module__ in ("threading", "_thread"):
+                self.keep(f"{name} changes {base.phrase}")
         elif base.origin == SHARED and type(base.obj).__module__ in QUEUES:
             if name in ("put", "put_nowait", "get", "get_nowait"):
                 self.keep(f"{name} changes {base.phrase}")
@@ -324,6 +337,8 @@ class Judge(Walker):
         """What some builtins and methods give is known: a part of what they are given."""
         name = rules.name_of_callable(callee.obj)
         base = callee.base
+        if "decimal.getcontext" in (name.removeprefix("_"), callee.path):
+            return Value(SHARED, "", "the decimal context")
         if name == "builtins.globals":
             return Value(SHARED, "global", "globals()", frame.function.scope)
         if name == "builtins.type" and len(args) == 1:

@@ -33,6 +33,14 @@ ONE_FOR_ALL_THREADS = {
     "decimal.setcontext": "the decimal context",
     "numpy.set_printoptions": "the print options", "numpy.seterrcall": "the floating-point error state",
     "csv.register_dialect": "the dialects", "csv.field_size_limit": "the limit of csv",
+    "signal.raise_signal": "the signals to come", "os.kill": "the signals to come",
+    "copyreg.pickle": "the table of reducers", "abc.ABCMeta.register": "the registered subclasses",
+    "logging.Logger.setLevel": "the level of a logger",
+    "logging.Handler.setLevel": "the level of a handler",
+    "logging.Logger.addHandler": "a logger's handlers",
+    "logging.Logger.removeHandler": "a logger's handlers",
+    "logging.Filterer.addFilter": "a logger's filters", "calendar.setfirstweekday": "the first weekday",
+    "codecs.register_error": "the handlers of errors", "sys.addaudithook": "the hooks of audits",
     "codecs.register": "the codecs", "atexit.register": "the exit functions",
     "mimetypes.add_type": "the table of types", "gc.set_threshold": "the garbage collector",
     "sys.setdlopenflags": "the flags of dlopen", "resource.setrlimit": "the limits of resources",
@@ -45,6 +53,8 @@ OTHER_NAMES = {
     "_locale.setlocale": "locale.setlocale", "_signal.signal": "signal.signal",
     "_signal.alarm": "signal.alarm", "_signal.setitimer": "signal.setitimer",
     "_socket.setdefaulttimeout": "socket.setdefaulttimeout", "None.Random.seed": "random.seed",
+    "posix.kill": "os.kill", "_signal.raise_signal": "signal.raise_signal",
+    "_thread.get_ident": "threading.get_ident",
     "random.Random.seed": "random.seed", "_warnings.filterwarnings": "warnings.filterwarnings",
 }  # fmt: skip
 """What some of them call themselves."""
@@ -122,6 +132,13 @@ DRAWS = frozenset({
     "wald", "weibull", "zipf",
 })  # fmt: skip
 """Functions of ``random`` and ``numpy.random`` that take numbers from the global state."""
+
+
+OF_THE_THREAD = frozenset({
+    "threading.current_thread", "threading.get_ident", "threading.get_native_id",
+    "threading.main_thread", "_thread.get_ident", "_thread.get_native_id", "asyncio.current_task",
+})  # fmt: skip
+"""What another thread answers otherwise."""
 
 
 RESTORED = frozenset({

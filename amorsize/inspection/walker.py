@@ -19,6 +19,7 @@ from amorsize.inspection.interpret import Frame, Function
 from amorsize.inspection.known_names import (
     CHANGES,
     FILTERS,
+    OF_THE_THREAD,
     ONE_FOR_ALL_THREADS,
     PLAIN,
     RESTORED,
@@ -66,6 +67,8 @@ class Verdicts:
         """Something is used whose attributes and elements are worth a search."""
         self._filters: str | None = None
         self._restores_filters = False
+        self.lists_folders = self.writes_files = self.has_a_folder = False
+        self.connects = self.writes_rows = False
         self.locked: set[CodeType] = set()
         """Code that holds a lock for a while."""
         self.pools: dict[int, tuple[Value, set[str]]] = {}
@@ -135,6 +138,10 @@ class Verdicts:
 
     def finish(self) -> None:
         """What only the whole function tells."""
+        if self.lists_folders and self.writes_files and not self.has_a_folder:
+            self.keep("it writes files, and lists a folder")
+        if self.connects and self.writes_rows:
+            self.keep("it writes to a database that its items share")
         if self._filters is not None and not self._restores_filters:
             self.keep(self._filters)
         for pool, done in self.pools.values():
@@ -241,6 +248,10 @@ class Walker(Verdicts):
         if key in self.walked:
             return self.walked[key]
         self.walked[key] = FRESH
+        self.writes_rows = self.writes_rows or any(
+            type(text) is str and text.lstrip().upper().startswith(rules.ROW_WRITERS)
+            for text in code.co_consts
+        )
         cells = {}
         for name, cell in zip(code.co_freevars, func.__closure__ or (), strict=True):
             try:
@@ -264,6 +275,7 @@ class Walker(Verdicts):
         """A library's function is not walked; the user's functions that it closes over are."""
         held = [*cells.values(), instance_attributes(func).get("__wrapped__")]
         for value in held:
+            self.functions_of(value, depth)
             if isinstance(value, FunctionType | MethodType | partial):
                 self.callable(value, args, {}, depth + 1)
         return FRESH
@@ -339,6 +351,16 @@ class Walker(Verdicts):
             if isinstance(func, FunctionType) and own(func):
                 self.enter_function(func, [value], {}, depth + 1)
 
+    def functions_of(self, value: Any, depth: int) -> None:
+        """Functions in a container, which may be called by any of its keys."""
+        if type(value) is dict:
+            value = list(value.values())
+        if type(value) not in (list, tuple) or len(value) > 50 or depth > DEPTH:
+            return
+        for one in value:
+            if isinstance(one, FunctionType | MethodType | BuiltinFunctionType | partial):
+                self.callable(one, [], {}, depth + 1)
+
     def known_call(self, func: Any, path: str, args: list[Value], named: dict[str, Value]) -> None:
         """What the tables say of a call."""
         name = rules.name_of_callable(func)
@@ -346,10 +368,25 @@ class Walker(Verdicts):
             wide = ONE_FOR_ALL_THREADS.get(known)
             if wide is not None and not self.of_new_object(func, args):
                 self.change_process(known, wide)
+        if not OF_THE_THREAD.isdisjoint((path, name)):
+            self.forbid_threads(f"{path or name} tells which thread runs the item")
         if rules.draws(func, path):
             self.draws = self.draws or path or name
+        self.note_files(func, name, path, args)
         for value in rules.changed_arguments(func, path, args, named):
             self.change(value, f"{name or path} changes")
+
+    def note_files(self, func: Any, name: str, path: str, args: list[Value]) -> None:
+        """Does it list a folder, write files, or ask a database?"""
+        names = {name, path}
+        whole = name or path
+        last = whole.rpartition(".")[2]
+        if whole.startswith(rules.FILE_MODULES):
+            self.lists_folders = self.lists_folders or last in rules.LISTS
+            self.writes_files = self.writes_files or last in rules.WRITES
+        self.has_a_folder = self.has_a_folder or last in ("TemporaryDirectory", "mkdtemp")
+        if not names.isdisjoint(("sqlite3.connect", "_sqlite3.connect", "sqlite3.dbapi2.connect")):
+            self.connects = self.connects or not (args and args[0].obj == ":memory:")
 
     @staticmethod
     def of_new_object(func: Any, args: list[Value]) -> bool:

@@ -138,15 +138,31 @@ def _is_ours(frame: Any) -> bool:
 def with_origin(
     error: BaseException, index: int | None, remote: str = "", *, at_least: bool = False
 ) -> BaseException:
-    """The user's exception with the item's index as a note and a worker's traceback as its cause."""
+    """The user's exception with the item's index as a note.
+
+    A worker's traceback becomes the cause of the last one of its chain of causes and contexts."""
     if index is not None:
         try:
             error.add_note(Origin(index, at_least))
         except Exception:  # frozen or odd exceptions keep their own shape
             pass
-    if remote and error.__cause__ is None:
+    if remote:
+        last = _end_of_chain(error)
         try:
-            error.__cause__ = RemoteTraceback(remote)
+            suppressed = last.__suppress_context__
+            last.__cause__ = last.__cause__ or RemoteTraceback(remote)
+            last.__suppress_context__ = suppressed
         except Exception:
             pass
+    return error
+
+
+def _end_of_chain(error: BaseException) -> BaseException:
+    """The exception that has neither cause nor context, found from this one."""
+    seen = {id(error)}
+    while (following := error.__cause__ or error.__context__) is not None:
+        if id(following) in seen:
+            break
+        seen.add(id(following))
+        error = following
     return error

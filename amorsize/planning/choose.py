@@ -167,7 +167,7 @@ def _no_processes(given: PlanningInput) -> str | None:
     if given.safety.no_processes:
         return given.safety.no_processes
     if not given.profile.picklable:
-        return "the results cannot be pickled"
+        return "the results cannot be pickled, or come back as others"
     inner = given.profile.inner_threads
     if inner > INNER_THREADS:
         return f"the function uses {inner:.1f} threads inside already"
