@@ -54,6 +54,9 @@ class Plan:
     """Standard deviation of the logarithm of ``estimated_seconds``: 0.1 says about 10 %."""
     neighbours: float = 0.0
     """Earlier runs that the estimate rests on: the function's own, else those most like it."""
+    safety: str = ""
+    """How the function was judged: what it changes, and whether that was read off its code or seen while
+    an item ran."""
     run: Run | None = None
     """What happened, after :meth:`execute`."""
     real_seconds: float | None = None
@@ -101,6 +104,7 @@ class Plan:
             "error": self.error,
             "reasons": list(self.reasons),
             "warnings": list(self.warnings),
+            "safety": self.safety,
             "items_done": self.items_done,
             "items_left": self.items_left,
             "candidates": [
@@ -153,6 +157,9 @@ def plan_of(engine: Engine) -> Plan:
         candidates=choice.candidates if choice is not None else (),
         estimated_spread=_spread(choice),
         neighbours=choice.prediction.evidence if choice is not None else 0.0,
+        safety="not judged: nothing but the loop would pay"
+        if seen.safety is None
+        else str(seen.safety),
         run=engine.run,
         _engine=engine,
     )

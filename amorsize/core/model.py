@@ -154,6 +154,20 @@ class Safety:
     watched: str | None = None
     """What was seen of an item between two looks; None where none was watched."""
 
+    def __str__(self) -> str:
+        """How the function was judged, in a sentence."""
+        told = [f"stays in the caller: {self.caller_only}"] if self.caller_only else []
+        if not told:
+            told += [f"no threads: {self.no_threads}"] if self.no_threads else []
+            told += [f"no processes: {self.no_processes}"] if self.no_processes else []
+        if self.draws:
+            told.append(f"draws from the global random state: {self.draws}")
+        if self.watched not in (None, self.caller_only, self.no_processes):
+            told.append(str(self.watched))
+        if self.watched is None:
+            told.append("its code was read, and no item was watched")
+        return "; ".join(told)
+
 
 @dataclass(frozen=True)
 class WorkerUse:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.core.events import Observers
-    from amorsize.core.model import Machine, Run
+    from amorsize.core.model import Machine, Run, Safety
     from amorsize.core.observation import Observation
     from amorsize.core.options import Options
     from amorsize.engine.checkpoint_writer import CheckpointWriter
@@ -67,6 +67,8 @@ class RunSoFar:
     measured: Measured
     runs: tuple[Observation, ...]
     """The function's own earlier runs, where they were asked for."""
+    safety: Safety | None
+    """How the function was judged; None where nothing asked for it."""
 
 
 def spec_and_loop(
@@ -147,6 +149,7 @@ class Engine:
             self.spec.nested,
             self._meter.measured(),
             self._lookups.lasting.runs,
+            self._lookups.lasting.known.get("safety"),
         )
 
     def bound(self) -> None:

@@ -11,8 +11,6 @@ watched only.
 
 from __future__ import annotations
 
-from time import perf_counter
-
 from amorsize.core.frozen import replace
 
 TYPE_CHECKING = False
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from amorsize.inspection.watch import Verdict, Watch
 
 
+UNCHANGING = (int, float, complex, str, bytes, bool, type(None), tuple, frozenset, range)
 ONE_BY_ONE = "an item of its data is good only until the next one is read"
 
 
@@ -67,24 +66,17 @@ class ItemWatch:
             self.verdict = watch.verdict()
 
     def look_ahead(self, ahead: Callable[[int], Sequence[Any]]) -> None:
-        """Read the next item, and see whether that changes the last one: a buffer that the source fills
-        again, an element that it clears, the same object once more."""
-        from amorsize.inspection.look import Look
-        from amorsize.inspection.state import Limit
-        from amorsize.inspection.watch import BUDGET_SECONDS, MOST_NODES
+        """Read the next item, and see what that changes: the last item (a buffer that the source fills
+        again, an element that it clears), or something else that the function reaches."""
+        from amorsize.inspection.watch import Watch
 
         item, self._item = self._item, None
-        look = Look(Limit(BUDGET_SECONDS, MOST_NODES, perf_counter))
-        try:
-            look.walk(len, (item,))
-        except Exception:  # of an item that lies about itself
-            return
-        if not len(look):
-            return  # it has no state that could change
+        watch = Watch(self._func, item)
         for following in ahead(1):
             if self._numbered:
                 following = following[1]
-            self._reused = following is item or bool(look.again())
+            self._reused = following is item and type(item) not in UNCHANGING
+        self._reused = self._reused or bool(watch.verdict().changed)
 
     def joined(self, safety: Safety) -> Safety:
         """What the code says, and what was seen."""

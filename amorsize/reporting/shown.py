@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         neighbours: float
         reasons: tuple[str, ...]
         warnings: tuple[str, ...]
+        safety: str
         items_done: int
         items_left: int | None
         candidates: tuple[Prediction, ...]

@@ -51,6 +51,8 @@ def plan_text(plan: ShownPlan) -> str:
             f"{'more' if off > 0 else 'less'} than estimated, {inside} the usual error"
         )
     lines += [f"  - {reason}" for reason in plan.reasons]
+    if plan.safety:
+        lines.append(f"  safety: {plan.safety}")
     losers = sorted(plan.candidates, key=lambda prediction: prediction.seconds)[:5]
     if len(losers) > 1:
         lines.append("  considered:")
