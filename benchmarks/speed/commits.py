@@ -3,12 +3,12 @@
     git worktree add /tmp/old COMMIT
     python -m benchmarks.speed.commits /tmp/old . --pairs 15 [--only REGEX] [--out FILE]
 
-Each measurement is a fresh interpreter that runs one workload of ``benchmarks/workloads/catalog.py`` by
-``amorsize.execute`` with default options and no history; old and new take turns, and who begins takes
-turns, too. Of each workload: the median of the paired ratios new / old, and Hodges-Lehmann's estimate of
-the log ratio with 95 % limits by Wilcoxon's signed ranks. "SLOWER" is proven: its lower limit is above
-1.03.
-Beside the workloads: a first call of one trivial item, and ``import amorsize``.
+Each measurement is a fresh interpreter that runs one workload of
+``benchmarks/workloads/catalog.py`` by ``amorsize.execute`` with default options and an empty
+history. Old and new take turns, and which of the two begins takes turns, too. Of each workload:
+the median of the paired ratios new / old, and Hodges-Lehmann's estimate of the log ratio with 95
+% limits by Wilcoxon's signed ranks; it is SLOWER where the lower limit is above 1.03. Beside the
+workloads: a first call of one trivial item, and ``import amorsize``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import json
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,8 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.harness.analysis import geometric_mean, signed_rank_limits
-from benchmarks.workloads.catalog import WORKLOADS
+from benchmarks.harness.measure import bench
+from benchmarks.workloads.catalog import BY_NAME, SCRATCH, WORKLOADS
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_SECONDS = 120.0
@@ -63,11 +65,17 @@ def environment(package: Path, place: Path) -> dict[str, str]:
     (place / "amorsize").symlink_to(package.resolve() / "amorsize")
     (place / "benchmarks").symlink_to(ROOT / "benchmarks")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return {**kept, "PYTHONPATH": str(place), "AMORSIZE_HISTORY": "off", "PYTHONSAFEPATH": "1"}
+    return {
+        **kept,
+        "PYTHONPATH": str(place),
+        "PYTHONSAFEPATH": "1",
+        "XDG_STATE_HOME": str(place / "state"),
+    }
 
 
 def seconds_of(code: str, words: list[str], environment: dict[str, str]) -> float:
-    """One measurement in a fresh interpreter; infinite where it failed."""
+    """One measurement in a fresh interpreter with an empty history."""
+    shutil.rmtree(environment["XDG_STATE_HOME"], ignore_errors=True)
     done = subprocess.run(
         [sys.executable, "-c", code, *words],
         env=environment,
@@ -89,7 +97,7 @@ def seconds_of(code: str, words: list[str], environment: dict[str, str]) -> floa
 
 
 def compared(
-    code: str, words: list[str], trees: tuple[dict[str, str], dict[str, str]], pairs: int
+    code: str, words: list[str], trees: tuple[dict[str, str], ...], pairs: int
 ) -> list[tuple[float, float]]:
     """Pairs of (old, new) seconds, measured in turns; one run of each before warms the disk."""
     for tree in trees:
@@ -118,12 +126,14 @@ def main() -> None:
     names = [one.name for one in WORKLOADS if options.held_out or not one.held_out]
     rows = [name for name in [*SMALL, *names] if re.search(options.only, name)]
     ratios, slower, records = [], [], {}
-    with tempfile.TemporaryDirectory() as folder:
+    with bench() as tools, tempfile.TemporaryDirectory() as folder:
         places = Path(folder) / "old", Path(folder) / "new"
         trees = environment(options.old, places[0]), environment(options.new, places[1])
         for number, name in enumerate(rows, 1):
             code, words = (SMALL[name], []) if name in SMALL else (WORKLOAD, [name])
-            found = compared(code, words, trees, options.pairs)
+            served = tools.environment(BY_NAME.get(name, WORKLOADS[0]))
+            told = {key: served[key] for key in (SCRATCH, "BENCHMARK_SERVER")}
+            found = compared(code, words, tuple({**tree, **told} for tree in trees), options.pairs)
             logs = [math.log(new / old) for old, new in found]
             limits = signed_rank_limits(logs)
             low, middle, high = (
