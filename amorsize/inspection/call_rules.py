@@ -152,5 +152,8 @@ def opens_to_write(func: Any, attr: str, args: list[Value], named: dict[str, Val
     text = mode.obj if mode is not None else None
     if type(text) is not str:
         return False
-    shared = bool(path) and (type(path[0].obj) is str or path[0].origin == 2)
+    # An item's own name is told by its origin: its object is only one like it.
+    shared = bool(path) and (
+        path[0].origin == SHARED or (path[0].origin == NEW and type(path[0].obj) is str)
+    )
     return text in APPENDING or "x" in text or (shared and not set(text).isdisjoint("wx+"))

@@ -76,3 +76,18 @@ def test_a_closure_that_is_not_filled_yet_can_be_judged() -> None:
             amorsize.execute(early, range(number_of_cells))
     late = 1
     assert amorsize.execute(early, [1]) == [2]
+
+
+def one_file_for_each(path: str) -> int:
+    with open(path, "w", encoding="ascii") as file:
+        return file.write("text")
+
+
+def one_file_for_all(text: str) -> int:
+    with open("log.txt", "w", encoding="ascii") as file:
+        return file.write(text)
+
+
+def test_a_file_of_its_own_is_no_file_that_items_share() -> None:
+    assert inspect_function(one_file_for_each, ["a.txt"]).caller_only is None
+    assert "share" in (inspect_function(one_file_for_all, ["a"]).caller_only or "")
