@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from amorsize.core.events import LongRun, Observers, RunEnded
-from amorsize.learning.listener import HistoryListener, learner_of
+from amorsize.learning.learner import learner_for
+from amorsize.learning.listener import HistoryListener
 from amorsize.reporting.log import tell_log
 
 TYPE_CHECKING = False
@@ -53,7 +54,7 @@ class _UpkeepBesideRun:
         elif isinstance(event, LongRun):
             from amorsize.pruning.upkeep import Upkeep
 
-            learner = learner_of(self._history)
+            learner = learner_for(self._history)
             if learner is not None and learner.place is not None:
                 self._upkeep = Upkeep(learner.place, self._strategy)
                 self._upkeep.start()

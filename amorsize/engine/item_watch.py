@@ -5,13 +5,13 @@
     policy --WatchItem--> ask --> LocalLoop runs one item --begin (first look) ... end (second look)-->
     findings --> Lookups: the verdict joins what the function's code says (Facts.safety)
 
-The looks are :mod:`amorsize.inspection.watch`; its modules are loaded where an item is
-watched only.
+The looks are :mod:`amorsize.inspection.watch`.
 """
 
 from __future__ import annotations
 
 from amorsize.core.frozen import replace
+from amorsize.inspection.watch import Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.core.model import Safety
-    from amorsize.inspection.watch import Verdict, Watch
+    from amorsize.inspection.watch import Verdict
 
 
 UNCHANGING = (int, float, complex, str, bytes, bool, type(None), tuple, frozenset, range)
@@ -53,8 +53,6 @@ class ItemWatch:
         self.asked = False
         if not len(items):
             return
-        from amorsize.inspection.watch import Watch
-
         item = items[0][1] if self._numbered else items[0]
         self._number = done + 1
         self._watch, self._item = Watch(self._func, item), item

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from amorsize.backends.base import BackendSpec
 from amorsize.backends.caller import CallerBackend
+from amorsize.backends.processes.make import process_pool
+from amorsize.backends.threads.pool import ThreadPool
 from amorsize.core.backends import TRAITS
 
 TYPE_CHECKING = False
@@ -45,15 +47,11 @@ def make_backend(
     if config.backend == "serial":
         return CallerBackend(told)
     if config.backend == "threads":
-        from amorsize.backends.threads.pool import ThreadPool
-
         return ThreadPool(told)
     if TRAITS[config.backend].remote:
         from amorsize.backends.executors.pool import ExecutorPool
 
         assert lookups.remote is not None
         return ExecutorPool(*lookups.remote.open(), told)
-    from amorsize.backends.processes.make import process_pool
-
     machine = lookups.answer(lambda facts: facts.machine)
     return process_pool(told, machine, options.memory_limit)

@@ -18,10 +18,12 @@ from amorsize.engine.facts import Facts, NeedFact
 from amorsize.engine.item_watch import ONE_BY_ONE
 from amorsize.engine.remote_option import RemoteAccess
 from amorsize.errors import DifferenceWarning
+from amorsize.inspection.effects import inspect_function
 from amorsize.inspection.purity import only_computes
-from amorsize.items.pickling import dumps, loads
+from amorsize.items.pickling import dumps, loads, parts
 from amorsize.items.roundtrip import changes
 from amorsize.items.source import NOTHING
+from amorsize.learning.learner import learner_for
 from amorsize.machine.detect import detect_machine
 from amorsize.machine.fork_safety import fork_refusal
 from amorsize.machine.threads import foreign_threads_running, most_cores, vanish
@@ -110,8 +112,6 @@ class Lookups:
         """What remembers; None if there is no history. Imports it when first asked."""
         if self._spec.nested or self._spec.options.history is None:
             return None
-        from amorsize.learning.learner import learner_for
-
         return learner_for(self._spec.options.history)
 
     def prepare(self, item_seconds: float) -> None:
@@ -131,8 +131,6 @@ class Lookups:
     def _find_safety(self, _: Any, facts: Facts) -> dict[str, Any]:
         if self._spec.one_by_one:
             return {"safety": Safety(caller_only=ONE_BY_ONE)}
-        from amorsize.inspection.effects import inspect_function  # asked for by long runs only
-
         effects = self._spec.options.effects == "watch"
         return {"safety": inspect_function(self._spec.func, self._first_items(), effects=effects)}
 
@@ -235,6 +233,4 @@ class Lookups:
 
 
 def _encode(value: Any) -> list[Any]:
-    from amorsize.items.pickling import parts
-
     return parts(value)

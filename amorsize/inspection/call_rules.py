@@ -16,6 +16,7 @@ from types import (
     WrapperDescriptorType,
 )
 
+from amorsize.inspection.abstract_value import NEW, SHARED
 from amorsize.inspection.bindings import is_global_generator
 from amorsize.inspection.known_names import CHANGES, DRAWS, OTHER_NAMES
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from amorsize.core.backends import TRAITS
 from amorsize.core.events import RunEnded
+from amorsize.learning.learner import learner_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
-    from amorsize.learning.learner import Learner
 
 RECORD_LEAST_SECONDS = 0.05
 """Runs with less work teach nothing that would pay: a record costs up to 1 ms, 2 % of this."""
@@ -29,15 +28,8 @@ class HistoryListener:
         run = event.run
         if run.outcome == "abandoned" or TRAITS[run.config.backend].remote:
             return  # what a cluster did says nothing of this machine
-        learner = learner_of(self._history)
+        learner = learner_for(self._history)
         study = None if learner is None else event.study()
         if learner is None or study is None:
             return
         learner.record(self._func, run, study)
-
-
-def learner_of(history: Any) -> Learner | None:
-    """The learner of a history, imported when the first run has something to record."""
-    from amorsize.learning.learner import learner_for
-
-    return learner_for(history)
