@@ -93,6 +93,14 @@ def test_every_exception_is_needed_and_has_a_reason() -> None:
     assert all(len(named["reason"]) > 10 for named in RULES["exception"])
 
 
+@pytest.mark.parametrize("rule", RULES["most_exceptions"])
+def test_exceptions_are_few(rule: str) -> None:
+    named = [one for one in RULES["exception"] if one["rule"] == rule]
+    assert len(named) <= RULES["most_exceptions"][rule]
+    if rule == "foreign_writes":
+        assert not [one for one in named if one["module"].startswith("amorsize.engine.")]
+
+
 def test_the_longest_function_that_is_allowed_is_no_offence() -> None:
     assert not broken("amorsize.core.model", LONG.replace("    value = 0\n", "", 1))
 

@@ -16,6 +16,7 @@ from _contextvars import copy_context  # not contextvars: it is loaded as a part
 from itertools import islice
 
 from amorsize.core import nesting
+from amorsize.engine import slices as limits
 from amorsize.engine.events import SliceEnded
 from amorsize.engine.item_watch import ItemWatch
 from amorsize.engine.slices import (
@@ -35,9 +36,8 @@ from amorsize.engine.slices import (
     piece_items,
     stream_run,
 )
-from amorsize.errors import ItemError
 from amorsize.inspection.purity import only_computes
-from amorsize.items.call import format_traceback, with_origin
+from amorsize.items.call import stand_in, with_origin
 from amorsize.items.collector import SKIPPED
 from amorsize.items.source import ISLICE_TELLS, NOTHING, ItemSource, gave
 
@@ -54,18 +54,6 @@ if TYPE_CHECKING:
 
 clock = time.perf_counter
 
-SLICE_SHARE = 0.15
-"""Share of the time since the start that a later slice lasts, so that deciding (10-100 µs) stays below
-1 %."""
-LONGEST_SLICE_SECONDS = 0.05
-"""Longest slice, for progress to be seen."""
-SELDOM_SECONDS = 1.0
-"""Age of a stream from which even its trivial items are told of: an event costs 5 µs."""
-CLOCK_ERROR_SECONDS = 2e-6
-"""An item timed by itself seems to take up to so much, however short it is."""
-OBSERVED_SECONDS = 0.001
-"""Less than this is left to pieces: a sampler's start and end cost 0.25 ms, pieces some 2 %."""
-
 
 class LocalLoop:
     """The caller's loop of one run: what it has done, and what is left."""
@@ -80,12 +68,9 @@ class LocalLoop:
         """Items and seconds of each slice of :meth:`open`; None where it was not called."""
         self.only_computes = False
         """Whether :meth:`open` has found that the function only computes."""
-        self.ended = False
-        """Whether everything is done."""
-        self._rest: Any = None
-        """The present piece of items, an islice."""
-        self._index_is_least = False
-        """Items too short to be counted one by one: an error's index is only a lower bound."""
+        self.ended = False  # whether everything is done
+        self._rest: Any = None  # the islice that runs
+        self._index_is_least = False  # of an error, where items are too short to be counted
 
     # -- the first moments ------------------------------------------------------------------------
 
@@ -252,7 +237,9 @@ class LocalLoop:
                 piece = doubled(piece, done, source.total)
             else:
                 age = clock() - self.began
-                seconds = max(SLICE_SECONDS, min(SLICE_SHARE * age, LONGEST_SLICE_SECONDS))
+                seconds = max(
+                    SLICE_SECONDS, min(limits.SLICE_SHARE * age, limits.LONGEST_SLICE_SECONDS)
+                )
                 piece = piece_items(meter.item_seconds, done, source.total)
             if self.item_watch.is_open:
                 piece, seconds = 1, 0.0
@@ -320,7 +307,7 @@ class LocalLoop:
             return meter.items > TRIVIAL_UNSEEN_ITEMS
         assert source.total is not None
         left = (source.total - self.done) * meter.item_seconds
-        if meter.items <= TRIVIAL_ITEMS or left < OBSERVED_SECONDS:
+        if meter.items <= TRIVIAL_ITEMS or left < limits.OBSERVED_SECONDS:
             return False
         self._watch.watch_pace(self.done)
         return True
@@ -344,7 +331,7 @@ class LocalLoop:
         The first item of a run is timed by itself. What the consumer does between two results is no
         measurement: the meter pauses, the sampler looks away. ``on_failure`` is told of an error in a
         run of results, which goes straight to the consumer."""
-        func, meter, source, watch = self.func, self._meter, self.source, self._watch
+        meter, source, watch = self._meter, self.source, self._watch
         counted = self._on_error != "raise" or self._progress.active or self._asked
         iterator = source.begin()
         size, spent = 1, 0.0
@@ -356,18 +343,8 @@ class LocalLoop:
                 self.ended = True
                 return
             watched = self.item_watch.asked
-            if watched:
-                meter.pause()
-                self.item_watch.begin((item,), self.done)
-                meter.resume()
-            began = watch.begin_slice(self.done, open_ended=False)
-            try:
-                value = func(item)
-            except BaseException as error:
-                value = self._stood_in(error, self.done)
-            seconds = clock() - began
-            watch.sampler.end_slice()
-            if size > 1 and seconds < CLOCK_ERROR_SECONDS:
+            value, began, seconds = self._timed(item, watched=watched)
+            if size > 1 and seconds < limits.CLOCK_ERROR_SECONDS:
                 seconds = min(seconds, spent / (size - 1))
             self.done += 1
             if self.done == 1:
@@ -389,12 +366,11 @@ class LocalLoop:
             if self._progress.active:
                 self._progress.update(self.done)
             age = self.done * meter.item_seconds  # the consumer's time does not count
-            # A trivial item is not worth a thought, unless the run has been going for long.
-            if (
+            if (  # a trivial item is not worth a thought, unless the run has been going for long
                 seconds >= TRIVIAL_ITEM_SECONDS
                 or self._asked
                 or watched
-                or began - self.began > SELDOM_SECONDS
+                or began - self.began > limits.SELDOM_SECONDS
             ):
                 if (
                     watched and source.data is None
@@ -413,6 +389,21 @@ class LocalLoop:
             yield self._serve(islice(iterator, size - 1), size - 1, on_failure)
             spent = clock() - offered  # by source, function and consumer: more than by the items
             meter.resume()
+
+    def _timed(self, item: Any, *, watched: bool) -> tuple[Any, float, float]:
+        """The result of one item of a stream, when it began, and the seconds that it took."""
+        if watched:
+            self._meter.pause()
+            self.item_watch.begin((item,), self.done)
+            self._meter.resume()
+        began = self._watch.begin_slice(self.done, open_ended=False)
+        try:
+            value = self.func(item)
+        except BaseException as error:
+            value = self._stood_in(error, self.done)
+        seconds = clock() - began
+        self._watch.sampler.end_slice()
+        return value, began, seconds
 
     def _serve(
         self, rest: Iterator[Any], size: int, on_failure: Callable[[BaseException], None]
@@ -436,8 +427,7 @@ class LocalLoop:
                 with_origin(error, self._index(self.done + done - 1))
             on_failure(error)
             raise
-        # The last run may be shorter than was asked for, and an islice at its end tells no more. (To
-        # count items would cost trivial ones 28 %: where the length is unknown, too many are told.)
+        # The last run may be shorter than was asked for, and an islice at its end tells no more.
         if ISLICE_TELLS:
             self.done = self.done + size if total is None else min(self.done + size, total)
         else:
@@ -460,12 +450,7 @@ class LocalLoop:
         if self.source.raised(error, self._rest):
             raise error
         index = self._index(index)
-        if self._on_error == "raise":
-            raise with_origin(error, index, at_least=self._index_is_least)
-        if self._on_error == "skip":
-            return SKIPPED
-        assert isinstance(error, Exception)
-        return ItemError(index, error, format_traceback(error))
+        return stand_in(error, index, self._on_error, at_least=self._index_is_least)
 
 
 nesting.calls_lazily(LocalLoop._serve)

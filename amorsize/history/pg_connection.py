@@ -52,7 +52,7 @@ class PgConnection:
     ``parts`` are libpq's words, ``settings`` further ``options`` for the server."""
 
     def __init__(self, parts: dict[str, str], deadline: float, settings: str) -> None:
-        self.deadline = deadline
+        self._deadline = deadline
         self.pid = os.getpid()
         error: ServerError = ServerError("no address of the server is known")
         places = _places(parts, deadline)
@@ -65,6 +65,10 @@ class PgConnection:
             except ServerError as found:
                 error = found
         raise error
+
+    def be_done_by(self, deadline: float) -> None:
+        """The deadline of the next call, of ``time.monotonic``."""
+        self._deadline = deadline
 
     def run(self, statement: str, values: Sequence[Value] = ()) -> Rows:
         """The rows of a statement, each value as the bytes that PostgreSQL sends in binary form."""
@@ -126,7 +130,7 @@ class PgConnection:
             rows = [tuple([get(row, place) for place in width]) for row in range(result.ntuples)]
 
     def _wait(self, writing: bool) -> int:
-        return _wait(self._connection.socket, writing, self.deadline)
+        return _wait(self._connection.socket, writing, self._deadline)
 
     def close(self) -> None:
         """Say goodbye; a connection of the parent is only dropped."""

@@ -297,7 +297,7 @@ class PostgresHistory(History, ForkGuarded):
                 held_upkeep = self._has_upkeep
                 try:
                     connection = self._connected(deadline)
-                    connection.deadline = deadline
+                    connection.be_done_by(deadline)
                     return act(connection)
                 except ServerError as error:
                     self._disconnect()

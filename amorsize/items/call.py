@@ -166,3 +166,13 @@ def _end_of_chain(error: BaseException) -> BaseException:
         seen.add(id(following))
         error = following
     return error
+
+
+def stand_in(error: BaseException, index: int, on_error: str, *, at_least: bool) -> Any:
+    """What stands in the place of an item that raised in the caller; raises where the run is to end."""
+    if on_error == "raise":
+        raise with_origin(error, index, at_least=at_least)
+    if on_error == "skip":
+        return SKIPPED
+    assert isinstance(error, Exception)
+    return ItemError(index, error, format_traceback(error))

@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ctypes
     from collections.abc import Callable
+    from typing import Any
 
 OPENMP_NAMES = ("libgomp", "libiomp5", "libomp.", "libomp-", "libomp5", "libomp140")
 """How the OpenMP runtimes of GNU, Intel and LLVM are called, and renamed in wheels."""
@@ -143,10 +144,15 @@ class OpenBlas:
         if self.get_threads is None or self.set_threads is None or self.get_threads() <= threads:
             return
         if self.pthreads and self.running is not None and not self.running.value:
-            self.used.value = threads
-            self.created.value = threads
+            _store(self.used, threads)
+            _store(self.created, threads)
         if self.get_threads() > threads:
             self.set_threads(threads)
+
+
+def _store(cell: Any, number: int) -> None:
+    """Change a number in the memory of a C library."""
+    cell.value = number
 
 
 openblas_libraries: dict[str, OpenBlas] = {}
