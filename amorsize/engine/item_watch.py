@@ -66,8 +66,6 @@ class ItemWatch:
     def look_ahead(self, ahead: Callable[[int], Sequence[Any]]) -> None:
         """Read the next item, and see what that changes: the last item (a buffer that the source fills
         again, an element that it clears), or something else that the function reaches."""
-        from amorsize.inspection.watch import Watch
-
         item, self._item = self._item, None
         watch = Watch(self._func, item)
         for following in ahead(1):

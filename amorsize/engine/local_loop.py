@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from amorsize.items.usage import UsageLog
     from amorsize.profiling.meter import Meter
 
+    OnFailure = Callable[[BaseException], None]
+
 clock = time.perf_counter
 
 
@@ -224,8 +226,7 @@ class LocalLoop:
             if not (young and before) or self._asked or watched:
                 meter.pause()
                 self.item_watch.end()
-                if watched and source.data is None:
-                    self.item_watch.look_ahead(self.items_ahead)
+                self._look_ahead(watched)
                 yield self._slice_ended(took, first=before == 0, watched=watched)
                 self._begin_watch()
                 meter.resume()
@@ -236,10 +237,7 @@ class LocalLoop:
             elif not seconds and took < 0.5 * PIECE_SECONDS:
                 piece = doubled(piece, done, source.total)
             else:
-                age = clock() - self.began
-                seconds = max(
-                    SLICE_SECONDS, min(limits.SLICE_SHARE * age, limits.LONGEST_SLICE_SECONDS)
-                )
+                seconds = limits.later_slice_seconds(clock() - self.began)
                 piece = piece_items(meter.item_seconds, done, source.total)
             if self.item_watch.is_open:
                 piece, seconds = 1, 0.0
@@ -251,13 +249,13 @@ class LocalLoop:
         if self.item_watch.asked:
             self.item_watch.begin(self.items_ahead(1), self.done)
 
+    def _look_ahead(self, watched: bool) -> None:
+        """See what reading the next item changes, where a source makes its items."""
+        if watched and self.source.data is None:
+            self.item_watch.look_ahead(self.items_ahead)
+
     def _slice_ended(
-        self,
-        seconds: float,
-        *,
-        first: bool,
-        elapsed: float | None = None,
-        watched: bool = False,
+        self, seconds: float, *, first: bool, elapsed: float | None = None, watched: bool = False
     ) -> SliceEnded:
         now, meter = clock(), self._meter
         age = now - self.began if elapsed is None else elapsed
@@ -323,9 +321,7 @@ class LocalLoop:
         self._index_is_least = True
         return len(self.results)
 
-    def stream(
-        self, on_failure: Callable[[BaseException], None]
-    ) -> Iterator[SliceEnded | Iterable[Any]]:
+    def stream(self, on_failure: OnFailure) -> Iterator[SliceEnded | Iterable[Any]]:
         """As :meth:`slices`, and between its events runs of results to be iterated.
 
         The first item of a run is timed by itself. What the consumer does between two results is no
@@ -372,10 +368,7 @@ class LocalLoop:
                 or watched
                 or began - self.began > limits.SELDOM_SECONDS
             ):
-                if (
-                    watched and source.data is None
-                ):  # only now that the consumer has the last result
-                    self.item_watch.look_ahead(self.items_ahead)
+                self._look_ahead(watched)  # only now that the consumer has the last result
                 first = self.done == 1
                 yield self._slice_ended(seconds, first=first, elapsed=age, watched=watched)
             meter.resume()
@@ -405,9 +398,7 @@ class LocalLoop:
         self._watch.sampler.end_slice()
         return value, began, seconds
 
-    def _serve(
-        self, rest: Iterator[Any], size: int, on_failure: Callable[[BaseException], None]
-    ) -> Iterator[Any]:
+    def _serve(self, rest: Iterator[Any], size: int, on_failure: OnFailure) -> Iterator[Any]:
         """A run of results that nothing times, at the price of a loop."""
         func, given, total = self.func, 0, self.source.total
         try:

@@ -106,3 +106,8 @@ def stream_run(size: int, seconds: float, done: int, total: int | None) -> int:
     quick = int(STREAM_RUN_SECONDS / seconds) if seconds > 0 else STREAM_RUN
     least = 4 * quick * PIECE_SECONDS / STREAM_RUN_SECONDS
     return min(2 * size, quick, STREAM_RUN, 1 + int(max(least, 2 * PIECE_SHARE * left)))
+
+
+def later_slice_seconds(age: float) -> float:
+    """How long a slice is to last in a run of this age, in seconds."""
+    return max(SLICE_SECONDS, min(SLICE_SHARE * age, LONGEST_SLICE_SECONDS))

@@ -67,13 +67,18 @@ class Verdicts:
         """Something is used whose attributes and elements are worth a search."""
         self._filters: str | None = None
         self._restores_filters = False
-        self.lists_folders = self.writes_files = self.has_a_folder = False
-        self.connects = self.writes_rows = False
+        self.uses: set[str] = set()
+        """Uses of files and databases that were seen, by the words of :meth:`note`'s calls."""
         self.locked: set[CodeType] = set()
         """Code that holds a lock for a while."""
         self.pools: dict[int, tuple[Value, set[str]]] = {}
         """Shared lists that are changed with a lock held: by taking from them, by giving back."""
         self._locals: dict[int, tuple[Any, str, set[str]]] = {}
+
+    def note(self, use: str, seen: object) -> None:
+        """Remember a use of files or databases, where it was seen."""
+        if seen:
+            self.uses.add(use)
 
     def keep(self, reason: str) -> None:
         """The function must not leave the caller."""
@@ -138,9 +143,10 @@ class Verdicts:
 
     def finish(self) -> None:
         """What only the whole function tells."""
-        if self.lists_folders and self.writes_files and not self.has_a_folder:
+        listed = {"folders are listed", "files are written"} <= self.uses
+        if listed and "a folder of its own" not in self.uses:
             self.keep("it writes files, and lists a folder")
-        if self.connects and self.writes_rows:
+        if {"a database is opened", "rows are written"} <= self.uses:
             self.keep("it writes to a database that its items share")
         if self._filters is not None and not self._restores_filters:
             self.keep(self._filters)
@@ -248,10 +254,8 @@ class Walker(Verdicts):
         if key in self.walked:
             return self.walked[key]
         self.walked[key] = FRESH
-        self.writes_rows = self.writes_rows or any(
-            type(text) is str and text.lstrip().upper().startswith(rules.ROW_WRITERS)
-            for text in code.co_consts
-        )
+        texts = (text.lstrip().upper() for text in code.co_consts if type(text) is str)
+        self.note("rows are written", any(text.startswith(rules.ROW_WRITERS) for text in texts))
         cells = {}
         for name, cell in zip(code.co_freevars, func.__closure__ or (), strict=True):
             try:
@@ -382,11 +386,11 @@ class Walker(Verdicts):
         whole = name or path
         last = whole.rpartition(".")[2]
         if whole.startswith(rules.FILE_MODULES):
-            self.lists_folders = self.lists_folders or last in rules.LISTS
-            self.writes_files = self.writes_files or last in rules.WRITES
-        self.has_a_folder = self.has_a_folder or last in ("TemporaryDirectory", "mkdtemp")
+            self.note("folders are listed", last in rules.LISTS)
+            self.note("files are written", last in rules.WRITES)
+        self.note("a folder of its own", last in ("TemporaryDirectory", "mkdtemp"))
         if not names.isdisjoint(("sqlite3.connect", "_sqlite3.connect", "sqlite3.dbapi2.connect")):
-            self.connects = self.connects or not (args and args[0].obj == ":memory:")
+            self.note("a database is opened", not (args and args[0].obj == ":memory:"))
 
     @staticmethod
     def of_new_object(func: Any, args: list[Value]) -> bool:

@@ -12,6 +12,7 @@ from amorsize.items.failures import (
     RESULT_UNSENDABLE,
     ItemFailure,
     Origin,
+    explain,
 )
 
 TYPE_CHECKING = False
@@ -147,13 +148,7 @@ def with_origin(
         except Exception:  # frozen or odd exceptions keep their own shape
             pass
     if remote:
-        last = _end_of_chain(error)
-        try:
-            suppressed = last.__suppress_context__
-            last.__cause__ = last.__cause__ or RemoteTraceback(remote)
-            last.__suppress_context__ = suppressed
-        except Exception:
-            pass
+        explain(_end_of_chain(error), RemoteTraceback(remote))
     return error
 
 

@@ -12,6 +12,7 @@ import pickle
 
 from amorsize.errors import UnportableError, text_of
 from amorsize.items.call import format_traceback
+from amorsize.items.failures import linked
 from amorsize.items.pickling import dumps
 
 TYPE_CHECKING = False
@@ -100,9 +101,7 @@ class _Chained:
 
 
 def _chained(error: Any, cause: Any, context: Any, suppress: bool) -> Any:
-    error.__cause__, error.__context__ = cause, context
-    error.__suppress_context__ = suppress
-    return error
+    return linked(error, cause, suppress, context)
 
 
 def _made_anew(kind: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> Any:

@@ -81,3 +81,22 @@ def renumbered(error: BaseException, position: int, index: int) -> BaseException
     if error.args and isinstance(error.args[0], ItemFailure) and error.args[0].item == position:
         error.args = (error.args[0].at(index), *error.args[1:])
     return error
+
+
+def linked(error: Any, cause: Any, suppress: bool, context: Any = ...) -> Any:
+    """The exception with this cause; ``suppress``: its context is not shown; ``...`` keeps that."""
+    error.__cause__ = cause
+    if context is not ...:
+        error.__context__ = context
+    error.__suppress_context__ = suppress
+    return error
+
+
+def explain(error: BaseException, cause: BaseException) -> BaseException:
+    """The exception with this cause where it has none; an odd exception keeps its own shape."""
+    try:
+        if error.__cause__ is None:
+            linked(error, cause, error.__suppress_context__)
+    except Exception:  # it refuses
+        pass
+    return error

@@ -29,6 +29,7 @@ from amorsize.errors import WorkerDied
 from amorsize.items.call import format_traceback
 from amorsize.items.collector import ResultCollector
 from amorsize.items.errors import portable
+from amorsize.items.failures import linked
 from amorsize.items.pickling import dumps, dumps_by_value
 from amorsize.items.source import ItemSource
 
@@ -120,7 +121,7 @@ class Answers(ResultCollector):
             else:
                 raised, text = value
                 if text:
-                    raised.__cause__ = _RemoteTraceback(f'\n"""\n{text}"""')  # type: ignore[arg-type]
+                    linked(raised, _RemoteTraceback(f'\n"""\n{text}"""'), suppress=True)  # type: ignore[arg-type]
                 _settle(future, error=raised)
 
     def fail(self, index: int | None, exception: BaseException, traceback: str = "") -> bool:

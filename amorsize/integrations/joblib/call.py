@@ -8,6 +8,7 @@ from collections import deque
 
 from amorsize.core import nesting
 from amorsize.items.call import RemoteTraceback, format_traceback
+from amorsize.items.failures import explain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,11 +55,7 @@ class Outcome:
         except BaseException as error:
             if not everything and not isinstance(error, Exception):
                 raise
-            try:
-                error.__cause__ = error.__cause__ or RemoteTraceback(format_traceback(error))
-            except Exception:  # an odd exception keeps its own shape
-                pass
-            self.error = error
+            self.error = explain(error, RemoteTraceback(format_traceback(error)))
 
 
 class TaskMeter:
