@@ -65,6 +65,11 @@ class Facts:
         return self._get("safety")  # type: ignore[no-any-return]
 
     @property
+    def fresh_refusal(self) -> str | None:
+        """Why a fresh interpreter would compute something else than this one."""
+        return self._get("fresh_refusal")  # type: ignore[no-any-return]
+
+    @property
     def costs(self) -> Costs:
         """What starting a worker costs."""
         return self._get("costs")  # type: ignore[no-any-return]

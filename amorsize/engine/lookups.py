@@ -52,7 +52,9 @@ ASK_GAIN_SECONDS = 0.02
 process."""
 SAFETY_ITEMS = 3
 """Items that are shown to the inspection of the function's code."""
-LASTING = frozenset(("cores", "machine", "safety", "costs", "slots", "runs", "recall_seconds"))
+LASTING = frozenset(
+    ("cores", "machine", "safety", "fresh_refusal", "costs", "slots", "runs", "recall_seconds")
+)
 """Facts that hold for the whole run."""
 
 
@@ -133,6 +135,13 @@ class Lookups:
             return {"safety": Safety(caller_only=ONE_BY_ONE)}
         effects = self._spec.options.effects == "watch"
         return {"safety": inspect_function(self._spec.func, self._first_items(), effects=effects)}
+
+    def _find_fresh_refusal(self, _: Any, facts: Facts) -> dict[str, Any]:
+        if self._spec.options.effects != "watch":
+            return {"fresh_refusal": None}
+        from amorsize.inspection.fresh import fresh_refusal  # where a fork is refused only
+
+        return {"fresh_refusal": fresh_refusal(self._spec.func)}
 
     def warn_of_differences(self) -> None:
         """Workers run items now: tell in what that may differ from the loop."""

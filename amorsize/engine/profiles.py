@@ -107,6 +107,7 @@ def _choose(
     if sends_items(spec, facts, refusal):
         _ = facts.sending
     profile = profile_of(state, facts)
+    fresh = refusal is not None and "spawn" in spec.options.backends
     residual = None
     if left * profile.item_seconds > ASK_GAIN_SECONDS:
         residual = facts.residual(profile, left)
@@ -119,6 +120,7 @@ def _choose(
             facts.safety,
             facts.costs,
             fork_refused=refusal,
+            spawn_refused=facts.fresh_refusal if fresh else None,
             indexed=spec.indexed,
             residual=residual,
             remote=facts.remote,

@@ -148,6 +148,9 @@ def _add_processes(at_hand: _Candidates, given: PlanningInput) -> None:
         backend = "spawn"
     if backend not in allowed:
         return
+    if backend == "spawn" and given.spawn_refused is not None:
+        at_hand.reasons.append(f"no fresh interpreters: {given.spawn_refused}")
+        return
     # While the caller computes, a worker with a large result waits to be rid of it.
     large = (profile.result_bytes or 0) > LARGE_RESULT_BYTES
     caller = profile.item_seconds < CALLER_ITEM_SECONDS and not large

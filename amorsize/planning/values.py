@@ -28,6 +28,8 @@ class PlanningInput:
     costs: Costs
     fork_refused: str | None = None
     """Why the process must not fork now; None where it may."""
+    spawn_refused: str | None = None
+    """Why a fresh interpreter would compute something else; None where nothing tells so."""
     indexed: bool = True
     """Whether a forked worker finds the items by their positions, so that none is sent."""
     residual: Residual | None = None
