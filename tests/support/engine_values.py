@@ -60,6 +60,7 @@ def facts(**changes: Any) -> Facts:
         "is_remote_worth": False,
         "residual": None,
         "fork_refusal": None,
+        "fresh_refusal": None,
         "computed_meanwhile": 0.0,
     }
     without = changes.pop("without", ())

@@ -161,6 +161,7 @@ class World:
             "runs": runs,
             "foreign_threads": chance.choice((0, 0, 3)),
             "fork_refusal": chance.choice((None, None, "another thread")),
+            "fresh_refusal": chance.choice((None, None, "a value was set")),
             "transfer": chance.choice((Transfer(10, 1e-6), Transfer(picklable=False))),
             "computed_meanwhile": chance.choice((0.0, 1.0)),
             "overall": window,
