@@ -20,6 +20,15 @@ MOST_BYTES = 65536
 MOST_PARTS = 300
 """Parts of a value that are compared, so that a large one costs less than a millisecond."""
 DEPTH = 5
+REBUILDING = ("__setstate__", "__reduce__", "__reduce_ex__", "__new__")
+LIBRARIES = (
+    "site-packages",
+    "dist-packages",
+    f"python{sys.version_info[0]}.",
+    "<frozen",
+    "<string>",
+)
+"""Parts of the file names of code that is not the user's."""
 
 PLAIN = (int, float, complex, str, bytes, bool, type(None), range)
 
@@ -29,12 +38,26 @@ def changes(values: Any, dumps: Callable[[Any], bytes], loads: Callable[[bytes],
     for value in values[-SAMPLES:]:
         if type(value) in PLAIN:
             continue
+        if _rebuilds_itself(type(value)):
+            return True  # to load one would run the user's code for the sake of a look
         try:
             body = dumps(value)
             if len(body) <= MOST_BYTES and not _Pair().same(value, loads(body), DEPTH):
                 return True
         except Exception:
             return True
+    return False
+
+
+def _rebuilds_itself(kind: type) -> bool:
+    """Does unpickling run code of a class of the user's?"""
+    for base in type.__dict__["__mro__"].__get__(kind):
+        body = type.__dict__["__dict__"].__get__(base)
+        for name in REBUILDING:
+            func = getattr(body.get(name), "__func__", body.get(name))
+            code = getattr(func, "__code__", None)
+            if code is not None and not any(part in code.co_filename for part in LIBRARIES):
+                return True
     return False
 
 
