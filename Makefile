@@ -33,10 +33,10 @@ demo: $(VENV)/.installed
 
 # With PYTEST_ARGS one process of pytest runs what they choose.
 test: lint compiled
-	$(BIN)/python $(if $(PYTEST_ARGS),-m pytest -m 'not long' $(PYTEST_ARGS),tests/support/lanes.py)
+	$(BIN)/python $(if $(PYTEST_ARGS),-m pytest -m 'not long' $(PYTEST_ARGS),tests/support/lanes.py quick)
 
 test-long: $(VENV)/.dev compiled
-	$(BIN)/python -m pytest -m long $(PYTEST_ARGS)
+	$(BIN)/python $(if $(PYTEST_ARGS),-m pytest -m long $(PYTEST_ARGS),tests/support/lanes.py long)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check $(CHECKED)
