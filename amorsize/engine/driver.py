@@ -23,7 +23,7 @@ from amorsize.core.events import NO_OBSERVERS
 from amorsize.core.frozen import dataclass, replace
 from amorsize.engine.commands import Stop
 from amorsize.engine.effects import Effects
-from amorsize.engine.ending import ended_run, run_of
+from amorsize.engine.ending import as_raised, ended_run, run_of
 from amorsize.engine.events import Begun, CallerFreed, Closed, LongItem, Reported, SliceEnded
 from amorsize.engine.facts import NeedFact
 from amorsize.engine.local_loop import LocalLoop
@@ -161,13 +161,18 @@ class Engine:
     def execute(self) -> list[Any]:
         """Everything, in order."""
         entered = not self.spec.nested and nesting.enter()
+        stopped: BaseException | None = None
         try:
             if self.run is None:
                 for _ in self._drive():
                     raise AssertionError("only a stream gives results before the end")
+        except RuntimeError as error:
+            stopped = as_raised(error)
         finally:
             if entered:
                 nesting.leave()
+        if stopped is not None:
+            raise stopped
         results = self._effects.delivery.results
         if self.spec.options.on_error == "skip":
             return [result for result in results if result is not SKIPPED]
@@ -176,17 +181,20 @@ class Engine:
     def measure(self) -> None:
         """Work alone until it is clear how to go on; :meth:`execute` goes on from there."""
         entered = not self.spec.nested and nesting.enter()
+        stopped: BaseException | None = None
         try:
             self._begin(measuring=True)
             if self.state.phase == Phase.LOCAL and not self.state.paused:
                 for _ in self._work_locally():
                     raise AssertionError("only a stream has results to give before its end")
-        except BaseException:
+        except BaseException as error:
             self._end("failed")
-            raise
+            stopped = as_raised(error)
         finally:
             if entered:
                 nesting.leave()
+        if stopped is not None:
+            raise stopped
         self._pause()
         if self._loop.ended:
             self._end("done")

@@ -82,3 +82,15 @@ def _study(spec: RunSpec, state: RunState, run: Run, lookups: Lookups) -> Study 
     # One giant item bounds every configuration: that is no fault of this one.
     model = max(model, state.ended.longest_seconds)
     return Study(profile, machine, items, seconds, cpu, model)
+
+
+def as_raised(error: BaseException) -> BaseException:
+    """The error of a run; a StopIteration of an item, which a generator of the engine has turned into a
+    RuntimeError (PEP 479), is itself again."""
+    cause, traceback = error.__cause__, error.__traceback__
+    if type(error) is not RuntimeError or not isinstance(cause, StopIteration) or traceback is None:
+        return error
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    ours = str(traceback.tb_frame.f_globals.get("__name__", "")).startswith("amorsize.engine.")
+    return cause if ours else error

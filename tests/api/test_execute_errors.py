@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -112,3 +113,24 @@ def test_not_callable_and_not_iterable() -> None:
         amorsize.execute(square, 3)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="buffersize=0"):
         amorsize.stream(square, [1], buffersize=0)
+
+
+def stops_at_five(number: int) -> int:
+    end = time.perf_counter() + 0.0005
+    while time.perf_counter() < end:
+        pass
+    if number == 5:
+        raise StopIteration("mine")
+    return number
+
+
+@pytest.mark.parametrize("backend", ["auto", "serial", "threads", "fork"])
+@pytest.mark.parametrize("lazy", [False, True], ids=["list", "generator"])
+def test_a_stop_iteration_of_an_item_is_itself(backend: Any, lazy: bool) -> None:
+    """As in a loop, and not the RuntimeError that generators make of it."""
+    data = (number for number in range(60)) if lazy else range(60)
+    with pytest.raises(StopIteration):
+        amorsize.execute(stops_at_five, data, backend=backend, history=None)
+    if not lazy:
+        with pytest.raises(StopIteration):
+            amorsize.optimize(stops_at_five, data, backend=backend, history=None).execute()
