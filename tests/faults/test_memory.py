@@ -145,7 +145,7 @@ def test_threads_in_workers_that_leak(backend: str, tmp_path: Path) -> None:
     run.close()
     assert collector.results == [x * x for x in range(60)]
     assert func.calls() == Counter(range(60))
-    assert len(func.pids()) > 2 and not run.deaths
+    assert len(func.pids()) > 2 and not run.report().deaths
 
 
 @pytest.mark.parametrize("backend", PROCESSES)
