@@ -46,7 +46,7 @@ import amorsize
 from support.causes import Hangs
 found = amorsize.execute(
     Hangs({cause!r}, {func.path!r}), range(100), backend={backend!r}, n_jobs=2, on_error="collect",
-    timeout={LIMIT_SECONDS},
+    timeout={LIMIT_SECONDS}, effects="ignore",  # each call is noted in a file
 )
 error = found[{CULPRIT}].exception
 assert type(error) is TimeoutError and "item {CULPRIT}" in str(error), error
@@ -65,7 +65,12 @@ print("done")
 def test_an_error_as_all_others(backend: str, tmp_path: Path) -> None:
     with pytest.raises(TimeoutError, match=r"item 40 took longer than timeout=0\.4") as caught:
         amorsize.execute(
-            Hangs("loop", tmp_path / "calls"), range(100), backend=backend, n_jobs=2, timeout=0.4
+            Hangs("loop", tmp_path / "calls"),
+            range(100),
+            backend=backend,
+            n_jobs=2,
+            timeout=0.4,
+            effects="ignore",
         )
     assert caught.value.__notes__ == ["amorsize: raised by item 40 of the data"]
     assert not children()
@@ -167,7 +172,9 @@ print([i for i, x in enumerate(found) if x != i], amorsize.execute(item, [5], ba
 @pytest.mark.parametrize("backend", ["auto", "fork", "spawn", "threads"])
 def test_a_limit_that_nobody_meets_changes_nothing(backend: str, tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "calls")
-    found = amorsize.execute(recorder, range(300), backend=backend, n_jobs=2, timeout=50)
+    found = amorsize.execute(
+        recorder, range(300), backend=backend, n_jobs=2, timeout=50, effects="ignore"
+    )
     assert found == [x * x for x in range(300)]
     assert recorder.calls() == Counter(range(300))
 
@@ -176,8 +183,8 @@ def test_nothing_runs_in_the_caller(tmp_path: Path) -> None:
     import os
 
     recorder = Recorder(tmp_path / "calls")
-    amorsize.execute(recorder, range(50), timeout=30)
-    plan = amorsize.optimize(recorder, range(50), timeout=30)
+    amorsize.execute(recorder, range(50), timeout=30, effects="ignore")
+    plan = amorsize.optimize(recorder, range(50), timeout=30, effects="ignore")
     assert plan.backend == "processes" and plan.items_done == 0
     plan.execute()
     assert os.getpid() not in recorder.pids()
