@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from support.histories import exit_code, forked
 
-from amorsize.history import sqlite as sqlite_module
 from amorsize.history.sqlite import SqliteHistory
 from amorsize.testing.history_contract import observation
 
@@ -23,7 +22,7 @@ pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(os.name != "posix", r
 
 def test_sixteen_processes_record_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # On a busy machine the one that holds the file may wait for a core longer than runs are patient.
-    monkeypatch.setattr(sqlite_module, "QUEUE_SECONDS", 40.0)
+    monkeypatch.setattr("amorsize.history.sqlite_file.QUEUE_SECONDS", 40.0)
     path = str(tmp_path / "state" / "history.sqlite")
 
     def work(process: int) -> None:
