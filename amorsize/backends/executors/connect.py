@@ -17,13 +17,12 @@ if TYPE_CHECKING:
     from amorsize.core.model import LinkCost
 
 AT_HAND_SECONDS = 0.1
-"""What it takes to measure an executor or a cluster that is connected
-(benchmarks/speed/clusters.py: 0.005 to
-0.2 s)..."""
+"""Seconds that measuring a connected executor or cluster takes (benchmarks/speed/clusters.py: 0.005
+to 0.2)."""
 CONNECT_SECONDS = 2.0
-"""...to import an engine and connect to a cluster (Dask 0.8 s, Ray 1.5 s)..."""
+"""Seconds that importing an engine and connecting to a cluster takes (Dask 0.8 s, Ray 1.5 s)."""
 START_SECONDS = 8.0
-"""...and to start a local Ray and end it."""
+"""Seconds that starting a local Ray and ending it takes."""
 PATIENCE_SECONDS = 2.0
 """How long a cluster that is but one of several choices may keep the run waiting."""
 

@@ -96,9 +96,9 @@ class ExecutorPool(Backend):
         self.slots = max(1, spec.config.n_jobs)
         self._task = Task(spec.func, spec.collector.on_error, spec.initializer, spec.initargs)
         self._full: Any = None
-        """The function, as an argument of calls..."""
+        """The function, as an argument of calls."""
         self._bare: Any = None
-        """...and without its body, for workers that know it."""
+        """The function without its body, for workers that know it."""
         self._greeted = 0
         """Chunks that have carried the function."""
         self._payload = FunctionPayload("")

@@ -21,9 +21,9 @@ GROW_FACTOR = 2
 GROW_GAIN = 1.15
 """Doubling the threads must give at least this throughput, or it is the last growth."""
 WINDOW_ITEMS = 2
-"""A window for measuring throughput lasts until each thread has had so many items on average..."""
+"""A window for measuring throughput lasts until each thread has had so many items on average."""
 WINDOW_SECONDS = 0.02
-"""...and at least so many seconds."""
+"""Least seconds of a window for measuring throughput."""
 RAMP_SECONDS = 0.0008
 """Between two doublings of threads whose items are known by a first wait only: a wait of 20 ms is used
 for all but 4 ms of it by 64 threads, and an item that begins to compute stops the growth."""
@@ -34,9 +34,9 @@ RAMP_STALLED_LOOKS = 4
 RAMP_LATE_SECONDS = 0.002
 """A wake-up later than this found the GIL held: some thread computes."""
 RAMP_BUSY_SHARE = 0.5
-"""CPU seconds a second of the process that say the same..."""
+"""CPU seconds a second of the process above which some thread computes."""
 RAMP_START_SECONDS = 1e-4
-"""...beside those of the start of a thread."""
+"""CPU seconds that starting a thread takes, which do not count as the work of items."""
 
 
 class Ramp:

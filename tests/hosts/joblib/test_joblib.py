@@ -170,9 +170,15 @@ def test_prefer_and_require(seen: Seen) -> None:
     assert seen.modes == ["threads"]
 
 
+def process_after_a_wait(number: int) -> int:
+    """It asks for no identity of its thread, which would keep it in the caller."""
+    time.sleep(0.002)
+    return os.getpid()
+
+
 def test_waiting_work_goes_to_threads(seen: Seen) -> None:
-    Parallel()(delayed(time.sleep)(0.002) for _ in range(400))
-    assert seen.modes == ["threads"]
+    pids = set(Parallel()(delayed(process_after_a_wait)(n) for n in range(400)))
+    assert pids == {os.getpid()} and seen.modes == ["threads"]
 
 
 @pytest.mark.parametrize("prefer", ["threads", "processes"])
