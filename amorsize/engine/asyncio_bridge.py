@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BATCH = 64
 """Results fetched from a stream in one turn of its thread, at most; a turn costs 0.1 ms."""
 TURN_SECONDS = 0.001
-"""...and only as long as they come without waiting for so long."""
+"""Seconds without a result after which the turn of a stream's thread ends."""
 AHEAD = 64
 """Items read ahead from an asynchronous source."""
 

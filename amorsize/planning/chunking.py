@@ -22,11 +22,11 @@ TASK_FACTOR = 50
 """A chunk lasts so many times what its call costs: 2 % lost (benchmarks/speed/clusters.py: 20
 to 100 are the same to the measurement)."""
 LEAST_SECONDS, LONGEST_SECONDS = 0.002, 1.0
-"""...but at least and at most so long: progress, errors and Ctrl-C wait for a chunk."""
+"""Least and most seconds of a chunk: progress, errors and Ctrl-C wait for it."""
 LAST_FACTOR = 5
 """At the end chunks shrink to so many times the cost of a call: smaller ones would not end sooner."""
 FAIR_FACTOR = 2
-"""...and where there is less than that for everybody, to so many times."""
+"""Where less than that is left for each worker, chunks shrink to so many times the cost of a call."""
 SHARES_LEFT = 3
 """A chunk takes at most one part in so many of what is left for its worker: what is cut later evens out
 what was cut wrongly (guided self-scheduling takes one in one, factoring one in two)."""
@@ -34,7 +34,7 @@ GROWTH = 8
 """A chunk has at most so many times the items of the largest that has come back: early items that
 happen to be short must not make the first long chunk endless."""
 CHUNK_BYTES = 1 << 24
-"""...and at most so many bytes, there and back."""
+"""Most bytes of a chunk, there and back."""
 MOST_AHEAD = 32
 """Chunks that wait for a worker on the other side, at most."""
 

@@ -29,13 +29,13 @@ LEAST_ROUND = 8
 GROW_GAIN = 1.25
 """Throughput that a doubling must give, or it is the last."""
 GROW_GRADIENT = 0.9
-"""...and the gradient that it must leave."""
+"""Gradient of latency that a doubling must leave, or it is the last."""
 HOLD_GAIN = 0.9
 """Throughput that a halving must leave, or it is taken back."""
 TOLERANCE = 1.1
-"""Latency over the least one that is no queue yet..."""
+"""Latency over the least one that is no queue yet, where latencies hardly differ."""
 SURE_ERRORS = 2.0
-"""...or so many standard errors, where latencies differ from item to item."""
+"""Standard errors of latency that are no queue yet, where it differs from item to item."""
 LEAST_GRADIENT = 0.5
 """A round brings the limit down by no more than that."""
 EARLY = 0.3

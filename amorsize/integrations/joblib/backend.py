@@ -67,7 +67,7 @@ BATCHES_LEFT = 4
 """So many batches for each worker are made of what is left, that they may end together (factoring
 takes 2; not searched for)."""
 LEAST_BATCH_SECONDS = 0.002
-"""...as long as they are so long: ten times what sending one costs."""
+"""Least seconds of such a batch: ten times what sending one costs."""
 BATCH_GROWTH = 8
 """Largest step of a batch's size: the first tasks may be unlike the others."""
 REVIEW_SECONDS = 0.02
