@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+from types import BuiltinFunctionType, FunctionType, MethodType
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import CodeType
     from typing import Any
+
+    Origins = tuple[Any, ...]
 
 
 NEW, GIVEN, SHARED = 0, 1, 2
@@ -68,18 +73,14 @@ class Value:
 class Closure:
     """A function made while another runs."""
 
-    __slots__ = ("called", "code", "default", "frame")
+    __slots__ = ("code", "default", "frame", "walked")
 
     def __init__(self, code: CodeType, frame: Any) -> None:
         self.code, self.frame = code, frame
         self.default: Value | None = None
         """What its default arguments may be."""
-        self.called = False
-
-    def mark_called(self) -> bool:
-        """Whether it was walked before; from now on it was."""
-        before, self.called = self.called, True
-        return before
+        self.walked: dict[Origins, Value] = {}
+        """What a call returns, by where its arguments and captured variables come from."""
 
     def take_default(self, value: Value) -> None:
         """One of its default arguments."""
@@ -122,6 +123,23 @@ def join_all(values: Iterable[Value]) -> Value:
         if value is not FRESH:
             result = join(result, value)
     return result
+
+
+CALLABLE = (FunctionType, BuiltinFunctionType, MethodType, partial, type)
+"""Objects that a walk may follow into when an argument is called."""
+NESTED = 3
+"""Containers in containers that are told apart; a list may hold itself."""
+
+
+def origins_of(value: Value, nested: int = NESTED) -> Origins:
+    """All of an argument that decides what a walk with it finds: values alike in this are walked once."""
+    inner = None if value.inner is None or not nested else origins_of(value.inner, nested - 1)
+    called: Any = None
+    if isinstance(value.func, Closure):
+        called = value.func.code
+    elif isinstance(value.obj, CALLABLE):
+        called = id(value.obj)
+    return value.origin, inner, called, value.made_by
 
 
 def _grew(old: Value | None, new: Value | None) -> bool:

@@ -16,15 +16,15 @@ from; here is what that means. Three verdicts, each a sentence for people:
     code --decode--> Frame.run --asks--> Judge (judge) --calls--> Walker: tables of names (call_rules)
     objects that are reached ---------------------------------> bindings: held, bound to a thread
 
-What cannot be seen (C code, libraries beyond the tables) counts as safe here: the watch sees what it
-changes.
+What is not read is not safe: code of an unknown Python, code that is too long or whose calls go too
+deep, and an error of the inspection itself all keep the function in the caller, and say so. What cannot
+be seen (C code, libraries beyond the tables) counts as safe here: the watch sees what it changes.
 """
 
 from __future__ import annotations
 
 from amorsize.core.model import Safety
 from amorsize.inspection.bindings import deep_bindings
-from amorsize.inspection.decode import Unreadable
 from amorsize.inspection.judge import Judge
 from amorsize.inspection.walker import Decided
 
@@ -48,10 +48,8 @@ def inspect_function(
             judge.finish()
     except Decided:
         pass
-    except (Unreadable, IndexError, RecursionError) as error:
+    except Exception as error:  # also of objects that lie about themselves
         judge.cannot_read(error)
-    except Exception:
-        pass  # of objects that lie about themselves
     caller, processes = judge.caller_only, judge.no_processes
     if caller is None and (judge.reaches_objects or not effects):
         deep, sent = deep_bindings(func, items)

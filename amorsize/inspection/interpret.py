@@ -137,7 +137,7 @@ class Frame:
             if not self._walk():
                 break
         for closure in self.made:
-            if not closure.called:
+            if not closure.walked:
                 self.judge.call_unseen(self, closure)
         return self._returned
 

@@ -82,7 +82,7 @@ class Judge(Walker):
                 return
             self.keep(f"{verb} {part}{base.phrase}")
         elif base.origin == GIVEN:
-            self.change_item(f"{verb} {part}its item")
+            self.change_item(f"it {verb} {part}its item")
         elif name is None:
             self.special(base, "__setitem__", [FRESH, FRESH], frame.depth)
 
@@ -210,7 +210,7 @@ class Judge(Walker):
     def iterate(self, frame: Frame, base: Value) -> Value:
         """``for``, ``*`` and unpacking ask for an iterator of the value: its elements."""
         if base.origin == GIVEN and is_iterator(base.obj):
-            self.change_item("takes from its item")
+            self.change_item("it takes from its item")
         self.special(base, "__iter__", [], frame.depth)
         self.special(base, "__next__", [], frame.depth)
         return self.element(base)
@@ -392,5 +392,5 @@ class Judge(Walker):
                 self.change(base, f"{value.attr} changes")
 
     def call_unseen(self, frame: Frame, closure: Closure) -> None:
-        if not closure.called:
+        if not closure.walked:
             self.walk_closure(frame, closure, [], {})

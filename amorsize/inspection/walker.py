@@ -13,8 +13,17 @@ from types import (
 
 from amorsize.inspection import call_rules as rules
 from amorsize.inspection import instructions as _instructions  # noqa: F401 # fills ACTIONS
-from amorsize.inspection.abstract_value import FRESH, GIVEN, MISSING, SHARED, Closure, Value
+from amorsize.inspection.abstract_value import (
+    FRESH,
+    GIVEN,
+    MISSING,
+    SHARED,
+    Closure,
+    Value,
+    origins_of,
+)
 from amorsize.inspection.bindings import BARE, CALLER, binding, foreign_attributes
+from amorsize.inspection.decode import Unreadable
 from amorsize.inspection.interpret import Frame, Function
 from amorsize.inspection.known_names import (
     CHANGES,
@@ -33,10 +42,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from amorsize.inspection.abstract_value import Origins
+
 STEPS = 20_000
-"""Instructions looked at before what is left counts as safe: about 10 ms, in real code some hundred."""
-DEPTH = 8
-"""Calls followed into one another."""
+"""Instructions looked at, about 10 ms; longer code is not read. Real code has some hundred."""
+DEPTH = 24
+"""Calls followed into one another; deeper ones are not read. The reader calls itself some six times for
+each, far from the recursion limit."""
+FIRST_ENTRIES = 50
+"""A container whose first entries are no functions is taken for data."""
 IMPLICIT = (
     "__len__", "__contains__", "__eq__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__", "__bool__",
     "__str__", "__format__", "__add__", "__radd__", "__sub__", "__mul__", "__rmul__", "__truediv__",
@@ -62,7 +76,6 @@ class Verdicts:
         self.no_threads: str | None = None
         self.no_processes: str | None = None
         self.draws: str | None = None
-        self.changes_item: str | None = None
         self.reaches_objects = False
         """Something is used whose attributes and elements are worth a search."""
         self._filters: str | None = None
@@ -114,8 +127,7 @@ class Verdicts:
 
     def change_item(self, how: str) -> None:
         """The item itself is changed: seen by the caller, but not from another process."""
-        self.changes_item = self.changes_item or how
-        self.forbid_processes(f"it {how}")
+        self.forbid_processes(how)
 
     def change(self, value: Value, how: str) -> None:
         """A call changes this value in place."""
@@ -162,9 +174,7 @@ class Verdicts:
     def cannot_read(self, error: Exception) -> None:
         """What is not read is not safe: the run stays in the caller."""
         if self.caller_only is None:
-            self.caller_only = (
-                f"its code cannot be read on this Python ({error or 'a stack differs'})"
-            )
+            self.caller_only = f"its code cannot be read here ({error or 'a stack differs'})"
 
 
 class Walker(Verdicts):
@@ -173,12 +183,19 @@ class Walker(Verdicts):
     def __init__(self) -> None:
         super().__init__()
         self.steps = STEPS
-        self.walked: dict[tuple[CodeType, int], Value] = {}
+        self.walked: dict[tuple[CodeType, Origins], Value] = {}
 
     def spend(self, steps: int) -> None:
+        """Count instructions that are looked at."""
         self.steps -= steps
         if self.steps < 0:
-            raise Decided
+            raise Unreadable(f"it is longer than {STEPS:,} instructions")
+
+    @staticmethod
+    def deeper(depth: int) -> None:
+        """A call at this depth is followed."""
+        if depth > DEPTH:
+            raise Unreadable(f"its calls go deeper than {DEPTH}")
 
     def function(self, func: Any, items: Sequence[Any]) -> None:
         """The function that the user gave."""
@@ -195,8 +212,7 @@ class Walker(Verdicts):
     ) -> Value:
         """A call of an object from outside of the call."""
         named = named or {}
-        if depth > DEPTH:
-            return FRESH
+        self.deeper(depth)
         if type(func) is partial:
             parts = []
             for one in (*func.args, *func.keywords.values()):
@@ -247,10 +263,11 @@ class Walker(Verdicts):
     ) -> Value:
         """Walk a function with these arguments."""
         code = func.__code__
-        if depth > DEPTH:
-            return FRESH
-        # The names of arguments that live outside decide what a second walk could find.
-        key = code, sum(1 << i for i, arg in enumerate(args[:30]) if arg.origin == SHARED)
+        self.deeper(depth)
+        key = (
+            code,
+            (*map(origins_of, args), *((name, origins_of(one)) for name, one in named.items())),
+        )
         if key in self.walked:
             return self.walked[key]
         self.walked[key] = FRESH
@@ -348,7 +365,7 @@ class Walker(Verdicts):
     def implicit(self, value: Value, depth: int) -> None:
         """The special methods of a shared object of the user's, which operators may call."""
         kind = type(value.obj)
-        if depth > DEPTH or not own_module(kind.__module__):
+        if not own_module(kind.__module__):
             return
         for name in IMPLICIT:
             func = class_attribute(kind, name)
@@ -359,11 +376,13 @@ class Walker(Verdicts):
         """Functions in a container, which may be called by any of its keys."""
         if type(value) is dict:
             value = list(value.values())
-        if type(value) not in (list, tuple) or len(value) > 50 or depth > DEPTH:
+        if type(value) not in (list, tuple):
             return
-        for one in value:
-            if isinstance(one, FunctionType | MethodType | BuiltinFunctionType | partial):
-                self.callable(one, [], {}, depth + 1)
+        kinds = (FunctionType, MethodType, BuiltinFunctionType, partial)
+        if any(isinstance(one, kinds) for one in value[:FIRST_ENTRIES]):
+            for one in value:
+                if isinstance(one, kinds):
+                    self.callable(one, [], {}, depth + 1)
 
     def known_call(self, func: Any, path: str, args: list[Value], named: dict[str, Value]) -> None:
         """What the tables say of a call."""
@@ -410,13 +429,18 @@ class Walker(Verdicts):
         self, frame: Frame, closure: Closure, args: list[Value], named: dict[str, Value]
     ) -> Value:
         """A function made inside, called or handed on."""
-        if frame.depth > DEPTH:
-            return FRESH
-        again = closure.mark_called()
-        if again and not any(arg.origin for arg in args):
-            return FRESH
-        code = closure.code
+        self.deeper(frame.depth)
+        code, outer = closure.code, closure.frame
+        captured = [
+            (outer.lookup(name) if name in outer.code.co_cellvars else outer.free(name)) or FRESH
+            for name in code.co_freevars
+        ]
+        key = tuple(map(origins_of, (*args, *named.values(), *captured)))
+        if key in closure.walked:
+            return closure.walked[key]
+        closure.walked[key] = FRESH
         called = Function(code, frame.function.scope, code.co_name)
         inner = Frame(self, called, parent=closure.frame, depth=frame.depth + 1)  # type: ignore[arg-type]
         self.fill(inner, code, args, named, ())
-        return inner.run()
+        closure.walked[key] = result = inner.run()
+        return result
