@@ -44,6 +44,9 @@ class SliceEnded:
     """Whether the sampler's thread runs."""
     watched: bool = False
     """Whether it was one item between two looks at what the function reaches."""
+    imported: bool = False
+    """Whether modules were imported meanwhile: what the slice took says little of the items that
+    follow."""
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 RECONSIDER_FACTOR = 1.3
 """A choice to stay is looked at again when the run is so many times as old."""
 TRUSTED_FIRST_SECONDS = 0.1
-"""A first item that took longer decides alone (unless it imported something): a second one in the
-caller would cost up to half of it, a worker started in vain costs 0.003."""
+"""A first item that took longer decides alone, unless modules were imported meanwhile: a second one in
+the caller would cost up to half of it, a worker started in vain costs 0.003."""
 MEASURE_SECONDS = 0.05
 """``optimize`` stops looking after so long where nothing beats the loop."""
 LEAST_START_SECONDS = 0.0014
@@ -69,14 +69,17 @@ def on_slice(spec: RunSpec, state: RunState, event: SliceEnded, facts: Facts) ->
         return state, ()  # not worth carrying anywhere, nor a thought
     if (
         event.first
-        and SLICE_SECONDS < event.seconds < TRUSTED_FIRST_SECONDS
-        and facts.measured.window[1] > ONLY_WAITS_CPU_SHARE
+        and event.seconds > SLICE_SECONDS
+        and not spec.unattended
+        and not _only_waited(facts)
     ):
         # It may have paid for imports and caches: the shares begin with the next item. (One that
         # did nothing but wait has paid for nothing.)
         facts.open_window()
         ahead = ((spec.total or 0) - 1) * event.seconds
-        if not recalled(facts, ahead * (1 - 1 / facts.cores), ahead):
+        known = recalled(facts, ahead * (1 - 1 / facts.cores), ahead)
+        trusted = event.seconds >= TRUSTED_FIRST_SECONDS and not event.imported
+        if not known and not trusted:
             return state, ()
     if event.elapsed < state.not_before or spec.unattended:
         return state, ()
@@ -89,6 +92,11 @@ def on_slice(spec: RunSpec, state: RunState, event: SliceEnded, facts: Facts) ->
     if choice.config.backend != "serial" and _is_worth_watching(spec, state, event):
         return evolve(state, watched=True), (*commands, *more, WatchItem())
     return _follow(spec, state, event, facts, choice, commands + more)
+
+
+def _only_waited(facts: Facts) -> bool:
+    """Whether what the window holds, the first item, did nothing but wait."""
+    return facts.measured.window[1] <= ONLY_WAITS_CPU_SHARE
 
 
 def _is_worth_watching(spec: RunSpec, state: RunState, event: SliceEnded) -> bool:
@@ -165,6 +173,8 @@ def _shares(state: RunState, event: SliceEnded, facts: Facts) -> RunState:
     shares = seen = facts.measured.window
     if facts.measured.window_is_empty:  # there is but the first item
         seen = facts.overall
+        if not facts.runs:  # nor does an earlier run say more
+            shares = seen
     wall, cpu, inner = shares
     if cpu < 1.0 and event.item_seconds * (1.0 - cpu) < LEAST_WAIT_SECONDS:
         cpu = 1.0  # no wait that a hand-over would be shorter than

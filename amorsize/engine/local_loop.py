@@ -261,8 +261,9 @@ class LocalLoop:
         age = now - self.began if elapsed is None else elapsed
         running = self._watch.sampler.running
         item_seconds, items = meter.item_seconds, meter.items
+        imported = first and self._watch.imported
         return SliceEnded(
-            now, self.done, seconds, age, item_seconds, items, first, running, watched
+            now, self.done, seconds, age, item_seconds, items, first, running, watched, imported
         )
 
     def _slice(self, iterator: Iterator[Any], piece: int, seconds: float) -> bool:

@@ -57,7 +57,7 @@ class SliceWatch:
         self._began = clock()
         self._not_before = FIRST_DECISION_SECONDS
         self._open_ended = False
-        self._done = 0
+        self._done = self._modules = 0
         self._seen = (0, 0.0)
         """Position and time at which the present sample began."""
 
@@ -66,6 +66,12 @@ class SliceWatch:
     def begin_run(self, began: float, not_before: float) -> None:
         """The run began at this time; it decides nothing before it has this age."""
         self._began, self._not_before = began, not_before
+        self._modules = len(sys.modules)
+
+    @property
+    def imported(self) -> bool:
+        """Whether modules have been imported since the last word of when the run may decide."""
+        return len(sys.modules) > self._modules
 
     def begin_slice(self, done: int, *, open_ended: bool) -> float:
         """A slice begins after ``done`` items; ``open_ended``: its only end is that of the data."""

@@ -11,8 +11,8 @@ leaves the GIL alone, on C cores:
 * processes (P x T): start*H + (1 + loss) * max(n*item/(P*T) in whole rounds,
                      (n*cpu*item + transfer)/min(P, C)), where transfer is n times the CPU seconds, on
                      both sides, of carrying a result and, where items are sent, an item; H processes are
-                     started, and where the caller is one of the P it works meanwhile: then start*H*H/P,
-                     and no more in all than (1 + loss) times the loop
+                     started, each of which starts T - 1 threads, and where the caller is one of the P it
+                     works meanwhile: then start*H*H/P, and no more in all than (1 + loss) times the loop
 
 ``free`` is what the looks at the GIL tell: of an item that waits they are free while it waits, which says
 nothing of its computing, and too few free ones say nothing at all.
@@ -129,6 +129,7 @@ def seconds(
         return Prediction(config, start + work, terms={"start": start, "work": work})
     helpers = config.n_jobs - (1 if caller_computes else 0)
     start = costs.start(config.backend, helpers)
+    start += costs.start("threads", config.threads_per_job - 1)  # in each process, side by side
     carried = profile.result_seconds
     if items_sent or traits.sends_items:
         carried += profile.argument_seconds

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from support.engine_values import COMPUTES, WAITS, earlier_run, facts, measured, slice_ended, spec
 
+from amorsize.core.frozen import replace
 from amorsize.core.model import Machine, Safety
 from amorsize.engine import commands as do
 from amorsize.engine.facts import Facts, NeedFact
@@ -156,6 +157,32 @@ def test_a_costly_first_item_opens_a_new_window() -> None:
     need = transition(spec(), SEEN, event, known)
     assert isinstance(need, NeedFact) and need.name == "window_opened"
     assert after(SEEN, event) == (SEEN, ())  # and waits for the second item
+
+
+def test_a_long_first_item_that_imported_something_is_not_multiplied() -> None:
+    known = facts(measured=measured((0.3, 0.9, 1.0)))
+    event = slice_ended(first=True, done=1, items=1, seconds=0.3, item_seconds=0.3)
+    state, _ = after(SEEN, replace(event, imported=True), known)
+    assert state == SEEN  # and waits for the second item
+    state, _ = after(SEEN, event, known)
+    assert state != SEEN
+
+
+def test_shares_never_mix_a_long_first_item_with_those_after_it() -> None:
+    event = slice_ended(first=True, done=1, items=1, seconds=0.3, item_seconds=0.3)
+    known = facts(without=("window_opened",), measured=measured((0.3, 0.9, 1.0)))
+    need = transition(spec(), SEEN, event, known)
+    assert isinstance(need, NeedFact) and need.name == "window_opened"
+
+
+def test_a_long_first_item_alone_is_judged_by_what_it_did() -> None:
+    event = slice_ended(first=True, done=1, items=1, seconds=0.3, item_seconds=0.3)
+    known = facts(
+        measured=measured((0.3, 0.9, 1.0), window_is_empty=True, item_seconds=0.3),
+        overall=(0.3, 0.5, 1.0),
+    )
+    state, _ = after(SEEN, event, known)
+    assert state.shares == (0.3, 0.5, 1.0)
 
 
 def test_a_known_function_is_decided_after_its_first_item() -> None:

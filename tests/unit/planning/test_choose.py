@@ -108,6 +108,7 @@ def by_hand(config: Config, p: Profile, m: Machine, n: int, caller: bool, sent: 
     start = 0.003 * started
     if config.backend == "spawn":
         start = 0.15 * min(1, started) + 0.03 * started + 0.002 * started
+    start += 7e-5 * (config.threads_per_job - 1)
     carried = p.result_seconds + (p.argument_seconds if sent or config.backend == "spawn" else 0)
     frames = n * min(1.0, p.item_seconds / 0.0025)
     share = (config.n_jobs - 1) / config.n_jobs if caller else 1.0
