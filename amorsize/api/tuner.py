@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from amorsize.core.model import Machine
     from amorsize.engine.coroutine_engine import CoroutineEngine
     from amorsize.engine.coroutine_run import CoroutineSpec
-    from amorsize.engine.stream import Stream
+    from amorsize.engine.outcome import Stream
     from amorsize.reporting.trace import Trace
 
 

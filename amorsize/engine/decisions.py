@@ -1,21 +1,183 @@
-"""Decisions as they are made: booked in the state, told to the observers, carried out. Pure."""
+"""How a decision is made and carried out. Pure.
+
+::
+
+    measured now + the function's last run -> Profile -> plan -> Choice --+
+    the user's order (one backend, a limit on time or memory) -> Choice --+--> decide: booked, told
+                                                                          +--> hand_over: workers start
+"""
 
 from __future__ import annotations
 
 from amorsize.core.backends import TRAITS
 from amorsize.core.events import Decided
-from amorsize.core.model import Config
+from amorsize.core.frozen import replace
+from amorsize.core.model import Config, Prediction, Profile
 from amorsize.engine.commands import Emit, HandOver, StartBackend, StopSampler
-from amorsize.engine.facts import Facts
-from amorsize.engine.profiles import profile_to_remember
-from amorsize.engine.state import Decision, Phase, RunSpec, RunState, Workers, evolve
+from amorsize.engine.state import Decision, Facts, Phase, RunSpec, RunState, Workers, evolve
+from amorsize.errors import OptionError
+from amorsize.planning import choose as planning
+from amorsize.planning import policy
 from amorsize.planning.cost_model import WAITING_CPU_SHARE
+from amorsize.planning.explain import describe
+from amorsize.planning.values import Choice, PlanningInput
+from amorsize.profiling.transfer import UNMEASURED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from amorsize.planning.values import Choice
+    from typing import Any
+
+    from amorsize.engine.state import Shares
 
     Step = tuple[RunState, tuple[object, ...]]
+
+ASK_GAIN_SECONDS = 0.02
+"""The history is asked when at least this could be gained: asking costs 2 ms in a new process, and
+0.3 ms later (benchmarks/learning/evaluate.py)."""
+ONLY_WAITS_CPU_SHARE = 0.1
+"""Below it an item that is done is taken to be nothing but a wait."""
+
+
+def recalled(facts: Facts, gain_seconds: float, seconds_ahead: float) -> bool:
+    """Whether the function has earlier runs. The history is asked once, if what could be gained pays."""
+    if not facts.has("runs") and gain_seconds > ASK_GAIN_SECONDS:
+        facts.recall(seconds_ahead)
+    return bool(facts.runs)
+
+
+def profile_of(state: RunState, facts: Facts) -> Profile:
+    """What is known of the work: what was seen now, and where that is too little, what the function's
+    last run showed."""
+    runs = facts.runs
+    profile = _measured(facts, state.shares if runs else state.seen or state.shares)
+    if state.threads_ruled_out:
+        profile = replace(profile, gil_free_share=0.0)
+    if not runs:
+        return profile
+    before = runs[0].profile
+    changes: dict[str, Any] = {}
+    if profile.gil_free_share is None:
+        changes["gil_free_share"] = before.gil_free_share
+    if profile.result_bytes is None and before.result_bytes is not None:
+        changes["result_bytes"] = before.result_bytes
+        changes["result_seconds"] = before.result_seconds
+    if facts.measured.window_is_empty:
+        changes["cpu_share"] = before.cpu_share
+        changes["inner_threads"] = before.inner_threads
+    return replace(profile, **changes)
+
+
+def profile_to_remember(state: RunState, facts: Facts) -> Profile:
+    """The profile for the history: nothing of it is hearsay where it was seen in this run."""
+    profile = profile_of(state, facts)
+    seen = _measured(facts, state.seen or state.shares)
+    return replace(profile, cpu_share=seen.cpu_share, inner_threads=seen.inner_threads)
+
+
+def _measured(facts: Facts, shares: Shares | None) -> Profile:
+    measured, transfer = facts.measured, facts.known.get("transfer", UNMEASURED)
+    sending = facts.known.get("sending", UNMEASURED)
+    _, cpu, inner = shares or measured.window
+    return Profile(
+        items=measured.items,
+        item_seconds=measured.item_seconds,
+        item_spread=measured.item_spread,
+        cpu_share=cpu,
+        inner_threads=inner,
+        gil_free_share=measured.gil_free_share,
+        result_bytes=transfer.bytes,
+        result_seconds=transfer.seconds,
+        argument_bytes=sending.bytes,
+        argument_seconds=sending.seconds,
+        picklable=transfer.picklable,
+    )
+
+
+def plan(
+    spec: RunSpec, state: RunState, facts: Facts, left: int, spent_seconds: float | None = None
+) -> Choice:
+    """Choose for ``left`` items. ``spent_seconds``: how long the caller has worked alone.
+
+    Whether the process may be forked is looked up only if a fork would be chosen: the look ends the
+    sampler's thread."""
+    if not facts.has("fork_refusal"):
+        choice = _choose(spec, state, facts, left, None, spent_seconds)
+        if choice.config.backend != "fork":
+            return choice
+    return _choose(spec, state, facts, left, facts.fork_refusal, spent_seconds)
+
+
+def _choose(
+    spec: RunSpec,
+    state: RunState,
+    facts: Facts,
+    left: int,
+    refusal: str | None,
+    spent_seconds: float | None,
+) -> Choice:
+    if sends_items(spec, facts, refusal):
+        _ = facts.sending
+    profile = profile_of(state, facts)
+    fresh = refusal is not None and "spawn" in spec.options.backends
+    residual = None
+    if left * profile.item_seconds > ASK_GAIN_SECONDS:
+        residual = facts.residual(profile, left)
+    choice = planning.choose(
+        PlanningInput(
+            profile,
+            facts.machine,
+            left,
+            spec.options.limits(spec.nested),
+            facts.safety,
+            facts.costs,
+            fork_refused=refusal,
+            spawn_refused=facts.fresh_refusal if fresh else None,
+            indexed=spec.indexed,
+            residual=residual,
+            remote=facts.remote,
+            spent_seconds=spent_seconds,
+        )
+    )
+    runs, options = facts.runs, spec.options
+    if runs and options.explore > 0:
+        tried = [run.config for run in runs]
+        lot = _lot(options.explore_seed, runs[0].id)
+        choice = policy.explore(choice, tried, options.explore, lot)
+    return choice
+
+
+def sends_items(spec: RunSpec, facts: Facts, refusal: str | None) -> bool:
+    """Whether the processes that could be chosen would be sent their items."""
+    allowed = spec.options.backends
+    if spec.nested or not allowed & {"fork", "spawn"}:
+        return False
+    forks = "fork" in allowed and refusal is None and facts.machine.can_fork
+    return not (forks and spec.indexed)
+
+
+def items_are_sent(spec: RunSpec, config: Config) -> bool:
+    """Whether the workers of a configuration are sent their items."""
+    return TRAITS[config.backend].sends_items or not spec.indexed
+
+
+def _lot(seed: int | None, run: str) -> float:
+    """From 0 to 1, the same all through a run, and for equal histories and seeds."""
+    from binascii import crc32
+
+    return crc32(f"{seed} {run}".encode()) / 2.0**32
+
+
+def choice_unseen(config: Config, item_seconds: float, left: int, reason: str) -> Choice:
+    """A choice that was made without comparing."""
+    rounds = -(-left // config.workers)
+    return Choice(
+        Prediction(config, item_seconds * rounds),
+        (),
+        (f"{describe(config)}: {reason}",),
+        False,
+        item_seconds * left,
+    )
+
 
 WAIT_SEEN_THREADS = 8
 """Threads to begin with behind an item of which only a first wait was seen, or where the number of items
@@ -96,3 +258,106 @@ def start(state: RunState, command: StartBackend) -> Step:
 def finish_alone(state: RunState, item_seconds: float) -> Step:
     """The caller does whatever is left; the choice that holds stays what the run is recorded under."""
     return start(state, StartBackend(Config("serial"), item_seconds))
+
+
+MORE_THREADS = 4
+"""Threads beside one for each core where the user names threads and no number."""
+
+
+def ordered(spec: RunSpec, facts: Facts, *, measuring: bool) -> Choice | None:
+    """What the user's options decide; None where the run is to find out by itself.
+
+    Raises ``OptionError`` for an order that cannot be obeyed."""
+    options = spec.options
+    if options.supervised and spec.total != 0:
+        return _supervised(spec, facts)
+    alone = spec.nested or spec.one_by_one
+    if options.forced in (None, "serial") or alone or (spec.total == 0 and not measuring):
+        return None
+    return _named(spec, facts)
+
+
+def _named(spec: RunSpec, facts: Facts) -> Choice:
+    """The user named one backend: every item goes there."""
+    options, name = spec.options, spec.options.forced
+    assert name is not None
+    if name in ("processes", "fork"):
+        refusal = _fork_refusal(facts)
+        if name == "fork" and refusal is not None:
+            raise OptionError(
+                "backend",
+                name,
+                f"the process must not be forked now: {refusal}",
+                "use backend='processes', which then starts fresh interpreters",
+            )
+        name = "spawn" if refusal is not None else "fork"
+    jobs = options.max_jobs
+    if options.target is not None and TRAITS[name].remote:
+        slots = max(1, facts.slots)
+        jobs = slots if jobs is None else min(slots, jobs)
+    if jobs is None:
+        jobs = facts.machine.cores + (MORE_THREADS if name == "threads" else 0)
+    if spec.total is not None:
+        jobs = min(jobs, spec.total)
+    config = Config(name, max(1, jobs), 1, options.chunksize)
+    reason = f"asked for by backend={options.forced!r}"
+    return choice_unseen(config, 0.0, spec.total or 0, reason)
+
+
+def _supervised(spec: RunSpec, facts: Facts) -> Choice:
+    """What runs everything where nothing may run in the caller, which cannot be stopped in an item or be
+    replaced: there is a limit on time or memory.
+
+    Nothing has been seen of the items yet: worker processes, which can be ended, where they may
+    be used; threads for what is known to wait (``reviews.on_limited_report`` looks whether it does)."""
+    options, total = spec.options, spec.total
+    if options.forced is not None and not spec.nested:
+        return _named(spec, facts)
+    allowed, safety = options.backends, facts.safety
+    waits = False
+    if not spec.nested:
+        runs = facts.recall(0.0)
+        waits = bool(runs) and runs[0].profile.cpu_share < WAITING_CPU_SHARE
+    name, jobs, why = "threads", 1, "an item that takes too long can be left behind"
+    most = options.max_jobs or facts.machine.cores
+    refusal = _fork_refusal(facts)
+    process = "fork" if refusal is None and "fork" in allowed else "spawn"
+    threads = "threads" in allowed and not safety.no_threads
+    if spec.nested or safety.caller_only:
+        why = safety.caller_only or "it is called from inside another run"
+    elif waits and threads:
+        jobs, why = options.max_jobs or planning.FIRST_THREADS, "it waits"
+    elif process in allowed and not safety.no_processes:
+        name, jobs, why = process, most, "an item that takes too long can be ended"
+    elif threads:
+        jobs = most
+    if name not in allowed:
+        raise _refused(spec, facts, name, why)
+    jobs = max(1, jobs if total is None else min(jobs, total))
+    config = Config(name, jobs, 1, options.chunksize)
+    given = "memory_limit" if options.timeout is None else "timeout"
+    return choice_unseen(config, 0.0, total or 0, f"{given} is given; {why}")
+
+
+def _fork_refusal(facts: Facts) -> str | None:
+    return facts.fork_refusal if facts.machine.can_fork else "this system cannot fork"
+
+
+def _refused(spec: RunSpec, facts: Facts, name: str, why: str) -> OptionError:
+    """The error for a limit that needs workers which the function, or ``backend=``, does not allow."""
+    options, safety = spec.options, facts.safety
+    if options.memory_limit is not None:
+        if name == "threads" and not spec.nested:
+            why = safety.caller_only or safety.no_processes or "none may be started"
+        return OptionError(
+            "memory_limit",
+            options.memory_limit,
+            f"needs worker processes, and this function stays in the caller: {why}",
+            "leave the option out, or see what makes the function unfit",
+        )
+    return OptionError(
+        "timeout",
+        options.timeout,
+        f"needs {name} for this function ({why}), which backend= does not allow",
+        "allow it, or leave backend out",
+    )

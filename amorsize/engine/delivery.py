@@ -13,11 +13,14 @@ What failed is tried again before it is journaled, so that no failure is journal
 
 from __future__ import annotations
 
-from amorsize.engine.source_reader import SourceReader
+from _contextvars import copy_context
+from _thread import allocate_lock, get_native_id, start_new_thread
+
 from amorsize.items.call import with_origin
 from amorsize.items.collector import ListCollector, WindowCollector
 from amorsize.items.retry import RetryingCollector
 from amorsize.items.usage import UsageLog
+from amorsize.machine.threads import our_threads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from amorsize.engine.local_loop import LocalLoop
     from amorsize.engine.state import RunSpec
     from amorsize.items.collector import ResultCollector
+    from amorsize.items.source import ItemSource
+
 
 THREAD_BOUND_SOURCES = frozenset({"sqlite3"})
 """Modules whose iterators may be read only by the thread that made them."""
@@ -134,3 +139,58 @@ class Delivery:
         """End the thread that reads the source."""
         if self._reader is not None:
             self._reader.stop()
+
+
+FAREWELL_SECONDS = 0.05
+"""How long an abandoned stream waits for a source that does not answer."""
+
+
+class SourceReader:
+    """The thread that reads the source of a stream, and nothing else does while it is there."""
+
+    def __init__(
+        self, source: ItemSource, collector: WindowCollector, wake_backend: Callable[[], None]
+    ) -> None:
+        self.source, self.collector, self.wake_backend = source, collector, wake_backend
+        self._stopped = False
+        self._room = allocate_lock()
+        self._room.acquire()
+        self._gone = allocate_lock()
+        self._gone.acquire()
+        start_new_thread(copy_context().run, (self._read,))  # the source is the user's code
+
+    def wake(self) -> None:
+        """There is room in the window again."""
+        try:
+            self._room.release()
+        except RuntimeError:
+            pass
+
+    def stop(self) -> None:
+        """End the thread. One that is stuck in a silent source closes it when it comes back."""
+        self._stopped = True
+        self.wake()
+        if self._gone.acquire(timeout=FAREWELL_SECONDS):
+            return
+        self.source.note_end()
+
+    def _read(self) -> None:
+        source = self.source
+        our_threads.append(get_native_id())
+        try:
+            while not self._stopped and not source.exhausted:
+                if source.pull(1):
+                    self.wake_backend()
+                elif not source.exhausted:
+                    self._room.acquire(timeout=1.0)
+            self.wake_backend()
+            self.collector.notify()
+            if self._stopped:
+                close = getattr(source.iterator, "close", None)
+                if close is not None:
+                    close()
+        except BaseException as error:
+            self.collector.fail(None, error, "")
+            self.wake_backend()
+        finally:
+            self._gone.release()

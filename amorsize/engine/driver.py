@@ -23,16 +23,14 @@ from amorsize.core.events import NO_OBSERVERS
 from amorsize.core.frozen import dataclass, replace
 from amorsize.engine.commands import Stop
 from amorsize.engine.effects import Effects
-from amorsize.engine.ending import as_raised, ended_run, run_of
 from amorsize.engine.events import Begun, CallerFreed, Closed, LongItem, Reported, SliceEnded
-from amorsize.engine.facts import NeedFact
 from amorsize.engine.local_loop import LocalLoop
 from amorsize.engine.lookups import Lookups
+from amorsize.engine.outcome import Stream, as_raised, ended_run, run_of, stream_of
 from amorsize.engine.policy import transition
 from amorsize.engine.reviews import patience
 from amorsize.engine.slice_watch import SliceWatch
-from amorsize.engine.state import ENDED, INITIAL, Phase, RunSpec, RunState
-from amorsize.engine.stream import Stream, stream_of
+from amorsize.engine.state import ENDED, INITIAL, NeedFact, Phase, RunSpec, RunState
 from amorsize.items.collector import SKIPPED
 from amorsize.items.retry import helped
 from amorsize.profiling.meter import Meter

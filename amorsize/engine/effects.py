@@ -1,4 +1,4 @@
-"""Performs commands: starts and ends backends, hands items out, ends the caller's slice, tells the
+"""Performs commands: makes, starts and ends backends, hands items out, ends the caller's slice, tells the
 observers.
 
 Who calls: the caller of the run, and the sampler's thread while the caller is inside one long item. The
@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import time
 
+from amorsize.backends.base import BackendSpec
+from amorsize.backends.caller import CallerBackend
+from amorsize.backends.processes.make import process_pool
+from amorsize.backends.threads.pool import ThreadPool
+from amorsize.core.backends import TRAITS
 from amorsize.core.events import HandedOver
 from amorsize.engine import commands as do
 from amorsize.engine.delivery import Delivery
 from amorsize.engine.events import BackendStarted, Drained, LongItem, SliceInterrupted
-from amorsize.engine.launch import make_backend
 from amorsize.machine.threads import vanish
 
 TYPE_CHECKING = False
@@ -23,9 +27,51 @@ if TYPE_CHECKING:
     from amorsize.backends.base import Backend, BackendReport
     from amorsize.core.events import Observers
     from amorsize.engine.checkpoint_writer import CheckpointWriter
+    from amorsize.engine.commands import StartBackend
     from amorsize.engine.lookups import Lookups
     from amorsize.engine.slice_watch import SliceWatch
     from amorsize.engine.state import RunSpec
+    from amorsize.items.collector import ResultCollector
+    from amorsize.items.source import ItemSource
+
+
+def make_backend(
+    command: StartBackend,
+    spec: RunSpec,
+    source: ItemSource,
+    collector: ResultCollector,
+    lookups: Lookups,
+) -> Backend:
+    """The backend, not started yet."""
+    options, config = spec.options, command.config
+    told = BackendSpec(
+        spec.worker_func,
+        source,
+        collector,
+        config,
+        command.item_seconds,
+        most_workers=options.max_jobs,
+        initializer=options.initializer,
+        initargs=options.initargs,
+        timeout_seconds=options.timeout,
+        rerun_after_death=options.rerun_after_death,
+        waits=command.waits,
+        first_workers=command.first_workers,
+        caller_computes=command.caller_computes,
+        context=lookups.loop.context,
+    )
+    if config.backend == "serial":
+        return CallerBackend(told)
+    if config.backend == "threads":
+        return ThreadPool(told)
+    if TRAITS[config.backend].remote:
+        from amorsize.backends.executors.pool import ExecutorPool
+
+        assert lookups.remote is not None
+        return ExecutorPool(*lookups.remote.open(), told)
+    machine = lookups.answer(lambda facts: facts.machine)
+    return process_pool(told, machine, options.memory_limit)
+
 
 clock = time.perf_counter
 cpu_clock = time.process_time

@@ -1,9 +1,13 @@
-"""After a slice of the caller: is it time to decide? Cheap checks first. Pure.
+"""From the caller alone to workers: what is asked after each slice, and behind one long item. Pure.
 
 ::
 
     SliceEnded -> trivial? young? cores busy with foreign threads? little left? -> nothing, next slice
         -> shares of CPU time -> earlier runs -> GIL seen? worth a start? -> plan -> stay, or hand over
+
+    sampler's thread: LongItem -> may threads help? -> InterruptSlice
+                      SliceInterrupted -> HandOver, StartBackend (threads only: a fork never starts there)
+    caller:           its item ends -> CallerFreed -> more threads, now that it waits itself
 
 A run with nothing to gain passes the first checks only: no look at the machine, the function or the
 history.
@@ -11,27 +15,36 @@ history.
 
 from __future__ import annotations
 
+from amorsize.core.model import Config
 from amorsize.engine.commands import (
+    InterruptSlice,
     OpenWindow,
     Pause,
+    Scale,
+    StartBackend,
     StartSampler,
     StopSampler,
     WatchItem,
 )
-from amorsize.engine.contention import crowded
-from amorsize.engine.decisions import decide, hand_over
-from amorsize.engine.events import SliceEnded
-from amorsize.engine.facts import Facts
-from amorsize.engine.profiles import (
+from amorsize.engine.decisions import (
     ONLY_WAITS_CPU_SHARE,
+    WAIT_SEEN_THREADS,
+    choice_unseen,
+    decide,
+    hand_over,
+    handing_out,
     plan,
     profile_of,
     recalled,
+    start,
 )
+from amorsize.engine.events import CallerFreed, LongItem, SliceEnded, SliceInterrupted
 from amorsize.engine.slices import LEAST_GAIN_SECONDS, SLICE_SECONDS, TRIVIAL_ITEM_SECONDS
-from amorsize.engine.state import RunSpec, RunState, evolve
+from amorsize.engine.state import Contention, Facts, RunSpec, RunState, evolve
+from amorsize.items.source import ATOMIC_ITEMS
 from amorsize.planning import choose as planning
 from amorsize.planning.cost_model import FORK_SECONDS, GIL_FREE_SHARE, WAITING_CPU_SHARE
+from amorsize.planning.explain import format_seconds
 from amorsize.planning.policy import START_FACTOR
 
 TYPE_CHECKING = False
@@ -39,6 +52,44 @@ if TYPE_CHECKING:
     from amorsize.planning.values import Choice
 
     Step = tuple[RunState, tuple[object, ...]]
+
+CROWDED_SECONDS = 0.1
+"""A run with less than this left waits until other threads let go of the cores: OpenBLAS spins for so
+long."""
+CROWD_ENDS_SECONDS = 0.12
+"""Age of a run from which such threads are taken for the function's own."""
+CROWD_LOOK_SECONDS, CROWD_LOOK_SHARE = 0.01, 1.3
+"""Pause between looks at the other threads of the process; a look reads a file of 10 µs for each."""
+CROWD = 8
+"""Busy threads that are taken for a crowd, however many cores there are."""
+
+
+def crowded(
+    spec: RunSpec, state: RunState, event: SliceEnded, facts: Facts
+) -> tuple[RunState, tuple[object, ...], bool]:
+    """The state, commands, and whether the run is to wait: threads of other libraries keep the other
+    cores busy, and the run is young, or too short to outlast them.
+
+    OpenBLAS leaves its threads spinning for 0.1 s after its import and after each product: until
+    then nothing can be won, and a sampler would only take a core from them or from the caller."""
+    elapsed = event.elapsed
+    if elapsed < state.contention.look_at:
+        return state, (), state.contention.crowded
+    others = min(facts.cores - 1, CROWD)
+    seconds = ((spec.total or 0) - event.done) * event.item_seconds
+    found = (
+        0 < seconds < max(CROWDED_SECONDS, (elapsed < CROWD_ENDS_SECONDS) * seconds + 1e-9)
+        and others > 0
+        and facts.foreign_threads(others) >= others
+    )
+    look_at = max(elapsed + CROWD_LOOK_SECONDS, CROWD_LOOK_SHARE * elapsed)
+    state = evolve(state, contention=Contention(found, look_at))
+    if found:
+        return state, (StopSampler(),), True
+    if not event.sampling and not state.only_computes:
+        return state, (StartSampler(),), True  # it needs a moment to look
+    return state, (), False
+
 
 RECONSIDER_FACTOR = 1.3
 """A choice to stay is looked at again when the run is so many times as old."""
@@ -206,3 +257,76 @@ def _pays_for_a_start(
     costs = facts.costs
     start = costs.thread if (free or 0.0) >= GIL_FREE_SHARE else min(costs.fork, costs.spawn)
     return gain >= START_FACTOR * start
+
+
+LIKE_BEFORE = 2.0
+"""An item that has taken less than so many times those before is taken to be like them."""
+GIL_SURE_SHARE = 0.75
+"""Behind a single long item threads need this share of free looks: three out of three at least."""
+COMPUTES_SHARE = 0.5
+"""An item that computed for more of a moment than this does not wait."""
+
+
+def on_long_item(spec: RunSpec, state: RunState, event: LongItem, facts: Facts) -> Step:
+    """The caller is in one long item: can threads help with those behind it?"""
+    if state.measuring or state.threads_ruled_out or "threads" not in spec.options.backends:
+        return state, ()
+    waits = event.cpu_share < COMPUTES_SHARE
+    free = (event.gil_free_share or 0.0) >= GIL_SURE_SHARE
+    left = _left(spec, event)
+    if left < 1 or left > ATOMIC_ITEMS or not (waits or free):
+        return state, ()
+    like_before = event.seconds < LIKE_BEFORE * event.item_seconds
+    if waits and like_before and event.computed_share > ONLY_WAITS_CPU_SHARE:
+        return state, ()  # an item like those before, which computed after their wait
+    if _count(spec, event, facts) < 1:
+        return state, ()
+    if facts.safety.caller_only or facts.safety.no_threads:
+        return state, ()
+    # The costs are looked up now: beside threads at work each step costs a turn of the GIL.
+    if facts.computed_meanwhile > COMPUTES_SHARE and waits:
+        return state, ()  # meanwhile it has begun to compute
+    return state, (InterruptSlice(event),)
+
+
+def on_interrupted(spec: RunSpec, state: RunState, event: SliceInterrupted, facts: Facts) -> Step:
+    """The caller will not run the items from this position on: start threads on them."""
+    item = event.item
+    waits = item.cpu_share < COMPUTES_SHARE
+    config = Config("threads", _count(spec, item, facts), 1, spec.options.chunksize)
+    why = "waits" if waits else "leaves the GIL alone"
+    reason = f"an item has taken {format_seconds(event.seconds)} so far and {why}"
+    choice = choice_unseen(config, event.seconds, _left(spec, item), reason)
+    state, told = decide(state, facts, choice, "long-item", item.now, event.position)
+    shares = event.seconds, item.cpu_share, 1.0
+    state = evolve(state, shares=shares, seen=shares, position=event.position)
+    first = WAIT_SEEN_THREADS if waits else None  # it may compute yet
+    state, started = start(state, StartBackend(config, event.seconds, waits, first))
+    given = handing_out(spec, config, event.position, item.item_seconds)
+    return state, (*told, given, *started)
+
+
+def on_freed(spec: RunSpec, state: RunState, event: CallerFreed, facts: Facts) -> Step:
+    """The caller's own items are done: threads that compute beside it become one more; if it did
+    nothing but wait, so will the others."""
+    workers = state.workers
+    if workers is None or workers.config.backend != "threads":
+        return state, ()
+    if not workers.waits:
+        return state, (Scale(min(facts.machine.cores, spec.options.max_jobs or 1 << 30)),)
+    if facts.measured.window[1] < ONLY_WAITS_CPU_SHARE:
+        return state, (Scale(workers.config.n_jobs),)
+    return state, ()
+
+
+def _left(spec: RunSpec, event: LongItem) -> int:
+    assert spec.total is not None
+    return spec.total - event.position
+
+
+def _count(spec: RunSpec, event: LongItem, facts: Facts) -> int:
+    """Threads that are worth having behind the item."""
+    waits = event.cpu_share < COMPUTES_SHARE
+    left = _left(spec, event)
+    most = planning.FIRST_THREADS if waits else facts.machine.cores - 1
+    return min(left, spec.options.max_jobs or left, most)

@@ -18,7 +18,7 @@ from itertools import islice
 from amorsize.core import nesting
 from amorsize.engine import slices as limits
 from amorsize.engine.events import SliceEnded
-from amorsize.engine.item_watch import ItemWatch
+from amorsize.engine.slice_watch import ItemWatch
 from amorsize.engine.slices import (
     FIRST_DECISION_SECONDS,
     LEAST_GAIN_SECONDS,

@@ -13,9 +13,9 @@ phase yet.
 from __future__ import annotations
 
 from amorsize.core.events import LongRun
-from amorsize.engine import gates, long_item, reviews, waiting_workers
+from amorsize.engine import gates, reviews
 from amorsize.engine.commands import Emit, Pause, Raise, StartSampler, Stop
-from amorsize.engine.decisions import decide, hand_over
+from amorsize.engine.decisions import decide, hand_over, ordered
 from amorsize.engine.events import (
     BackendStarted,
     Begun,
@@ -27,9 +27,7 @@ from amorsize.engine.events import (
     SliceEnded,
     SliceInterrupted,
 )
-from amorsize.engine.facts import Facts, NeedFact
-from amorsize.engine.orders import ordered
-from amorsize.engine.state import Mark, Phase, RunSpec, RunState, evolve
+from amorsize.engine.state import Facts, Mark, NeedFact, Phase, RunSpec, RunState, evolve
 from amorsize.errors import OptionError
 
 TYPE_CHECKING = False
@@ -77,14 +75,14 @@ def on_report(spec: RunSpec, state: RunState, event: Reported, facts: Facts) -> 
     if state.consumed != event.consumed:
         state = evolve(state, consumed=event.consumed)
     if spec.options.timeout is not None:
-        return waiting_workers.on_report(spec, state, event, facts)
+        return reviews.on_limited_report(spec, state, event, facts)
     return reviews.on_report(spec, state, event, facts)
 
 
 def on_drained(spec: RunSpec, state: RunState, event: Drained, facts: Facts) -> Step:
     """A backend has ended: beside the next one, or before it."""
     if state.leaving:
-        return waiting_workers.on_drained(spec, state, event, facts)
+        return reviews.on_left(spec, state, event, facts)
     return reviews.on_drained(spec, state, event, facts)
 
 
@@ -103,11 +101,11 @@ def on_ended(spec: RunSpec, state: RunState, event: Drained, facts: Facts) -> St
 TRANSITIONS: dict[tuple[str, type], Rule] = {
     (Phase.LOCAL, Begun): on_begun,
     (Phase.LOCAL, SliceEnded): gates.on_slice,
-    (Phase.LOCAL, LongItem): long_item.on_long_item,
-    (Phase.LOCAL, SliceInterrupted): long_item.on_interrupted,
+    (Phase.LOCAL, LongItem): gates.on_long_item,
+    (Phase.LOCAL, SliceInterrupted): gates.on_interrupted,
     (Phase.LOCAL, Closed): on_closed,
     (Phase.DELEGATED, BackendStarted): reviews.on_started,
-    (Phase.DELEGATED, CallerFreed): long_item.on_freed,
+    (Phase.DELEGATED, CallerFreed): gates.on_freed,
     (Phase.DELEGATED, Reported): on_report,
     (Phase.DELEGATED, Closed): on_closed,
     (Phase.DRAINING, BackendStarted): reviews.on_started,

@@ -33,12 +33,11 @@ from amorsize.core.frozen import replace
 from amorsize.core.model import Config, Prediction, Profile
 from amorsize.core.observation import Observation, from_line, to_line
 from amorsize.engine import reviews
+from amorsize.engine.decisions import profile_to_remember
 from amorsize.engine.driver import engine_for
 from amorsize.engine.events import Reported
-from amorsize.engine.facts import Facts
-from amorsize.engine.profiles import profile_to_remember
 from amorsize.engine.reviews import REVIEW_SECONDS
-from amorsize.engine.state import Decision, Mark, RunState, evolve
+from amorsize.engine.state import Decision, Facts, Mark, RunState, evolve
 from amorsize.machine.detect import detect_machine
 from amorsize.machine.fork_safety import fork_refusal
 from amorsize.machine.threads import vanish

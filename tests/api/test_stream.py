@@ -279,8 +279,7 @@ def test_a_new_backend_hears_of_new_items_at_once(monkeypatch: pytest.MonkeyPatc
     """Each item is there when the result before it was consumed; nobody waits for a look around."""
     from amorsize.core.model import Config
     from amorsize.engine import reviews
-    from amorsize.engine.decisions import decide, start_chosen
-    from amorsize.engine.profiles import choice_unseen
+    from amorsize.engine.decisions import choice_unseen, decide, start_chosen
 
     monkeypatch.setattr(reviews, "PATIENCE_SECONDS", 50)
     ask = threading.Semaphore(3)

@@ -11,9 +11,9 @@ from amorsize.core.frozen import replace
 from amorsize.core.model import Config, Machine, Prediction, Profile, Safety
 from amorsize.core.observation import Observation
 from amorsize.engine.events import LongItem, Reported, SliceEnded
-from amorsize.engine.facts import Facts
 from amorsize.engine.state import (
     Decision,
+    Facts,
     Mark,
     Phase,
     Review,

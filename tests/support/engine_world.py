@@ -21,9 +21,8 @@ from amorsize.engine.events import (
     SliceEnded,
     SliceInterrupted,
 )
-from amorsize.engine.facts import Facts, NeedFact
 from amorsize.engine.policy import transition
-from amorsize.engine.state import ENDED, INITIAL, Phase, RunState, validate_state
+from amorsize.engine.state import ENDED, INITIAL, Facts, NeedFact, Phase, RunState, validate_state
 from amorsize.profiling.transfer import Transfer
 from support.engine_values import earlier_run, facts, measured, spec
 

@@ -6,7 +6,7 @@ import pytest
 from support.engine_values import facts, slice_ended, spec
 
 from amorsize.engine import commands as do
-from amorsize.engine.contention import crowded
+from amorsize.engine.gates import crowded
 from amorsize.engine.state import Contention, RunState, evolve
 
 

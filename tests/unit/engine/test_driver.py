@@ -17,9 +17,8 @@ import amorsize
 from amorsize.api.checks import make_options
 from amorsize.core.events import Decided, HandedOver, Observers, RunEnded
 from amorsize.engine.driver import Engine, engine_for
-from amorsize.engine.facts import NeedFact
 from amorsize.engine.policy import transition
-from amorsize.engine.state import INITIAL, Phase, validate_state
+from amorsize.engine.state import INITIAL, NeedFact, Phase, validate_state
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -10,9 +10,8 @@ from support.engine_values import COMPUTES, WAITS, earlier_run, facts, measured,
 from amorsize.core.frozen import replace
 from amorsize.core.model import Machine, Safety
 from amorsize.engine import commands as do
-from amorsize.engine.facts import Facts, NeedFact
 from amorsize.engine.policy import transition
-from amorsize.engine.state import Phase, RunState, evolve
+from amorsize.engine.state import Facts, NeedFact, Phase, RunState, evolve
 from amorsize.profiling.transfer import Transfer
 
 

@@ -10,9 +10,8 @@ from support.engine_values import facts, long_item, measured, spec, working
 from amorsize.core.model import Safety
 from amorsize.engine import commands as do
 from amorsize.engine.events import CallerFreed, SliceInterrupted
-from amorsize.engine.facts import NeedFact
 from amorsize.engine.policy import transition
-from amorsize.engine.state import Phase, RunState, evolve
+from amorsize.engine.state import NeedFact, Phase, RunState, evolve
 
 
 def after(state: RunState, event: Any, known: Any = None, **options: Any) -> Any:

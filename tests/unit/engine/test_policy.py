@@ -28,9 +28,18 @@ from amorsize.engine.events import (
     Drained,
     SliceInterrupted,
 )
-from amorsize.engine.facts import Facts, NeedFact
 from amorsize.engine.policy import LONG_RUN_SECONDS, TRANSITIONS, transition
-from amorsize.engine.state import ENDED, PHASES, Decision, Mark, Phase, RunState, evolve
+from amorsize.engine.state import (
+    ENDED,
+    PHASES,
+    Decision,
+    Facts,
+    Mark,
+    NeedFact,
+    Phase,
+    RunState,
+    evolve,
+)
 from amorsize.errors import OptionError
 
 BEGUN = Begun(100.0, 1.0)

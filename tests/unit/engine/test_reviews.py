@@ -12,10 +12,9 @@ from amorsize.backends.base import BackendReport
 from amorsize.core.frozen import replace
 from amorsize.engine import commands as do
 from amorsize.engine.events import Drained
-from amorsize.engine.facts import NeedFact
 from amorsize.engine.policy import transition
 from amorsize.engine.reviews import PATIENCE_SECONDS, REVIEW_LOOK_SECONDS, REVIEW_SECONDS, patience
-from amorsize.engine.state import Phase, RunState, evolve
+from amorsize.engine.state import NeedFact, Phase, RunState, evolve
 
 SLOW, QUICK = 104, 200
 """Items a second: 1.04 times the loop, and twice."""

@@ -11,9 +11,8 @@ from amorsize.backends.base import BackendReport
 from amorsize.core.model import Safety
 from amorsize.engine import commands as do
 from amorsize.engine.events import Drained
-from amorsize.engine.facts import NeedFact
 from amorsize.engine.policy import transition
-from amorsize.engine.state import Phase, RunState
+from amorsize.engine.state import NeedFact, Phase, RunState
 
 
 def after(state: RunState, event: Any, known: Any = None, **options: Any) -> Any:

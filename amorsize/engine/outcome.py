@@ -1,13 +1,25 @@
-"""The end of a run: what happened, as a value, and what can be learned from it."""
+"""What comes out of a run: its results one by one, what happened as a value, what can be learned.
+
+::
+
+    Engine.drive --runs of results--> marked (nested calls) --> chain (in C) --> consumer of a stream
+        | at the end
+        +--> run_of: Run --> ended_run: RunEnded --> observers; Study, looked up if one of them asks
+
+The engine yields *runs*, iterators of results that are computed as they are asked for; ``chain`` strings
+them together in C, where a generator around a generator would cost 20 ns an item.
+"""
 
 from __future__ import annotations
 
 import time
+from itertools import chain
 
+from amorsize.core import nesting
 from amorsize.core.events import RunEnded, Study
 from amorsize.core.frozen import replace
 from amorsize.core.model import Config, Run
-from amorsize.engine.profiles import items_are_sent, profile_to_remember
+from amorsize.engine.decisions import items_are_sent, profile_to_remember
 from amorsize.planning import cost_model
 
 TYPE_CHECKING = False
@@ -15,6 +27,7 @@ if TYPE_CHECKING:
     from amorsize.engine.lookups import Lookups
     from amorsize.engine.state import RunSpec, RunState
     from amorsize.items.usage import UsageLog
+
 
 clock = time.perf_counter
 cpu_clock = time.process_time
@@ -94,3 +107,63 @@ def as_raised(error: BaseException) -> BaseException:
         traceback = traceback.tb_next
     ours = str(traceback.tb_frame.f_globals.get("__name__", "")).startswith("amorsize.engine.")
     return cause if ours else error
+
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+    from typing import Any
+
+    Chain = chain[Any]
+else:
+    Chain = chain
+
+
+class Stream(Chain):
+    """The results of one run, one after the other."""
+
+    _runs: Generator[Iterable[Any], None, None]
+
+    def close(self) -> None:
+        """End the run: its workers, its threads and its source. Nothing comes out any more."""
+        self._runs.close()
+
+    def throw(self, error: BaseException) -> Any:
+        """End the run as one that failed, and raise the error (as generators do)."""
+        return self._runs.throw(error)
+
+
+def stream_of(runs: Generator[Iterable[Any], None, None]) -> Stream:
+    """The results of ``runs``."""
+    between_turns = _marked(runs)
+    made = Stream.from_iterable(between_turns)
+    assert isinstance(made, Stream)
+    made._runs = between_turns
+    return made
+
+
+def _marked(
+    runs: Generator[Iterable[Any], None, None],
+) -> Generator[Iterable[Any], None, None]:
+    """The runs. The thread counts as inside a run while it works for one, and not while its consumer
+    does."""
+    while True:
+        entered = nesting.enter()
+        try:
+            run = next(runs, None)
+        finally:
+            if entered:
+                nesting.leave()
+        if run is None:
+            return
+        try:
+            yield run
+        except BaseException as error:
+            # The consumer leaves, perhaps in the middle of a run, which would go on giving results.
+            close = getattr(run, "close", None)
+            if close is not None:
+                close()
+            if isinstance(error, GeneratorExit):
+                runs.close()
+            else:
+                runs.throw(error)
+            raise
