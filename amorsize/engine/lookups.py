@@ -162,7 +162,7 @@ class Lookups:
 
     def note_watched(self) -> None:
         """An item was watched: what was seen joins what the function's code says."""
-        safety = self.loop.item_watch.joined(self.lasting.known["safety"])
+        safety = self.loop.item_watch.joined(self.lasting.known["safety"], self._first_items())
         self.lasting = Facts({**self.lasting.known, "safety": safety})
 
     def _first_items(self) -> Sequence[Any]:

@@ -20,6 +20,8 @@ import sys
 from amorsize.core.frozen import replace
 from amorsize.engine.events import LongItem
 from amorsize.engine.slices import FIRST_DECISION_SECONDS, TRIVIAL_ITEM_SECONDS
+from amorsize.inspection.file_use import now
+from amorsize.inspection.objects import shared_parts
 from amorsize.inspection.watch import Watch
 from amorsize.profiling.sampler import LATE_SECONDS, Sampler, clock
 
@@ -43,6 +45,7 @@ class ItemWatch:
 
     def __init__(self, func: Any, *, numbered: bool) -> None:
         self._func, self._numbered = func, numbered
+        self._since = now()
         self.asked = False
         """Whether the next item is to be watched."""
         self.verdict: Verdict | None = None
@@ -67,7 +70,7 @@ class ItemWatch:
             return
         item = items[0][1] if self._numbered else items[0]
         self._number = done + 1
-        self._watch, self._item = Watch(self._func, item), item
+        self._watch, self._item = Watch(self._func, item, since=self._since), item
 
     def end(self) -> None:
         """The second look, after the item."""
@@ -86,8 +89,8 @@ class ItemWatch:
             self._reused = following is item and type(item) not in UNCHANGING
         self._reused = self._reused or bool(watch.verdict().changed)
 
-    def joined(self, safety: Safety) -> Safety:
-        """What the code says, and what was seen."""
+    def joined(self, safety: Safety, items: Sequence[Any] = ()) -> Safety:
+        """What the code says, and what was seen. ``items``: the first, which may share parts."""
         verdict = self.verdict
         if verdict is None:
             return safety
@@ -97,6 +100,8 @@ class ItemWatch:
         changed = [name for name in verdict.changed if name != "the item"]
         if changed:
             caller = caller or verdict.sentence(self._number)
+        if verdict.item_changed and shared_parts(items):
+            caller = caller or f"{verdict.sentence(self._number)}, and items share parts"
         if verdict.item_changed:
             processes = processes or verdict.sentence(self._number)
         if verdict.left_open:

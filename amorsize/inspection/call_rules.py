@@ -39,9 +39,7 @@ FIRST = frozenset(
      "builtins.next", "random.Random.shuffle", "numpy.copyto", "numpy.put", "numpy.place",
      "numpy.putmask", "numpy.fill_diagonal", "numpy.put_along_axis", "numpy.random.shuffle",
      "random.shuffle", "_functools.update_wrapper", "functools.update_wrapper", "_ctypes.memmove",
-     "os.write", "posix.write", "os.read", "posix.read", "os.lseek", "posix.lseek", "os.ftruncate",
-     "posix.ftruncate", "os.readv", "posix.readv", "os.writev", "posix.writev", "object.__setattr__",
-     "object.__delattr__",
+     "object.__setattr__", "object.__delattr__",
      "numpy.add.at", "anext", "builtins.anext"}
 )  # fmt: skip
 """Functions that change their first argument."""
@@ -50,10 +48,22 @@ SECOND = frozenset({"_struct.pack_into", "struct.pack_into", "shutil.copyfileobj
                     "_pickle.dump", "pickle.dump", "marshal.dump"})  # fmt: skip
 """Functions that change their second argument."""
 
-DESCRIPTORS = frozenset({"os.write", "posix.write", "os.read", "posix.read", "os.lseek",
-                         "posix.lseek", "os.readv", "posix.readv", "os.writev", "posix.writev",
-                         "os.ftruncate", "posix.ftruncate"})  # fmt: skip
-"""Functions that move the place in an open file, whose number is the first argument."""
+DESCRIPTORS = frozenset(
+    {"os.write", "os.read", "os.lseek", "os.readv", "os.writev", "os.ftruncate", "os.close",
+     "os.sendfile", "os.splice", "os.copy_file_range"}
+)  # fmt: skip
+"""Functions that move the place in an open file, or close it, whose number is the first argument."""
+
+OPENS_DESCRIPTORS = frozenset(
+    {"os.open", "os.openpty", "os.pipe", "os.pipe2", "os.dup", "os.memfd_create", "os.eventfd"}
+)
+CLOSES_DESCRIPTORS = frozenset({"os.close", "os.fdopen", "os.closerange", "io.open", "_io.open"})
+"""Functions that give the number of a descriptor, and those that close one or take it over."""
+
+WARNS = frozenset({"warnings.warn", "_warnings.warn", "warnings.warn_explicit",
+                   "_warnings.warn_explicit"})  # fmt: skip
+IMPORTS = frozenset({"importlib.import_module", "importlib.__import__", "builtins.__import__"})
+"""Functions that import a module by a name that may be computed."""
 
 RUNS_ARGUMENTS = frozenset(
     {"builtins.map", "builtins.filter", "functools.reduce", "_functools.reduce"}
@@ -112,7 +122,7 @@ def changed_arguments(
     found = []
     names = {name_of_callable(func), path}
     if args:
-        if not names.isdisjoint(FIRST) and names.isdisjoint(DESCRIPTORS):
+        if not names.isdisjoint(FIRST):
             found.append(args[0])
         if type(func) in UNBOUND and (func.__name__ in CHANGES or func.__name__ in STORING):
             found.append(args[0])

@@ -81,7 +81,8 @@ class _Search:
         return None
 
     def _function(self, func: FunctionType) -> str | None:
-        scope, names = func.__globals__, names_of(func.__code__).names
+        code = names_of(func.__code__)
+        scope, names, imports = func.__globals__, code.names, code.imports
         for cell in func.__closure__ or ():
             try:
                 value = cell.cell_contents
@@ -99,10 +100,13 @@ class _Search:
             if reason is not None:
                 return reason
         for name in names:
+            reason = None
             if name in scope:
                 reason = self._value(module, name, scope[name], names)
-                if reason is not None:
-                    return reason
+            elif imports and type(sys.modules.get(name)) is ModuleType:
+                reason = self._module(sys.modules[name], names)
+            if reason is not None:
+                return reason
         return None
 
     def _value(self, module: str, name: str, value: Any, names: tuple[str, ...]) -> str | None:

@@ -11,7 +11,8 @@ from amorsize.inspection import call_rules as rules
 from amorsize.inspection.abstract_value import FRESH, GIVEN, MISSING, NEW, SHARED, Closure, Value
 from amorsize.inspection.bindings import is_iterator
 from amorsize.inspection.known_names import CHANGEABLE, CHANGES, PLAIN, PROCESS_WIDE
-from amorsize.inspection.objects import class_attribute, instance_attributes
+from amorsize.inspection.objects import class_attribute, dir_of, instance_attributes
+from amorsize.inspection.origins import own_module
 from amorsize.inspection.walker import Walker, own
 
 TYPE_CHECKING = False
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 STREAMS = ("sys.stdout", "sys.stderr", "sys.stdin")
 QUEUES = ("queue", "_queue")
+ANY_NAME = "?"
+"""The attribute that ``getattr`` gives where its name is not known."""
 LOCKS = frozenset({"lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore"})
 """Classes whose ``with`` lets one thread in at a time."""
 SIGNALS_OF = {
@@ -101,6 +104,8 @@ class Judge(Walker):
             found = instance_attributes(obj).get(name, MISSING)
             if found is MISSING:
                 found = class_attribute(obj if isinstance(obj, type) else type(obj), name)
+                if found is MISSING and isinstance(obj, type):
+                    found = class_attribute(type(obj), name)
                 reached = self.computed_attribute(frame, base, found)
                 if reached is not None:
                     return reached
@@ -109,7 +114,8 @@ class Judge(Walker):
         if isinstance(found, PLAIN) and not isinstance(found, tuple):
             return Value(obj=found, base=base, attr=name)
         path = f"{base.path}.{name}" if base.path else name
-        return Value(base.origin, base.kind, path, found, base=base, attr=name)
+        origin = SHARED if id(found) in self.shared else base.origin
+        return Value(origin, base.kind, path, found, base=base, attr=name)
 
     def module_attribute(self, base: Value, module: ModuleType, name: str) -> Value:
         """A name of a module."""
@@ -184,8 +190,12 @@ class Judge(Walker):
         """An element of a container that lives outside the call."""
         if isinstance(value, PLAIN) and not isinstance(value, tuple):
             return Value(obj=value)
-        self.held(value, f"an element of {base.phrase}", given=base.origin == GIVEN)
-        return Value(base.origin, base.kind, f"{base.path}[...]", value)
+        path = f"{base.path}[...]"
+        if base.origin == GIVEN:
+            self.held(value, f"an element of {base.phrase}", given=id(value) not in self.shared)
+            return self.given(value, path)
+        self.held(value, f"an element of {base.phrase}")
+        return Value(base.origin, base.kind, path, value)
 
     def element(self, base: Value) -> Value:
         if base.inner is not None:
@@ -205,7 +215,8 @@ class Judge(Walker):
             return Value(base.origin, base.kind, base.path)
         if sample is not MISSING and base.origin == SHARED:
             self.held(sample, f"an element of {base.phrase}")
-        return Value(base.origin, base.kind, f"{base.path}[...]", sample)
+        origin = SHARED if id(sample) in self.shared else base.origin
+        return Value(origin, base.kind, f"{base.path}[...]", sample)
 
     def iterate(self, frame: Frame, base: Value) -> Value:
         """``for``, ``*`` and unpacking ask for an iterator of the value: its elements."""
@@ -311,6 +322,9 @@ class Judge(Walker):
     def method(self, frame: Frame, callee: Value, base: Value, args: list[Value]) -> None:
         """``base.append(...)`` and the like."""
         defined, name = callee.obj, callee.attr
+        if name == ANY_NAME:
+            self.any_method(base, args, frame.depth)
+            return
         if isinstance(defined, FunctionType) and own(defined):
             return  # a method of the user's class: it is walked
         if name in CHANGES or name in rules.STORING:
@@ -333,6 +347,19 @@ class Judge(Walker):
         ):
             self.keep(f"{name} changes a file that its items share")
 
+    def any_method(self, base: Value, args: list[Value], depth: int) -> None:
+        """A method whose name is computed: each that the object has may be meant."""
+        if base.obj is MISSING or isinstance(base.obj, ModuleType | type):
+            return
+        kind = type(base.obj)
+        if own_module(kind.__module__):
+            for name in dir_of(kind):
+                func = class_attribute(kind, name)
+                if name[:2] != "__" and isinstance(func, FunctionType) and own(func):
+                    self.enter_function(func, [base, *args], {}, depth + 1)
+        elif any(class_attribute(kind, name) is not MISSING for name in CHANGES):
+            self.change(base, "a method of a computed name changes")
+
     def known_result(self, frame: Frame, callee: Value, args: list[Value]) -> Value | None:
         """What some builtins and methods give is known: a part of what they are given."""
         name = rules.name_of_callable(callee.obj)
@@ -348,7 +375,9 @@ class Judge(Walker):
         if name == "builtins.getattr" and len(args) > 1:
             if type(args[1].obj) is str:
                 return self.attribute(frame, args[0], args[1].obj)
-            return Value(args[0].origin, args[0].kind, f"{args[0].path}.?")
+            return Value(
+                args[0].origin, args[0].kind, f"{args[0].path}.?", base=args[0], attr=ANY_NAME
+            )
         if name == "builtins.setattr" and len(args) > 1:
             self.store_part(frame, args[0], str(args[1].obj), "stores to")
             return FRESH

@@ -43,6 +43,8 @@ ONE_FOR_ALL_THREADS = {
     "codecs.register_error": "the handlers of errors", "sys.addaudithook": "the hooks of audits",
     "codecs.register": "the codecs", "atexit.register": "the exit functions",
     "mimetypes.add_type": "the table of types", "gc.set_threshold": "the garbage collector",
+    "sys.audit": "what the hooks of audits hear", "os.dup2": "the open descriptors",
+    "os.closerange": "the open descriptors",
     "sys.setdlopenflags": "the flags of dlopen", "resource.setrlimit": "the limits of resources",
 }  # fmt: skip
 """Called by their names, resolved through imports and aliases."""

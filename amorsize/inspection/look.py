@@ -18,7 +18,6 @@ from io import StringIO
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 
 from amorsize.inspection.kinds import ATOM_IDS, plan_of
-from amorsize.inspection.naming import name_of
 from amorsize.inspection.process_state import callbacks
 from amorsize.inspection.reach import (
     ATTRIBUTE,
@@ -45,6 +44,10 @@ if TYPE_CHECKING:
     Reader = Callable[[Any, Limit], State]
     Node = tuple[Any, type, Reader, State, int, int]
     Held = Callable[[Any, str], bool]
+    Entry = tuple[Any, int, int, Any, int]
+
+GONE: State = (None, None, ())
+"""State of what could be read at the first look and not at the second."""
 
 CLOCK_EVERY = 32
 """Objects between two looks at the clock: 30 microseconds at most of small ones."""
@@ -100,8 +103,9 @@ class Look:
                 after = reader(obj, limit)
                 if type(obj) is not kind or not same(before, after):
                     changed.append((node, after))
-            except Exception as error:
+            except Exception as error:  # it could be read before: released, closed, torn down
                 self._failed(index, error)
+                changed.append((node, GONE))
         return changed
 
     def read(self, obj: Any, reader: Reader, index: int, style: int, follow: bool) -> None:
@@ -242,3 +246,50 @@ def _process_objects() -> set[int]:
 
 
 STREAMS = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
+
+
+LONGEST_KEY = 20
+"""Characters of a dict key that a name shows."""
+
+
+def name_of(queue: list[Entry], index: int, key: Any, style: int) -> str:
+    """Name of an entry of the queue, or of what it refers to under ``key``."""
+    parts: list[str] = []
+    _add(parts, style, key)
+    label = ("", "?", "")
+    while index >= 0:
+        _, parent, style, key, _ = queue[index]
+        if style == NAME:
+            label = key if type(key) is tuple else ("", str(key), "")
+            break
+        _add(parts, style, key)
+        index = parent
+    prefix, name, suffix = label
+    if not name:
+        return prefix
+    return f"{prefix}`{name}{''.join(reversed(parts))}`{suffix}"
+
+
+def _add(parts: list[str], style: int, key: Any) -> None:
+    if style == ATTRIBUTE:
+        if type(key) is not str:
+            parts.append("[...]")
+        elif key not in ("__self__", "__func__", "__wrapped__"):
+            parts.append(f".{key}")
+    elif style == INDEX:
+        parts.append(f"[{key}]")
+    elif style == KEY:
+        if type(key) is str or type(key) is int:
+            parts.append(f"[{key!r:.{LONGEST_KEY}}]")
+        else:
+            parts.append("[...]")
+    elif style == INSIDE:
+        return
+    else:
+        raise ValueError(f"a reference is not called in the way {style!r}")
+
+
+def without_subscripts(name: str) -> str:
+    """A name up to its first subscript: `rows[3].done` and `rows[4].done` are both of `rows`."""
+    head, bracket, _ = name.partition("[")
+    return f"{head}`" if bracket else name

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from types import CodeType
+import sys
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 
 from amorsize.inspection import instructions as _instructions  # noqa: F401 # fills ACTIONS
 from amorsize.inspection.abstract_value import MISSING
@@ -10,10 +11,12 @@ from amorsize.inspection.decode import Decoded
 from amorsize.inspection.known_names import (
     HARMLESS,
     NOT_SHARED_BY_FORK,
+    PLAIN,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
 
@@ -32,6 +35,15 @@ def class_attribute(kind: type, name: str) -> Any:
         if found is not MISSING:
             return found
     return MISSING
+
+
+def dir_of(kind: type) -> list[str]:
+    """Names of all attributes of a class and its bases, ``object`` left out."""
+    bases = type.__dict__["__mro__"].__get__(kind)[:-1]
+    found = dict.fromkeys(
+        name for base in bases for name in type.__dict__["__dict__"].__get__(base)
+    )
+    return list(found)
 
 
 def full_name(value: Any) -> str:
@@ -72,3 +84,88 @@ def returns_nothing(code: CodeType) -> bool:
             return False
         previous = (name, arg)
     return True
+
+
+DEPTH = 3
+"""Containers in containers that are looked into."""
+MOST_PARTS = 300
+"""Parts of one item that are looked at: some 50 microseconds."""
+FIRST_ELEMENTS = 50
+"""Elements of one container that are looked at."""
+FIXED = (*PLAIN, FunctionType, BuiltinFunctionType, ModuleType, type)
+"""What nobody changes through an item."""
+
+
+def shared_parts(items: Sequence[Any]) -> frozenset[int]:
+    """Ids of the objects that more than one of the items is, or holds; views of the same memory count."""
+    if len(items) < 2:
+        return frozenset()
+    each = [_parts(item) for item in items]
+    if all(len(parts) == 0 for parts in each):
+        return frozenset()
+    found: set[int] = set()
+    seen: set[int] = set()
+    for parts in each:
+        found |= seen & parts.keys()
+        seen |= parts.keys()
+    views = [view for parts in each for view in parts.values() if _is_view(view)]
+    found.update(_overlapping(views))
+    return frozenset(found)
+
+
+def _parts(item: Any) -> dict[int, Any]:
+    """All changeable objects that an item is or holds, by id."""
+    found: dict[int, Any] = {}
+    level = [item]
+    for _ in range(DEPTH + 1):
+        following: list[Any] = []
+        for one in level:
+            kind = type(one)
+            if kind is tuple or kind is frozenset:
+                following += list(one)[:FIRST_ELEMENTS]
+                continue
+            if issubclass(kind, FIXED) or id(one) in found:
+                continue
+            if len(found) >= MOST_PARTS:
+                return found
+            found[id(one)] = one
+            following += _inside(one, kind)
+        level = following
+    return found
+
+
+def _inside(value: Any, kind: type) -> Iterable[Any]:
+    if kind is list or kind is set:
+        return list(value)[:FIRST_ELEMENTS]
+    if kind is dict:
+        return list(value.values())[:FIRST_ELEMENTS]
+    return list(instance_attributes(value).values())[:FIRST_ELEMENTS]
+
+
+def _is_view(value: Any) -> bool:
+    return type(value) is memoryview or type(value).__module__ == "numpy"
+
+
+def _overlapping(views: list[Any]) -> set[int]:
+    """Ids of views whose memory may be that of another one."""
+    found: set[int] = set()
+    numpy = sys.modules.get("numpy")
+    for at, one in enumerate(views[:FIRST_ELEMENTS]):
+        for other in views[:at]:
+            if type(one) is not type(other):
+                continue
+            try:
+                if type(one) is memoryview:
+                    same = one.obj is other.obj and not one.readonly
+                else:
+                    same = (
+                        numpy is not None
+                        and type(one) is numpy.ndarray
+                        and one.base is not None
+                        and bool(numpy.may_share_memory(one, other))
+                    )
+            except ValueError:  # a view that was released
+                continue
+            if same:
+                found |= {id(one), id(other)}
+    return found

@@ -10,6 +10,7 @@ import _locale
 import _signal  # type: ignore[import-not-found]  # signal itself imports enum
 import _thread
 import os
+import stat
 import sys
 import time
 from contextvars import copy_context
@@ -55,7 +56,7 @@ RESOURCES = ("RLIMIT_AS", "RLIMIT_CORE", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_FS
 class ProcessState:
     """One look at the process."""
 
-    __slots__ = ("children", "descriptors", "draws", "modules", "parts", "threads")
+    __slots__ = ("children", "descriptors", "draws", "modules", "parts", "places", "threads")
 
     def __init__(self, names: set[str]) -> None:
         self.parts: dict[str, State] = {}
@@ -69,6 +70,7 @@ class ProcessState:
         self.draws = _random_states()
         self.modules = len(sys.modules)
         self.descriptors = open_descriptors()
+        self.places = places(self.descriptors)
         self.threads = thread_count()
         self.children = child_count()
 
@@ -81,12 +83,15 @@ class ProcessState:
                 continue  # an import registers what its module needs
             if now is not None and not same(state, now):
                 names.append(name)
+        for number, place in self.places.items():
+            if after.places.get(number, place) != place:
+                names.append(f"the place in descriptor {number} ({target(number)})")
         return names
 
     def left_open(self, after: ProcessState) -> list[str]:
         """What the second look finds open and the first did not."""
         found = [
-            f"descriptor {number} ({_target(number)})"
+            f"descriptor {number} ({target(number)})"
             for number in sorted(after.descriptors - self.descriptors)
         ]
         if (more := after.threads - self.threads) > 0:
@@ -224,28 +229,6 @@ def _random_states() -> dict[str, Any]:
     return found
 
 
-def open_descriptors() -> frozenset[int]:
-    """Numbers of the open file descriptors; empty where the system does not list them."""
-    try:
-        folder = os.open("/proc/self/fd", os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:
-        return frozenset()
-    try:
-        # The listing works on a duplicate, which gets the number that is free now.
-        copy = os.dup(folder)
-        os.close(copy)
-        return frozenset(map(int, os.listdir(folder))) - {folder, copy}
-    finally:
-        os.close(folder)
-
-
-def _target(number: int) -> str:
-    try:
-        return os.readlink(f"/proc/self/fd/{number}")
-    except OSError:
-        return "closed since"
-
-
 def thread_count() -> int:
     """Threads of the process, those that C libraries started included where they are listed."""
     try:
@@ -264,6 +247,15 @@ def child_count() -> int:
         return len(os.read(listing, 1 << 16).split())
     finally:
         os.close(listing)
+
+
+def warnings_are_heard() -> bool:
+    """Does the user's code get each warning, in its order: is one recorded, or handed to a function?"""
+    module = sys.modules.get("warnings")
+    scope = vars(module) if module is not None else {}
+    show, original = scope.get("showwarning"), scope.get("_showwarning_orig")
+    heard = scope.get("_showwarnmsg_impl")
+    return show is not original or type(getattr(heard, "__self__", None)) is list
 
 
 def callbacks() -> list[tuple[str, Any]]:
@@ -289,3 +281,130 @@ def callbacks() -> list[tuple[str, Any]]:
     if numpy is not None and hasattr(numpy, "geterrcall"):
         found.append(("NumPy's error callback", numpy.geterrcall()))
     return found
+
+
+FIRST_DESCRIPTOR = 3
+"""The first descriptor behind the standard streams."""
+
+
+def open_descriptors() -> frozenset[int]:
+    """Numbers of the open file descriptors; empty where the system does not list them."""
+    try:
+        folder = os.open("/proc/self/fd", os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return frozenset()
+    try:
+        # The listing works on a duplicate, which gets the number that is free now.
+        copy = os.dup(folder)
+        os.close(copy)
+        return frozenset(map(int, os.listdir(folder))) - {folder, copy}
+    finally:
+        os.close(folder)
+
+
+def places(descriptors: frozenset[int]) -> dict[int, tuple[int, int]]:
+    """Where each open file stands, and how many bytes wait in each pipe of which both ends are here.
+
+    Not of the standard streams, which all print to, nor of the file that they are led into; and not of
+    files that are only appended to, as logs are. Another process may fill or empty a pipe of which it
+    has an end."""
+    found: dict[int, tuple[int, int]] = {}
+    pipes: dict[int, dict[int, int]] = {}
+    try:
+        import fcntl
+    except ImportError:  # no such system
+        return found
+    streams: set[tuple[int, int]] = set()
+    for number in sorted(descriptors):
+        try:
+            status = os.fstat(number)
+            which = status.st_dev, status.st_ino
+            if number < FIRST_DESCRIPTOR:
+                streams.add(which)
+            elif stat.S_ISREG(status.st_mode) and which not in streams:
+                if not fcntl.fcntl(number, fcntl.F_GETFL) & os.O_APPEND:
+                    found[number] = 0, os.lseek(number, 0, os.SEEK_CUR)
+            elif stat.S_ISFIFO(status.st_mode):
+                way = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE
+                pipes.setdefault(status.st_ino, {})[way] = number
+        except OSError:  # closed by another thread
+            continue
+    for ends in pipes.values():
+        if len(ends) > 1 and os.O_RDONLY in ends:
+            found[ends[os.O_RDONLY]] = 1, _waiting(ends[os.O_RDONLY])
+    return found
+
+
+def _waiting(pipe: int) -> int:
+    """Bytes that can be read from a pipe; 0 where that is not told."""
+    try:
+        import fcntl
+        import termios
+
+        told = fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))
+    except (ImportError, OSError):
+        return 0
+    return int.from_bytes(told, sys.byteorder)
+
+
+def target(number: int) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{number}")
+    except OSError:
+        return "closed since"
+
+
+WORDS = 624
+"""Words of 32 bits that one turn of the Mersenne twister gives."""
+
+TURNS = 16
+"""Turns between two looks at the clock: 60 microseconds."""
+
+SETTING_NAMES = frozenset(
+    {"seed", "setstate", "set_state", "seed_everything", "manual_seed", "set_seed"}
+)
+"""Names of code that sets a random state."""
+
+
+WORD_SECONDS = 2e-9
+"""Least time in which a word is drawn (``numpy.random.bytes``: 2.6 ns a word)."""
+
+
+def only_drawn(before: Any, after: Any, item_seconds: float, may_go_on: Callable[[], bool]) -> bool:
+    """Did drawing alone lead from one state of a global generator to another?
+
+    No more is searched than can be drawn in the time of the item. ``may_go_on`` ends the search
+    earlier, when its own time is spent; then the state counts as drawn from: code of the user's
+    that sets one is known by its names (:data:`SETTING_NAMES`), and few libraries do.
+    """
+    key_before, place_before = _key(before)
+    key_after, place_after = _key(after)
+    if key_before is None or key_after is None:
+        return True
+    if key_before == key_after:
+        return place_after >= place_before
+    random = sys.modules.get("random")
+    if random is None:
+        return True
+    walk, goal = random.Random(), random.Random()
+    walk.setstate((3, (*key_before, WORDS), None))
+    goal.setstate((3, (*key_after, 0), None))
+    wanted = goal.getrandbits(32 * WORDS)
+    turns = int(item_seconds / WORD_SECONDS / WORDS) + TURNS
+    while turns > 0 and may_go_on():
+        for _ in range(TURNS):
+            if walk.getrandbits(32 * WORDS) == wanted:
+                return True
+        turns -= TURNS
+    return turns > 0
+
+
+def _key(state: Any) -> tuple[tuple[int, ...] | None, int]:
+    """Words and place of a Mersenne twister, of ``random`` or of NumPy; None of another generator."""
+    if len(state) == 3 and type(state[1]) is tuple and len(state[1]) == WORDS + 1:
+        return state[1][:-1], state[1][-1]
+    twister = dict(state).get("state")
+    parts = dict(twister) if type(twister) is tuple else {}
+    if type(parts.get("key")) is bytes and len(parts["key"]) == 4 * WORDS:
+        return tuple(memoryview(parts["key"]).cast("I")), parts["pos"]
+    return None, 0

@@ -22,20 +22,24 @@ from amorsize.inspection.abstract_value import (
     Value,
     origins_of,
 )
-from amorsize.inspection.bindings import BARE, CALLER, binding, foreign_attributes
 from amorsize.inspection.decode import Unreadable
 from amorsize.inspection.interpret import Frame, Function
 from amorsize.inspection.known_names import (
     CHANGES,
-    FILTERS,
     OF_THE_THREAD,
     ONE_FOR_ALL_THREADS,
     PLAIN,
-    RESTORED,
     UNSAFE_MODULES,
 )
-from amorsize.inspection.objects import class_attribute, full_name, instance_attributes
+from amorsize.inspection.objects import (
+    class_attribute,
+    full_name,
+    instance_attributes,
+    shared_parts,
+)
 from amorsize.inspection.origins import own_file, own_module
+from amorsize.inspection.process_state import warnings_are_heard
+from amorsize.inspection.reasons import Verdicts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,122 +63,9 @@ IMPLICIT = (
 """Special methods that operators and builtins call, which instructions do not name."""
 
 
-class Decided(Exception):
-    """Nothing more can be learned."""
-
-
 def own(func: Any) -> bool:
     """Is a function the user's own, wherever it lies?"""
     return own_file(func.__code__.co_filename)
-
-
-class Verdicts:
-    """What is known so far against threads and processes."""
-
-    def __init__(self) -> None:
-        self.caller_only: str | None = None
-        self.no_threads: str | None = None
-        self.no_processes: str | None = None
-        self.draws: str | None = None
-        self.reaches_objects = False
-        """Something is used whose attributes and elements are worth a search."""
-        self._filters: str | None = None
-        self._restores_filters = False
-        self.uses: set[str] = set()
-        """Uses of files and databases that were seen, by the words of :meth:`note`'s calls."""
-        self.locked: set[CodeType] = set()
-        """Code that holds a lock for a while."""
-        self.pools: dict[int, tuple[Value, set[str]]] = {}
-        """Shared lists that are changed with a lock held: by taking from them, by giving back."""
-        self._locals: dict[int, tuple[Any, str, set[str]]] = {}
-
-    def note(self, use: str, seen: object) -> None:
-        """Remember a use of files or databases, where it was seen."""
-        if seen:
-            self.uses.add(use)
-
-    def keep(self, reason: str) -> None:
-        """The function must not leave the caller."""
-        if self.caller_only is None:
-            self.caller_only = reason
-        raise Decided
-
-    def forbid_threads(self, reason: str) -> None:
-        self.no_threads = self.no_threads or reason
-
-    def forbid_processes(self, reason: str) -> None:
-        self.no_processes = self.no_processes or reason
-
-    def held(self, value: Any, where: str, *, given: bool = False) -> None:
-        """A value that the function uses: may it be copied, or used by two threads?"""
-        if isinstance(value, PLAIN) and not (isinstance(value, tuple) and value):
-            return
-        if isinstance(value, FunctionType | BuiltinFunctionType | ModuleType | type):
-            return
-        self.reaches_objects = True
-        if type(value).__name__ == "local" or any(
-            base.__name__ == "_local" for base in type(value).__mro__
-        ):
-            self._locals.setdefault(id(value), (value, where, set()))
-            return
-        bound = binding(value, given=given)
-        if bound is None:
-            return
-        guarded = bound[1] in BARE.values() and self.locked
-        if bound[0] == CALLER and not guarded:
-            self.keep(f"{where} is {bound[1]}")
-        self.forbid_processes(f"{where} is {bound[1]}")
-
-    def change_item(self, how: str) -> None:
-        """The item itself is changed: seen by the caller, but not from another process."""
-        self.forbid_processes(how)
-
-    def change(self, value: Value, how: str) -> None:
-        """A call changes this value in place."""
-        if value.origin == SHARED and not isinstance(value.obj, PLAIN):
-            self.keep(f"{how} {value.phrase}")
-        elif value.origin == GIVEN and not isinstance(value.obj, PLAIN):
-            self.change_item(f"{how} its item")
-
-    def store_local(self, local: Any, name: str | None, where: str) -> None:
-        """An attribute of a ``threading.local`` is set by the function itself."""
-        self._locals.setdefault(id(local), (local, where, set()))[2].add(name or "")
-        self.forbid_processes(where)
-
-    def change_process(self, known: str, what: str) -> None:
-        """What is one for the whole process is changed."""
-        reason = f"{known} changes {what}, which is one for all threads"
-        if known in RESTORED:
-            self._restores_filters = self._restores_filters or known == "warnings.catch_warnings"
-            self.forbid_threads(reason)
-        elif known in FILTERS:
-            self._filters = self._filters or reason
-            self.forbid_threads(reason)
-        else:
-            self.keep(reason)
-
-    def finish(self) -> None:
-        """What only the whole function tells."""
-        listed = {"folders are listed", "files are written"} <= self.uses
-        if listed and "a folder of its own" not in self.uses:
-            self.keep("it writes files, and lists a folder")
-        if {"a database is opened", "rows are written"} <= self.uses:
-            self.keep("it writes to a database that its items share")
-        if self._filters is not None and not self._restores_filters:
-            self.keep(self._filters)
-        for pool, done in self.pools.values():
-            if len(done) < 2:
-                self.keep(f"changes {pool.phrase}")
-            self.forbid_processes(f"{pool.phrase} is a pool of what is used in turns")
-        for local, where, stored in self._locals.values():
-            foreign = foreign_attributes(local, stored)
-            if foreign:
-                self.keep(f"{where} has '{foreign[0]}' set for the caller's thread")
-
-    def cannot_read(self, error: Exception) -> None:
-        """What is not read is not safe: the run stays in the caller."""
-        if self.caller_only is None:
-            self.caller_only = f"its code cannot be read here ({error or 'a stack differs'})"
 
 
 class Walker(Verdicts):
@@ -184,6 +75,14 @@ class Walker(Verdicts):
         super().__init__()
         self.steps = STEPS
         self.walked: dict[tuple[CodeType, Origins], Value] = {}
+        self.shared: frozenset[int] = frozenset()
+        """Ids of the objects that several of the first items are or hold."""
+
+    def given(self, value: Any, path: str) -> Value:
+        """An item or a part of one: its own, or one that other items have, too."""
+        if id(value) in self.shared:
+            return Value(SHARED, "object of several items", path, value)
+        return Value(GIVEN, "item", path, value)
 
     def spend(self, steps: int) -> None:
         """Count instructions that are looked at."""
@@ -199,12 +98,13 @@ class Walker(Verdicts):
 
     def function(self, func: Any, items: Sequence[Any]) -> None:
         """The function that the user gave."""
+        self.shared = shared_parts(items)
         for item in items:
-            self.held(item, "an item", given=True)
+            self.held(item, "an item", given=id(item) not in self.shared)
             if type(item) in (list, tuple) and len(item) < 32:
                 for part in item:
-                    self.held(part, "a part of an item", given=True)
-        sample = Value(GIVEN, "item", "item", items[0] if len(items) else MISSING)
+                    self.held(part, "a part of an item", given=id(part) not in self.shared)
+        sample = self.given(items[0], "item") if len(items) else Value(GIVEN, "item", "item")
         self.callable(func, [sample])
 
     def callable(
@@ -395,6 +295,11 @@ class Walker(Verdicts):
             self.forbid_threads(f"{path or name} tells which thread runs the item")
         if rules.draws(func, path):
             self.draws = self.draws or path or name
+        if not rules.WARNS.isdisjoint((path, name)) and warnings_are_heard():
+            self.keep("it warns, and the caller keeps what is warned of, in its order")
+        if not rules.IMPORTS.isdisjoint((path, name)) and args and type(args[0].obj) is not str:
+            self.keep("it imports a module whose name it computes")
+        self.note_descriptors(name, path, args)
         self.note_files(func, name, path, args)
         for value in rules.changed_arguments(func, path, args, named):
             self.change(value, f"{name or path} changes")
@@ -410,6 +315,18 @@ class Walker(Verdicts):
         self.note("a folder of its own", last in ("TemporaryDirectory", "mkdtemp"))
         if not names.isdisjoint(("sqlite3.connect", "_sqlite3.connect", "sqlite3.dbapi2.connect")):
             self.note("a database is opened", not (args and args[0].obj == ":memory:"))
+
+    def note_descriptors(self, name: str, path: str, args: list[Value]) -> None:
+        """Does it move the place in a descriptor that items share, or open one and leave it open?"""
+        names = {name.replace("posix.", "os."), path}
+        self.note("a descriptor is opened", not names.isdisjoint(rules.OPENS_DESCRIPTORS))
+        self.note("a descriptor is closed", not names.isdisjoint(rules.CLOSES_DESCRIPTORS))
+        if not args or names.isdisjoint(rules.DESCRIPTORS):
+            return
+        if args[0].origin == GIVEN:
+            self.change_item(f"{path or name} changes what its item stands for")
+        elif type(args[0].obj) is int or args[0].origin == SHARED:
+            self.keep(f"{path or name} uses a descriptor that items share")
 
     @staticmethod
     def of_new_object(func: Any, args: list[Value]) -> bool:

@@ -17,11 +17,10 @@ from __future__ import annotations
 from time import perf_counter
 from types import ModuleType
 
-from amorsize.inspection.draws import SETTING_NAMES, only_drawn
+from amorsize.inspection.file_use import FILE_NAMES, FileUse
 from amorsize.inspection.kinds import plan_of
-from amorsize.inspection.look import Look
-from amorsize.inspection.naming import without_subscripts
-from amorsize.inspection.process_state import ProcessState
+from amorsize.inspection.look import Look, without_subscripts
+from amorsize.inspection.process_state import SETTING_NAMES, ProcessState, only_drawn
 from amorsize.inspection.reach import ATTRIBUTE, BINDING, NAME
 from amorsize.inspection.state import ABSENT, Limit, State, same_value
 
@@ -136,10 +135,11 @@ class Watch:
     """Two looks around one item: the first when it is made, the second in :meth:`verdict`.
 
     ``budget_seconds`` bounds each look, ``most_nodes`` the objects that it reads; ``clock`` gives
-    seconds. No exception leaves it: a look that raises counts as cut short.
+    seconds. ``since``: when the run began, by :func:`amorsize.inspection.file_use.now`; without it files
+    are not watched. No exception leaves it: a look that raises counts as cut short.
     """
 
-    __slots__ = ("_began", "_clock", "_limit", "_look", "_process", "_ready")
+    __slots__ = ("_began", "_clock", "_files", "_limit", "_look", "_process", "_ready")
 
     def __init__(
         self,
@@ -149,6 +149,7 @@ class Watch:
         budget_seconds: float = BUDGET_SECONDS,
         most_nodes: int = MOST_NODES,
         clock: Callable[[], float] = perf_counter,
+        since: float | None = None,
     ) -> None:
         limit = Limit(budget_seconds, most_nodes, clock)
         self._clock, self._limit = clock, limit
@@ -159,6 +160,10 @@ class Watch:
         except Exception as error:
             self._look.fail("the look", error)
         self._process = ProcessState(self._look.trail.names)
+        self._files: FileUse | None = None
+        if since is not None and not FILE_NAMES.isdisjoint(self._look.trail.names):
+            self._files = FileUse(since, item)
+            self._files.begin()
         self._ready = clock()
 
     @property
@@ -170,8 +175,12 @@ class Watch:
         """Look again, and tell what differs from the first look."""
         limit, look = self._limit, self._look
         start = limit.start()
+        names: dict[str, None] = {}
+        if self._files is not None:
+            self._files.end()
+            names.update(self._files.reasons)
         process = ProcessState(look.trail.names)
-        names = dict.fromkeys(self._process.changed_to(process))
+        names.update(dict.fromkeys(self._process.changed_to(process)))
         drew = self._judge_draws(process, start - self._ready, names)
         try:
             for node, after in look.again():

@@ -197,6 +197,7 @@ def fileinput_remembers_where_it_is():
     paths = [folder / name for name in ("a", "b", "c")]
     for path in paths:
         path.write_text("".join(f"{path.name}{i}\n" for i in range(50)))
+    fileinput.close()  # that of a round before
     lines = fileinput.input(paths)  # noqa: SIM115
 
     def f(x):

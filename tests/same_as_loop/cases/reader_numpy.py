@@ -72,7 +72,7 @@ def copyto_a_row():
     return Case(f, range(150), left=sheet.tolist)
 
 
-@case("numpy", effect=True)
+@case("numpy", effect=True, documented=True)
 def legacy_seed():
     """np.random.seed before, np.random.permutation inside."""
     np.random.seed(1)

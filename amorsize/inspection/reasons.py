@@ -1,0 +1,129 @@
+"""What speaks against threads and processes, gathered while a function is read."""
+
+from __future__ import annotations
+
+from types import BuiltinFunctionType, FunctionType, ModuleType
+
+from amorsize.inspection.abstract_value import GIVEN, SHARED, Value
+from amorsize.inspection.bindings import BARE, CALLER, binding, foreign_attributes
+from amorsize.inspection.known_names import FILTERS, PLAIN, RESTORED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+    from typing import Any
+
+
+class Decided(Exception):
+    """Nothing more can be learned."""
+
+
+class Verdicts:
+    """What is known so far against threads and processes."""
+
+    def __init__(self) -> None:
+        self.caller_only: str | None = None
+        self.no_threads: str | None = None
+        self.no_processes: str | None = None
+        self.draws: str | None = None
+        self.reaches_objects = False
+        """Something is used whose attributes and elements are worth a search."""
+        self._filters: str | None = None
+        self._restores_filters = False
+        self.uses: set[str] = set()
+        """Uses of files and databases that were seen, by the words of :meth:`note`'s calls."""
+        self.locked: set[CodeType] = set()
+        """Code that holds a lock for a while."""
+        self.pools: dict[int, tuple[Value, set[str]]] = {}
+        """Shared lists that are changed with a lock held: by taking from them, by giving back."""
+        self._locals: dict[int, tuple[Any, str, set[str]]] = {}
+
+    def note(self, use: str, seen: object) -> None:
+        """Remember a use of files or databases, where it was seen."""
+        if seen:
+            self.uses.add(use)
+
+    def keep(self, reason: str) -> None:
+        """The function must not leave the caller."""
+        if self.caller_only is None:
+            self.caller_only = reason
+        raise Decided
+
+    def forbid_threads(self, reason: str) -> None:
+        self.no_threads = self.no_threads or reason
+
+    def forbid_processes(self, reason: str) -> None:
+        self.no_processes = self.no_processes or reason
+
+    def held(self, value: Any, where: str, *, given: bool = False) -> None:
+        """A value that the function uses: may it be copied, or used by two threads?"""
+        if isinstance(value, PLAIN) and not (isinstance(value, tuple) and value):
+            return
+        if isinstance(value, FunctionType | BuiltinFunctionType | ModuleType | type):
+            return
+        self.reaches_objects = True
+        if type(value).__name__ == "local" or any(
+            base.__name__ == "_local" for base in type(value).__mro__
+        ):
+            self._locals.setdefault(id(value), (value, where, set()))
+            return
+        bound = binding(value, given=given)
+        if bound is None:
+            return
+        guarded = bound[1] in BARE.values() and self.locked
+        if bound[0] == CALLER and not guarded:
+            self.keep(f"{where} is {bound[1]}")
+        self.forbid_processes(f"{where} is {bound[1]}")
+
+    def change_item(self, how: str) -> None:
+        """The item itself is changed: seen by the caller, but not from another process."""
+        self.forbid_processes(how)
+
+    def change(self, value: Value, how: str) -> None:
+        """A call changes this value in place."""
+        if value.origin == SHARED and not isinstance(value.obj, PLAIN):
+            self.keep(f"{how} {value.phrase}")
+        elif value.origin == GIVEN and not isinstance(value.obj, PLAIN):
+            self.change_item(f"{how} its item")
+
+    def store_local(self, local: Any, name: str | None, where: str) -> None:
+        """An attribute of a ``threading.local`` is set by the function itself."""
+        self._locals.setdefault(id(local), (local, where, set()))[2].add(name or "")
+        self.forbid_processes(where)
+
+    def change_process(self, known: str, what: str) -> None:
+        """What is one for the whole process is changed."""
+        reason = f"{known} changes {what}, which is one for all threads"
+        if known in RESTORED:
+            self._restores_filters = self._restores_filters or known == "warnings.catch_warnings"
+            self.forbid_threads(reason)
+        elif known in FILTERS:
+            self._filters = self._filters or reason
+            self.forbid_threads(reason)
+        else:
+            self.keep(reason)
+
+    def finish(self) -> None:
+        """What only the whole function tells."""
+        listed = {"folders are listed", "files are written"} <= self.uses
+        if listed and "a folder of its own" not in self.uses:
+            self.keep("it writes files, and lists a folder")
+        if "a descriptor is opened" in self.uses and "a descriptor is closed" not in self.uses:
+            self.forbid_processes("it opens descriptors that it leaves open")
+        if {"a database is opened", "rows are written"} <= self.uses:
+            self.keep("it writes to a database that its items share")
+        if self._filters is not None and not self._restores_filters:
+            self.keep(self._filters)
+        for pool, done in self.pools.values():
+            if len(done) < 2:
+                self.keep(f"changes {pool.phrase}")
+            self.forbid_processes(f"{pool.phrase} is a pool of what is used in turns")
+        for local, where, stored in self._locals.values():
+            foreign = foreign_attributes(local, stored)
+            if foreign:
+                self.keep(f"{where} has '{foreign[0]}' set for the caller's thread")
+
+    def cannot_read(self, error: Exception) -> None:
+        """What is not read is not safe: the run stays in the caller."""
+        if self.caller_only is None:
+            self.caller_only = f"its code cannot be read here ({error or 'a stack differs'})"
