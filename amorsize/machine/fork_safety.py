@@ -27,6 +27,9 @@ to live."""
 
 SETTLE_SECONDS = 0.0001
 """Pause between two such looks."""
+SPIN_SECONDS = 0.06
+"""How long threads that run are given to fall asleep and show whose they are: OpenBLAS spins for 2**26
+cycles of the processor's clock, 20 to 35 ms, after its last work. Once for each thread."""
 
 
 def foreign_threads() -> list[str]:
@@ -35,9 +38,8 @@ def foreign_threads() -> list[str]:
 
 
 def _foreign_threads(mapped: MappedLibraries) -> list[str]:
-    for look in range(SETTLE_ROUNDS):
-        if look:
-            time.sleep(SETTLE_SECONDS)
+    looks, deadline = 0, 0.0
+    while True:
         try:
             tasks = os.listdir("/proc/self/task")
         except OSError:
@@ -47,24 +49,49 @@ def _foreign_threads(mapped: MappedLibraries) -> list[str]:
         mine = _native_id()
         others = sorted(int(task) for task in tasks if int(task) != mine)
         python = _python_threads()
-        unknown = [task for task in others if task not in python]
-        known = sum(library.live_threads() for library in openblas_libraries.values())
-        if len(unknown) != known:
-            find_openblas(mapped)
-            known = sum(library.live_threads() for library in openblas_libraries.values())
-        if len(unknown) == known and (
-            all(library.exact for library in openblas_libraries.values())
-            or not mapped.matching(OPENMP_NAMES)
-        ):
-            unknown = []
-        if not unknown:
+        suspects, spinning = _not_of_openblas(
+            [task for task in others if task not in python], mapped
+        )
+        looks += 1
+        if not suspects or (looks >= SETTLE_ROUNDS and not spinning):
             break
-    # OpenBLAS starts its threads when it is loaded, so the newest ones are most likely not its own.
-    suspects = unknown[known:] if known < len(unknown) else unknown
+        if looks >= SETTLE_ROUNDS and spinning:
+            if not mapped.matching(OPENMP_NAMES):
+                suspects = []  # known by their number
+                break
+            deadline = deadline or time.monotonic() + SPIN_SECONDS
+            if time.monotonic() > deadline:
+                break
+        time.sleep(SETTLE_SECONDS if looks < SETTLE_ROUNDS else 10 * SETTLE_SECONDS)
     names = [python[task] for task in others if task in python]
     return names + [
         read_text(f"/proc/self/task/{task}/comm").strip() or f"task {task}" for task in suspects
     ]
+
+
+def _not_of_openblas(threads: list[int], mapped: MappedLibraries) -> tuple[list[int], bool]:
+    """Those of ``threads`` that are not known to be of an OpenBLAS that survives a fork.
+
+    And whether they may be: none is foreign, they are as many as OpenBLAS may have, and they run, so
+    that nothing is seen of them. OpenBLAS spins for some milliseconds before its threads sleep; so does
+    OpenMP, and a thread that has just begun runs too.
+    """
+    known = sum(library.live_threads() for library in openblas_libraries.values())
+    if len(threads) != known:
+        find_openblas(mapped)
+        known = sum(library.live_threads() for library in openblas_libraries.values())
+    if len(threads) == known and all(library.exact for library in openblas_libraries.values()):
+        return [], False
+    if not threads or not openblas_libraries:
+        return threads, False
+    from amorsize.machine.thread_owner import CodePages, libraries_of
+
+    safe = {path for path, library in openblas_libraries.items() if library.pthreads}
+    pages = CodePages()
+    owners = {thread: libraries_of(thread, pages) for thread in threads}
+    foreign = [thread for thread, found in owners.items() if not found <= safe]
+    unclear = [thread for thread, found in owners.items() if not found]
+    return foreign or unclear, bool(unclear) and not foreign and len(threads) == known
 
 
 def _native_id() -> int:
@@ -104,7 +131,8 @@ def fork_refusal() -> str | None:
     * *OpenBLAS* (one in each wheel of NumPy and SciPy; importing them starts its threads) ends its
       threads just before a fork and starts them anew, in parent and child, when next needed. Its
       threads are therefore known by number: as many other tasks as the loaded OpenBLAS libraries
-      say they have, no more and no fewer.
+      say they have, no more and no fewer. Where a library does not say it, or the numbers differ,
+      each thread is known by its stack (:mod:`amorsize.machine.thread_owner`).
     * *OpenMP* (libgomp; also an OpenBLAS built on it) is harmless while it is only loaded, after a
       parallel region of one thread, and after the thread that ran a region has ended: it has no
       thread then. After a region of several threads it keeps them, and the first region in a
