@@ -11,7 +11,7 @@ from importlib import import_module
 
 from amorsize.api.plan import Plan
 from amorsize.api.tuner import Settings, Tuner, aexecute, astream, execute, optimize, stream
-from amorsize.core.renderers import HTML, TEXT
+from amorsize.core.model import HTML, TEXT
 from amorsize.errors import (
     AmorsizeError,
     AmorsizeWarning,
@@ -21,8 +21,8 @@ from amorsize.errors import (
     OptionError,
     WorkerDied,
 )
+from amorsize.items.kinds import star
 from amorsize.items.seeding import item_rng
-from amorsize.items.star import star
 from amorsize.version import __version__
 
 TYPE_CHECKING = False

@@ -7,7 +7,7 @@ from os import fspath
 from amorsize.core.backends import LOCAL, PUBLIC_NAMES, TRAITS
 from amorsize.core.options import Options
 from amorsize.errors import OptionError, OptionTypeError
-from amorsize.items.star import is_coroutine_function
+from amorsize.items.kinds import is_coroutine_function
 from amorsize.machine.detect import usable_cores
 from amorsize.machine.procfs import tells_memory
 from amorsize.planning.explain import known_backends

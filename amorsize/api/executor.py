@@ -26,7 +26,7 @@ from amorsize.api.checks import check_buffersize
 from amorsize.api.tuner import stream
 from amorsize.backends.processes.service import Pool
 from amorsize.errors import OptionError, OptionTypeError
-from amorsize.items.star import star
+from amorsize.items.kinds import star
 from amorsize.machine.detect import usable_cores
 
 TYPE_CHECKING = False

@@ -7,8 +7,7 @@ import time
 
 from amorsize.core.backends import TRAITS
 from amorsize.core.frozen import dataclass
-from amorsize.core.model import Config
-from amorsize.core.renderers import html_of, text_of
+from amorsize.core.model import Config, html_of, text_of
 from amorsize.planning import explain, policy
 
 TYPE_CHECKING = False

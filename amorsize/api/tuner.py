@@ -15,8 +15,8 @@ from amorsize.engine.driver import Engine, engine_for
 from amorsize.engine.local_loop import LocalLoop
 from amorsize.engine.state import RunSpec
 from amorsize.errors import OptionTypeError
+from amorsize.items.kinds import is_coroutine_function
 from amorsize.items.seeding import numbered
-from amorsize.items.star import is_coroutine_function
 from amorsize.reporting.log import is_heard
 
 TYPE_CHECKING = False

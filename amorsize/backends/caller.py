@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 
 from amorsize.backends.base import Backend, BackendReport
-from amorsize.items.chunk import run_chunk
-from amorsize.items.pace import Pace
+from amorsize.items.call import Pace, run_chunk
 from amorsize.planning.chunking import CHUNK_SECONDS, items_in
 
 TYPE_CHECKING = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amorsize.cli.exit_codes import ITEM_FAILED, USAGE, Stop
 from amorsize.errors import CheckpointError, OptionError
-from amorsize.items.failures import origin_of
+from amorsize.items.call import origin_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from bisect import bisect_left
 from amorsize.checkpoint.digests import digest
 from amorsize.checkpoint.journal import Journal
 from amorsize.errors import ItemError, WorkerDied
+from amorsize.items.call import renumbered
 from amorsize.items.collector import Middleware
-from amorsize.items.failures import renumbered
 from amorsize.items.kinds import length_of
 
 TYPE_CHECKING = False

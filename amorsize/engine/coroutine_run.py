@@ -24,11 +24,10 @@ from amorsize.core.model import Config, Run
 from amorsize.engine.coroutine_source import items_of
 from amorsize.errors import OptionError
 from amorsize.items.call import format_traceback, overdue_error, with_origin
-from amorsize.items.collector import SKIPPED, ListCollector, WindowCollector
+from amorsize.items.collector import SKIPPED, ListCollector, UsageLog, WindowCollector
 from amorsize.items.kinds import length_of
 from amorsize.items.retry import drawn_pause_seconds
 from amorsize.items.seeding import enter
-from amorsize.items.usage import UsageLog
 from amorsize.planning.concurrency import Limit
 
 TYPE_CHECKING = False

@@ -21,7 +21,7 @@ from amorsize.planning import policy
 from amorsize.planning.cost_model import WAITING_CPU_SHARE
 from amorsize.planning.explain import describe
 from amorsize.planning.values import Choice, PlanningInput
-from amorsize.profiling.transfer import UNMEASURED
+from amorsize.profiling.meter import UNMEASURED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -17,9 +17,8 @@ from _contextvars import copy_context
 from _thread import allocate_lock, get_native_id, start_new_thread
 
 from amorsize.items.call import with_origin
-from amorsize.items.collector import ListCollector, WindowCollector
+from amorsize.items.collector import ListCollector, UsageLog, WindowCollector
 from amorsize.items.retry import RetryingCollector
-from amorsize.items.usage import UsageLog
 from amorsize.machine.threads import our_threads
 
 TYPE_CHECKING = False

@@ -11,7 +11,7 @@ import time
 
 from amorsize.backends.base import BackendSpec
 from amorsize.backends.caller import CallerBackend
-from amorsize.backends.processes.make import process_pool
+from amorsize.backends.processes.pool import process_pool
 from amorsize.backends.threads.pool import ThreadPool
 from amorsize.core.backends import TRAITS
 from amorsize.core.events import HandedOver

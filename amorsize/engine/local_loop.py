@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from amorsize.core.events import Progress
     from amorsize.engine.slice_watch import SliceWatch
     from amorsize.engine.state import RunSpec
-    from amorsize.items.usage import UsageLog
+    from amorsize.items.collector import UsageLog
     from amorsize.profiling.meter import Meter
 
     OnFailure = Callable[[BaseException], None]

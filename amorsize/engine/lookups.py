@@ -20,8 +20,7 @@ from amorsize.engine.state import Facts, NeedFact
 from amorsize.errors import AmorsizeWarning, DifferenceWarning
 from amorsize.inspection.effects import inspect_function
 from amorsize.inspection.purity import only_computes
-from amorsize.items.pickling import dumps, loads, parts
-from amorsize.items.roundtrip import changes
+from amorsize.items.pickling import changes, dumps, loads, parts
 from amorsize.items.source import NOTHING
 from amorsize.learning.learner import learner_for
 from amorsize.machine.detect import detect_machine
@@ -29,7 +28,7 @@ from amorsize.machine.fork_safety import fork_refusal
 from amorsize.machine.threads import foreign_threads_running, most_cores, vanish
 from amorsize.planning import policy
 from amorsize.planning.cost_model import starting_costs
-from amorsize.profiling import transfer
+from amorsize.profiling.meter import TRANSFER_SAMPLE, UNMEASURED, measure_transfer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,7 +92,7 @@ class Lookups:
         if self.remote is not None and self.remote.option is not None:
             known["remote"] = lasting["remote"] = self.remote.option
         for name in ("transfer", "sending"):
-            if found.get(name, transfer.UNMEASURED) is not transfer.UNMEASURED:
+            if found.get(name, UNMEASURED) is not UNMEASURED:
                 lasting[name] = found[name]
         if lasting:
             self.lasting = Facts({**self.lasting.known, **lasting})
@@ -213,14 +212,14 @@ class Lookups:
         return {"is_remote_worth": worth}
 
     def _find_transfer(self, _: Any, facts: Facts) -> dict[str, Any]:
-        found = transfer.measure(self.loop.samples, _encode)
+        found = measure_transfer(self.loop.samples, _encode)
         watched = self._spec.options.effects == "watch"
         if watched and found.picklable and changes(self.loop.samples, dumps, loads):
             found = replace(found, picklable=False)
         return {"transfer": found}
 
     def _find_sending(self, _: Any, facts: Facts) -> dict[str, Any]:
-        found = transfer.measure(self.loop.items_ahead(transfer.TRANSFER_SAMPLE), _encode)
+        found = measure_transfer(self.loop.items_ahead(TRANSFER_SAMPLE), _encode)
         # What cannot be pickled is told of when it is sent: the error names the item then.
         return {"sending": replace(found, picklable=True)}
 

@@ -26,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from amorsize.engine.lookups import Lookups
     from amorsize.engine.state import RunSpec, RunState
-    from amorsize.items.usage import UsageLog
+    from amorsize.items.collector import UsageLog
 
 
 clock = time.perf_counter

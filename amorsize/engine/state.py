@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from amorsize.core.observation import Observation
     from amorsize.planning.cost_model import Costs
     from amorsize.planning.values import Choice, Residual
-    from amorsize.profiling.meter import Measured
-    from amorsize.profiling.transfer import Transfer
+    from amorsize.profiling.meter import Measured, Transfer
 
     Shares = tuple[float, float, float]
 

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from amorsize.core.limits import Limits
+    from amorsize.core.options import Limits
     from amorsize.planning.cost_model import Costs
 
     Residual = Callable[[Config], tuple[float, float, float] | None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amorsize.core.renderers import html_of
+from amorsize.core.model import html_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

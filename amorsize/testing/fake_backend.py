@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from amorsize.backends.base import Backend, BackendReport
 from amorsize.errors import WorkerDied
-from amorsize.items.call import overdue_error
-from amorsize.items.chunk import run_chunk
+from amorsize.items.call import overdue_error, run_chunk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

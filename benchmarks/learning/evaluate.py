@@ -26,9 +26,9 @@ from statistics import fmean, median, quantiles
 from typing import TYPE_CHECKING
 
 from amorsize.core.frozen import replace
-from amorsize.core.limits import Limits
 from amorsize.core.model import Config, Profile, Safety
 from amorsize.core.observation import Observation, from_line
+from amorsize.core.options import Limits
 from amorsize.history.memory import MemoryHistory
 from amorsize.learning.parameters import choose_parameters
 from amorsize.learning.predictor import Predictor

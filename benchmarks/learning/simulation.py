@@ -18,9 +18,9 @@ from collections.abc import Callable
 from io import StringIO
 from statistics import fmean
 
-from amorsize.core.limits import Limits
 from amorsize.core.model import Machine, Prediction, Profile, Safety
 from amorsize.core.observation import Observation
+from amorsize.core.options import Limits
 from amorsize.history.memory import MemoryHistory
 from amorsize.learning.parameters import tune
 from amorsize.learning.predictor import Predictor

@@ -24,8 +24,7 @@ from amorsize.engine.state import (
 )
 from amorsize.planning.cost_model import Costs
 from amorsize.planning.values import Choice
-from amorsize.profiling.meter import Measured
-from amorsize.profiling.transfer import Transfer
+from amorsize.profiling.meter import Measured, Transfer
 
 MACHINE = Machine(cores=4)
 COMPUTES = 1.0, 1.0, 1.0

@@ -23,7 +23,7 @@ from amorsize.engine.events import (
 )
 from amorsize.engine.policy import transition
 from amorsize.engine.state import ENDED, INITIAL, Facts, NeedFact, Phase, RunState, validate_state
-from amorsize.profiling.transfer import Transfer
+from amorsize.profiling.meter import Transfer
 from support.engine_values import earlier_run, facts, measured, spec
 
 OPTIONS: tuple[dict[str, Any], ...] = (

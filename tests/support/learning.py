@@ -10,13 +10,12 @@ import time
 
 from amorsize.core.events import Study
 from amorsize.core.frozen import replace
-from amorsize.core.limits import Limits
 from amorsize.core.model import Config, Machine, Profile, Run, Safety
+from amorsize.core.options import Limits
 from amorsize.history.memory import MemoryHistory
 from amorsize.planning import choose as planning
-from amorsize.planning import values
 from amorsize.planning.cost_model import Costs
-from amorsize.planning.values import PlanningInput
+from amorsize.planning.values import Choice, PlanningInput
 from amorsize.testing.history_contract import observation
 from support import ROOT
 
@@ -93,7 +92,7 @@ def synthetic(count: int = 200) -> MemoryHistory:
     return history
 
 
-def choose(residual: object) -> values.Choice:
+def choose(residual: object) -> Choice:
     return planning.choose(
         PlanningInput(
             PROFILE,

@@ -48,7 +48,7 @@ PRELUDE = """
 import os, select, signal, sys, time
 from amorsize.machine.fork_safety import foreign_threads, fork_refusal
 from amorsize.machine.native_libraries import cuda_active, openmp_active
-from amorsize.machine.thread_limits import limit_inner_threads
+from amorsize.machine.native_libraries import limit_inner_threads
 
 def tasks():
     return len(os.listdir("/proc/self/task"))

@@ -18,8 +18,8 @@ import time
 from collections import OrderedDict
 
 from amorsize.core import nesting
+from amorsize.items.call import run_chunk as items_chunk
 from amorsize.items.call import unsendable_result
-from amorsize.items.chunk import run_chunk as items_chunk
 from amorsize.items.errors import portable
 from amorsize.items.pickling import dumps, loads
 

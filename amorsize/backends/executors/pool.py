@@ -29,9 +29,8 @@ from amorsize.backends.executors.base import WorkersLost
 from amorsize.backends.executors.chunk_worker import FunctionPayload, Task
 from amorsize.core.frozen import replace
 from amorsize.errors import AmorsizeWarning, WorkerDied
-from amorsize.items.call import unreadable, unsendable_argument
-from amorsize.items.pace import Pace
-from amorsize.items.partial_unpickle import place_salvaged, salvaged
+from amorsize.items.call import Pace, unreadable, unsendable_argument
+from amorsize.items.errors import place_salvaged, salvaged
 from amorsize.items.pickling import loads
 from amorsize.planning import chunking
 

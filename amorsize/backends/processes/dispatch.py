@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 
 from amorsize.backends.processes import protocol
-from amorsize.backends.processes.tickets import (
+from amorsize.backends.processes.protocol import (
     TICKET_SECONDS,
     TicketReader,
     new_tickets,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from amorsize.backends.base import BackendSpec
     from amorsize.backends.processes.recovery import Recovery
     from amorsize.backends.processes.workers import WorkerHandle, WorkerTable
-    from amorsize.items.pace import Pace
+    from amorsize.items.call import Pace
 
 AHEAD_SECONDS = 0.2
 """Work kept in the ticket pipe for each worker: beyond the longest the caller is away (50 ms)."""

@@ -12,9 +12,8 @@ import os
 
 from amorsize.backends.processes import exit_status, output_relay, protocol
 from amorsize.backends.processes.memory import MemoryGuard
-from amorsize.backends.processes.shared_page import SharedPage
-from amorsize.backends.processes.worker import Worker, WorkerJob
-from amorsize.backends.processes.worker_setup import die_with, set_up
+from amorsize.backends.processes.protocol import SharedPage
+from amorsize.backends.processes.worker import Worker, WorkerJob, die_with, set_up
 from amorsize.backends.processes.workers import Launcher, WorkerHandle
 from amorsize.items.errors import portable
 from amorsize.items.pickling import dumps

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 
-from amorsize.backends.processes.shared_page import ALLOWED, BASE, UNLIMITED
+from amorsize.backends.processes.protocol import ALLOWED, BASE, UNLIMITED
 from amorsize.machine.detect import available_memory
 from amorsize.planning.explain import format_bytes
 

@@ -24,26 +24,29 @@ import time
 from amorsize.backends.base import Backend, BackendReport
 from amorsize.backends.caller import CallerBackend
 from amorsize.backends.processes import exit_status
-from amorsize.backends.processes.deadlines import ProcessDeadlines
 from amorsize.backends.processes.dispatch import Dispatcher
-from amorsize.backends.processes.recovery import Recovery
+from amorsize.backends.processes.exit_status import held
+from amorsize.backends.processes.fork import ForkLauncher
+from amorsize.backends.processes.memory import MemoryBudget
+from amorsize.backends.processes.recovery import ProcessDeadlines, Recovery
 from amorsize.backends.processes.results import LOOK_SECONDS, ResultReader
-from amorsize.backends.processes.sigint import held
 from amorsize.backends.processes.worker import FLUSH_SECONDS
 from amorsize.backends.processes.workers import LaunchSpec, WorkerTable
 from amorsize.backends.threads.pool import ThreadPool
 from amorsize.core.backends import CALLER_ITEM_SECONDS
 from amorsize.core.frozen import replace
 from amorsize.errors import AmorsizeWarning, OptionError
-from amorsize.items.chunk import run_chunk
-from amorsize.items.pace import Pace
+from amorsize.items.call import Pace, run_chunk
 from amorsize.machine.fork_safety import fork_refusal
+from amorsize.machine.procfs import tells_memory
 from amorsize.machine.threads import vanish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from amorsize.backends.base import BackendSpec
     from amorsize.backends.processes.workers import Launcher
+    from amorsize.core.model import Machine
+
 
 clock = time.perf_counter
 
@@ -377,3 +380,20 @@ class ProcessPool(Backend):
         if spec.initializer is not None:
             spec.initializer(*spec.initargs)
         return CallerBackend(spec)
+
+
+def process_pool(told: BackendSpec, machine: Machine, memory_limit: int | None) -> ProcessPool:
+    """The pool, not started yet; ``memory_limit`` is the bytes that all workers together may hold."""
+    launcher: Launcher = ForkLauncher()
+    if told.config.backend != "fork":
+        from amorsize.backends.processes.spawn import SpawnLauncher
+
+        launcher = SpawnLauncher()
+    jobs = told.config.n_jobs
+    memory = MemoryBudget(memory_limit, machine.memory_available_bytes, jobs)
+    told = replace(
+        told,
+        inner_threads=max(1, machine.cores // jobs),
+        memory=memory if memory_limit is not None or tells_memory() else None,
+    )
+    return ProcessPool(launcher, told)

@@ -15,8 +15,7 @@ import time
 from amorsize.backends.processes import exit_status, output_relay, protocol
 from amorsize.backends.processes.workers import DONTWAIT
 from amorsize.items.call import unreadable, unsendable_result
-from amorsize.items.errors import told_by
-from amorsize.items.partial_unpickle import place_salvaged
+from amorsize.items.errors import place_salvaged, told_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from amorsize.backends.base import BackendSpec
     from amorsize.backends.processes.recovery import Recovery
     from amorsize.backends.processes.workers import WorkerHandle, WorkerTable
-    from amorsize.items.pace import Pace
+    from amorsize.items.call import Pace
 
 clock = time.perf_counter
 

@@ -26,10 +26,9 @@ from amorsize.backends.processes.pool import PATIENCE_SECONDS, ProcessPool
 from amorsize.backends.processes.spawn import SpawnLauncher
 from amorsize.core.model import Config
 from amorsize.errors import WorkerDied
-from amorsize.items.call import format_traceback
+from amorsize.items.call import format_traceback, linked
 from amorsize.items.collector import ResultCollector
 from amorsize.items.errors import portable
-from amorsize.items.failures import linked
 from amorsize.items.pickling import dumps, dumps_by_value
 from amorsize.items.source import ItemSource
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 from amorsize.backends.processes import exit_status, output_relay, protocol
-from amorsize.backends.processes.shared_page import SharedPage
+from amorsize.backends.processes.protocol import SharedPage
 from amorsize.backends.processes.workers import Launcher, WorkerHandle
 from amorsize.items.pickling import dumps_by_value
 

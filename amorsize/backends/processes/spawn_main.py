@@ -15,9 +15,8 @@ import sys
 
 from amorsize.backends.processes import output_relay, protocol
 from amorsize.backends.processes.memory import MemoryGuard
-from amorsize.backends.processes.shared_page import MARKS, ROOM_WORDS, SharedPage
-from amorsize.backends.processes.worker import Worker, WorkerJob
-from amorsize.backends.processes.worker_setup import die_with, ignore, set_up
+from amorsize.backends.processes.protocol import MARKS, ROOM_WORDS, SharedPage
+from amorsize.backends.processes.worker import Worker, WorkerJob, die_with, ignore, set_up
 from amorsize.items.errors import portable
 from amorsize.items.pickling import dumps_by_value
 

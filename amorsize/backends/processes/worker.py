@@ -1,4 +1,4 @@
-"""What runs in a worker process: take work, run it, send results; never returns.
+"""What runs in a worker process: become one, take work, run it, send results; never returns.
 
 ::
 
@@ -8,25 +8,28 @@
 
 A forked worker on indexed data takes *tickets* (spans of positions) from a pipe that all workers share;
 every other worker is sent its items in frames. End of file ends the worker. With several threads, a lock
-for taking and one for sending let one thread at a time touch the socket.
+for taking and one for sending let one thread at a time touch the socket. What a process does once to
+become a worker (signals, the tie to its caller, seeds, inner threads) is :func:`set_up`.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
+import sys
 import time
 from _contextvars import copy_context
 from _thread import allocate_lock, start_new_thread
 from collections import deque
 
 from amorsize.backends.processes import output_relay, protocol
-from amorsize.backends.processes.tickets import TicketReader
+from amorsize.backends.processes.protocol import TicketReader
 from amorsize.core.frozen import dataclass
-from amorsize.items.chunk import run_chunk
-from amorsize.items.errors import portable
-from amorsize.items.pace import Pace
-from amorsize.items.partial_unpickle import breakage
+from amorsize.core.nesting import become_worker
+from amorsize.items.call import Pace, run_chunk
+from amorsize.items.errors import breakage, portable
 from amorsize.items.pickling import dumps
+from amorsize.machine.native_libraries import limit_inner_threads
 from amorsize.planning.chunking import items_in
 
 TYPE_CHECKING = False
@@ -36,9 +39,71 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.backends.processes.memory import MemoryGuard
-    from amorsize.backends.processes.shared_page import SharedPage
-    from amorsize.items.call import ItemFailed
-    from amorsize.items.chunk import ChunkOutcome
+    from amorsize.backends.processes.protocol import SharedPage
+    from amorsize.items.call import ChunkOutcome, ItemFailed
+
+
+OOM_SCORE = 500
+"""Thousandths of the machine's memory that a worker seems to have more when the kernel looks for a
+process to end; what a user's own process has is kept if it is more."""
+F_SETSIG = 10
+"""Linux: which signal tells of input on a descriptor (fcntl.h; not in the fcntl module)."""
+
+
+def die_with(lifeline: int) -> None:
+    """Have the kernel end this process when the caller's end of the lifeline pipe closes.
+
+    A worker deep in an item cannot read an end of file. SIGIO on the pipe, turned into SIGKILL, needs
+    no thread and no ctypes and, unlike PDEATHSIG, does not fire when the thread that forked ends.
+    Owner and signal belong to the open pipe, so each worker has one of its own.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    import select
+    import signal
+
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+    poll = select.poll()
+    poll.register(lifeline, 0)
+    if poll.poll(0):  # the caller has gone before the signal was asked for
+        os._exit(1)
+
+
+def set_up(inner_threads: int) -> None:
+    """Make this process a worker: signals, seeds, inner threads. Called once at its start."""
+    become_worker()
+    import signal
+
+    # A function, not SIG_IGN: a program that the user's function starts must not inherit it.
+    signal.signal(signal.SIGINT, ignore)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        signal.set_wakeup_fd(-1)
+    except ValueError:
+        pass
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:  # the standard library's random reseeds itself after a fork
+        numpy_random.seed()
+    limit_inner_threads(inner_threads)
+    _offer_to_the_kernel()
+
+
+def _offer_to_the_kernel() -> None:
+    """Where memory runs out the kernel is to end a worker, not the caller, which knows what to do
+    then."""
+    try:
+        with open("/proc/self/oom_score_adj", "r+b", 0) as file:
+            if int(file.read()) < OOM_SCORE:
+                file.write(b"%d" % OOM_SCORE)
+    except (OSError, ValueError):
+        pass
+
+
+def ignore(signum: int, frame: object) -> None:
+    """Ctrl-C is the caller's to answer."""
+
 
 clock = time.perf_counter
 

@@ -19,7 +19,7 @@ import socket
 import time
 
 from amorsize.backends.processes import protocol
-from amorsize.backends.processes.tickets import parse_tickets
+from amorsize.backends.processes.protocol import parse_tickets
 from amorsize.core.frozen import dataclass
 
 TYPE_CHECKING = False
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from amorsize.backends.base import BackendSpec
     from amorsize.backends.processes.exit_status import End
-    from amorsize.backends.processes.shared_page import SharedPage
+    from amorsize.backends.processes.protocol import SharedPage
     from amorsize.items.source import ItemSource
 
 clock = time.perf_counter

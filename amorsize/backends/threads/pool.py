@@ -10,8 +10,12 @@
 
 The caller supervises; the threads take from the source by themselves. For work that waits their number
 grows while throughput grows (``autoscale``), far beyond the number of cores; a server that answers more
-slowly the more it is asked ends the growth. Nothing can end a thread: what becomes of items beyond a time
-limit is told in ``deadlines``.
+slowly the more it is asked ends the growth.
+
+Nothing can end a thread. With a time limit the item is judged and its thread left behind: each entry of
+:class:`ThreadDeadlines` is taken out exactly once, by a ``dict.pop`` that is one step under the GIL.
+Whichever of the two gets it, the thread that leaves its item or the caller that finds it overdue, decides
+what becomes of the item, and the other does nothing.
 """
 
 from __future__ import annotations
@@ -24,13 +28,10 @@ from _thread import allocate_lock, get_native_id, start_new_thread
 from amorsize.backends.base import Backend, BackendReport
 from amorsize.backends.caller import CallerBackend
 from amorsize.backends.threads.autoscale import Growth, Ramp
-from amorsize.backends.threads.deadlines import LEFT_BEHIND_FACTOR, ThreadDeadlines
 from amorsize.core import nesting
 from amorsize.core.frozen import replace
 from amorsize.errors import AmorsizeWarning, OptionError
-from amorsize.items.call import format_traceback, overdue_error
-from amorsize.items.chunk import run_chunk
-from amorsize.items.pace import Pace
+from amorsize.items.call import Pace, format_traceback, overdue_error, overdue_look, run_chunk
 from amorsize.machine.threads import our_threads
 from amorsize.planning.chunking import CHUNK_SECONDS, fair_items, items_in
 
@@ -41,7 +42,50 @@ if TYPE_CHECKING:
 
     from amorsize.backends.base import BackendSpec
 
+
 clock = time.perf_counter
+
+LEFT_BEHIND_FACTOR = 2
+"""So many threads for each of the run may be left alone with overdue items at the same time."""
+
+
+class ThreadDeadlines:
+    """The time limit of one run, and the threads that hang in items beyond it.
+
+    A thread is known by the lock that it holds until it ends."""
+
+    def __init__(self, timeout_seconds: float) -> None:
+        self.timeout_seconds = timeout_seconds
+        self.look_seconds = overdue_look(timeout_seconds)
+        """Pause between two looks for overdue items."""
+        self._inside: dict[Any, tuple[int, float]] = {}
+        """Thread -> position of its item, and when it began."""
+        self._left_behind: list[Any] = []
+
+    def enter(self, thread: Any, position: int) -> None:
+        """A thread begins an item."""
+        self._inside[thread] = position, clock()
+
+    def leave(self, thread: Any) -> bool:
+        """A thread has ended its item; False where the caller has judged it meanwhile."""
+        return self._inside.pop(thread, None) is not None
+
+    def take_overdue(self) -> list[tuple[Any, int]]:
+        """Threads whose item takes too long, and its position; each is told once."""
+        now, found = clock(), []
+        for thread, (_, began) in list(self._inside.items()):
+            if now - began > self.timeout_seconds:
+                entry = self._inside.pop(thread, None)
+                if entry is not None:  # else it has ended at the last moment
+                    found.append((thread, entry[0]))
+        return found
+
+    def leave_behind(self, thread: Any) -> int:
+        """A thread is left alone with its item; returns how many hang now."""
+        self._left_behind = [other for other in self._left_behind if other.locked()]
+        self._left_behind.append(thread)
+        return len(self._left_behind)
+
 
 MAX_THREADS = 512
 """Most threads of one run: each has 8 MB of address space and 0.07 ms of start."""

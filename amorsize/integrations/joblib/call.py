@@ -7,8 +7,7 @@ import time
 from collections import deque
 
 from amorsize.core import nesting
-from amorsize.items.call import RemoteTraceback, format_traceback
-from amorsize.items.failures import explain
+from amorsize.items.call import RemoteTraceback, explain, format_traceback
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

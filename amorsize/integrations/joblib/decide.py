@@ -11,8 +11,8 @@ boot shortens what is left for it and costs the caller only the start. Pure.
 from __future__ import annotations
 
 from amorsize.core.frozen import dataclass
-from amorsize.core.limits import Limits
 from amorsize.core.model import Machine, Profile, Safety
+from amorsize.core.options import Limits
 from amorsize.planning.choose import choose
 from amorsize.planning.cost_model import WAITING_CPU_SHARE, Costs
 from amorsize.planning.values import PlanningInput

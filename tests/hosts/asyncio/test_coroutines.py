@@ -16,7 +16,7 @@ from support.coroutines import COROUTINES, SQUARES, WAYS, Method, added, asquare
 from support.work import square
 
 import amorsize
-from amorsize.items.star import is_coroutine_function
+from amorsize.items.kinds import is_coroutine_function
 from amorsize.reporting import progress as amorsize_progress
 
 pytestmark = pytest.mark.timeout(60)

@@ -22,7 +22,7 @@ from support.backend_checks import (
 )
 
 import amorsize
-from amorsize.backends.processes.tickets import TicketReader, joined, new_tickets
+from amorsize.backends.processes.protocol import TicketReader, joined, new_tickets
 from amorsize.backends.processes.workers import Launcher, WorkerGroup
 
 BACKENDS = ["serial", "threads", "fork", "spawn"]

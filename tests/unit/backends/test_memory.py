@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 
 from amorsize.backends.processes.memory import MemoryGuard
-from amorsize.backends.processes.shared_page import SharedPage
+from amorsize.backends.processes.protocol import SharedPage
 
 
 def test_a_worker_without_proc_goes_on(tmp_path) -> None:

@@ -12,7 +12,7 @@ from amorsize.core.model import Machine, Safety
 from amorsize.engine import commands as do
 from amorsize.engine.policy import transition
 from amorsize.engine.state import Facts, NeedFact, Phase, RunState, evolve
-from amorsize.profiling.transfer import Transfer
+from amorsize.profiling.meter import Transfer
 
 
 def asked(state: RunState, event: Any, known: Facts, **options: Any) -> list[str]:

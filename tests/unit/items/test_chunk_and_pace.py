@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amorsize.errors import ItemError
-from amorsize.items.chunk import run_chunk
+from amorsize.items.call import NEWEST_SHARE, Pace, run_chunk
 from amorsize.items.collector import ListCollector
-from amorsize.items.pace import NEWEST_SHARE, Pace
 from amorsize.items.source import ItemSource
 from amorsize.planning.chunking import fair_items, items_in
 

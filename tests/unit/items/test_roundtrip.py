@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from amorsize.items.roundtrip import changes
+from amorsize.items.pickling import changes
 
 
 class Plain:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amorsize.core.frozen import replace
-from amorsize.core.limits import Limits
 from amorsize.core.model import Config, Machine, Profile, Safety
+from amorsize.core.options import Limits
 from amorsize.inspection.purity import only_computes
 from amorsize.planning import choose as planning
 from amorsize.planning import cost_model

@@ -6,9 +6,8 @@ import time
 
 import pytest
 
-from amorsize.profiling.meter import Meter
+from amorsize.profiling.meter import KERNEL_BYTE_SECONDS, UNMEASURED, Meter, measure_transfer
 from amorsize.profiling.sampler import Sampler
-from amorsize.profiling.transfer import KERNEL_BYTE_SECONDS, UNMEASURED, measure
 
 
 def test_turns_of_the_gil_in_a_pause_are_no_computing() -> None:
@@ -55,7 +54,7 @@ def test_a_run_that_has_not_begun_has_an_empty_window() -> None:
 
 
 def test_a_value_is_measured_as_it_travels() -> None:
-    found = measure([b"x" * 1000] * 40, lambda values: [bytes(str(values), "ascii")])
+    found = measure_transfer([b"x" * 1000] * 40, lambda values: [bytes(str(values), "ascii")])
     assert found.bytes is not None and 1000 < found.bytes < 1010
     assert found.seconds >= found.bytes * KERNEL_BYTE_SECONDS and found.picklable
 
@@ -67,14 +66,14 @@ def test_large_values_are_measured_one_at_a_time() -> None:
         sent.append(values)
         return [b"x" * 100_000]
 
-    measure([1, 2, 3], encode)
+    measure_transfer([1, 2, 3], encode)
     assert sent == [3, [3]]
 
 
 def test_what_cannot_be_measured_says_so() -> None:
-    assert measure([], lambda values: [b""]) is UNMEASURED
+    assert measure_transfer([], lambda values: [b""]) is UNMEASURED
 
     def refuse(values: object) -> list[bytes]:
         raise TypeError("no")
 
-    assert not measure([1], refuse).picklable
+    assert not measure_transfer([1], refuse).picklable

@@ -16,7 +16,7 @@ import pytest
 from support.work import burn
 
 import amorsize
-from amorsize.items.usage import UsageLog
+from amorsize.items.collector import UsageLog
 from amorsize.reporting.trace import Trace
 
 
@@ -132,7 +132,7 @@ def test_a_trace_from_the_command_line(tmp_path: Path) -> None:
 
 
 def test_a_long_trace_is_cut_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("amorsize.items.usage.MOST_LINES", 10)
+    monkeypatch.setattr("amorsize.items.collector.MOST_LINES", 10)
     path = tmp_path / "trace.json"
     amorsize.Tuner(trace=path).execute(milliseconds, [1] * 50, backend="threads", chunksize=1)
     other = json.loads(path.read_text())
