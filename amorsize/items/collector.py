@@ -240,6 +240,18 @@ class WindowCollector(ResultCollector):
         if ready:
             self.notify()
 
+    def holds(self, total: int) -> bool:
+        """Whether the results of so many items are there; a stream never ends short without a word."""
+        if self.done < total:
+            return False
+        with self.lock:
+            missing = self.ordered and self.next < total
+        if missing:
+            raise RuntimeError(
+                f"the result of item {self.next} was lost, an error of amorsize: please report it"
+            )
+        return True
+
     def pop(self) -> Sequence[Any] | None:
         """The next run of results, None when there is none now."""
         return self._ready.popleft() if self._ready else None

@@ -246,7 +246,10 @@ class ItemSource:
     @property
     def finished(self) -> bool:
         """Nothing is left and nothing will come (unless something is given back)."""
-        return self.exhausted and not (self._runs or self._returned or self._buffer or self._later)
+        if not self.exhausted:
+            return False
+        with self._lock:  # a taker has the rest of a run in hand for a moment
+            return not (self._runs or self._returned or self._buffer or self._later)
 
     def left(self) -> int | None:
         """Items not yet taken, None when it is not known."""
@@ -265,13 +268,15 @@ class ItemSource:
         if count <= 0:
             return 0
         before = self.position
-        buffer = self._buffer
+        buffer, lock = self._buffer, self._lock
         try:
             for item in islice(self.iterator, count):
-                if not buffer:
-                    self._buffer_start = self.position
-                buffer.append(item)
-                self.position += 1
+                # A taker empties the buffer and then moves its start: not to be seen half done.
+                with lock:
+                    if not buffer:
+                        self._buffer_start = self.position
+                    buffer.append(item)
+                    self.position += 1
         except BaseException:
             self.exhausted = True
             raise

@@ -124,9 +124,10 @@ class ThreadPool(Backend):
         self._context = spec.context or copy_context()
         self._gone: list[Any] = []
         """A lock for each of them, which it holds until it ends."""
-        # Threads that find nothing to take sleep on `_more`. `_idle` is changed without a lock: should a
-        # count be lost, a thread wakes by itself after PATIENCE_SECONDS.
+        # Threads that find nothing to take sleep on `_more`. `_idle` is read without a lock: who misses a
+        # thread that is about to sleep leaves it to wake by itself after PATIENCE_SECONDS.
         self._idle = 0
+        self._idle_lock = allocate_lock()
         self._more = allocate_lock()
         self._more.acquire()
 
@@ -249,16 +250,17 @@ class ThreadPool(Backend):
         for _ in range(count):
             gone = allocate_lock()
             gone.acquire()
+            self._count += 1  # the thread may ask for it before it is back here
             try:
                 start_new_thread(self._context.copy().run, (self._body, gone))
             except RuntimeError as error:  # the limit on threads: go on with those there are
+                self._count -= 1
                 self._growth.cap(self._count)
                 self._ramp.end()
                 if not self._count:
                     self._go_on_without(error)
                 break
             self._gone.append(gone)
-            self._count += 1
         return self._count
 
     def _come_back(self) -> None:
@@ -370,9 +372,11 @@ class ThreadPool(Backend):
                 return taken
             if source.finished:
                 return None
-            self._idle += 1
+            with self._idle_lock:
+                self._idle += 1
             self._more.acquire(timeout=PATIENCE_SECONDS)
-            self._idle -= 1
+            with self._idle_lock:
+                self._idle -= 1
         return None
 
     def _chunk(self, item_seconds: float) -> int:
