@@ -7,10 +7,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from amorsize.api.plan import Plan
 from amorsize.api.tuner import Settings, Tuner, aexecute, astream, execute, optimize, stream
+from amorsize.core.lazy import lazy_names
 from amorsize.core.model import HTML, TEXT
 from amorsize.errors import (
     AmorsizeError,
@@ -71,11 +70,4 @@ LAZY = {
 }
 """Public names whose import most programs do not need, and the module of each."""
 
-
-def __getattr__(name: str) -> object:
-    """Import what is in :data:`LAZY` when it is first asked for."""
-    if name not in LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(LAZY[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(__name__, LAZY)

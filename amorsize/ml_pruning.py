@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
+from amorsize.core.lazy import lazy_names
 from amorsize.pruning.problem import (
     DEFAULT_SIMILARITY_THRESHOLD,
     MIN_SAMPLES_FOR_PRUNING,
@@ -31,9 +30,5 @@ __all__ = [
     "prune_training_data",
 ]
 
-
-def __getattr__(name: str) -> object:
-    """`prune_training_data`, when first asked for: selectors do not need the import of histories."""
-    if name == "prune_training_data":
-        return import_module("amorsize.pruning.history").prune_training_data
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, {"prune_training_data": "amorsize.pruning.history"})
+"""Selectors do not need the import of histories."""

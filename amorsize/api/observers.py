@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from amorsize import learning
+from amorsize.core.backends import TRAITS
 from amorsize.core.events import LongRun, Observers, RunEnded
-from amorsize.learning.learner import learner_for
-from amorsize.learning.listener import HistoryListener
 from amorsize.reporting.log import tell_log
 
 TYPE_CHECKING = False
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from amorsize.core.options import Options
     from amorsize.pruning.upkeep import Upkeep
 
+RECORD_LEAST_SECONDS = 0.05
+"""Runs with less work teach nothing that would pay: a record costs up to 1 ms, 2 % of this."""
+
 
 def observers_for(func: Callable[[Any], Any], options: Options) -> Observers:
     """The observers that the options of a call ask for."""
@@ -23,7 +26,7 @@ def observers_for(func: Callable[[Any], Any], options: Options) -> Observers:
     if options.history is not None:
         if options.pruning is not None:
             listeners.append(_UpkeepBesideRun(options.history, options.pruning))
-        listeners.append(HistoryListener(func, options.history))
+        listeners.append(_Recorder(func, options.history))
     listeners.append(tell_log)
     trace, progress = options.trace, options.progress
     if trace is not None:
@@ -40,6 +43,26 @@ def observers_for(func: Callable[[Any], Any], options: Options) -> Observers:
     return Observers(tuple(listeners), lines, make)
 
 
+class _Recorder:
+    """Records one run of ``func`` in the history that the option ``history`` names."""
+
+    def __init__(self, func: Callable[[Any], Any], history: Any) -> None:
+        self._func, self._history = func, history
+
+    def __call__(self, event: object) -> None:
+        """An event of the run."""
+        if not isinstance(event, RunEnded) or event.work_seconds <= RECORD_LEAST_SECONDS:
+            return
+        run = event.run
+        if run.outcome == "abandoned" or TRAITS[run.config.backend].remote:
+            return  # what a cluster did says nothing of this machine
+        learner = learning.learner_for(self._history)
+        study = None if learner is None else event.study()
+        if learner is None or study is None:
+            return
+        learner.record(self._func, run, study)
+
+
 class _UpkeepBesideRun:
     """Has the history looked after beside a long run, until that ends."""
 
@@ -54,7 +77,7 @@ class _UpkeepBesideRun:
         elif isinstance(event, LongRun):
             from amorsize.pruning.upkeep import Upkeep
 
-            learner = learner_for(self._history)
+            learner = learning.learner_for(self._history)
             if learner is not None and learner.place is not None:
                 self._upkeep = Upkeep(learner.place, self._strategy)
                 self._upkeep.start()

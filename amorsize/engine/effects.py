@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import time
 
+from amorsize.backends import processes
 from amorsize.backends.base import BackendSpec
 from amorsize.backends.caller import CallerBackend
-from amorsize.backends.processes.pool import process_pool
 from amorsize.backends.threads.pool import ThreadPool
 from amorsize.core.backends import TRAITS
 from amorsize.core.events import HandedOver
@@ -70,7 +70,7 @@ def make_backend(
         assert lookups.remote is not None
         return ExecutorPool(*lookups.remote.open(), told)
     machine = lookups.answer(lambda facts: facts.machine)
-    return process_pool(told, machine, options.memory_limit)
+    return processes.process_pool(told, machine, options.memory_limit)
 
 
 clock = time.perf_counter

@@ -13,16 +13,15 @@ import sys
 import time
 import warnings
 
+from amorsize import inspection, learning
 from amorsize.core.frozen import replace
 from amorsize.core.model import RemoteOption, Safety
 from amorsize.engine.slice_watch import ONE_BY_ONE
 from amorsize.engine.state import Facts, NeedFact
 from amorsize.errors import AmorsizeWarning, DifferenceWarning
-from amorsize.inspection.effects import inspect_function
 from amorsize.inspection.purity import only_computes
 from amorsize.items.pickling import changes, dumps, loads, parts
 from amorsize.items.source import NOTHING
-from amorsize.learning.learner import learner_for
 from amorsize.machine.detect import detect_machine
 from amorsize.machine.fork_safety import fork_refusal
 from amorsize.machine.threads import foreign_threads_running, most_cores, vanish
@@ -117,7 +116,7 @@ class Lookups:
         """What remembers; None if there is no history. Imports it when first asked."""
         if self._spec.nested or self._spec.options.history is None:
             return None
-        return learner_for(self._spec.options.history)
+        return learning.learner_for(self._spec.options.history)
 
     def prepare(self, item_seconds: float) -> None:
         """Look up what recording will need, while the caller has nothing else to do."""
@@ -136,15 +135,14 @@ class Lookups:
     def _find_safety(self, _: Any, facts: Facts) -> dict[str, Any]:
         if self._spec.one_by_one:
             return {"safety": Safety(caller_only=ONE_BY_ONE)}
-        effects = self._spec.options.effects == "watch"
-        return {"safety": inspect_function(self._spec.func, self._first_items(), effects=effects)}
+        spec, items = self._spec, self._first_items()
+        watching = spec.options.effects == "watch"
+        return {"safety": inspection.inspect_function(spec.func, items, effects=watching)}
 
     def _find_fresh_refusal(self, _: Any, facts: Facts) -> dict[str, Any]:
         if self._spec.options.effects != "watch":
             return {"fresh_refusal": None}
-        from amorsize.inspection.fresh import fresh_refusal  # where a fork is refused only
-
-        return {"fresh_refusal": fresh_refusal(self._spec.func)}
+        return {"fresh_refusal": inspection.fresh_refusal(self._spec.func)}
 
     def warn_of_differences(self) -> None:
         """Workers run items now: tell in what that may differ from the loop."""

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import sys
 
+from amorsize import inspection
 from amorsize.core.frozen import replace
 from amorsize.engine.events import LongItem
 from amorsize.engine.slices import FIRST_DECISION_SECONDS, TRIVIAL_ITEM_SECONDS
 from amorsize.inspection.file_use import now
 from amorsize.inspection.objects import shared_parts
-from amorsize.inspection.watch import Watch
 from amorsize.profiling.sampler import LATE_SECONDS, Sampler, clock
 
 TYPE_CHECKING = False
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.core.model import Safety
-    from amorsize.inspection.watch import Verdict
+    from amorsize.inspection.watch import Verdict, Watch
     from amorsize.items.source import ItemSource
     from amorsize.profiling.meter import Meter
 
@@ -70,7 +70,7 @@ class ItemWatch:
             return
         item = items[0][1] if self._numbered else items[0]
         self._number = done + 1
-        self._watch, self._item = Watch(self._func, item, since=self._since), item
+        self._watch, self._item = inspection.Watch(self._func, item, since=self._since), item
 
     def end(self) -> None:
         """The second look, after the item."""
@@ -82,7 +82,7 @@ class ItemWatch:
         """Read the next item, and see what that changes: the last item (a buffer that the source fills
         again, an element that it clears), or something else that the function reaches."""
         item, self._item = self._item, None
-        watch = Watch(self._func, item)
+        watch = inspection.Watch(self._func, item)
         for following in ahead(1):
             if self._numbered:
                 following = following[1]

@@ -11,6 +11,8 @@ The names below are imported from their modules when they are first asked for.
 
 from __future__ import annotations
 
+from amorsize.core.lazy import lazy_names
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from amorsize.history.base import History as History
@@ -31,32 +33,25 @@ if TYPE_CHECKING:
     from amorsize.history.summary import Stats as Stats
 
 _MODULES = {
-    "History": "base",
-    "Table": "base",
-    "HistoryChanged": "errors",
-    "HistoryCorrupt": "errors",
-    "HistoryError": "errors",
-    "HistoryNewer": "errors",
-    "HistoryRefused": "errors",
-    "HistoryUnavailable": "errors",
-    "open_history": "factory",
-    "Location": "location",
-    "default_path": "location",
-    "shown": "location",
-    "SafeHistory": "resilient",
-    "open_safely": "resilient",
-    "Imported": "summary",
-    "Stats": "summary",
+    "History": "amorsize.history.base",
+    "Table": "amorsize.history.base",
+    "HistoryChanged": "amorsize.history.errors",
+    "HistoryCorrupt": "amorsize.history.errors",
+    "HistoryError": "amorsize.history.errors",
+    "HistoryNewer": "amorsize.history.errors",
+    "HistoryRefused": "amorsize.history.errors",
+    "HistoryUnavailable": "amorsize.history.errors",
+    "open_history": "amorsize.history.factory",
+    "Location": "amorsize.history.location",
+    "default_path": "amorsize.history.location",
+    "shown": "amorsize.history.location",
+    "SafeHistory": "amorsize.history.resilient",
+    "open_safely": "amorsize.history.resilient",
+    "Imported": "amorsize.history.summary",
+    "Stats": "amorsize.history.summary",
 }
-"""Each public name and the module of this package that defines it."""
+"""Each public name and the module that defines it."""
 
 __all__ = list(_MODULES)
 
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    return value
+__getattr__ = lazy_names(__name__, _MODULES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from abc import ABC, abstractmethod
 
 from amorsize.core.frozen import replace
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
 FORMAT = "amorsize-history"
 KEY_BYTES = 32
+HEX_DIGITS = frozenset("0123456789abcdef")
 BATCH = 500
 """Lines that an import adds in one transaction: it holds a lock for about 10 ms."""
 MAX_ROWS = 20_000
@@ -216,7 +216,7 @@ class History(ABC):
             raise MalformedObservation(
                 f"line 1: schema {str(schema)[:20]!a} is not one of 1 to {SCHEMA}: upgrade amorsize"
             )
-        if not isinstance(key, str) or not re.fullmatch(rf"[0-9a-f]{{{2 * KEY_BYTES}}}", key):
+        if not isinstance(key, str) or len(key) != 2 * KEY_BYTES or not HEX_DIGITS.issuperset(key):
             raise MalformedObservation(
                 f"line 1: the key must be {2 * KEY_BYTES} hexadecimal digits"
             )

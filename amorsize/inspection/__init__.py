@@ -1,0 +1,26 @@
+"""What a function does: read off its code (`inspect_function`), seen while an item runs (`Watch`).
+
+The names below are imported when they are first asked for: a run that has nothing to gain from workers
+looks at no function.
+"""
+
+from __future__ import annotations
+
+from amorsize.core.lazy import lazy_names
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from amorsize.inspection.effects import inspect_function as inspect_function
+    from amorsize.inspection.fresh import fresh_refusal as fresh_refusal
+    from amorsize.inspection.watch import Watch as Watch
+
+__all__ = ["Watch", "fresh_refusal", "inspect_function"]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Watch": "amorsize.inspection.watch",
+        "fresh_refusal": "amorsize.inspection.fresh",
+        "inspect_function": "amorsize.inspection.effects",
+    },
+)

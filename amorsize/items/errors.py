@@ -13,11 +13,10 @@ Python: what fails becomes an :class:`Unreadable`, and the rest goes on.
 from __future__ import annotations
 
 import io
-import pickle
 
 from amorsize.errors import ItemError, UnportableError, text_of
 from amorsize.items.call import format_traceback, linked, unreadable
-from amorsize.items.pickling import dumps
+from amorsize.items.pickling import dumps, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def told_by(text: str) -> UnportableError:
 def _survives(error: Any, kind: type) -> bool:
     """Whether it can be pickled, and is itself again afterwards."""
     try:
-        return type(pickle.loads(dumps(error))) is kind  # nosec B301 # pickled just now
+        return type(loads(dumps(error))) is kind
     except Exception:
         return False
 
@@ -120,7 +119,7 @@ def _made_anew(kind: type[BaseException], args: tuple[Any, ...], state: dict[str
 
 def _travels(value: object) -> bool:
     try:
-        pickle.loads(dumps(value))  # nosec B301 # pickled just now
+        loads(dumps(value))
         return True
     except Exception:
         return False
@@ -159,11 +158,13 @@ def _stand_in(error: BaseException) -> type[Unreadable]:
 
 def salvaged(parts: Sequence[Any]) -> Any:
     """What can be read of a pickle and its buffers. Raises where its outermost layer is broken."""
-    return _Salvager(io.BytesIO(parts[0]), buffers=parts[1:]).load()
+    return _salvager()(io.BytesIO(parts[0]), buffers=parts[1:]).load()
 
 
 def breakage(value: object) -> BaseException | None:
     """Why a value that was salvaged is not whole; None if it is."""
+    import pickle
+
     try:
         pickle.dumps(value, 5, buffer_callback=lambda _: None)
     except _Holds as found:
@@ -188,18 +189,6 @@ def place_salvaged(collector: ResultCollector, start: int, values: Sequence[Any]
     return False
 
 
-class _Salvager(pickle._Unpickler):
-    """Goes on behind an operation that raised."""
-
-    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
-
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return super().find_class(module, name)
-        except Exception as error:
-            return _stand_in(error)
-
-
 def _going_on(load: Callable[[Any], None], *, pushes: bool) -> Callable[[Any], None]:
     """An operation of the unpickler that leaves an :class:`Unreadable` where it raises.
 
@@ -219,9 +208,27 @@ def _going_on(load: Callable[[Any], None], *, pushes: bool) -> Callable[[Any], N
     return go_on
 
 
-for _name, _pushes in (
-    ("REDUCE", False), ("BUILD", False), ("APPEND", False), ("APPENDS", False), ("SETITEM", False),
-    ("SETITEMS", False), ("ADDITEMS", False), ("NEWOBJ", True), ("NEWOBJ_EX", True),
-):  # fmt: skip
-    _opcode = getattr(pickle, _name)[0]
-    _Salvager.dispatch[_opcode] = _going_on(_Salvager.dispatch[_opcode], pushes=_pushes)
+def _salvager() -> Any:
+    """The unpickler in Python that goes on behind an operation that raised. Made where it is needed: it
+    rarely is, and it needs the half of ``pickle`` that is written in Python."""
+    import pickle
+
+    table: dict[int, Any] = dict(pickle._Unpickler.dispatch)
+    for name, pushes in (
+        ("REDUCE", False), ("BUILD", False), ("APPEND", False), ("APPENDS", False),
+        ("SETITEM", False), ("SETITEMS", False), ("ADDITEMS", False), ("NEWOBJ", True),
+        ("NEWOBJ_EX", True),
+    ):  # fmt: skip
+        code = getattr(pickle, name)[0]
+        table[code] = _going_on(table[code], pushes=pushes)
+
+    class Salvager(pickle._Unpickler):
+        dispatch: ClassVar[dict[int, Any]] = table
+
+        def find_class(self, module: str, name: str) -> Any:
+            try:
+                return super().find_class(module, name)
+            except Exception as error:
+                return _stand_in(error)
+
+    return Salvager

@@ -10,7 +10,7 @@ Only runs with ``seed`` come through here; every other run calls the function it
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+from _contextvars import ContextVar
 
 from amorsize.items.kinds import is_indexed, is_snapshot, length_of
 

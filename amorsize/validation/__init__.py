@@ -11,19 +11,22 @@ installed.
 
 from __future__ import annotations
 
-from importlib import import_module
+from amorsize.core.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
-_MODULES = {"Scenario": "scenarios", "ValidationReport": "report", "run_validation": "runner"}
-"""Where each public name lives: its module needs NumPy, so it is imported when first asked for."""
+    from amorsize.validation.report import ValidationReport as ValidationReport
+    from amorsize.validation.runner import run_validation as run_validation
+    from amorsize.validation.scenarios import Scenario as Scenario
 
 __all__ = ["Scenario", "ValidationReport", "run_validation"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return getattr(import_module(f"amorsize.validation.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Scenario": "amorsize.validation.scenarios",
+        "ValidationReport": "amorsize.validation.report",
+        "run_validation": "amorsize.validation.runner",
+    },
+)
+"""Their modules need NumPy."""

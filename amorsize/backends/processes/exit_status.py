@@ -11,8 +11,8 @@ came meanwhile is delivered, to the handler that was there, on the way out.
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]  # signal itself makes enums: 1 to 2 ms
 import os
-import signal
 import sys
 import time
 
@@ -181,7 +181,9 @@ def hint(end: End) -> str:
 
 
 def _name(number: int) -> str:
+    import signal as named
+
     try:
-        return signal.Signals(number).name
+        return named.Signals(number).name
     except ValueError:
         return f"signal {number}"

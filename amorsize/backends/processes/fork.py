@@ -20,7 +20,7 @@ from amorsize.items.pickling import dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
+    import _socket
     from typing import Any
 
     from amorsize.backends.processes.workers import LaunchSpec
@@ -101,7 +101,7 @@ class ForkLauncher(Launcher):
         return end
 
 
-def _work(given: LaunchSpec, sock: socket.socket, page: SharedPage) -> None:
+def _work(given: LaunchSpec, sock: _socket.socket, page: SharedPage) -> None:
     spec, shared = given.spec, given.group.shared
     job = WorkerJob(
         spec.func,
@@ -121,7 +121,7 @@ def _work(given: LaunchSpec, sock: socket.socket, page: SharedPage) -> None:
     worker.run(spec.config.threads_per_job, MemoryGuard(page.room, forked=True))
 
 
-def _report(sock: socket.socket, error: BaseException) -> None:
+def _report(sock: _socket.socket, error: BaseException) -> None:
     """An error outside of any item (an initializer's)."""
     try:
         protocol.send(sock, protocol.encode(protocol.FAILURE, (None, *portable(error))))

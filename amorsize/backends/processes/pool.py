@@ -324,9 +324,7 @@ class ProcessPool(Backend):
         vanish()
         if fork_refusal() is None:
             return self._launcher
-        from amorsize.backends.processes.spawn import SpawnLauncher
-
-        return SpawnLauncher()
+        return _spawn_launcher()
 
     def _go_on_without(self, error: BaseException) -> None:
         """No more workers can be had: fewer do, or the caller alone."""
@@ -384,11 +382,7 @@ class ProcessPool(Backend):
 
 def process_pool(told: BackendSpec, machine: Machine, memory_limit: int | None) -> ProcessPool:
     """The pool, not started yet; ``memory_limit`` is the bytes that all workers together may hold."""
-    launcher: Launcher = ForkLauncher()
-    if told.config.backend != "fork":
-        from amorsize.backends.processes.spawn import SpawnLauncher
-
-        launcher = SpawnLauncher()
+    launcher = ForkLauncher() if told.config.backend == "fork" else _spawn_launcher()
     jobs = told.config.n_jobs
     memory = MemoryBudget(memory_limit, machine.memory_available_bytes, jobs)
     told = replace(
@@ -397,3 +391,9 @@ def process_pool(told: BackendSpec, machine: Machine, memory_limit: int | None) 
         memory=memory if memory_limit is not None or tells_memory() else None,
     )
     return ProcessPool(launcher, told)
+
+
+def _spawn_launcher() -> Launcher:
+    from amorsize.backends.processes.spawn import SpawnLauncher
+
+    return SpawnLauncher()

@@ -28,17 +28,16 @@ in, the rest was never begun.
 
 from __future__ import annotations
 
+import _socket  # socket adds selectors and enum: 3 ms, and nothing that is used here
 import fcntl
 import os
-import pickle
-import socket
 import struct
 import sys
 import termios
 from array import array
 
 from amorsize.items.errors import salvaged
-from amorsize.items.pickling import dumps
+from amorsize.items.pickling import dumps, loads
 from amorsize.planning.chunking import CHUNK_SECONDS
 
 TYPE_CHECKING = False
@@ -66,13 +65,13 @@ MAX_PARTS = 512
 """Buffers in one system call; the kernel takes at most 1,024 (IOV_MAX)."""
 
 
-def pair() -> tuple[socket.socket, socket.socket]:
+def pair() -> tuple[_socket.socket, _socket.socket]:
     """Two connected sockets with room for a megabyte."""
-    near, far = socket.socketpair()
+    near, far = _socket.socketpair()
     for end in (near, far):
-        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+        for option in (_socket.SO_SNDBUF, _socket.SO_RCVBUF):
             try:
-                end.setsockopt(socket.SOL_SOCKET, option, SOCKET_BYTES)
+                end.setsockopt(_socket.SOL_SOCKET, option, SOCKET_BYTES)
             except OSError:  # a smaller room is slower, nothing else
                 break
     return near, far
@@ -90,7 +89,7 @@ def encode(kind: int, value: object, pickled: Callable[..., bytes] = dumps) -> l
     return [head + lengths, body, *views]
 
 
-def send(sock: socket.socket, parts: list[Any]) -> None:
+def send(sock: _socket.socket, parts: list[Any]) -> None:
     """Write all parts; blocks while the other side is behind."""
     views = [memoryview(part).cast("B") for part in parts if len(part)]
     while views:
@@ -118,10 +117,10 @@ class Receiver:
     """Takes frames from a socket, whatever pieces they come in.
 
     :meth:`receive` reads once and returns the frames that are complete by then. A frame of which a part
-    raised when it was unpickled comes as ``-kind``, with :class:`partial_unpickle.Unreadable` in its
+    raised when it was unpickled comes as ``-kind``, with :class:`amorsize.items.errors.Unreadable` in its
     place."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: _socket.socket) -> None:
         self.sock = sock
         self._small = bytearray()
         self._targets: list[memoryview] = []
@@ -184,7 +183,7 @@ class Receiver:
         kind, parts = self._frame
         self._frame = None
         try:
-            return kind, pickle.loads(parts[0], buffers=parts[1:])  # nosec B301 # of our own worker
+            return kind, loads(parts[0], parts[1:])
         except Exception:
             return -kind, salvaged(parts)
 

@@ -20,7 +20,7 @@ from amorsize.items.pickling import dumps_by_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
+    import _socket
     from typing import Any
 
     from amorsize.backends.processes.workers import LaunchSpec
@@ -37,7 +37,7 @@ class _Warm:
     """A spawned worker between runs."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], sock: socket.socket, page: Any, lifeline: int
+        self, process: subprocess.Popen[bytes], sock: _socket.socket, page: Any, lifeline: int
     ):
         self.process, self.sock, self.page, self.lifeline = process, sock, page, lifeline
 

@@ -7,10 +7,10 @@ functions of ``__main__`` come by value (cloudpickle).
 
 from __future__ import annotations
 
+import _socket
 import mmap
 import os
 import signal
-import socket
 import sys
 
 from amorsize.backends.processes import output_relay, protocol
@@ -37,7 +37,7 @@ def main(descriptor: int, page: int, lifeline: int) -> None:
     die_with(lifeline)
     signal.signal(signal.SIGINT, ignore)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    sock = socket.socket(fileno=descriptor)
+    sock = _socket.socket(fileno=descriptor)
     words = memoryview(mmap.mmap(page, os.fstat(page).st_size)).cast("q")
     os.close(page)
     shared = SharedPage(words, (len(words) - ROOM_WORDS) // MARKS)
@@ -51,7 +51,7 @@ def main(descriptor: int, page: int, lifeline: int) -> None:
         os._exit(code)
 
 
-def _serve(sock: socket.socket, page: SharedPage) -> bool:
+def _serve(sock: _socket.socket, page: SharedPage) -> bool:
     """One run; False when there will be no other."""
     receiver = protocol.Receiver(sock)
     sock.settimeout(IDLE_SECONDS)

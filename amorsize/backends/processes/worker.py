@@ -14,6 +14,7 @@ become a worker (signals, the tie to its caller, seeds, inner threads) is :func:
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]  # as in exit_status
 import fcntl
 import os
 import sys
@@ -34,7 +35,7 @@ from amorsize.planning.chunking import items_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
+    import _socket
     from collections.abc import Callable, Sequence
     from typing import Any
 
@@ -60,7 +61,6 @@ def die_with(lifeline: int) -> None:
     if not sys.platform.startswith("linux"):
         return
     import select
-    import signal
 
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(lifeline, F_SETSIG, signal.SIGKILL)
@@ -74,7 +74,6 @@ def die_with(lifeline: int) -> None:
 def set_up(inner_threads: int) -> None:
     """Make this process a worker: signals, seeds, inner threads. Called once at its start."""
     become_worker()
-    import signal
 
     # A function, not SIG_IGN: a program that the user's function starts must not inherit it.
     signal.signal(signal.SIGINT, ignore)
@@ -136,7 +135,7 @@ class Worker:
     """One worker process in one run, with one thread or several that take work side by side."""
 
     def __init__(
-        self, job: WorkerJob, sock: socket.socket, receiver: protocol.Receiver | None = None
+        self, job: WorkerJob, sock: _socket.socket, receiver: protocol.Receiver | None = None
     ) -> None:
         self.job = job
         self.reusable = True

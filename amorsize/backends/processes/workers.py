@@ -13,9 +13,9 @@ Only the caller's thread touches these. The other side of a handle, in the worke
 
 from __future__ import annotations
 
+import _socket
 import os
 import select
-import socket
 import time
 
 from amorsize.backends.processes import protocol
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from amorsize.items.source import ItemSource
 
 clock = time.perf_counter
-DONTWAIT = getattr(socket, "MSG_DONTWAIT", 0)
+DONTWAIT = getattr(_socket, "MSG_DONTWAIT", 0)
 
 
 class WorkerHandle:
@@ -42,7 +42,7 @@ class WorkerHandle:
     def __init__(
         self,
         pid: int,
-        sock: socket.socket,
+        sock: _socket.socket,
         page: SharedPage,
         group: WorkerGroup,
         lifeline: int = -1,
@@ -96,7 +96,7 @@ class WorkerHandle:
         if not self.group.shared:
             self._outbox.clear()
             try:
-                self.sock.shutdown(socket.SHUT_WR)  # its other threads wait for no more
+                self.sock.shutdown(_socket.SHUT_WR)  # its other threads wait for no more
             except OSError:
                 pass
 
@@ -290,13 +290,13 @@ class WorkerTable:
 
     def __init__(self) -> None:
         self.workers: dict[int, WorkerHandle] = {}
-        """By the descriptor of their socket."""
+        """By the descriptor of their _socket."""
         self.group: WorkerGroup
         """The group that gets new work; it is no longer in ``groups`` when all of it have left."""
         self.groups: list[WorkerGroup] = []
         """That one, and those before it that have not all left."""
         self._poll = select.poll()
-        self._wake: tuple[socket.socket, socket.socket] | None = None
+        self._wake: tuple[_socket.socket, _socket.socket] | None = None
 
     def open_group(self, launcher: Launcher, *, shared: bool) -> None:
         """From now on a new group gets the work."""
@@ -305,7 +305,7 @@ class WorkerTable:
 
     def open_wake(self) -> None:
         """Have :meth:`wake` end the caller's wait."""
-        self._wake = socket.socketpair()
+        self._wake = _socket.socketpair()
         for end in self._wake:
             end.setblocking(False)
         self._poll.register(self._wake[0].fileno(), select.POLLIN)
