@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from amorsize.backends.base import Backend, BackendReport
+from amorsize.core.signals import released
 from amorsize.items.call import Pace, run_chunk
 from amorsize.planning.chunking import CHUNK_SECONDS, items_in
 
@@ -41,7 +42,8 @@ class CallerBackend(Backend):
         if taken is None:  # an item that failed is tried again after a pause, or the source is slow
             spec.collector.wait(min(patience, LOOK_SECONDS))
             return
-        outcome = run_chunk(spec.func, *taken, spec.collector.on_error)
+        with released():
+            outcome = run_chunk(spec.func, *taken, spec.collector.on_error)
         if outcome.deliver(spec.collector, self._worker):
             self._pace.add(len(outcome.values), outcome.seconds)
 

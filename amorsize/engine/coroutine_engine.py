@@ -13,10 +13,11 @@ import threading
 from contextvars import copy_context
 
 from amorsize.core import nesting
-from amorsize.engine.coroutine_run import CoroutineRun, CoroutineSpec, execute, raise_failure
+from amorsize.core.signals import deferred, held, released
+from amorsize.engine.coroutine_run import CoroutineRun, CoroutineSpec, raise_failure, results_of
 from amorsize.engine.coroutine_source import call_in
 from amorsize.errors import OptionTypeError
-from amorsize.items.collector import SKIPPED, WindowCollector
+from amorsize.items.collector import SKIPPED, ListCollector, WindowCollector
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,16 +46,23 @@ class CoroutineEngine:
         """Everything, in order."""
         entered = nesting.enter()  # a call of amorsize by the function stays serial
         try:
-            with asyncio.Runner() as runner:
-                return runner.run(execute(self._spec))
+            with deferred() as noted, asyncio.Runner() as runner:
+                return runner.run(self._execute(noted))
         finally:
             if entered:
                 nesting.leave()
 
+    async def _execute(self, noted: deferred) -> list[Any]:
+        run = CoroutineRun(self._spec, ListCollector(0, self._spec.options.on_error))
+        loop = asyncio.get_running_loop()
+        noted.tell(lambda: call_in(loop, run.guarded, noted.answer))
+        return await results_of(run)
+
     def stream(self, *, ordered: bool, buffersize: int | None) -> Generator[Any, None, None]:
         """The results one after the other; closing the iterator ends the run."""
         collector = WindowCollector(0, self._spec.options.on_error, ordered=ordered)
-        beside = _LoopBeside(self._spec, collector, buffersize)
+        with held():
+            beside = _LoopBeside(self._spec, collector, buffersize)
         outcome = "abandoned"
         try:
             while True:
@@ -77,8 +85,9 @@ class CoroutineEngine:
             outcome = "failed"
             raise
         finally:
-            beside.stop()
-            beside.account(outcome)
+            with held():
+                beside.stop()
+                beside.account(outcome)
 
 
 class _LoopBeside:
@@ -137,7 +146,8 @@ class _LoopBeside:
     def stop(self) -> None:
         """End the run, begun or not, and wait for the loop."""
         call_in(self._loop, self._stop)
-        self._thread.join()
+        with released():
+            self._thread.join()
 
     def _stop(self) -> None:
         if self._run is None:

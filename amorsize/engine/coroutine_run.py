@@ -158,6 +158,15 @@ class CoroutineRun:
         if not self.ended:
             running.cancel()
 
+    def guarded(self, call: Callable[[], None]) -> None:
+        """Call what may raise: that ends the run. Not where it is over, and nothing would raise it."""
+        if self._over.done():
+            return
+        try:
+            call()
+        except BaseException as error:
+            self._fail(None, error)
+
     def took(self, count: int) -> None:
         """The consumer of a stream has taken so many results more."""
         self._given += count
@@ -278,7 +287,11 @@ class CoroutineRun:
 
 async def execute(spec: CoroutineSpec) -> list[Any]:
     """All results, in order, in the loop that runs."""
-    run = CoroutineRun(spec, ListCollector(0, spec.options.on_error))
+    return await results_of(CoroutineRun(spec, ListCollector(0, spec.options.on_error)))
+
+
+async def results_of(run: CoroutineRun) -> list[Any]:
+    """All results of a run that collects a list, in order."""
     outcome = "failed"
     try:
         await run.run()

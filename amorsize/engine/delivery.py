@@ -16,6 +16,7 @@ from __future__ import annotations
 from _contextvars import copy_context
 from _thread import allocate_lock, get_native_id, start_new_thread
 
+from amorsize.core.signals import held
 from amorsize.items.call import with_origin
 from amorsize.items.collector import ListCollector, UsageLog, WindowCollector
 from amorsize.items.retry import RetryingCollector
@@ -132,7 +133,8 @@ class Delivery:
         """Raise what ends the run, if anything does."""
         failure = None if self.collector is None else self.collector.failure
         if failure is not None:
-            raise with_origin(failure.exception, failure.index, failure.traceback)
+            with held():
+                raise with_origin(failure.exception, failure.index, failure.traceback)
 
     def stop_reading(self) -> None:
         """End the thread that reads the source."""

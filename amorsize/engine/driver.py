@@ -21,6 +21,7 @@ from itertools import groupby
 from amorsize.core import nesting
 from amorsize.core.events import NO_OBSERVERS
 from amorsize.core.frozen import dataclass, replace
+from amorsize.core.signals import held, released
 from amorsize.engine.commands import Stop
 from amorsize.engine.effects import Effects
 from amorsize.engine.events import Begun, CallerFreed, Closed, LongItem, Reported, SliceEnded
@@ -212,7 +213,8 @@ class Engine:
             if self.state.phase in ENDED:
                 return  # an item of a run raised, and the consumer asks for more
             if self._journal is not None and not self.spec.streaming:
-                self._journal.catch_up(self._loop.results)
+                with held():
+                    self._journal.catch_up(self._loop.results)
             if self._effects.backend is not None:
                 yield from self._look_after_workers()
             outcome, hurry = "done", False
@@ -235,11 +237,12 @@ class Engine:
         for made in loop.stream(self._failed) if streaming else loop.slices():
             if isinstance(made, SliceEnded):
                 self._raise_interruption()
-                if self._journal is not None and not streaming:
-                    self._journal.catch_up(loop.results)
-                if made.watched:
-                    self._lookups.note_watched()
-                self._tell(made)
+                with held():
+                    if self._journal is not None and not streaming:
+                        self._journal.catch_up(loop.results)
+                    if made.watched:
+                        self._lookups.note_watched()
+                    self._tell(made)
                 loop.wait_until(self.state.not_before)
                 if self.state.phase != Phase.LOCAL or self.state.paused:
                     return
@@ -257,7 +260,8 @@ class Engine:
         workers = self.state.workers
         if not spec.streaming and workers is not None and workers.waits:
             age = clock() - self.state.since.at
-            self._lookups.prepare(max(self._meter.item_seconds, age))
+            with held():
+                self._lookups.prepare(max(self._meter.item_seconds, age))
         while True:
             values = delivery.pop()
             if values is not None:
@@ -279,10 +283,11 @@ class Engine:
         report = self._effects.step(seconds)
         if not self.spec.streaming:
             self._effects.delivery.raise_failure()
-        if self._journal is not None:
-            self._journal.tick()
-        self._raise_interruption()
-        self._effects.look_after_leaving(self.spec)
+        with held():
+            if self._journal is not None:
+                self._journal.tick()
+            self._raise_interruption()
+            self._effects.look_after_leaving(self.spec)
         meter, done = self._meter, self._effects.delivery.done
         reported = Reported(
             clock(),
@@ -336,7 +341,8 @@ class Engine:
 
     def _tell(self, event: object) -> None:
         """An event, and everything that follows from it."""
-        self._effects.perform(self._apply(event), self.spec)
+        with held():
+            self._effects.perform(self._apply(event), self.spec)
 
     def _on_long_item(self, item: LongItem) -> bool:
         """In the sampler's thread: start threads behind the caller's long item, if they help."""
@@ -354,7 +360,8 @@ class Engine:
         """The run begins, or goes on after it was measured, perhaps in another thread."""
         loop, meter, journal = self._loop, self._meter, self._journal
         spec = self.spec
-        self._lookups.begin(spec)
+        with held():
+            self._lookups.begin(spec)
         first = not self._begun
         if first and loop.opened is not None:
             self._spent = self._spent_cpu = clock() - loop.began
@@ -368,7 +375,8 @@ class Engine:
         self._cpu0 = cpu - self._spent_cpu
         if first:
             opened = loop.opened is not None
-            computes = not spec.unattended and not opened and self._lookups.only_computes()
+            with held():
+                computes = not spec.unattended and not opened and self._lookups.only_computes()
             self._only_computes = loop.only_computes if opened else computes
         self._begun = True
         if not loop.ended:
@@ -394,8 +402,11 @@ class Engine:
 
     def _end(self, outcome: str, *, hurry: bool = False) -> None:
         """The end of the run, however it comes; ``hurry``: a person waits for the prompt."""
-        if self.run is not None:
-            return
+        with held():
+            if self.run is None:
+                self._end_now(outcome, hurry)
+
+    def _end_now(self, outcome: str, hurry: bool) -> None:
         delivery, progress = self._effects.delivery, self._progress
         stop = Stop(outcome != "done", hurry)
         try:
@@ -409,7 +420,8 @@ class Engine:
                 progress.update(done)
                 progress.close()
                 if outcome != "done":
-                    self._loop.source.close()
+                    with released():
+                        self._loop.source.close()
                 spent = self._spent, self._spent_cpu
                 self.run = run = run_of(self.state, usage, done, spent, clock())
                 item_seconds = self._meter.item_seconds

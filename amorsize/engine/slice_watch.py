@@ -19,6 +19,7 @@ import sys
 
 from amorsize import inspection
 from amorsize.core.frozen import replace
+from amorsize.core.signals import held
 from amorsize.engine.events import LongItem
 from amorsize.engine.slices import FIRST_DECISION_SECONDS, TRIVIAL_ITEM_SECONDS
 from amorsize.inspection.file_use import now
@@ -70,24 +71,28 @@ class ItemWatch:
             return
         item = items[0][1] if self._numbered else items[0]
         self._number = done + 1
-        self._watch, self._item = inspection.Watch(self._func, item, since=self._since), item
+        with held():  # a look takes what is raised in it for the object's
+            self._watch, self._item = inspection.Watch(self._func, item, since=self._since), item
 
     def end(self) -> None:
         """The second look, after the item."""
         watch, self._watch = self._watch, None
         if watch is not None:
-            self.verdict = watch.verdict()
+            with held():
+                self.verdict = watch.verdict()
 
     def look_ahead(self, ahead: Callable[[int], Sequence[Any]]) -> None:
         """Read the next item, and see what that changes: the last item (a buffer that the source fills
         again, an element that it clears), or something else that the function reaches."""
         item, self._item = self._item, None
-        watch = inspection.Watch(self._func, item)
+        with held():
+            watch = inspection.Watch(self._func, item)
         for following in ahead(1):
             if self._numbered:
                 following = following[1]
             self._reused = following is item and type(item) not in UNCHANGING
-        self._reused = self._reused or bool(watch.verdict().changed)
+        with held():
+            self._reused = self._reused or bool(watch.verdict().changed)
 
     def joined(self, safety: Safety, items: Sequence[Any] = ()) -> Safety:
         """What the code says, and what was seen. ``items``: the first, which may share parts."""

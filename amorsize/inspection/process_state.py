@@ -13,8 +13,9 @@ import os
 import stat
 import sys
 import time
-from contextvars import copy_context
+from _contextvars import copy_context
 
+from amorsize.core.signals import handler_of
 from amorsize.inspection.readers import flattened
 from amorsize.inspection.state import State, same
 
@@ -150,7 +151,7 @@ def _finalizing() -> int:
 
 
 def _signals(parts: dict[str, State]) -> None:
-    handlers = tuple([_signal.getsignal(number) for number in SIGNALS])
+    handlers = tuple([handler_of(number) for number in SIGNALS])
     parts["the signal handlers"] = None, SIGNALS, handlers
     if hasattr(_signal, "pthread_sigmask"):
         parts["the signal mask"] = _signal.pthread_sigmask(_signal.SIG_BLOCK, ()), None, ()
@@ -271,7 +272,7 @@ def callbacks() -> list[tuple[str, Any]]:
         ("the profile function", sys.getprofile()),
         ("the trace function", sys.gettrace()),
     ]
-    found += [("a signal handler", _signal.getsignal(number)) for number in SIGNALS]
+    found += [("a signal handler", handler_of(number)) for number in SIGNALS]
     warnings = sys.modules.get("warnings")
     if warnings is not None:
         # The second is what catch_warnings(record=True) puts the append of its list in place of.

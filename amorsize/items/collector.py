@@ -17,6 +17,7 @@ from _thread import allocate_lock
 from collections import deque
 
 from amorsize.core.model import WorkerUse
+from amorsize.core.signals import released
 from amorsize.errors import ItemError
 
 TYPE_CHECKING = False
@@ -177,7 +178,8 @@ class ResultCollector:
 
     def wait(self, seconds: float) -> None:
         """Sleep until notified, at most ``seconds``."""
-        self.wake.acquire(timeout=seconds)
+        with released():
+            self.wake.acquire(timeout=seconds)
 
     def place(self, start: int, values: Sequence[Any]) -> None:
         raise NotImplementedError

@@ -13,6 +13,7 @@ from _thread import allocate_lock
 from collections import deque
 from itertools import chain, islice
 
+from amorsize.core.signals import released
 from amorsize.items.kinds import is_indexed, is_snapshot, length_of
 
 TYPE_CHECKING = False
@@ -270,13 +271,14 @@ class ItemSource:
         before = self.position
         buffer, lock = self._buffer, self._lock
         try:
-            for item in islice(self.iterator, count):
-                # A taker empties the buffer and then moves its start: not to be seen half done.
-                with lock:
-                    if not buffer:
-                        self._buffer_start = self.position
-                    buffer.append(item)
-                    self.position += 1
+            with released():
+                for item in islice(self.iterator, count):
+                    # A taker empties the buffer and then moves its start: not to be seen half done.
+                    with lock:
+                        if not buffer:
+                            self._buffer_start = self.position
+                        buffer.append(item)
+                        self.position += 1
         except BaseException:
             self.exhausted = True
             raise

@@ -15,6 +15,7 @@ from amorsize.backends.processes.memory import MemoryGuard
 from amorsize.backends.processes.protocol import SharedPage
 from amorsize.backends.processes.worker import Worker, WorkerJob, die_with, set_up
 from amorsize.backends.processes.workers import Launcher, WorkerHandle
+from amorsize.core.signals import forget_in_child
 from amorsize.items.errors import portable
 from amorsize.items.pickling import dumps
 
@@ -72,6 +73,7 @@ class ForkLauncher(Launcher):
         code = 1
         try:
             gc.freeze()
+            forget_in_child()
             near.close()
             os.close(lifeline)
             given.let_go()

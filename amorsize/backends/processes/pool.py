@@ -25,7 +25,6 @@ from amorsize.backends.base import Backend, BackendReport
 from amorsize.backends.caller import CallerBackend
 from amorsize.backends.processes import exit_status
 from amorsize.backends.processes.dispatch import Dispatcher
-from amorsize.backends.processes.exit_status import held
 from amorsize.backends.processes.fork import ForkLauncher
 from amorsize.backends.processes.memory import MemoryBudget
 from amorsize.backends.processes.recovery import ProcessDeadlines, Recovery
@@ -35,6 +34,7 @@ from amorsize.backends.processes.workers import LaunchSpec, WorkerTable
 from amorsize.backends.threads.pool import ThreadPool
 from amorsize.core.backends import CALLER_ITEM_SECONDS
 from amorsize.core.frozen import replace
+from amorsize.core.signals import held, released
 from amorsize.errors import AmorsizeWarning, OptionError
 from amorsize.items.call import Pace, run_chunk
 from amorsize.machine.fork_safety import fork_refusal
@@ -128,7 +128,7 @@ class ProcessPool(Backend):
                 self._let_go,
             )
             try:
-                with held():  # a Ctrl-C between the fork and its note would leave the worker behind
+                with held():  # else one between the fork and its note leaves the worker behind
                     worker = self._launcher.launch(given)
                     self._table.add(worker)
                 if self.spec.memory is not None:
@@ -215,7 +215,8 @@ class ProcessPool(Backend):
 
     def step(self, patience: float = PATIENCE_SECONDS) -> BackendReport:
         """Dispatch, compute a little, place what has come; waits so long when there is nothing to do."""
-        self._turn(patience)
+        with held():
+            self._turn(patience)
         return self.report()
 
     def _turn(self, patience: float) -> None:
@@ -256,7 +257,8 @@ class ProcessPool(Backend):
         spec, group = self.spec, self._table.group
         runs = self._dispatcher.own_share()
         for start, items in runs:
-            outcome = run_chunk(spec.func, start, items, spec.collector.on_error)
+            with released():
+                outcome = run_chunk(spec.func, start, items, spec.collector.on_error)
             if not outcome.deliver(spec.collector, self._worker):
                 return True
             if group.shared:

@@ -14,6 +14,7 @@ import time
 
 from amorsize.backends.processes import exit_status, output_relay, protocol
 from amorsize.backends.processes.workers import DONTWAIT
+from amorsize.core.signals import released
 from amorsize.items.call import unreadable, unsendable_result
 from amorsize.items.errors import place_salvaged, told_by
 
@@ -52,7 +53,8 @@ class ResultReader:
         """Place everything that has come; waits up to ``patience`` seconds for the first."""
         if not self.table.workers:
             return
-        found = self.table.poll(patience)
+        with released():
+            found = self.table.poll(patience)
         while found:
             woken = False
             for worker, event in found:

@@ -30,6 +30,7 @@ from amorsize.backends.caller import CallerBackend
 from amorsize.backends.threads.autoscale import Growth, Ramp
 from amorsize.core import nesting
 from amorsize.core.frozen import replace
+from amorsize.core.signals import held, released
 from amorsize.errors import AmorsizeWarning, OptionError
 from amorsize.items.call import Pace, format_traceback, overdue_error, overdue_look, run_chunk
 from amorsize.machine.threads import our_threads
@@ -142,7 +143,8 @@ class ThreadPool(Backend):
         if self._fallback is not None:
             self._fallback.step(patience)
         elif not self._stopping:
-            self._look_after(patience)
+            with held():
+                self._look_after(patience)
         return self.report()
 
     def _look_after(self, patience: float) -> None:
@@ -193,7 +195,9 @@ class ThreadPool(Backend):
         for _ in range(self._count):
             self._wake_one()
         while self._gone:
-            if self._gone[-1].acquire(timeout=0.01):
+            with released():
+                is_gone = self._gone[-1].acquire(timeout=0.01)
+            if is_gone:
                 self._gone.pop()
                 continue
             self._wake_one()
@@ -290,7 +294,8 @@ class ThreadPool(Backend):
             stacklevel=2,
         )
         if spec.initializer is not None:
-            spec.initializer(*spec.initargs)
+            with released():
+                spec.initializer(*spec.initargs)
         self._fallback = CallerBackend(replace(spec, item_seconds=self._item_seconds))
 
     # -- time limit -----------------------------------------------------------------------------
