@@ -181,7 +181,8 @@ class ExecutorPool(Backend):
         deadline = clock() + HURRY_SECONDS
         waiting = set(left)
         while clock() < deadline:
-            waiting.difference_update(self._arrived)
+            while self._arrived:  # other threads add to it
+                waiting.discard(self._arrived.popleft())
             if not waiting:
                 return
             time.sleep(0.001)
