@@ -41,6 +41,10 @@ FILE_NAMES = frozenset(
 MOST_EVENTS = 2000
 """Events of one item that are heard: some 5 microseconds each."""
 
+OF_THE_KERNEL = ("/proc/", "/sys/", "/dev/")
+"""Where files are made at the moment that they are asked for: their times say nothing of other items.
+amorsize itself reads some of them while an item runs."""
+
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 _hearing: dict[int, ref[FileUse]] = {}
@@ -94,6 +98,8 @@ class FileUse:
         if self._events > MOST_EVENTS:
             return
         paths = [_path(one) for one in arguments[:2]]
+        if (paths[0] or "").startswith(OF_THE_KERNEL):
+            return
         if event == "open":
             self._open(paths[0], arguments[2])
         elif event in ("os.listdir", "os.scandir"):

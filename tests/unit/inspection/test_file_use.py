@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import amorsize
 from amorsize.inspection.file_use import FileUse, now
 from amorsize.inspection.watch import Watch
 
@@ -56,6 +57,7 @@ USES: dict[str, tuple[Callable[[Path], Any], str | None, str | None]] = {
     "a database": (lambda at: sqlite3.connect(at / "old").close(), None, "old"),
     "a database in memory": (lambda at: sqlite3.connect(":memory:").close(), None, None),
     "no file": (lambda at: open(os.devnull, "w").close(), None, None),
+    "a file of the kernel": (lambda at: open("/proc/self/stat").close(), None, None),
     "a file that is not there": (lambda at: os.path.exists(at / "none"), None, None),
 }  # fmt: skip
 """What an item does, what is told where its files are older than the run, and where they are newer."""
@@ -109,3 +111,14 @@ def test_nothing_is_heard_of_a_run_that_is_gone(folder: Path) -> None:
     use.begin()
     del use
     (folder / "old").read_text()  # heard by none, and no error
+
+
+def read_and_compute(path: Path) -> int:
+    """Reads its file and computes for some milliseconds, in which the engine reads files of the kernel."""
+    return len(path.read_bytes()) + sum(range(200_000))
+
+
+def test_what_the_engine_reads_while_an_item_runs_is_not_the_items_own(folder: Path) -> None:
+    plan = amorsize.optimize(read_and_compute, [folder / "old"] * 80, history=None)
+    assert plan.safety is not None and plan.safety.caller_only is None, plan.safety
+    assert plan.execute() == [read_and_compute(folder / "old")] * 80
