@@ -26,7 +26,7 @@ def observers_for(func: Callable[[Any], Any], options: Options) -> Observers:
     if options.history is not None:
         if options.pruning is not None:
             listeners.append(_UpkeepBesideRun(options.history, options.pruning))
-        listeners.append(_Recorder(func, options.history))
+        listeners.append(_Recorder(func, options.history, names=options.names))
     listeners.append(tell_log)
     trace, progress = options.trace, options.progress
     if trace is not None:
@@ -44,10 +44,11 @@ def observers_for(func: Callable[[Any], Any], options: Options) -> Observers:
 
 
 class _Recorder:
-    """Records one run of ``func`` in the history that the option ``history`` names."""
+    """Records one run of ``func`` in the history that the option ``history`` names; with ``names`` the
+    function's name, too, where the history may keep it."""
 
-    def __init__(self, func: Callable[[Any], Any], history: Any) -> None:
-        self._func, self._history = func, history
+    def __init__(self, func: Callable[[Any], Any], history: Any, *, names: bool) -> None:
+        self._func, self._history, self._names = func, history, names
 
     def __call__(self, event: object) -> None:
         """An event of the run."""
@@ -60,7 +61,7 @@ class _Recorder:
         study = None if learner is None else event.study()
         if learner is None or study is None:
             return
-        learner.record(self._func, run, study)
+        learner.record(self._func, run, study, names=self._names)
 
 
 class _UpkeepBesideRun:

@@ -8,7 +8,7 @@ import time
 from amorsize.core.backends import TRAITS
 from amorsize.core.frozen import dataclass
 from amorsize.core.model import Config, html_of, text_of
-from amorsize.planning import explain, policy
+from amorsize.planning import explain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from amorsize.core.model import Prediction, Run
     from amorsize.engine.driver import Engine, RunSoFar
-    from amorsize.planning.values import Choice
 
 clock = time.perf_counter
 
@@ -51,6 +50,9 @@ class Plan:
     candidates: tuple[Prediction, ...] = ()
     estimated_spread: float = 0.0
     """Standard deviation of the logarithm of ``estimated_seconds``: 0.1 says about 10 %."""
+    estimated_interval: tuple[float, float] | None = None
+    """Seconds between which four of five such runs end, by how far the function's earlier forecasts were
+    wrong; None where nothing was seen of an item, as with ``backend="threads"`` on a first call."""
     neighbours: float = 0.0
     """Earlier runs that the estimate rests on: the function's own, else those most like it."""
     safety: str = ""
@@ -98,6 +100,9 @@ class Plan:
             "confidence": self.confidence,
             "source": self.source,
             "estimated_spread": self.estimated_spread,
+            "estimated_interval": None
+            if self.estimated_interval is None
+            else list(self.estimated_interval),
             "neighbours": self.neighbours,
             "real_seconds": self.real_seconds,
             "error": self.error,
@@ -154,8 +159,9 @@ def plan_of(engine: Engine) -> Plan:
         items_done=done,
         items_left=left,
         candidates=choice.candidates if choice is not None else (),
-        estimated_spread=_spread(choice),
-        neighbours=choice.prediction.evidence if choice is not None else 0.0,
+        estimated_spread=seen.forecast.spread,
+        estimated_interval=_interval(seen, left),
+        neighbours=_neighbours(seen),
         safety="not judged: nothing but the loop would pay"
         if seen.safety is None
         else str(seen.safety),
@@ -164,12 +170,17 @@ def plan_of(engine: Engine) -> Plan:
     )
 
 
-def _spread(choice: Choice | None) -> float:
-    """As stated by experience; the cost model's own usual error without it."""
-    if choice is None or not choice.candidates:
-        return 0.0
-    spread = choice.prediction.spread
-    return spread if choice.prediction.source == "history" else policy.DOUBTED_SPREAD
+def _interval(seen: RunSoFar, left: int | None) -> tuple[float, float] | None:
+    """The 80 % range of the forecast; none where nothing is left, or nothing said."""
+    if not left or seen.forecast.seconds <= 0:
+        return None
+    return seen.forecast.low_seconds, seen.forecast.high_seconds
+
+
+def _neighbours(seen: RunSoFar) -> float:
+    """Earlier runs behind the forecast: those that measured the function's items, else the neighbours."""
+    evidence = 0.0 if seen.choice is None else seen.choice.prediction.evidence
+    return max(float(seen.forecast.runs), evidence)
 
 
 def _confidence(seen: RunSoFar, left: int | None) -> float:

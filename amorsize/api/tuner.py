@@ -54,6 +54,9 @@ class Settings:
     pruning: str | None = "auto"
     """Strategy by which the history is pruned beside runs of more than 10 s, when it has grown by half or
     is nearly full: "conservative", "auto", "aggressive"; None never does."""
+    names: bool = True
+    """Whether a history in a file that only its owner can read keeps ``module:qualname`` of each
+    function, for ``amorsize history show``. A server never gets it, an export only by ``--names``."""
 
 
 class Tuner:
@@ -181,10 +184,12 @@ class Tuner:
             _asynchronous().check(options)
         checked = make_options(**options)
         settings = self.settings
-        kept = settings.explore, settings.explore_seed, settings.pruning
-        if kept != (checked.explore, checked.explore_seed, checked.pruning):
-            explore, seed, pruning = kept
-            checked = replace(checked, explore=explore, explore_seed=seed, pruning=pruning)
+        kept = settings.explore, settings.explore_seed, settings.pruning, settings.names
+        if kept != (checked.explore, checked.explore_seed, checked.pruning, checked.names):
+            explore, seed, pruning, names = kept
+            checked = replace(
+                checked, explore=explore, explore_seed=seed, pruning=pruning, names=names
+            )
         if self.trace is not None:
             checked = replace(checked, trace=self.trace)
         check_call(func, data)

@@ -24,7 +24,7 @@ ACTIONS = {
     "stats": "what it holds (this is what happens without an action)",
     "show [FUNCTION]": "the newest runs; of one function by its fingerprint or as MODULE:FUNCTION",
     "functions": "each function: its runs, where it ran best, how fast",
-    "learned": "error and regret of predictions, as they came down; --plot FILE.svg draws it",
+    "learned": "how often ranges held; error and regret as they came down; --plot FILE.svg draws it",
     "check": "whether everything in it is sound; exit code 2 if not",
     "export [FILE]": "write it as JSON lines, to standard output without a FILE",
     "import FILE...": "add what was exported, here or elsewhere; bad lines are named and left out",
@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="print the answer as JSON (import: a line for each FILE)",
     )
     add("--limit", type=int, metavar="N", help="lines of show and functions (default: 20)")
+    add("--names", action="store_true", help="export: the functions' names, too")
     add("--plot", metavar="FILE", help="learned: draw it into this SVG file")
     add = parser.add_argument_group("prune").add_argument
     add(
@@ -126,11 +127,11 @@ def _export(history: History, options: argparse.Namespace) -> int:
     if len(options.files) > 1:
         raise Stop(USAGE, "history export takes one FILE")
     if not options.files or options.files[0] == "-":
-        history.export_lines(sys.stdout)
+        history.export_lines(sys.stdout, names=options.names)
         return OK
     name = options.files[0]
     with usage_errors(OSError, name=name), open(name, "x", encoding="utf-8") as file:
-        count = history.export_lines(file)
+        count = history.export_lines(file, names=options.names)
     text = f"{count} runs written to {name}; it holds the history's key: keep it private"
     answer(options, {"file": name, "runs": count}, text, None)
     return OK

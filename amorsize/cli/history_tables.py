@@ -30,23 +30,26 @@ def show(history: History, options: argparse.Namespace) -> int:
         raise Stop(USAGE, "history show takes one FUNCTION")
     runs = list(history.read())
     if options.files:
-        wanted = _fingerprint(history, options.files[0])
-        runs = [run for run in runs if run.fingerprint.startswith(wanted)]
+        word = options.files[0]
+        named = [run for run in runs if run.name == word]
+        wanted = "" if named else _fingerprint(history, word)
+        runs = named or [run for run in runs if run.fingerprint.startswith(wanted)]
     runs = runs[::-1][: options.limit or LIMIT]
     if options.json:
         for run in runs:
-            print(to_line(run))
+            print(to_line(run, names=True))
         return OK
     rows = [
         {
             "when": when(run.time),
-            "function": run.fingerprint[:SHORT],
+            "function": _called(run),
             "ran in": describe(run.config),
-            "items": f"{run.items:,}",
+            "items": f"{run.work.items or run.items:,}",
             "an item": _seconds(run.profile.item_seconds),
-            "took": _seconds(run.wall_seconds),
-            "model": _seconds(run.model_seconds or 0.0),
-            "speedup": _times(run),
+            "took": _seconds(run.work.run_seconds or run.wall_seconds),
+            "speedup": _times(speedup(run)),
+            "forecast": _seconds(run.forecast.seconds),
+            "was off by": _off(run),
             "outcome": run.outcome + f", stands for {run.weight:.0f}" * (run.weight != 1),
         }
         for run in runs
@@ -65,13 +68,14 @@ def functions(history: History, options: argparse.Namespace) -> int:
     found = [_summed(runs) for runs in shown]
     rows = [
         {
-            "function": one["fingerprint"][:SHORT],
+            "function": one["name"] or one["fingerprint"][:SHORT],
             "runs": f"{one['runs']:.0f}",
             "last run": when(one["newest"]),
             "an item": _seconds(one["item_seconds"]),
             "tried": str(one["configurations"]),
             "best": one["best"] or "-",
-            "speedup": f"{one['speedup']:.1f}x" if one["speedup"] else "-",
+            "speedup": _times(one["speedup"]),
+            "ranges held": f"{one['held']} of {one['forecasts']}" if one["forecasts"] else "-",
         }
         for one in found
     ]
@@ -93,7 +97,9 @@ def learned(history: History, options: argparse.Namespace) -> int:
         ):
             file.write(as_svg(found))
     drawn = f"\ndrawn in {options.plot}" if options.plot else ""
-    answer(options, [vars(one) for one in found], as_text(found) + drawn)
+    ranges = ranges_text(list(history.read()))
+    text = "\n".join(part for part in (ranges, as_text(found)) if part)
+    answer(options, [vars(one) for one in found], text + drawn)
     return OK
 
 
@@ -103,26 +109,76 @@ def _fingerprint(history: History, word: str) -> str:
 
 
 def _summed(runs: Sequence[Observation]) -> dict[str, Any]:
-    shares: dict[str, list[float]] = {}
+    gains: dict[str, list[float]] = {}
     for run in runs:
-        loop = run.items * run.profile.item_seconds
-        if run.outcome == "done" and run.wall_seconds > 0 and loop > 0:
-            shares.setdefault(describe(run.config), []).append(run.wall_seconds / loop)
-    best = min(shares, key=lambda name: median(shares[name]), default=None)
+        gain = speedup(run)
+        if run.outcome == "done" and gain is not None:
+            gains.setdefault(describe(run.config), []).append(gain)
+    best = max(gains, key=lambda name: median(gains[name]), default=None)
+    said = [run for run in runs if run.forecast.real_seconds > 0]
     return {
         "fingerprint": runs[0].fingerprint,
+        "name": runs[-1].name,
         "runs": sum(run.weight for run in runs),
         "newest": runs[-1].time,
         "item_seconds": runs[-1].profile.item_seconds,
-        "configurations": len(shares),
+        "configurations": len(gains),
         "best": best,
-        "speedup": 1 / median(shares[best]) if best is not None else None,
+        "speedup": median(gains[best]) if best is not None else None,
+        "forecasts": len(said),
+        "held": sum(map(has_held, said)),
     }
 
 
-def _times(run: Observation) -> str:
-    loop = run.items * run.profile.item_seconds
-    return f"{loop / run.wall_seconds:.1f}x" if run.wall_seconds > 0 and loop > 0 else "-"
+def speedup(run: Observation) -> float | None:
+    """What a loop over the items would have taken, by what they did take, over the seconds of the run.
+    None for a record of schema 1: nothing in it says what the items took."""
+    if not run.is_measured or run.work.run_seconds <= 0:
+        return None
+    loop = run.work.items * run.profile.item_seconds + run.work.caller_warmup_seconds
+    return loop / run.work.run_seconds
+
+
+def has_held(run: Observation) -> bool:
+    """Whether the seconds of a run fell into the range that it had stated."""
+    said = run.forecast
+    return said.low_seconds <= said.real_seconds <= said.high_seconds
+
+
+def _called(run: Observation) -> str:
+    return run.name or run.fingerprint[:SHORT]
+
+
+def _times(gain: float | None) -> str:
+    return "-" if gain is None else f"{gain:.1f}x"
+
+
+def _off(run: Observation) -> str:
+    """By how much the forecast was wrong, and whether its range held."""
+    said = run.forecast
+    if said.seconds <= 0 or said.real_seconds <= 0:
+        return "-"
+    off = said.real_seconds / said.seconds - 1
+    return f"{off:+.0%}" + ("" if has_held(run) else ", beyond its range")
+
+
+def ranges_text(runs: Sequence[Observation]) -> str:
+    """How often the stated 80 % ranges held, a line for each kind of evidence."""
+    lines = []
+    for what, known in (("first calls", False), ("known functions", True)):
+        said = [
+            run
+            for run in runs
+            if run.outcome == "done"
+            and run.forecast.real_seconds > 0
+            and (run.forecast.runs > 0) == known
+        ]
+        if said:
+            held = sum(map(has_held, said))
+            lines.append(
+                f"ranges of {what} that held: {held} of {len(said)} ({held / len(said):.0%}, meant: 80%)"
+            )
+    return "\n".join(lines)
 
 
 def _seconds(seconds: float) -> str:

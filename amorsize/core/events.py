@@ -11,6 +11,7 @@ The engine imports none of the listeners; :mod:`amorsize.api` makes the list for
 from __future__ import annotations
 
 from amorsize.core.frozen import dataclass
+from amorsize.core.model import Forecast, Work
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,6 +68,10 @@ class Study:
     cpu_seconds: float
     model_seconds: float
     """What the cost model alone says of them."""
+    work: Work = Work()
+    """What the items of the whole run took, summed where they ran."""
+    forecast: Forecast = Forecast()
+    """What the run had said of itself."""
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,89 @@ class Profile:
     """Seconds to pickle and unpickle an item."""
     picklable: bool = True
     """Whether the results seen can be pickled."""
+    longest_seconds: float = 0.0
+    """The longest item of earlier runs, which no number of workers makes shorter; 0 while not known."""
+    warmup_seconds: float = 0.0
+    """What the first item of a worker process cost beyond the others in earlier runs; 0: not known."""
+    item_doubt: float = 0.0
+    """Standard deviation of the logarithm of ``item_seconds``, taken as the mean of the items that are
+    left: 0.1 says about 10 %; 0 where nothing was said of it."""
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What the items of one worker took, the first chunk apart."""
+
+    process: int
+    thread: int
+    first_items: int
+    first_seconds: float
+    first_cpu_seconds: float
+    items: int
+    """All others."""
+    seconds: float
+    cpu_seconds: float
+    square: float
+    """Sum over chunks of squared seconds divided by items, for the spread of an item."""
+    chunks: int
+    longest_seconds: float
+    """Longest mean of a chunk, the first one too."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the items of one run took, summed where they ran. All 0 where that was not measured: in a
+    record of schema 1, whose profile was guessed from the first items."""
+
+    items: int = 0
+    """Items whose time is in these sums."""
+    item_seconds: float = 0.0
+    """Mean wall seconds of an item where it ran; first items that cost more are left out."""
+    cpu_seconds: float = 0.0
+    """Mean CPU seconds of an item, of the thread that ran it."""
+    spread_seconds: float = 0.0
+    """Standard deviation of the seconds of one item."""
+    longest_seconds: float = 0.0
+    """The longest item seen by itself; of items run in chunks the longest mean of a chunk."""
+    caller_warmup_seconds: float = 0.0
+    """What the caller's first item cost beyond the mean: imports, caches."""
+    worker_warmup_seconds: float = 0.0
+    """The same of the workers, the median over them."""
+    sample_items: int = 0
+    """Items that had been seen when the run was first decided; 0 where it never was."""
+    sample_seconds: float = 0.0
+    """What an item seemed to take then."""
+    run_seconds: float = 0.0
+    """Wall seconds of the whole run."""
+    level: int = 0
+    """Workers that ran at least one item."""
+    part_1: float = 0.0
+    """Mean seconds of an item in the first eighth of the data; 0 where none was timed there."""
+    part_2: float = 0.0
+    part_3: float = 0.0
+    part_4: float = 0.0
+    part_5: float = 0.0
+    part_6: float = 0.0
+    part_7: float = 0.0
+    part_8: float = 0.0
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run said of itself when it was first decided, and what came of it. All 0 where nothing was
+    said."""
+
+    seconds: float = 0.0
+    """Expected seconds of the items that were left."""
+    spread: float = 0.0
+    """Standard deviation of their logarithm, as it was then taken to be."""
+    low_seconds: float = 0.0
+    high_seconds: float = 0.0
+    """Ends of the 80 % range."""
+    real_seconds: float = 0.0
+    """What the items that were left took."""
+    runs: int = 0
+    """Earlier runs of the function behind it; 0 is a first call."""
 
 
 @dataclass(frozen=True)

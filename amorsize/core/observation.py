@@ -11,7 +11,7 @@ import math
 import struct
 from operator import itemgetter
 
-from amorsize.core.model import Config, Machine, Profile
+from amorsize.core.model import Config, Forecast, Machine, Profile, Work
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,13 +60,26 @@ class Observation:
     """Runs that this one stands for."""
     id: str = ""
     """Hexadecimal and unique among all histories; a history gives one when it is empty."""
+    work: Work = Work()
+    """What its items took; zeros in a record of schema 1, whose profile was guessed from the first."""
+    forecast: Forecast = Forecast()
+    name: str = ""
+    """``module:qualname`` of the function, only in a local history that its owner alone can read."""
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether its profile is what the items took, and not what the first ones seemed to."""
+        return self.work.items > 0
 
 
 def work_ratio(run: Observation) -> float:
-    """Log of how much longer the items of a run were than its profile had it.
+    """Log of how much longer the items of a run were than its profile had it; 0 where the profile is
+    what they took.
 
     A loop's time tells it, and the CPU seconds of work that computes; else it is 0: not known. Work side
     by side takes longer, too: only what is beyond that counts."""
+    if run.is_measured:
+        return 0.0
     profile, config = run.profile, run.config
     expected = run.items * profile.item_seconds
     if expected <= 0 or run.wall_seconds <= 0:
@@ -90,17 +103,26 @@ class MalformedObservation(ValueError):
     """A record from outside breaks a rule; the text names the field and the rule."""
 
 
-RECORDS: dict[str, type[Any]] = {"profile": Profile, "machine": Machine, "config": Config}
+RECORDS: dict[str, type[Any]] = {
+    "profile": Profile,
+    "machine": Machine,
+    "config": Config,
+    "work": Work,
+    "forecast": Forecast,
+}
 MISSING: Any = object()
 """The default of a field that has none."""
 OUTCOMES = ("done", "failed", "abandoned")
 _HEX = frozenset("0123456789abcdef")
 _WORD = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.+-")
+NAME_SIGNS = _WORD | frozenset(":<>?")
+"""What the name of a function is shown in; ``?`` stands for any other character."""
 _TEXT_RULES = {
     "fingerprint": (8, 64, _HEX),
     "id": (0, 64, _HEX),
     "workload": (0, 64, _HEX),
     "config.backend": (1, 64, _WORD),
+    "name": (0, 200, NAME_SIGNS),
 }
 """Least and most characters, and which; else up to 64 of a word."""
 
@@ -122,10 +144,25 @@ FIELDS = _describe()
 NUMBERS = tuple(name for name, (kind, _) in FIELDS.items() if not kind.startswith("str"))
 """Order of the numbers of a row. A change here needs a new SCHEMA (a test holds them together)."""
 TEXTS = tuple(name for name, (kind, _) in FIELDS.items() if kind.startswith("str"))
-SCHEMA = 1
-"""Version of rows and lines; history.migrate brings older rows up to it."""
+SCHEMA = 2
+"""Version of rows and lines; history.migrate brings older rows up to it. 2: what the items of the whole
+run took, where 1 had what the first ones seemed to take; forecasts; names."""
+_NEW_IN_2 = (
+    "work.",
+    "forecast.",
+    "profile.longest",
+    "profile.warmup",
+    "profile.item_doubt",
+    "name",
+)
+NUMBERS_1 = tuple(name for name in NUMBERS if not name.startswith(_NEW_IN_2))
+TEXTS_1 = tuple(name for name in TEXTS if not name.startswith(_NEW_IN_2))
+"""Numbers and texts of schema 1, in their order: processes of an older version leave such rows beside a
+database that is not theirs any more."""
 _ROW = struct.Struct(f"<{len(NUMBERS)}d")
 ROW_BYTES = _ROW.size
+_ROW_1 = struct.Struct(f"<{len(NUMBERS_1)}d")
+ROW_BYTES_1 = _ROW_1.size
 _MAY_BE_ABSENT = {i for i, name in enumerate(NUMBERS) if FIELDS[name][0].endswith("| None")}
 _WHOLE = {i for i, name in enumerate(NUMBERS) if FIELDS[name][0].startswith("int")}
 _YES_OR_NO = tuple(i for i, name in enumerate(NUMBERS) if FIELDS[name][0].startswith("bool"))
@@ -161,7 +198,9 @@ def texts(observation: Observation) -> tuple[str, ...]:
 
 
 def unpack(numbers: bytes, words: tuple[str, ...]) -> Observation:
-    """The observation of a row, checked: ten times as fast as field by field."""
+    """The observation of a row, of this schema or of 1, checked: ten times as fast as field by field."""
+    if len(numbers) == ROW_BYTES_1 and len(words) == len(TEXTS_1):
+        numbers, words = _brought_up(numbers), (*words, "")
     if len(numbers) != ROW_BYTES:
         raise MalformedObservation(f"a row has {len(numbers)} bytes of numbers, not {ROW_BYTES}")
     for name, word in zip(TEXTS, words, strict=True):
@@ -189,14 +228,22 @@ def unpack(numbers: bytes, words: tuple[str, ...]) -> Observation:
     )
 
 
-def to_line(observation: Observation) -> str:
-    """The observation as one line of JSON."""
+def _brought_up(numbers: bytes) -> bytes:
+    """The numbers of a row of schema 1 in today's order; what is new is 0."""
+    old = dict(zip(NUMBERS_1, _ROW_1.unpack(numbers), strict=True))
+    return _ROW.pack(*[old.get(name, 0.0) for name in NUMBERS])
+
+
+def to_line(observation: Observation, *, names: bool = False) -> str:
+    """The observation as one line of JSON; the function's name only if asked for."""
     import json
 
-    values: dict[str, Any] = {name: getattr(observation, name) for name in _TOP}
-    for record, names in _INNER.items():
+    values: dict[str, Any] = {one: getattr(observation, one) for one in _TOP}
+    if not names:
+        del values["name"]
+    for record, fields in _INNER.items():
         inner = getattr(observation, record)
-        values[record] = {name: getattr(inner, name) for name in names}
+        values[record] = {one: getattr(inner, one) for one in fields}
     return json.dumps(values, separators=(",", ":"), allow_nan=False)
 
 

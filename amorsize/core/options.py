@@ -67,6 +67,8 @@ class Options:
     """Share of the time that trying what a known function never ran in may cost (see Settings)."""
     explore_seed: int | None = None
     """Of the lots that decide when."""
+    names: bool = True
+    """Whether a history that only its owner can read keeps the function's name (see Settings)."""
     pruning: str | None = "auto"
     """Strategy of the history's upkeep beside long runs, None for none."""
 

@@ -241,7 +241,7 @@ class CoroutineRun:
                 raise
         finally:
             heappush(self._rows, row)
-            self._usage.chunk((os.getpid(), row), index, 1, drawn, clock() - drawn)
+            self._usage.chunk((os.getpid(), row), (index, 1), drawn, clock() - drawn)
             self._in_flight -= 1
             self._pausing += again
             self._limit.ended(began, self._now(), self._in_flight)

@@ -9,15 +9,16 @@
 
 from __future__ import annotations
 
+from amorsize import learning
 from amorsize.core.backends import TRAITS
 from amorsize.core.events import Decided
 from amorsize.core.frozen import replace
-from amorsize.core.model import Config, Prediction, Profile
+from amorsize.core.model import Config, Forecast, Prediction, Profile
 from amorsize.engine.commands import Emit, HandOver, StartBackend, StopSampler
-from amorsize.engine.state import Decision, Facts, Phase, RunSpec, RunState, Workers, evolve
+from amorsize.engine.state import Decision, Facts, Phase, RunSpec, RunState, Said, Workers, evolve
 from amorsize.errors import OptionError
 from amorsize.planning import choose as planning
-from amorsize.planning import policy
+from amorsize.planning import cost_model, policy
 from amorsize.planning.cost_model import WAITING_CPU_SHARE
 from amorsize.planning.explain import describe
 from amorsize.planning.values import Choice, PlanningInput
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.engine.state import Shares
+    from amorsize.learning import Sample
+    from amorsize.profiling.meter import Measured
 
     Step = tuple[RunState, tuple[object, ...]]
 
@@ -39,16 +42,16 @@ ONLY_WAITS_CPU_SHARE = 0.1
 
 
 def recalled(facts: Facts, gain_seconds: float, seconds_ahead: float) -> bool:
-    """Whether the function has earlier runs. The history is asked once, if what could be gained pays."""
+    """Whether earlier runs tell what the items cost. The history is asked once, if what could be gained
+    pays."""
     if not facts.has("runs") and gain_seconds > ASK_GAIN_SECONDS:
         facts.recall(seconds_ahead)
-    return bool(facts.runs)
+    return bool(facts.measured_runs)
 
 
 def profile_of(state: RunState, facts: Facts) -> Profile:
-    """What is known of the work: what was seen now, and where that is too little, what the function's
-    last run showed."""
-    runs = facts.runs
+    """What is known of the work: what was seen now, and what the function's earlier runs took."""
+    runs, known = facts.runs, facts.measured_runs
     profile = _measured(facts, state.shares if runs else state.seen or state.shares)
     if state.threads_ruled_out:
         profile = replace(profile, gil_free_share=0.0)
@@ -61,17 +64,29 @@ def profile_of(state: RunState, facts: Facts) -> Profile:
     if profile.result_bytes is None and before.result_bytes is not None:
         changes["result_bytes"] = before.result_bytes
         changes["result_seconds"] = before.result_seconds
-    if facts.measured.window_is_empty:
-        changes["cpu_share"] = before.cpu_share
-        changes["inner_threads"] = before.inner_threads
-    return replace(profile, **changes)
+    if changes:
+        profile = replace(profile, **changes)
+    if not known:
+        return profile
+    return learning.known_costs(profile, sample_of(facts.measured), known, facts.machine)
+
+
+def sample_of(seen: Measured) -> Sample:
+    """What this run has seen of its items. The first counts only while there is no other."""
+    later = max(1, seen.items - 1)
+    return learning.Sample(later, seen.item_seconds, seen.item_spread, seen.items < 2)
 
 
 def profile_to_remember(state: RunState, facts: Facts) -> Profile:
     """The profile for the history: nothing of it is hearsay where it was seen in this run."""
     profile = profile_of(state, facts)
     seen = _measured(facts, state.seen or state.shares)
-    return replace(profile, cpu_share=seen.cpu_share, inner_threads=seen.inner_threads)
+    return replace(
+        seen,
+        gil_free_share=profile.gil_free_share,
+        result_bytes=profile.result_bytes,
+        result_seconds=profile.result_seconds,
+    )
 
 
 def _measured(facts: Facts, shares: Shares | None) -> Profile:
@@ -207,6 +222,23 @@ def decide(
     return state, () if same else (Emit(Decided(now, choice)),)
 
 
+def say(spec: RunSpec, state: RunState, facts: Facts, choice: Choice, now: float) -> RunState:
+    """The state with what is said of the items that are left, once, where their number is known."""
+    if state.said is not None or spec.total is None:
+        return state
+    return evolve(state, said=Said(now, choice, facts.measured))
+
+
+def forecast_of(choice: Choice, seen: Measured, facts: Facts) -> Forecast:
+    """How long the items that are left are said to take; zeros where nothing was seen of any."""
+    predicted = choice.prediction
+    if predicted.seconds <= 0:
+        return Forecast()
+    configuration = predicted.spread if predicted.source == "history" else 0.0
+    doubt = choice.item_doubt or learning.unknown_doubt(sample_of(seen))
+    return learning.forecast_of(predicted.seconds, configuration, doubt, facts.measured_runs)
+
+
 def hand_over(
     spec: RunSpec, state: RunState, facts: Facts, position: int, item_seconds: float
 ) -> Step:
@@ -270,14 +302,14 @@ def ordered(spec: RunSpec, facts: Facts, *, measuring: bool) -> Choice | None:
     Raises ``OptionError`` for an order that cannot be obeyed."""
     options = spec.options
     if options.supervised and spec.total != 0:
-        return _supervised(spec, facts)
+        return _supervised(spec, facts, measuring=measuring)
     alone = spec.nested or spec.one_by_one
     if options.forced in (None, "serial") or alone or (spec.total == 0 and not measuring):
         return None
-    return _named(spec, facts)
+    return _named(spec, facts, measuring=measuring)
 
 
-def _named(spec: RunSpec, facts: Facts) -> Choice:
+def _named(spec: RunSpec, facts: Facts, *, measuring: bool) -> Choice:
     """The user named one backend: every item goes there."""
     options, name = spec.options, spec.options.forced
     assert name is not None
@@ -301,10 +333,28 @@ def _named(spec: RunSpec, facts: Facts) -> Choice:
         jobs = min(jobs, spec.total)
     config = Config(name, max(1, jobs), 1, options.chunksize)
     reason = f"asked for by backend={options.forced!r}"
-    return choice_unseen(config, 0.0, spec.total or 0, reason)
+    if measuring and spec.total:
+        facts.recall(float("inf"))
+    return _foreseen(spec, facts, config, reason)
 
 
-def _supervised(spec: RunSpec, facts: Facts) -> Choice:
+def _foreseen(spec: RunSpec, facts: Facts, config: Config, reason: str) -> Choice:
+    """A choice that was made without comparing, before an item has run: only earlier runs tell what it
+    will take."""
+    left, known = spec.total or 0, facts.measured_runs
+    if not left or not known or TRAITS[config.backend].remote:
+        return choice_unseen(config, 0.0, left, reason)
+    unseen = learning.Sample(0, 0.0, first_only=True)
+    profile = learning.known_costs(known[0].profile, unseen, known, facts.machine)
+    roles = cost_model.Roles(items_are_sent(spec, config))
+    found = cost_model.seconds(config, profile, facts.machine, left, facts.costs, roles)
+    found = planning.experienced(found, facts.residual(profile, left))
+    loop = left * profile.item_seconds
+    words = (f"{describe(config)}: {reason}",)
+    return Choice(found, (), words, False, loop, profile.item_doubt)
+
+
+def _supervised(spec: RunSpec, facts: Facts, *, measuring: bool) -> Choice:
     """What runs everything where nothing may run in the caller, which cannot be stopped in an item or be
     replaced: there is a limit on time or memory.
 
@@ -312,7 +362,7 @@ def _supervised(spec: RunSpec, facts: Facts) -> Choice:
     be used; threads for what is known to wait (``reviews.on_limited_report`` looks whether it does)."""
     options, total = spec.options, spec.total
     if options.forced is not None and not spec.nested:
-        return _named(spec, facts)
+        return _named(spec, facts, measuring=measuring)
     allowed, safety = options.backends, facts.safety
     waits = False
     if not spec.nested:
@@ -336,7 +386,7 @@ def _supervised(spec: RunSpec, facts: Facts) -> Choice:
     jobs = max(1, jobs if total is None else min(jobs, total))
     config = Config(name, jobs, 1, options.chunksize)
     given = "memory_limit" if options.timeout is None else "timeout"
-    return choice_unseen(config, 0.0, total or 0, f"{given} is given; {why}")
+    return _foreseen(spec, facts, config, f"{given} is given; {why}")
 
 
 def _fork_refusal(facts: Facts) -> str | None:

@@ -49,7 +49,7 @@ class Delivery:
         journal: CheckpointWriter | None,
     ) -> None:
         self._loop, self._source, self._journal = loop, loop.source, journal
-        self.usage = UsageLog(lines)
+        self.usage = UsageLog(lines, loop.source.total)
         self.collector: ResultCollector | None = None
         """What workers see; None while the caller works alone."""
         self._list: ListCollector | None = None

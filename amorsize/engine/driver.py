@@ -21,8 +21,10 @@ from itertools import groupby
 from amorsize.core import nesting
 from amorsize.core.events import NO_OBSERVERS
 from amorsize.core.frozen import dataclass, replace
+from amorsize.core.model import Forecast
 from amorsize.core.signals import held, released
 from amorsize.engine.commands import Stop
+from amorsize.engine.decisions import forecast_of
 from amorsize.engine.effects import Effects
 from amorsize.engine.events import Begun, CallerFreed, Closed, LongItem, Reported, SliceEnded
 from amorsize.engine.local_loop import LocalLoop
@@ -68,6 +70,8 @@ class RunSoFar:
     """The function's own earlier runs, where they were asked for."""
     safety: Safety | None
     """How the function was judged; None where nothing asked for it."""
+    forecast: Forecast
+    """What is said of the items that are left; zeros where nothing is."""
 
 
 def spec_and_loop(
@@ -139,9 +143,9 @@ class Engine:
 
     def so_far(self) -> RunSoFar:
         """What is known after :meth:`measure`."""
-        loop = self._loop
+        loop, choice = self._loop, self.choice
         return RunSoFar(
-            self.choice,
+            choice,
             loop.ended,
             loop.done,
             loop.source.total,
@@ -149,7 +153,14 @@ class Engine:
             self._meter.measured(),
             self._lookups.lasting.runs,
             self._lookups.lasting.known.get("safety"),
+            self._forecast(choice),
         )
+
+    def _forecast(self, choice: Choice | None) -> Forecast:
+        """What is said of the items that are left."""
+        if choice is None:
+            return Forecast()
+        return forecast_of(choice, self._meter.measured(), self._lookups.lasting)
 
     def bound(self) -> None:
         """Let every slice end soon: an event loop beside it needs its turns."""
@@ -388,8 +399,11 @@ class Engine:
             meter.begin_again()
             return
         meter.begin(only_computes=self._only_computes)
+        done = 0
         for items, seconds in loop.opened or ():
             meter.add(items, seconds)
+            self._effects.delivery.usage.slice(done, items, now, seconds)
+            done += items
         if loop.opened:
             meter.open_window()
 
@@ -426,7 +440,7 @@ class Engine:
                 self.run = run = run_of(self.state, usage, done, spent, clock())
                 item_seconds = self._meter.item_seconds
                 work = max(run.wall_seconds, run.items * item_seconds)
-                told = ended_run(self.spec, self.state, run, self._lookups, work, usage.dropped)
+                told = ended_run(self.spec, self.state, run, self._lookups, work, usage)
                 self._observers.tell(told)
 
 

@@ -36,6 +36,7 @@ from amorsize.engine.decisions import (
     plan,
     profile_of,
     recalled,
+    say,
     start,
 )
 from amorsize.engine.events import CallerFreed, LongItem, SliceEnded, SliceInterrupted
@@ -168,6 +169,7 @@ def _follow(
 ) -> Step:
     """Do what was chosen."""
     state = evolve(state, not_before=event.elapsed * RECONSIDER_FACTOR)
+    state = say(spec, state, facts, choice, event.now)
     state, told = decide(state, facts, choice, "planned", event.now, event.done)
     commands += told
     if choice.config.backend != "serial":
@@ -223,9 +225,10 @@ def _shares(state: RunState, event: SliceEnded, facts: Facts) -> RunState:
     """The state with the shares of CPU time of this moment."""
     shares = seen = facts.measured.window
     if facts.measured.window_is_empty:  # there is but the first item
-        seen = facts.overall
-        if not facts.runs:  # nor does an earlier run say more
-            shares = seen
+        shares = seen = facts.overall
+        known = facts.measured_runs
+        if known:
+            shares = shares[0], known[0].profile.cpu_share, known[0].profile.inner_threads
     wall, cpu, inner = shares
     if cpu < 1.0 and event.item_seconds * (1.0 - cpu) < LEAST_WAIT_SECONDS:
         cpu = 1.0  # no wait that a hand-over would be shorter than

@@ -206,9 +206,9 @@ class LocalLoop:
             results = self.results
             done = self.done = len(results)
             meter.add(done - before, took)
-            if self._usage.lines is not None:
-                self._usage.slice(before, done - before, began, took)
+            self._usage.slice(before, done - before, began, took)
             if watch.taken_over:  # the sampler started threads behind a long item
+                meter.pause()
                 return
             if ended and self._is_end(done - before, open_ended=not piece):
                 self.ended = True
@@ -348,8 +348,7 @@ class LocalLoop:
                 iterator = source.iterator
             self._sample = [value]
             meter.add(1, seconds)
-            if self._usage.lines is not None:
-                self._usage.slice(self.done - 1, 1, began, seconds)
+            self._usage.slice(self.done - 1, 1, began, seconds)
             meter.pause()
             self.item_watch.end()
             if value is not SKIPPED:

@@ -15,18 +15,21 @@ from __future__ import annotations
 import time
 from itertools import chain
 
+from amorsize import learning
 from amorsize.core import nesting
 from amorsize.core.events import RunEnded, Study
-from amorsize.core.frozen import replace
-from amorsize.core.model import Config, Run
-from amorsize.engine.decisions import items_are_sent, profile_to_remember
+from amorsize.core.frozen import dataclass, replace
+from amorsize.core.model import Config, Forecast, Run, Work
+from amorsize.engine.decisions import forecast_of, items_are_sent, profile_to_remember
 from amorsize.planning import cost_model
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from amorsize.core.model import Profile
     from amorsize.engine.lookups import Lookups
     from amorsize.engine.state import RunSpec, RunState
     from amorsize.items.collector import UsageLog
+    from amorsize.learning.work_done import LoopItem
 
 
 clock = time.perf_counter
@@ -57,31 +60,44 @@ def run_of(
 
 
 def ended_run(
-    spec: RunSpec, state: RunState, run: Run, lookups: Lookups, work_seconds: float, dropped: int
+    spec: RunSpec, state: RunState, run: Run, lookups: Lookups, work_seconds: float, usage: UsageLog
 ) -> RunEnded:
     """What the observers are told."""
-    began = clock() - run.wall_seconds
-    return RunEnded(run, began, dropped, work_seconds, lambda: _study(spec, state, run, lookups))
+    now = clock()
+    return RunEnded(
+        run,
+        now - run.wall_seconds,
+        usage.dropped,
+        work_seconds,
+        lambda: _study(spec, state, run, lookups, _Taken(now, usage)),
+    )
 
 
-def _study(spec: RunSpec, state: RunState, run: Run, lookups: Lookups) -> Study | None:
-    """What the last configuration of the run really cost."""
+@dataclass(frozen=True)
+class _Taken:
+    """When the run was over, and what its items took."""
+
+    ended: float
+    usage: UsageLog
+
+
+def _study(
+    spec: RunSpec, state: RunState, run: Run, lookups: Lookups, taken: _Taken
+) -> Study | None:
+    """What the last configuration of the run really cost, and what the items of the whole run took."""
     since, consumed = state.since, state.consumed
-    items, seconds = run.items - since.position, clock() - since.at - consumed
+    items, seconds = run.items - since.position, taken.ended - since.at - consumed
     if spec.nested or items < 1 or consumed > CONSUMER_SHARE * seconds:
         return None
+    work, item = _work(state, run, lookups, taken)
     profile = lookups.answer(lambda facts: profile_to_remember(state, facts))
-    if run.config.backend == "serial" and state.profile_when_serial is not None:
-        # As for workers, what was known when it was decided: were the loop alone judged by all of
-        # its items, one giant among them would speak against workers and for the loop.
-        profile = state.profile_when_serial
-    if profile.item_seconds <= 0:
-        return None  # the user named the backend: nothing was seen of an item by itself
     cpu = cpu_clock() - since.cpu_seconds + state.ended.cpu_seconds
-    if run.config.backend == "threads" and profile.cpu_share < 1.0:
-        # All of the work was in this process: it tells more than the first waits.
-        computed = min(1.0, cpu / items / profile.item_seconds)
-        profile = replace(profile, cpu_share=max(profile.cpu_share, computed))
+    if work.items:
+        profile = _true_profile(profile, work, item)
+    else:
+        profile = _guessed_profile(profile, state, run, cpu / items)
+    if profile.item_seconds <= 0:
+        return None  # nothing was timed
     machine, costs = lookups.answer(lambda facts: (facts.machine, facts.costs))
     computes = state.decision is not None and state.decision.choice.caller_computes
     model = cost_model.seconds(
@@ -94,7 +110,71 @@ def _study(spec: RunSpec, state: RunState, run: Run, lookups: Lookups) -> Study 
     ).seconds
     # One giant item bounds every configuration: that is no fault of this one.
     model = max(model, state.ended.longest_seconds)
-    return Study(profile, machine, items, seconds, cpu, model)
+    return Study(
+        profile,
+        machine,
+        items,
+        seconds,
+        cpu,
+        model,
+        work,
+        _forecast(state, lookups, taken.ended - consumed),
+    )
+
+
+def _forecast(state: RunState, lookups: Lookups, ended: float) -> Forecast:
+    """What the run had said of itself, and what came of it."""
+    said = state.said
+    if said is None:
+        return Forecast()
+    forecast = forecast_of(said.choice, said.seen, lookups.lasting)
+    return replace(forecast, real_seconds=max(0.0, ended - said.at))
+
+
+def _work(state: RunState, run: Run, lookups: Lookups, taken: _Taken) -> tuple[Work, LoopItem]:
+    """What the items took, and what one would take in a plain loop."""
+    alone, workers = taken.usage.alone, taken.usage.sums()
+    wall, cpu = lookups.meter.later()
+    share = min(1.0, cpu / wall) if wall > 0 else None
+    computed = 1.0 if share is None else share
+    work = learning.work_of(alone, workers, computed, taken.usage.parts())
+    over = state.handed_over
+    item = learning.loop_item(
+        work, alone, workers, share, 0.0 if over is None else taken.ended - over.at
+    )
+    said = state.said
+    if said is not None:
+        seen = said.seen
+        work = replace(work, sample_items=seen.items, sample_seconds=seen.item_seconds)
+    return replace(work, run_seconds=run.wall_seconds), item
+
+
+def _true_profile(profile: Profile, work: Work, item: LoopItem) -> Profile:
+    """The profile with what the items of the whole run took; where threads were in one another's way the
+    longest, too, is what it would be in a loop."""
+    scale = item.seconds / work.item_seconds if work.item_seconds > 0 else 1.0
+    return replace(
+        profile,
+        items=work.items,
+        item_seconds=item.seconds,
+        item_spread=work.spread_seconds,
+        cpu_share=item.cpu_share,
+        longest_seconds=scale * work.longest_seconds,
+        warmup_seconds=work.worker_warmup_seconds,
+    )
+
+
+def _guessed_profile(profile: Profile, state: RunState, run: Run, cpu_seconds: float) -> Profile:
+    """What the first items seemed to take, where none was timed. ``cpu_seconds``: of an item."""
+    if run.config.backend == "serial" and state.profile_when_serial is not None:
+        # As for workers, what was known when it was decided: were the loop alone judged by all of
+        # its items, one giant among them would speak against workers and for the loop.
+        profile = state.profile_when_serial
+    if run.config.backend == "threads" and profile.cpu_share < 1.0 and profile.item_seconds > 0:
+        # All of the work was in this process: it tells more than the first waits.
+        computed = min(1.0, cpu_seconds / profile.item_seconds)
+        profile = replace(profile, cpu_share=max(profile.cpu_share, computed))
+    return profile
 
 
 def as_raised(error: BaseException) -> BaseException:

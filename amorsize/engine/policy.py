@@ -13,6 +13,7 @@ phase yet.
 from __future__ import annotations
 
 from amorsize.core.events import LongRun
+from amorsize.core.frozen import replace
 from amorsize.engine import gates, reviews
 from amorsize.engine.commands import Emit, Pause, Raise, StartSampler, Stop
 from amorsize.engine.decisions import decide, hand_over, ordered
@@ -49,7 +50,7 @@ def on_begun(spec: RunSpec, state: RunState, event: Begun, facts: Facts) -> Step
         measuring=event.measuring,
         paused=False,
         only_computes=event.only_computes,
-        since=Mark(event.now, 0, event.cpu_seconds),
+        since=Mark(event.now, event.done, event.cpu_seconds),
         long_run_at=float("inf") if spec.nested else event.now + LONG_RUN_SECONDS,
     )
     commands: tuple[object, ...] = ()
@@ -60,6 +61,9 @@ def on_begun(spec: RunSpec, state: RunState, event: Begun, facts: Facts) -> Step
             return state, (Raise(error),)
         if choice is not None:
             state, commands = decide(state, facts, choice, "ordered", event.now, event.done)
+    elif state.said is not None:  # nothing ran since the last decision: that time does not count
+        at = state.said.at + event.now - state.decision.at
+        state = evolve(state, said=replace(state.said, at=at))
     decision = state.decision
     if decision is None or decision.config.backend == "serial":
         alone = spec.unattended or state.only_computes

@@ -18,6 +18,7 @@ asked with equal facts in a test.
 
 from __future__ import annotations
 
+from amorsize import learning
 from amorsize.core.frozen import dataclass, replace
 from amorsize.core.model import Config
 from amorsize.core.options import Options
@@ -118,6 +119,17 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Said:
+    """What the run said of itself when it was first decided with a view to what is left."""
+
+    at: float
+    """Time of ``time.perf_counter``."""
+    choice: Choice
+    seen: Measured
+    """What the meter said then."""
+
+
+@dataclass(frozen=True)
 class Mark:
     """A moment of the run: times in seconds, ``position`` in items."""
 
@@ -199,6 +211,7 @@ class RunState:
     profile_when_serial: Profile | None = None
     """Profile when the run first chose to stay serial; recorded in place of the last one, so that one
     giant item does not bias the history."""
+    said: Said | None = None
     shares: Shares | None = None
     """Wall seconds, share computed, inner threads of the last window that a decision looked at."""
     seen: Shares | None = None
@@ -346,6 +359,12 @@ class Facts:
     def runs(self) -> tuple[Observation, ...]:
         """The same, none where they were not asked for."""
         return self.known.get("runs", ())  # type: ignore[no-any-return]
+
+    @property
+    def measured_runs(self) -> tuple[Observation, ...]:
+        """Those of them that tell what items cost."""
+        runs = self.runs
+        return learning.measured(runs) if runs else ()
 
     @property
     def recall_seconds(self) -> float:

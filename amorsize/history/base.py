@@ -164,15 +164,16 @@ class History(ABC):
         """Observations one by one, oldest first."""
         return self.table(limit).observations()
 
-    def export_lines(self, stream: TextIO) -> int:
-        """Write a header with the key, then one observation a line, as JSON; how many."""
+    def export_lines(self, stream: TextIO, *, names: bool = False) -> int:
+        """Write a header with the key, then one observation a line, as JSON; how many. Names of functions
+        only with ``names``."""
         import json
 
         header = {"format": FORMAT, "schema": SCHEMA, "key": self.key.hex()}
         stream.write(json.dumps(header) + "\n")
         count = 0
         for observation in self.read():
-            stream.write(to_line(observation) + "\n")
+            stream.write(to_line(observation, names=names) + "\n")
             count += 1
         return count
 

@@ -20,7 +20,16 @@ import struct
 import time
 from _blake2 import blake2b
 
-from amorsize.core.observation import ROW_BYTES, TEXTS, MalformedObservation, pack, texts, unpack
+from amorsize.core.observation import (
+    ROW_BYTES,
+    ROW_BYTES_1,
+    TEXTS,
+    TEXTS_1,
+    MalformedObservation,
+    pack,
+    texts,
+    unpack,
+)
 from amorsize.history.base import KEY_BYTES
 from amorsize.history.errors import HistoryRefused, HistoryUnavailable
 from amorsize.storage.files import (
@@ -30,6 +39,7 @@ from amorsize.storage.files import (
     identity,
     is_at,
     is_ours_alone,
+    is_private,
     lock,
 )
 
@@ -43,13 +53,13 @@ _READ, _WRITE = os.O_RDONLY | CAREFUL, os.O_WRONLY | CAREFUL
 _HEADER = struct.Struct("<8sQQ32s")
 """Magic, device and inode of the database, key."""
 MAGIC = b"amorrec1"
-SLOTS, SLOT_BYTES = 1_024, 4_096
-"""Functions known at once, and room for about eight observations of each; the file is sparse."""
+SLOTS, SLOT_BYTES = 1_024, 8_192
+"""Functions known at once, and room for about ten observations of each; the file is sparse."""
 HEADER_BYTES = SLOT_BYTES
 _FRAME = struct.Struct("<4sH8s")
 """Magic, bytes of the body, digest of the body."""
 FRAME_MAGIC = b"\xa0run"
-SAME_CONFIG = 2
+SAME_CONFIG = 4
 """Observations of one configuration that a slot keeps."""
 SPOOL_BYTES, MOST_SPOOL_BYTES = 262_144, 16_777_216
 """From the first size on (about 500 runs) the database should take the spool in. At the second, which it
@@ -66,6 +76,11 @@ class SqliteCache:
         self.recall_path, self.spool_path = path + ".recall", path + ".spool"
         self._key: bytes | None = None
         self.is_full = False
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only this user can read these files and the database."""
+        return all(map(is_private, (self.path, self.recall_path, self.spool_path)))
 
     # ------------------------------------------------------------------ the key
 
@@ -299,16 +314,23 @@ def _frames(data: bytes, key: bytes) -> Iterator[Observation]:
     while place >= 0 and place + _FRAME.size <= len(data):
         _, length, digest = _FRAME.unpack_from(data, place)
         body = data[place + _FRAME.size : place + _FRAME.size + length]
-        if len(body) == length and length > ROW_BYTES and _digest(body, key) == digest:
-            words = tuple(body[ROW_BYTES:].decode("utf-8", "replace").split("\0"))
-            try:
-                if len(words) == len(TEXTS):
-                    yield unpack(body[:ROW_BYTES], words)
-            except MalformedObservation:
-                pass  # of another layout
+        if len(body) == length and length > ROW_BYTES_1 and _digest(body, key) == digest:
+            yield from _unpacked(body)
             place = data.find(FRAME_MAGIC, place + _FRAME.size + length)
         else:
             place = data.find(FRAME_MAGIC, place + 1)
+
+
+def _unpacked(body: bytes) -> Iterator[Observation]:
+    """The observation of a frame's body; none where its layout is not today's or that of schema 1."""
+    for row_bytes, count in ((ROW_BYTES, len(TEXTS)), (ROW_BYTES_1, len(TEXTS_1))):
+        words = tuple(body[row_bytes:].decode("utf-8", "replace").split("\0"))
+        if len(words) == count:
+            try:
+                yield unpack(body[:row_bytes], words)
+                return
+            except MalformedObservation:
+                pass
 
 
 def _read_all(file: int) -> bytes:

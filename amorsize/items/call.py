@@ -295,23 +295,26 @@ def stand_in(error: BaseException, index: int, on_error: str, *, at_least: bool)
 
 
 clock = time.perf_counter
+cpu_clock = time.thread_time
 
 
 class ChunkOutcome:
     """What became of the items of a chunk, from position ``start`` on."""
 
-    __slots__ = ("began", "failed", "seconds", "start", "values")
+    __slots__ = ("began", "cpu", "failed", "seconds", "start", "values")
 
     def __init__(
         self,
         start: int,
         values: list[Any],
         began: float,
-        seconds: float,
+        spent: tuple[float, float],
         failed: ItemFailed | None = None,
     ) -> None:
         self.start, self.values = start, values
-        self.began, self.seconds = began, seconds
+        self.began = began
+        self.seconds, self.cpu = spent
+        """Wall seconds, and CPU seconds of the thread that ran them."""
         self.failed = failed
         """The item after ``values`` raised, and the run is to end; else None."""
 
@@ -327,7 +330,8 @@ class ChunkOutcome:
             collector.place(self.start, self.values)
             collector.fail(failed.index, failed.exception)
             return False
-        collector.usage.chunk(worker, self.start, len(self.values), self.began, self.seconds)
+        span = self.start, len(self.values)
+        collector.usage.chunk(worker, span, self.began, self.seconds, self.cpu)
         collector.place(self.start, self.values)
         return True
 
@@ -341,9 +345,13 @@ def run_chunk(
     told: Callable[[BaseException], tuple[BaseException, str]] | None = None,
 ) -> ChunkOutcome:
     """Run the items from position ``start`` on; the arguments are those of :func:`run_items`."""
-    began = clock()
+    began, cpu = clock(), cpu_clock()
     try:
         values = run_items(func, start, items, on_error, mark, told)
     except ItemFailed as failed:
-        return ChunkOutcome(start, failed.done, began, clock() - began, failed)
-    return ChunkOutcome(start, values, began, clock() - began)
+        return ChunkOutcome(start, failed.done, began, _since(began, cpu), failed)
+    return ChunkOutcome(start, values, began, _since(began, cpu))
+
+
+def _since(began: float, cpu: float) -> tuple[float, float]:
+    return clock() - began, cpu_clock() - cpu

@@ -5,7 +5,8 @@ r"""Where results go: each position once, from any thread, out again in order; w
     workers --place, fail--> Middleware (retries, journal) --> ListCollector, WindowCollector --> caller
 
     backend --chunk--> UsageLog --uses--> Run.workers (what each worker did)
-    caller's slices --slice--^   \--lines--> a trace (a file that Perfetto opens)
+    caller's slices --slice--^  |\--sums--> the truth of the run, for the history
+                                \--lines--> a trace (a file that Perfetto opens)
 
 Middleware is put in front once, before the first result comes; who runs items sees one collector.
 """
@@ -16,7 +17,7 @@ import os
 from _thread import allocate_lock
 from collections import deque
 
-from amorsize.core.model import WorkerUse
+from amorsize.core.model import Sums, WorkerUse
 from amorsize.core.signals import released
 from amorsize.errors import ItemError
 
@@ -31,53 +32,121 @@ MOST_LINES = 500_000
 counted."""
 
 
+PARTS = 8
+"""Parts of the data whose items are summed apart, to see a trend along them."""
+
+
 class _Use:
     """One worker's sums."""
 
-    __slots__ = ("busy", "chunks", "first", "items", "last", "moved")
+    __slots__ = ("_sums", "busy", "chunks", "first", "items", "last", "longest", "moved", "opened")
 
     def __init__(self, began: float) -> None:
         self.items = self.chunks = 0
-        self.busy = self.moved = 0.0
+        self.busy = self.moved = self.longest = 0.0
         self.first = self.last = began
+        self.opened = (0, 0.0, 0.0)
+        """Items, wall and CPU seconds of the first chunk."""
+        self._sums = (0.0, 0.0, 0.0)
+        """Wall seconds, CPU seconds and squares of the others."""
 
-    def add(self, items: int, began: float, seconds: float, moved: float) -> None:
+    def add(self, items: int, began: float, seconds: float, cpu: float, moved: float) -> None:
         """One more chunk."""
+        if not items:
+            return
+        self.longest = max(self.longest, seconds / items)
+        if not self.chunks:
+            self.opened = (items, seconds, cpu)
+        else:
+            wall, computed, square = self._sums
+            self._sums = wall + seconds, computed + cpu, square + seconds * seconds / items
         self.items += items
         self.chunks += 1
         self.busy += seconds
         self.moved += moved
         self.last = began + seconds
 
+    def sums(self, process: int, thread: int) -> Sums:
+        """The sums as a value."""
+        wall, computed, square = self._sums
+        first = self.opened[0]
+        return Sums(
+            process,
+            thread,
+            *self.opened,
+            self.items - first,
+            wall,
+            computed,
+            square,
+            max(0, self.chunks - 1),
+            self.longest,
+        )
+
 
 class UsageLog:
     """The account of one run. A worker is known by process and thread; only it, or the caller for it,
     writes its sums. O(1) for a chunk, about 0.5 µs."""
 
-    def __init__(self, lines: list[tuple[Any, ...]] | None = None) -> None:
+    def __init__(
+        self, lines: list[tuple[Any, ...]] | None = None, total: int | None = None
+    ) -> None:
         self.lines = lines
         """Chunks, slices and marks in the order of their ends; None where no trace is made."""
         self.dropped = 0
+        self._total = total
         self._uses: dict[tuple[int, int], _Use] = {}
+        self._alone = _Use(0.0)
+        """The caller before the hand-over."""
+        self._parts: dict[tuple[int, int], tuple[int, float]] = {}
+        """Items and seconds by thread of this process (or 0) and part of the data."""
 
     def chunk(
-        self, worker: tuple[int, int], first: int, items: int, began: float, seconds: float,
-        moved: float = 0.0,
+        self, worker: tuple[int, int], span: tuple[int, int], began: float, seconds: float,
+        cpu: float = 0.0, moved: float = 0.0,
     ) -> None:  # fmt: skip
-        """A worker has run ``items`` items from position ``first`` on; before that it spent ``moved``
-        seconds on sending results. ``began`` is a time of ``time.perf_counter``, which is the same clock
-        in all processes of a Linux system."""
+        """A worker has run the items of ``span``: first position, and how many. That took ``seconds``, of
+        which ``cpu`` on a core; before that it spent ``moved`` seconds on sending results. ``began`` is a
+        time of ``time.perf_counter``, which is the same clock in all processes of a Linux system."""
         use = self._uses.get(worker)
         if use is None:
             use = self._uses[worker] = _Use(began)
-        use.add(items, began, seconds, moved)
+        use.add(span[1], began, seconds, cpu, moved)
+        self._book(worker[1], span, seconds)
         if self.lines is not None:
-            self._keep("chunk", worker, first, items, began, seconds)
+            self._keep("chunk", worker, *span, began, seconds)
 
     def slice(self, first: int, items: int, began: float, seconds: float) -> None:
         """The caller has run items while it was alone."""
+        self._alone.add(items, began, seconds, 0.0, 0.0)
+        self._book(0, (first, items), seconds)
         if self.lines is not None:
             self._keep("slice", (os.getpid(), 0), first, items, began, seconds)
+
+    def _book(self, writer: int, span: tuple[int, int], seconds: float) -> None:
+        """Add items to their part of the data, that of the middle one. A key for each writer, since
+        threads add at the same time."""
+        if self._total:
+            first, items = span
+            key = writer, min(PARTS - 1, PARTS * (2 * first + items) // (2 * self._total))
+            count, before = self._parts.get(key, (0, 0.0))
+            self._parts[key] = count + items, before + seconds
+
+    @property
+    def alone(self) -> Sums:
+        """What the caller's items took before the hand-over; their CPU seconds are not known here."""
+        return self._alone.sums(os.getpid(), 0)
+
+    def sums(self) -> tuple[Sums, ...]:
+        """What the items of each worker took."""
+        return tuple(use.sums(*worker) for worker, use in sorted(self._uses.items()))
+
+    def parts(self) -> tuple[float, ...]:
+        """Mean seconds of an item in each eighth of the data; 0 where none was timed, or the number of
+        items is not known."""
+        sums = [(0, 0.0)] * PARTS
+        for (_, part), (items, seconds) in self._parts.items():
+            sums[part] = sums[part][0] + items, sums[part][1] + seconds
+        return tuple(seconds / items if items else 0.0 for items, seconds in sums)
 
     def _keep(self, *line: Any) -> None:
         assert self.lines is not None

@@ -9,17 +9,40 @@ from amorsize.core.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from amorsize.learning.forecasts import forecast_of as forecast_of
+    from amorsize.learning.item_costs import Sample as Sample
+    from amorsize.learning.item_costs import known_costs as known_costs
+    from amorsize.learning.item_costs import measured as measured
+    from amorsize.learning.item_costs import unknown_doubt as unknown_doubt
     from amorsize.learning.learner import learner_for as learner_for
     from amorsize.learning.parameters import parameters_of as parameters_of
     from amorsize.learning.parameters import tune as tune
+    from amorsize.learning.work_done import loop_item as loop_item
+    from amorsize.learning.work_done import work_of as work_of
 
-__all__ = ["learner_for", "parameters_of", "tune"]
+_NAMES = {
+    "Sample": "amorsize.learning.item_costs",
+    "forecast_of": "amorsize.learning.forecasts",
+    "known_costs": "amorsize.learning.item_costs",
+    "learner_for": "amorsize.learning.learner",
+    "loop_item": "amorsize.learning.work_done",
+    "measured": "amorsize.learning.item_costs",
+    "parameters_of": "amorsize.learning.parameters",
+    "tune": "amorsize.learning.parameters",
+    "unknown_doubt": "amorsize.learning.item_costs",
+    "work_of": "amorsize.learning.work_done",
+}
+__all__ = [
+    "Sample",
+    "forecast_of",
+    "known_costs",
+    "learner_for",
+    "loop_item",
+    "measured",
+    "parameters_of",
+    "tune",
+    "unknown_doubt",
+    "work_of",
+]
 
-__getattr__ = lazy_names(
-    __name__,
-    {
-        "learner_for": "amorsize.learning.learner",
-        "parameters_of": "amorsize.learning.parameters",
-        "tune": "amorsize.learning.parameters",
-    },
-)
+__getattr__ = lazy_names(__name__, _NAMES)

@@ -99,6 +99,7 @@ def _work_ratios(column: dict[str, Any], rows: Any, backend: list[str]) -> Any:
     found = np.where(found > CROWDED, found - CROWDED, np.minimum(found, 0.0))
     found = np.where(computes, found, 0.0)
     found = np.where(kinds == "serial", np.log(wall / expected), found)
+    found = np.where(column["work.items"][rows] > 0, 0.0, found)  # the profile is what they took
     return np.where(item > 0, np.clip(found, -LARGEST_RESIDUAL, LARGEST_RESIDUAL), 0.0)
 
 

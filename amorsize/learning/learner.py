@@ -21,7 +21,7 @@ from amorsize.history.errors import HistoryUnavailable, warn_of
 from amorsize.history.location import default_path, is_on_server, sqlite_path
 from amorsize.history.sqlite_cache import SqliteCache
 from amorsize.inspection.fingerprint import fingerprint
-from amorsize.learning.recorder import observe
+from amorsize.learning.recorder import name_of, observe
 from amorsize.learning.residuals import RECALLED_RUNS, known_residual
 
 TYPE_CHECKING = False
@@ -206,16 +206,19 @@ class Learner:
 
     # ------------------------------------------------------------------ leaving
 
-    def record(self, func: Callable[..., Any], run: Run, study: Study) -> None:
-        """Record a run that ends now."""
+    def record(
+        self, func: Callable[..., Any], run: Run, study: Study, *, names: bool = True
+    ) -> None:
+        """Record a run that ends now; with ``names`` the function's name, too, if the history is a file
+        that only its owner can read, or ends with the process."""
         if not self.pays(run.wall_seconds):
             return
         try:
-            self._record(func, run, study)
+            self._record(func, run, study, names)
         except Exception as error:  # learning must never harm a run
             self._fail(error)
 
-    def _record(self, func: Callable[..., Any], run: Run, study: Study) -> None:
+    def _record(self, func: Callable[..., Any], run: Run, study: Study, names: bool) -> None:
         name = self.fingerprint(func)
         if name is None and self._cache is not None and self._cache.begin() is not None:
             name = self.fingerprint(func)  # the first run of a new history
@@ -223,7 +226,8 @@ class Learner:
             name = self.fingerprint(func)  # the database answers, where the cache could not
         if name is None:
             return
-        observation = observe(name, os.urandom(16).hex(), run, study)
+        known_as = name_of(func) if names and self._keeps_names() else ""
+        observation = observe(name, os.urandom(16).hex(), run, study, known_as)
         if self._cache is not None and self._cache.record(observation):
             if self._cache.is_full:
                 self._take_in()
@@ -234,6 +238,12 @@ class Learner:
         history.add([observation])
         if is_on_server(self.location):
             history.close()  # what comes next may be long: a fleet's idle connections add up
+
+    def _keeps_names(self) -> bool:
+        """Whether nobody but this user can read what is recorded."""
+        if self.path is None:
+            return not is_on_server(self.location)
+        return self._cache is not None and self._cache.is_private
 
     def _take_in(self) -> None:
         """Have the database take in what runs have left beside it; once in some hundred runs."""

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import time
+from functools import partial
+from types import BuiltinFunctionType, FunctionType, MethodType
 
-from amorsize.core.observation import Observation
+from amorsize.core.observation import NAME_SIGNS, Observation
 from amorsize.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from amorsize.core.events import Study
     from amorsize.core.model import Run
 
 
-def observe(fingerprint: str, id: str, run: Run, study: Study) -> Observation:
-    """The observation of a run that ends now."""
+def observe(fingerprint: str, id: str, run: Run, study: Study, name: str = "") -> Observation:
+    """The observation of a run that ends now; ``name``: of the function, where it may be kept."""
     return Observation(
         fingerprint=fingerprint,
         profile=study.profile,
@@ -29,4 +34,28 @@ def observe(fingerprint: str, id: str, run: Run, study: Study) -> Observation:
         corrections=run.corrections,
         library_version=__version__,
         id=id,
+        work=study.work,
+        forecast=study.forecast,
+        name=name,
     )
+
+
+LONGEST_NAME = 200
+"""Characters of a name that are kept."""
+
+
+def name_of(func: Callable[..., Any]) -> str:
+    """``module:qualname`` of a function, of what a partial calls, of an object's type: for people, in
+    printable ASCII. Runs no code of the user's."""
+    named: Any = func
+    while type(named) in (partial, MethodType):
+        named = named.func if type(named) is partial else named.__func__
+    if type(named) in (FunctionType, BuiltinFunctionType):
+        module, name = named.__module__, named.__qualname__
+    else:
+        kind = named if issubclass(type(named), type) else type(named)
+        module, name = (type.__dict__[one].__get__(kind) for one in ("__module__", "__qualname__"))
+    if type(module) is not str:  # a method of an object of C, or set by hand
+        module = ""
+    text = f"{module}:{name}"[:LONGEST_NAME]
+    return "".join([sign if sign in NAME_SIGNS else "?" for sign in text])

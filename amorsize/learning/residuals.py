@@ -6,7 +6,7 @@ the weight of the runs behind it, for one configuration; without an answer the m
 
 from __future__ import annotations
 
-from math import exp, log
+from math import log
 
 from amorsize.core.observation import LARGEST_RESIDUAL, work_ratio
 
@@ -27,12 +27,12 @@ counts for (benchmarks/learning/evaluate.py: 5 to 15 % on a shared host)."""
 PROFILE_VARIANCE, BACKEND_VARIANCE, CONFIG_VARIANCE = 0.03, 0.03, 0.02
 """Variance of residuals that all configurations of a workload share, that those of one backend share, and
 of one configuration by itself, the work of its items known (benchmarks/learning/evaluate.py judge)."""
-ALIKE = 1.25
-"""Means of item seconds that differ by no more than this factor are taken for those of the same data."""
 RECALLED_RUNS = 16
 """Newest runs of a function that a prediction is made from."""
 LIKE_ITEMS = 8.0
 """Runs whose items took more than so many times longer or shorter than now say nothing of now."""
+GUESSED_WEIGHT = 0.5
+"""What a record of schema 1 counts, whose profile was guessed from the first items."""
 CHANGED_WEIGHT = 0.25
 """What a run counts that was made with other cores, another Python or other numeric libraries."""
 
@@ -42,14 +42,15 @@ def known_residual(
 ) -> Residual:
     """Residuals from a function's own runs, newest first.
 
-    Each run has told how long its items really were, where its profile had only seen the first: if they
-    look alike now, that is what they are expected to take again. What is left of its residual is taken
-    for the sum of what all configurations share, what those of its backend share, its own and noise; the
+    What items cost is told elsewhere (:mod:`amorsize.learning.item_costs`): a residual is what a
+    configuration made of them, the profile's seconds being what they took (in a record of schema 1 as far
+    as :func:`work_ratio` can tell). It is taken for the sum of what all configurations share, what those
+    of its backend share, its own and noise; the
     best linear prediction of each (kriging) answers for configurations that ran and for those that did
     not. How far the runs of a configuration lie apart, which is how wrong a prediction from the earlier
     ones was, makes the spread. O(runs + configurations cubed)."""
     by_shape: dict[tuple[str, int, int], list[tuple[float, float]]] = {}
-    evidence, used, work, works = 0.0, 0, 0.0, 0.0
+    evidence, used = 0.0, 0
     for run in runs:
         if (
             run.outcome == "done"
@@ -57,17 +58,16 @@ def known_residual(
             and run.model_seconds > 0
             and _is_like(run.profile.item_seconds, profile.item_seconds)
         ):
-            longer = work_ratio(run)
-            found = log(run.wall_seconds / run.model_seconds) - longer
+            found = log(run.wall_seconds / run.model_seconds) - work_ratio(run)
             weight = run.weight * 0.5 ** (used / HALVED_BY_RUNS)
             if machine is not None and has_changed(run.machine, machine):
                 weight *= CHANGED_WEIGHT
+            if not run.is_measured:
+                weight *= GUESSED_WEIGHT
             by_shape.setdefault(shape(run.config), []).append(
                 (min(max(found, -LARGEST_RESIDUAL), LARGEST_RESIDUAL), weight)
             )
             evidence, used = evidence + run.weight, used + 1
-            work += weight * _expected(run.profile.item_seconds, longer, profile.item_seconds)
-            works += weight
     if not by_shape:
         return _nothing
     means, masses, scatter, mass = [], [], RUN_VARIANCE_RUNS * RUN_VARIANCE, RUN_VARIANCE_RUNS
@@ -78,7 +78,7 @@ def known_residual(
         mass += total * (1 - 1 / len(pairs))
         means.append(mean)
         masses.append(total)
-    noise, work = scatter / mass, work / works
+    noise = scatter / mass
     shapes = list(by_shape)
     inverse = _inverse(
         [
@@ -101,18 +101,9 @@ def known_residual(
                 for a, row in zip(like, inverse, strict=True)
             ]
         )
-        return work + value, (max(whole - known, 0.0) + noise) ** 0.5, evidence
+        return value, (max(whole - known, 0.0) + noise) ** 0.5, evidence
 
     return residual
-
-
-def _expected(before: float, longer: float, now: float) -> float:
-    """Log of real over seen item seconds now, by a run that saw ``before`` and had ``longer`` ones."""
-    if before <= 0 or now <= 0:
-        return longer
-    real = before * exp(longer)
-    low, high = min(before, real) / ALIKE, max(before, real) * ALIKE
-    return log(real / min(max(now, low), high))
 
 
 def _nothing(config: Config) -> None:

@@ -46,7 +46,7 @@ class _Candidates:
     def correct(self, residual: Residual) -> None:
         """Correct the predictions of this machine's own workers by experience."""
         self.found = [
-            (one if is_remote(one) else _experienced(one, residual), start, caller_computes)
+            (one if is_remote(one) else experienced(one, residual), start, caller_computes)
             for one, start, caller_computes in self.found
         ]
 
@@ -56,7 +56,7 @@ def choose(given: PlanningInput) -> Choice:
 
     Pure: equal arguments give equal choices. Complexity O(log of the most workers)."""
     profile, residual = given.profile, given.residual
-    serial = _experienced(
+    serial = experienced(
         cost_model.seconds(Config("serial"), profile, given.machine, given.left, given.costs),
         residual,
     )
@@ -81,7 +81,14 @@ def choose(given: PlanningInput) -> Choice:
         at_hand.reasons.append(why_serial(serial, others, START_FACTOR))
     elif best is not serial:
         at_hand.reasons.append(why_parallel(best, serial, profile))
-    return Choice(best, (serial, *others), tuple(at_hand.reasons), caller, serial.seconds)
+    return Choice(
+        best,
+        (serial, *others),
+        tuple(at_hand.reasons),
+        caller,
+        serial.seconds,
+        profile.item_doubt,
+    )
 
 
 def _pays(
@@ -99,7 +106,7 @@ def _pays(
     return is_due(forgone, start, saving, doubted)
 
 
-def _experienced(prediction: Prediction, residual: Residual | None) -> Prediction:
+def experienced(prediction: Prediction, residual: Residual | None) -> Prediction:
     """The prediction, corrected by what such runs really took."""
     found = None if residual is None else residual(prediction.config)
     if found is None:

@@ -17,6 +17,9 @@ leaves the GIL alone, on C cores:
 ``free`` is what the looks at the GIL tell: of an item that waits they are free while it waits, which says
 nothing of its computing, and too few free ones say nothing at all.
 
+No configuration but the loop takes less than the longest item that earlier runs have shown, and worker
+processes take what their first item cost beyond the others in earlier runs (imports, caches).
+
 Whole rounds because ``n`` items on ``T`` threads take ceil(n/T) items' time when they wait.
 """
 
@@ -126,10 +129,13 @@ def seconds(
             computed * (1 - free),
             computed / max(1.0, min(config.n_jobs, cores) / profile.inner_threads),
         )
+        work = max(work, profile.longest_seconds - start)
         return Prediction(config, start + work, terms={"start": start, "work": work})
     helpers = config.n_jobs - (1 if caller_computes else 0)
     start = costs.start(config.backend, helpers)
     start += costs.start("threads", config.threads_per_job - 1)  # in each process, side by side
+    if helpers:
+        start += profile.warmup_seconds  # side by side, too
     carried = profile.result_seconds
     if items_sent or traits.sends_items:
         carried += profile.argument_seconds
@@ -139,7 +145,7 @@ def seconds(
     transfer = share * (left * carried + frames * RECEIVE_SECONDS)
     # Carrying is computing, on both sides; it shares the cores with the work.
     busy = (computed + transfer) / min(config.n_jobs, cores)
-    work = max(rounds * item, busy) * (1 + PARALLEL_LOSS)
+    work = max(max(rounds * item, busy) * (1 + PARALLEL_LOSS), profile.longest_seconds)
     total = start + work
     if caller_computes:
         start *= helpers / config.n_jobs

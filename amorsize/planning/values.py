@@ -51,6 +51,8 @@ class Choice:
     reasons: tuple[str, ...] = ()
     caller_computes: bool = False
     serial_seconds: float = 0.0
+    item_doubt: float = 0.0
+    """Spread of log seconds that comes from not knowing what the items left will cost."""
 
     @property
     def config(self) -> Config:

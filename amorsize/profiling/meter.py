@@ -91,7 +91,7 @@ class Measured:
     item_seconds: float
     """What one of the next items is expected to take."""
     item_spread: float
-    """Standard deviation of the item seconds between slices."""
+    """Standard deviation of the seconds of one item, as the slices after the first lie apart."""
     window: tuple[float, float, float]
     """Since the window was opened: wall seconds, share of them computed, inner threads."""
     window_is_empty: bool
@@ -116,8 +116,8 @@ class Meter:
         self._later_items = 0
         self._later_seconds = 0.0
         self._slices = 0
-        self._mean = 0.0
         self._square = 0.0
+        """Slices after the first, and the sum of their squared seconds divided by their items."""
         self.turns = 0
         """Times that the sampler's thread has asked a caller at work for the GIL."""
         self.gil_prompt = 0
@@ -126,6 +126,10 @@ class Meter:
         """How often it was paused."""
         self._paused: tuple[float, float, float] | None = None
         self._turns_paused = 0
+        self._opened: tuple[float, ...] | None = None
+        """Clocks since the start of the run, or of its going on, when the first slice ended."""
+        self._carried = (0.0, 0.0)
+        """Wall and CPU seconds after the first slice, before the run was measured and went on."""
 
     @property
     def is_paused(self) -> bool:
@@ -142,8 +146,10 @@ class Meter:
     def begin_again(self) -> None:
         """The run goes on after a break that nobody measures, maybe in another thread: shares and
         :meth:`overall` begin anew."""
+        self._carried = self.later()
         self.open_window()
         self._origin: tuple[float, ...] = self._start
+        self._opened = (0.0, 0.0, 0.0) if self.items else None
         self._queued_origin = self._queued0
 
     def overall(self) -> tuple[float, float, float]:
@@ -154,6 +160,16 @@ class Meter:
         inner = process / thread if thread > 0 and process - thread > 0.001 else 1.0
         queued = queued_seconds() - self._queued_origin
         return wall, min(1.0, thread / max(wall - queued, thread, 1e-9)), inner
+
+    def later(self) -> tuple[float, float]:
+        """Wall and CPU seconds of the caller since its first slice ended; (0, 0) before."""
+        if self._opened is None:
+            return self._carried
+        age = map(sub, self._paused or self._clocks(), self._origin)
+        wall, thread, _ = map(sub, age, self._opened)
+        before, computed = self._carried
+        wall = max(0.0, wall)
+        return before + wall, computed + (wall if self.only_computes else max(0.0, thread))
 
     @property
     def window_is_empty(self) -> bool:
@@ -194,18 +210,18 @@ class Meter:
         if not items:
             return
         per = seconds / items
+        if self._opened is None:
+            self._opened = tuple(map(sub, self._paused or self._clocks(), self._origin))
         if self.items and self._last:
             self._last = (*self._last[-2:], per) if self._later_items else (per,)
             self._later_items += items
             self._later_seconds += seconds
+            self._slices += 1
+            self._square += seconds * per
         else:
             self._last = (per,)
         self.items += items
         self.seconds += seconds
-        self._slices += 1
-        delta = per - self._mean
-        self._mean += delta / self._slices
-        self._square += delta * (per - self._mean)
 
     @property
     def item_seconds(self) -> float:
@@ -223,6 +239,14 @@ class Meter:
         """The items have changed their kind: the next slice is the first that counts."""
         self._last = ()
         self._later_items, self._later_seconds = 0, 0.0
+        self._slices, self._square = 0, 0.0
+
+    def _item_spread(self) -> float:
+        if self._slices < 2:
+            return 0.0
+        mean = self._later_seconds / self._later_items
+        square = self._square - self._later_items * mean * mean
+        return float(max(0.0, square / (self._slices - 1)) ** 0.5)
 
     def shares(self) -> tuple[float, float, float]:
         """Since the window was opened: wall seconds, share of it computed, inner threads.
@@ -262,11 +286,10 @@ class Meter:
 
     def measured(self) -> Measured:
         """What is known now."""
-        spread = (self._square / (self._slices - 1)) ** 0.5 if self._slices > 1 else 0.0
         return Measured(
             self.items,
             self.item_seconds,
-            spread,
+            self._item_spread(),
             self.shares(),
             self.window_is_empty,
             self.gil_free_share(),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         estimated_seconds: float
         estimated_speedup: float
         estimated_spread: float
+        estimated_interval: tuple[float, float] | None
         confidence: float
         source: str
         neighbours: float

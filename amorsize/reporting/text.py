@@ -12,18 +12,30 @@ if TYPE_CHECKING:
     from amorsize.reporting.shown import ShownPlan
 
 
-def _within(plan: ShownPlan) -> str:
-    """The range of seconds in which two of three such runs end."""
-    if plan.estimated_spread <= 0:
-        return ""
-    low, high = (plan.estimated_seconds * exp(s * plan.estimated_spread) for s in (-1, 1))
-    return f" ({format_seconds(low)} to {format_seconds(high)})"
+def _how_long(plan: ShownPlan) -> str:
+    """How long it will take, and how sure that is: one sentence."""
+    about = f"  about {format_seconds(plan.estimated_seconds)} to go"
+    if plan.estimated_interval is None:
+        return f"{about}, if the items left are like those seen"
+    low, high = (format_seconds(seconds) for seconds in plan.estimated_interval)
+    return f"{about}: four of five such runs take {low} to {high}, {_evidence(plan)}"
 
 
 def _evidence(plan: ShownPlan) -> str:
-    if plan.neighbours <= 0:
+    """What the range rests on."""
+    seen = f"{_items(plan.items_done)} of this run"
+    if plan.source != "history" or plan.neighbours <= 0:
+        return f"by {seen} alone" if plan.items_done else "by nothing that was seen"
+    runs = f"{plan.neighbours:.0f} earlier run{'s' if plan.neighbours > 1 else ''}"
+    return f"by {runs} and {seen}" if plan.items_done else f"by {runs}"
+
+
+def _held(plan: ShownPlan, seconds: float) -> str:
+    """Whether the range held."""
+    if plan.estimated_interval is None:
         return ""
-    return f", {plan.neighbours:.0f} earlier run{'s' if plan.neighbours > 1 else ''}"
+    low, high = plan.estimated_interval
+    return ", inside the range" if low <= seconds <= high else ", outside the range"
 
 
 def _items(count: int) -> str:
@@ -38,17 +50,14 @@ def plan_text(plan: ShownPlan) -> str:
     left = "an unknown number of" if plan.items_left is None else f"{plan.items_left:,}"
     lines = [f"Plan: {workers}", f"  {_items(plan.items_done)} done, {left} left"]
     if plan.items_left != 0 and plan.estimated_seconds > 0:
-        lines.append(
-            f"  about {format_seconds(plan.estimated_seconds)} to go{_within(plan)}, "
-            f"{plan.estimated_speedup:.1f} times as fast as the loop "
-            f"(confidence {plan.confidence:.0%}, from the {plan.source}{_evidence(plan)})"
-        )
+        lines.append(_how_long(plan))
+        if plan.backend != "serial":
+            lines.append(f"  {plan.estimated_speedup:.1f} times as fast as the loop")
     if plan.real_seconds is not None and plan.error is not None:
         off = exp(plan.error) - 1
-        inside = "within" if abs(plan.error) <= plan.estimated_spread else "beyond"
         lines.append(
             f"  it took {format_seconds(plan.real_seconds)}: {abs(off):.0%} "
-            f"{'more' if off > 0 else 'less'} than estimated, {inside} the usual error"
+            f"{'more' if off > 0 else 'less'} than estimated{_held(plan, plan.real_seconds)}"
         )
     lines += [f"  - {reason}" for reason in plan.reasons]
     if plan.safety:

@@ -41,6 +41,17 @@ def is_ours_alone(status: os.stat_result) -> bool:
     return belongs_to_us(status) and not is_writable_by(OTHERS, status)
 
 
+def is_private(path: str) -> bool:
+    """Whether only this user can read the file, or there is none; False where modes say nothing."""
+    if os.name != "posix":
+        return False
+    try:
+        status = os.stat(path)
+    except OSError:
+        return True
+    return belongs_to_us(status) and not status.st_mode & 0o077
+
+
 def identity(file: str | int) -> tuple[int, int]:
     """Device and inode of a path or an open file; NO_FILE if there is none."""
     try:

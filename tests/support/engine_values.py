@@ -8,7 +8,7 @@ from typing import Any
 from amorsize.api.checks import make_options
 from amorsize.backends.base import BackendReport
 from amorsize.core.frozen import replace
-from amorsize.core.model import Config, Machine, Prediction, Profile, Safety
+from amorsize.core.model import Config, Machine, Prediction, Profile, Safety, Work
 from amorsize.core.observation import Observation
 from amorsize.engine.events import LongItem, Reported, SliceEnded
 from amorsize.engine.state import (
@@ -121,4 +121,5 @@ def reported(
 def earlier_run(cpu_share: float = 1.0, gil_free: float | None = 0.0) -> Observation:
     """One run of the same function before."""
     profile = Profile(100, 0.01, cpu_share=cpu_share, gil_free_share=gil_free)
-    return Observation("f", profile, MACHINE, Config("serial"), 100, 1.0, 1.0, 0.0)
+    work = Work(100, 0.01, 0.01 * cpu_share, sample_items=10, sample_seconds=0.01, run_seconds=1.0)
+    return Observation("f", profile, MACHINE, Config("serial"), 100, 1.0, 1.0, 0.0, work=work)

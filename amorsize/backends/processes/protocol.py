@@ -47,11 +47,11 @@ if TYPE_CHECKING:
 
 
 RESULT, FAILURE, UNSENDABLE, READY, UNREADABLE, LEAVING, TOLD = 1, 2, 3, 4, 5, 6, 7
-"""Frames of a worker: (start, values, when it began them, seconds, seconds spent on sending before,
-number of its thread); (index, exception, traceback); the same for a result that cannot be pickled;
-None when a spawned worker has been set up; (index, exception, traceback) of an item that cannot be
-unpickled; spans that a worker which leaves for its memory has taken and not begun; what was said beside
-the results (`output_relay`)."""
+"""Frames of a worker: (start, values, when it began them, (wall, CPU seconds), seconds spent on sending
+before, number of its thread); (index, exception, traceback); the same for a result that cannot be
+pickled; None when a spawned worker has been set up; (index, exception, traceback) of an item that cannot
+be unpickled; spans that a worker which leaves for its memory has taken and not begun; what was said
+beside the results (`output_relay`)."""
 WORK, SETUP, END = 1, 2, 3
 """Frames to a worker: (start, items), the run's settings, None at the end of a run."""
 HEADER = struct.Struct("<BxxxIQ")

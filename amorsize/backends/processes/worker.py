@@ -215,7 +215,9 @@ class Worker:
                 self._send_failed(done, done.failed, thread)
                 return
             pace.add(len(done.values), done.seconds)
-            self._send_results(start + lo, done.values, done.began, done.seconds, thread)
+            self._send_results(
+                start + lo, done.values, done.began, (done.seconds, done.cpu), thread
+            )
             marks[first] = -1
             lo += len(done.values)
             if self._guard is not None and self._guard.is_full(clock()):
@@ -270,18 +272,18 @@ class Worker:
     # -- sending --------------------------------------------------------------------------------
 
     def _send_results(
-        self, start: int, values: list[Any], began: float, seconds: float, thread: int
+        self, start: int, values: list[Any], began: float, spent: tuple[float, float], thread: int
     ) -> None:
         sending, moved = clock(), self._moved.pop(thread, 0.0)
         try:
-            frame = start, values, began, seconds, moved, thread
+            frame = start, values, began, spent, moved, thread
             parts = protocol.encode(protocol.RESULT, frame, self.job.pickled)
         except Exception as error:
             if len(values) > 1:  # send what can be sent
-                seconds /= len(values)
+                each = spent[0] / len(values), spent[1] / len(values)
                 for offset, value in enumerate(values):
-                    self._send_results(start + offset, [value], began, seconds, thread)
-                    began += seconds
+                    self._send_results(start + offset, [value], began, each, thread)
+                    began += each[0]
                 return
             parts = protocol.encode(protocol.UNSENDABLE, (start, *portable(error)))
         self._send(parts)
@@ -292,7 +294,9 @@ class Worker:
         if os.getpid() != self._pid:
             _leave(failed.exception)
         if done.values:
-            self._send_results(done.start, done.values, done.began, done.seconds, thread)
+            self._send_results(
+                done.start, done.values, done.began, (done.seconds, done.cpu), thread
+            )
         error = failed.index, *portable(failed.exception)
         self._send(protocol.encode(protocol.FAILURE, error))
         self._ended, self.reusable = True, False

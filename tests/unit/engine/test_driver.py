@@ -16,6 +16,7 @@ from support.work import square
 import amorsize
 from amorsize.api.checks import make_options
 from amorsize.core.events import Decided, HandedOver, Observers, RunEnded
+from amorsize.core.model import Forecast
 from amorsize.engine.driver import Engine, engine_for
 from amorsize.engine.policy import transition
 from amorsize.engine.state import INITIAL, NeedFact, Phase, validate_state
@@ -74,7 +75,11 @@ def test_observers_hear_of_decisions_hand_overs_and_the_end() -> None:
     engine_of(nap, range(100), told, backend="threads", n_jobs=4).execute()
     assert [type(event) for event in told] == [Decided, HandedOver, RunEnded]
     assert told[-1].run.outcome == "done" and told[-1].run.items == 100
-    assert told[-1].study() is None  # nothing was seen of an item by itself
+    study = told[-1].study()
+    assert (
+        study.work.items == 100 and study.forecast == Forecast()
+    )  # it ran at once: nothing was said
+    assert study.profile.item_seconds > 0.001 and study.profile.cpu_share < 0.5
 
 
 def test_a_failed_run_is_told_of_too() -> None:

@@ -18,7 +18,7 @@ from support.timing import awake_seconds
 from amorsize import AmorsizeWarning
 from amorsize import history as history_package
 from amorsize.core.frozen import replace
-from amorsize.core.observation import NUMBERS
+from amorsize.core.observation import NUMBERS, SCHEMA
 from amorsize.history import (
     HistoryChanged,
     HistoryNewer,
@@ -252,10 +252,11 @@ def test_versions_at_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
                     "UPDATE amorsize_observations SET numbers = %s WHERE seq = %s", (packed, seq)
                 )
             raw.execute(
-                "UPDATE amorsize_meta SET value = %s WHERE name = 'numbers:1'", (" ".join(old),)
+                "UPDATE amorsize_meta SET value = %s WHERE name = %s",
+                (" ".join(old), f"numbers:{SCHEMA}"),
             )
             raw.execute("ALTER TABLE amorsize_observations DROP COLUMN library_version")
-        monkeypatch.setattr(pg_tables, "SCHEMA", 2)
+        monkeypatch.setattr(pg_tables, "SCHEMA", SCHEMA + 1)
         failures: list[BaseException] = []
 
         def migrate() -> None:
@@ -274,7 +275,7 @@ def test_versions_at_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         with open_history(url) as newer:
             assert [replace(one, library_version="0.1.0") for one in newer.read()] == before
             assert newer.add([numbered(7)]) == 1 and newer.check() == []
-            monkeypatch.setattr(pg_tables, "SCHEMA", 1)
+            monkeypatch.setattr(pg_tables, "SCHEMA", SCHEMA)
             with pytest.raises(HistoryNewer):
                 older.recent(FIRST)
 
@@ -377,3 +378,9 @@ def test_the_child_prunes_without_a_url_in_its_command(
             upkeep.stop()
         assert pruned_rows(history) > 0
         assert history.stats().rows < 400 and history.check() == []
+
+
+def test_a_server_gets_no_names(url: str) -> None:
+    with open_history(url) as history:
+        history.add([replace(numbered(1), name="module:function")])  # type: ignore[type-var]
+        assert [one.name for one in history.read()] == [""]

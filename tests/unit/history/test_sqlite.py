@@ -135,8 +135,8 @@ def test_a_migration_that_fails_changes_nothing(
         connection.execute("DELETE FROM observations")
         raise sqlite3.OperationalError("no")
 
-    monkeypatch.setattr(sqlite_tables, "SCHEMA", 2)
-    monkeypatch.setattr(sqlite_tables, "MIGRATIONS", {1: fail})
+    monkeypatch.setattr(sqlite_tables, "SCHEMA", 3)
+    monkeypatch.setattr(sqlite_tables, "MIGRATIONS", {2: fail})
     with pytest.raises(HistoryUnavailable):
         open_history(path)
     assert path.read_bytes() == before

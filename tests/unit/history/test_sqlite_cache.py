@@ -100,7 +100,7 @@ def test_damage_costs_no_more_than_what_it_hit(cache: SqliteCache) -> None:
     with open(cache.recall_path, "r+b") as file:
         file.seek(SLOT_BYTES + int(observation().fingerprint[:8], 16) % SLOTS * SLOT_BYTES + 30)
         file.write(b"\0" * 16)
-    assert len(cache.recall(observation().fingerprint)) == 3  # the newest was hit
+    assert len(cache.recall(observation().fingerprint)) == 4  # the newest was hit
     with SqliteHistory(cache.path) as history:
         assert [one.items for one in history.read()] == [1001, 1002, 1009]
         assert history.check() == []

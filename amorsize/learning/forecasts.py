@@ -1,0 +1,85 @@
+"""Ranges that hold: how far forecasts have been wrong says how wide the next one is. Pure.
+
+A forecast of s seconds with spread t (standard deviation of log seconds) that took r seconds has the
+score log(r/s)/t. Of the earlier scores, and those of ``PRIOR``, the range between the 10th and the 90th
+percentile holds the next one in 80 % (split conformal prediction: Papadopoulos et al., "Inductive
+confidence machines for regression", ECML 2002; Lei et al., JASA 113, 2018), whatever their distribution,
+as long as the next is like the earlier ones.
+"""
+
+from __future__ import annotations
+
+from math import exp, log
+
+from amorsize.core.frozen import dataclass
+from amorsize.core.model import Forecast
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from amorsize.core.observation import Observation
+
+COVERAGE = 0.8
+"""Share of runs whose seconds the range is to hold."""
+PRIOR = (-1.6, -1.0, -0.7, -0.4, -0.2, 0.0, 0.2, 0.4, 0.7, 1.0, 1.6)
+"""Scores that are taken to have been seen before any were: between the 10th and the 90th percentile of a
+normal distribution lie 1.28 deviations to each side."""
+FIRST_CALL_SPREAD = 0.3
+"""Standard deviation of log seconds beyond that of the items, of what the cost model says of a
+configuration that never ran here (benchmarks/learning/forecasts.py)."""
+LEAST_SPREAD = 0.05
+"""Two identical runs differ by as much on an idle machine."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """An 80 % range in seconds."""
+
+    low: float
+    high: float
+
+
+def scores_of(runs: Sequence[Observation]) -> list[float]:
+    """How wrong the forecasts of earlier runs were, in their own spreads; first calls do not count."""
+    return [
+        log(run.forecast.real_seconds / run.forecast.seconds) / run.forecast.spread
+        for run in runs
+        if run.outcome == "done"
+        and run.forecast.runs > 0
+        and run.forecast.spread > 0
+        and run.forecast.seconds > 0
+        and run.forecast.real_seconds > 0
+    ]
+
+
+def spread_of(configuration: float, items: float, runs: int) -> float:
+    """Spread of a forecast: that of the configuration's efficiency and that of what items cost. Without
+    earlier ``runs`` nothing but the cost model speaks for the configuration."""
+    own = configuration if runs and configuration > 0 else FIRST_CALL_SPREAD
+    return max(LEAST_SPREAD, float((own * own + items * items) ** 0.5))
+
+
+def range_of(seconds: float, spread: float, scores: Sequence[float]) -> Range:
+    """The 80 % range of a forecast, by the scores of earlier ones."""
+    known = sorted((*PRIOR, *scores))
+    low, high = _quantile(known, (1 - COVERAGE) / 2), _quantile(known, (1 + COVERAGE) / 2)
+    return Range(seconds * exp(min(low, 0.0) * spread), seconds * exp(max(high, 0.0) * spread))
+
+
+def forecast_of(
+    seconds: float, configuration: float, items: float, runs: Sequence[Observation]
+) -> Forecast:
+    """What is said of the items that are left: ``seconds`` by the plan, spreads of the configuration's
+    efficiency and of the items, and the function's measured ``runs``."""
+    spread = spread_of(configuration, items, len(runs))
+    held = range_of(seconds, spread, scores_of(runs) if runs else ())
+    return Forecast(seconds, spread, held.low, held.high, 0.0, len(runs))
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    """Between the two nearest of the ordered values."""
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])

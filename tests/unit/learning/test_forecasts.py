@@ -1,0 +1,44 @@
+"""Ranges hold as often as they say, whatever the errors are distributed like."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from amorsize.learning.forecasts import COVERAGE, forecast_of, range_of, spread_of
+
+
+def test_a_first_range_is_that_of_a_normal_error() -> None:
+    held = range_of(10.0, 0.2, ())
+    generator = random.Random(1)
+    inside = [
+        held.low <= 10.0 * generator.lognormvariate(0.0, 0.2) <= held.high for _ in range(20_000)
+    ]
+    assert 0.6 < sum(inside) / len(inside) < 0.9
+    assert held.low < 10.0 < held.high
+
+
+@pytest.mark.parametrize("bias", [-1.0, 0.0, 1.5])
+@pytest.mark.parametrize("scale", [0.3, 1.0, 3.0])
+def test_ranges_learn_from_their_own_errors(bias: float, scale: float) -> None:
+    """Scores far from normal: skewed, and wider or narrower than the spread says."""
+    generator = random.Random(2)
+
+    def score() -> float:
+        return bias + scale * (generator.expovariate(1.0) - 1.0)
+
+    inside = []
+    for _ in range(400):
+        held = range_of(1.0, 0.1, [score() for _ in range(200)])
+        for _ in range(20):
+            seconds = 2.718281828 ** (0.1 * score())
+            inside.append(held.low <= seconds <= held.high)
+    assert sum(inside) / len(inside) > COVERAGE - 0.06
+
+
+def test_a_forecast_tells_its_evidence() -> None:
+    first = forecast_of(2.0, 0.0, 0.1, ())
+    assert first.runs == 0 and first.low_seconds < 2.0 < first.high_seconds
+    assert spread_of(0.1, 0.1, 3) == pytest.approx(0.02**0.5)
+    assert spread_of(0.0, 0.0, 0) > spread_of(0.1, 0.0, 3)
