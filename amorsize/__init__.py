@@ -21,13 +21,13 @@ from amorsize.errors import (
     WorkerDied,
 )
 from amorsize.items.kinds import star
-from amorsize.items.seeding import item_rng
 from amorsize.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from amorsize.api.executor import Executor
     from amorsize.integrations import register_joblib_backend
+    from amorsize.items.seeding import item_rng
 
 TEXT.update(
     Run=("amorsize.reporting.text", "run_text"),
@@ -66,6 +66,7 @@ __all__ = [
 
 LAZY = {
     "Executor": "amorsize.api.executor",
+    "item_rng": "amorsize.items.seeding",
     "register_joblib_backend": "amorsize.integrations",
 }
 """Public names whose import most programs do not need, and the module of each."""

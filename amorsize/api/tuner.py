@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from types import MappingProxyType
 
+from amorsize import items
 from amorsize.api.checks import check_buffersize, check_call, check_settings, located, make_options
 from amorsize.api.observers import observers_for
 from amorsize.api.plan import Plan, plan_of
@@ -16,7 +17,6 @@ from amorsize.engine.local_loop import LocalLoop
 from amorsize.engine.state import RunSpec
 from amorsize.errors import OptionTypeError
 from amorsize.items.kinds import is_coroutine_function
-from amorsize.items.seeding import numbered
 from amorsize.reporting.log import is_heard
 
 TYPE_CHECKING = False
@@ -214,7 +214,7 @@ class Tuner:
             return engine
         observers = observers_for(func, checked)
         if checked.seed is not None:
-            data = numbered(data)
+            data = items.numbered(data)
         if checked.checkpoint is not None:
             from amorsize.engine.checkpointed import ResumableEngine
 

@@ -6,7 +6,6 @@ A package lists them in its ``__getattr__ = lazy_names(__name__, {name: module})
 
 from __future__ import annotations
 
-from importlib import import_module
 from sys import modules
 
 TYPE_CHECKING = False
@@ -22,7 +21,8 @@ def lazy_names(package: str, places: Mapping[str, str]) -> Callable[[str], Any]:
         place = places.get(name)
         if place is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = vars(modules[package])[name] = getattr(import_module(place), name)
+        __import__(place)  # importlib would be two more files
+        value = vars(modules[package])[name] = getattr(modules[place], name)
         return value
 
     return find

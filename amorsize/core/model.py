@@ -10,8 +10,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from amorsize.core.frozen import dataclass
 
 TYPE_CHECKING = False
@@ -37,6 +35,8 @@ def html_of(value: object) -> str:
 
 
 def _rendered(table: dict[str, tuple[str, str]], value: object) -> str | None:
+    from importlib import import_module
+
     for kind in type(value).__mro__:
         place = table.get(kind.__qualname__)
         if place is not None and kind.__module__.startswith("amorsize."):

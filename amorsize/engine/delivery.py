@@ -16,10 +16,10 @@ from __future__ import annotations
 from _contextvars import copy_context
 from _thread import allocate_lock, get_native_id, start_new_thread
 
+from amorsize import items
 from amorsize.core.signals import held
 from amorsize.items.call import with_origin
 from amorsize.items.collector import ListCollector, UsageLog, WindowCollector
-from amorsize.items.retry import RetryingCollector
 from amorsize.machine.threads import our_threads
 
 TYPE_CHECKING = False
@@ -77,7 +77,7 @@ class Delivery:
         if self._journal is not None:
             made = self._journal.in_front_of(made)
         if options.retries:
-            made = RetryingCollector(made, source, options.retries, options.retry_on)
+            made = items.RetryingCollector(made, source, options.retries, options.retry_on)
         self.collector = made
 
     @property

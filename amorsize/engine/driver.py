@@ -18,6 +18,7 @@ import time
 from _thread import allocate_lock
 from itertools import groupby
 
+from amorsize import items
 from amorsize.core import nesting
 from amorsize.core.events import NO_OBSERVERS
 from amorsize.core.frozen import dataclass, replace
@@ -35,7 +36,6 @@ from amorsize.engine.reviews import patience
 from amorsize.engine.slice_watch import SliceWatch
 from amorsize.engine.state import ENDED, INITIAL, NeedFact, Phase, RunSpec, RunState
 from amorsize.items.collector import SKIPPED
-from amorsize.items.retry import helped
 from amorsize.profiling.meter import Meter
 
 TYPE_CHECKING = False
@@ -80,7 +80,7 @@ def spec_and_loop(
     """What a run is asked to do, and its loop; ``data`` carry their positions where there is a seed."""
     caller_func = worker_func = func
     if options.seed is not None or options.retries:
-        caller_func, worker_func = helped(func, options)
+        caller_func, worker_func = items.helped(func, options)
     one_by_one = type(data) is groupby
     spec = RunSpec(func, worker_func, options, nesting.is_nested(), one_by_one)
     return spec, LocalLoop(caller_func, data)
@@ -400,10 +400,10 @@ class Engine:
             return
         meter.begin(only_computes=self._only_computes)
         done = 0
-        for items, seconds in loop.opened or ():
-            meter.add(items, seconds)
-            self._effects.delivery.usage.slice(done, items, now, seconds)
-            done += items
+        for count, seconds in loop.opened or ():
+            meter.add(count, seconds)
+            self._effects.delivery.usage.slice(done, count, now, seconds)
+            done += count
         if loop.opened:
             meter.open_window()
 

@@ -13,14 +13,13 @@ import sys
 import time
 import warnings
 
-from amorsize import inspection, learning
+from amorsize import inspection, items, learning
 from amorsize.core.frozen import replace
 from amorsize.core.model import RemoteOption, Safety
 from amorsize.engine.slice_watch import ONE_BY_ONE
 from amorsize.engine.state import Facts, NeedFact
 from amorsize.errors import AmorsizeWarning, DifferenceWarning
 from amorsize.inspection.purity import only_computes
-from amorsize.items.pickling import changes, dumps, loads, parts
 from amorsize.items.source import NOTHING
 from amorsize.machine.detect import detect_machine
 from amorsize.machine.fork_safety import fork_refusal
@@ -135,9 +134,9 @@ class Lookups:
     def _find_safety(self, _: Any, facts: Facts) -> dict[str, Any]:
         if self._spec.one_by_one:
             return {"safety": Safety(caller_only=ONE_BY_ONE)}
-        spec, items = self._spec, self._first_items()
+        spec, first = self._spec, self._first_items()
         watching = spec.options.effects == "watch"
-        return {"safety": inspection.inspect_function(spec.func, items, effects=watching)}
+        return {"safety": inspection.inspect_function(spec.func, first, effects=watching)}
 
     def _find_fresh_refusal(self, _: Any, facts: Facts) -> dict[str, Any]:
         if self._spec.options.effects != "watch":
@@ -212,7 +211,11 @@ class Lookups:
     def _find_transfer(self, _: Any, facts: Facts) -> dict[str, Any]:
         found = measure_transfer(self.loop.samples, _encode)
         watched = self._spec.options.effects == "watch"
-        if watched and found.picklable and changes(self.loop.samples, dumps, loads):
+        if (
+            watched
+            and found.picklable
+            and items.changes(self.loop.samples, items.dumps, items.loads)
+        ):
             found = replace(found, picklable=False)
         return {"transfer": found}
 
@@ -243,7 +246,7 @@ class Lookups:
 
 
 def _encode(value: Any) -> list[Any]:
-    return parts(value)
+    return items.parts(value)
 
 
 SAMPLE_ITEMS = 8

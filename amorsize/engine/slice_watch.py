@@ -23,7 +23,6 @@ from amorsize.core.signals import held
 from amorsize.engine.events import LongItem
 from amorsize.engine.slices import FIRST_DECISION_SECONDS, TRIVIAL_ITEM_SECONDS
 from amorsize.inspection.file_use import now
-from amorsize.inspection.objects import shared_parts
 from amorsize.profiling.sampler import LATE_SECONDS, Sampler, clock
 
 TYPE_CHECKING = False
@@ -105,7 +104,7 @@ class ItemWatch:
         changed = [name for name in verdict.changed if name != "the item"]
         if changed:
             caller = caller or verdict.sentence(self._number)
-        if verdict.item_changed and shared_parts(items):
+        if verdict.item_changed and inspection.shared_parts(items):
             caller = caller or f"{verdict.sentence(self._number)}, and items share parts"
         if verdict.item_changed:
             processes = processes or verdict.sentence(self._number)

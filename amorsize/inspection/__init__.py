@@ -12,9 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from amorsize.inspection.effects import inspect_function as inspect_function
     from amorsize.inspection.fresh import fresh_refusal as fresh_refusal
+    from amorsize.inspection.objects import shared_parts as shared_parts
     from amorsize.inspection.watch import Watch as Watch
-
-__all__ = ["Watch", "fresh_refusal", "inspect_function"]
 
 __getattr__ = lazy_names(
     __name__,
@@ -22,5 +21,6 @@ __getattr__ = lazy_names(
         "Watch": "amorsize.inspection.watch",
         "fresh_refusal": "amorsize.inspection.fresh",
         "inspect_function": "amorsize.inspection.effects",
+        "shared_parts": "amorsize.inspection.objects",
     },
 )

@@ -1,0 +1,32 @@
+"""Items and results: where they come from, how one is called, where its result goes.
+
+The names below are imported when they are first asked for: most runs pickle nothing, seed
+nothing and try nothing again.
+"""
+
+from __future__ import annotations
+
+from amorsize.core.lazy import lazy_names
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from amorsize.items.pickling import changes as changes
+    from amorsize.items.pickling import dumps as dumps
+    from amorsize.items.pickling import loads as loads
+    from amorsize.items.pickling import parts as parts
+    from amorsize.items.retry import RetryingCollector as RetryingCollector
+    from amorsize.items.retry import helped as helped
+    from amorsize.items.seeding import numbered as numbered
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "RetryingCollector": "amorsize.items.retry",
+        "changes": "amorsize.items.pickling",
+        "dumps": "amorsize.items.pickling",
+        "helped": "amorsize.items.retry",
+        "loads": "amorsize.items.pickling",
+        "numbered": "amorsize.items.seeding",
+        "parts": "amorsize.items.pickling",
+    },
+)

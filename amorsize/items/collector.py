@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import os
 from _thread import allocate_lock
-from collections import deque
 
 from amorsize.core.model import Sums, WorkerUse
 from amorsize.core.signals import released
 from amorsize.errors import ItemError
+from amorsize.items.kinds import deque
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

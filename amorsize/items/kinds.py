@@ -4,12 +4,13 @@ functions of several arguments, and coroutine functions.
 
 from __future__ import annotations
 
-from collections import deque
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections import deque as deque
     from collections.abc import Callable
     from typing import Any
+else:
+    from _collections import deque  # collections itself imports four more files
 
 
 INDEXED_TYPES: tuple[type, ...] = (list, tuple, range, str, bytes, bytearray)

@@ -10,11 +10,10 @@ from __future__ import annotations
 import sys
 import time
 from _thread import allocate_lock
-from collections import deque
 from itertools import chain, islice
 
 from amorsize.core.signals import released
-from amorsize.items.kinds import is_indexed, is_snapshot, length_of
+from amorsize.items.kinds import deque, is_indexed, is_snapshot, length_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
