@@ -18,6 +18,7 @@ from amorsize.errors import (
     DifferenceWarning,
     ItemError,
     OptionError,
+    RetryAfter,
     WorkerDied,
 )
 from amorsize.items.kinds import star
@@ -49,6 +50,7 @@ __all__ = [
     "ItemError",
     "OptionError",
     "Plan",
+    "RetryAfter",
     "Settings",
     "Tuner",
     "WorkerDied",

@@ -48,6 +48,31 @@ class CheckpointError(AmorsizeError, RuntimeError):
         return type(self), (self.path, self.problem, self.way_out)
 
 
+class RetryAfter(AmorsizeError):
+    """Raised by the user's function: the server has refused, and the item is to be tried again later.
+
+    For clients that return a status instead of raising. ``seconds``: how long the server asks to wait,
+    None where it does not say. The item spends none of its ``retries``, which must be at least 1 for an
+    item to be tried again at all.
+
+    >>> raise RetryAfter(12.5)
+    Traceback (most recent call last):
+    amorsize.errors.RetryAfter: the server asks to wait for 12.5 seconds
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
+        told = "" if seconds is None else f" for {seconds:g} seconds"
+        super().__init__(f"the server asks to wait{told}")
+        self.seconds = float("nan") if seconds is None else float(seconds)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (None if self.seconds != self.seconds else self.seconds,)
+
+
+class NotRun(AmorsizeError):
+    """The run ended before this item began: ``max_errors`` items had failed for good."""
+
+
 class WorkerDied(AmorsizeError, RuntimeError):
     """A worker process ended while it ran an item, again after that item was given another try (or the
     first time, with ``rerun_after_death=False``).

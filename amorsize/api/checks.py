@@ -57,6 +57,9 @@ def make_options(**given: Any) -> Options:
             checked["backends"] = _who_can(
                 trait, name, value, checked.get("backends", DEFAULTS.backends)
             )
+    if checked.get("max_errors") is not None and checked.get("on_error", "raise") == "raise":
+        way_out = "add on_error='collect' or 'skip', or leave it out"
+        _refuse("max_errors", given["max_errors"], "the first error ends this run", way_out)
     return Options(**checked)
 
 
@@ -280,6 +283,24 @@ def _check_retries(retries: Any) -> dict[str, Any]:
     count = _whole("retries", retries, "must be a whole number", way_out)
     _at_least("retries", retries, count, 0, ("must be at least 0", "0 means one try"))
     return {"retries": count}
+
+
+def _check_rate(rate: Any) -> dict[str, Any]:
+    if rate is None:
+        return {"rate": None}
+    from amorsize.planning.rate import rate_of
+
+    return {"rate": rate_of(rate)}
+
+
+def _check_max_errors(max_errors: Any) -> dict[str, Any]:
+    if max_errors is None:
+        return {"max_errors": None}
+    way_out = "give the number of failed items that ends the run"
+    count = _whole("max_errors", max_errors, "must be None or a whole number", way_out)
+    told = "must be at least 1", "None lets any number of items fail"
+    _at_least("max_errors", max_errors, count, 1, told)
+    return {"max_errors": count}
 
 
 def _check_retry_on(retry_on: Any) -> dict[str, Any]:

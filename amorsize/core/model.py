@@ -319,6 +319,12 @@ class Run:
     """From the start to the hand-over; all of it where nothing was handed over."""
     workers: tuple[WorkerUse, ...] = ()
     """Who worked after the hand-over, and on what their time went."""
+    calls: int = 0
+    """Tries of items where calls were counted (coroutines, ``rate``, refusals); else 0."""
+    refused_calls: int = 0
+    """Tries that a server refused."""
+    refusal_wait_seconds: float = 0.0
+    """All starts waited because a server had refused."""
 
     @property
     def utilisation(self) -> float:

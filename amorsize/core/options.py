@@ -56,6 +56,10 @@ class Options:
     """Whether an item in which a worker died runs once more."""
     retries: int = 0
     """Further tries of an item that fails."""
+    rate: Any = None
+    """Budget of calls (:class:`amorsize.planning.rate.Rate`), None for none."""
+    max_errors: int | None = None
+    """So many items that fail for good end the run, None for any number."""
     retry_on: tuple[type[BaseException], ...] = (Exception,)
     seed: int | tuple[int, ...] | None = None
     """Of the items' own random generators."""
@@ -82,6 +86,8 @@ class Options:
             and self.checkpoint is None
             and self.seed is None
             and not self.retries
+            and self.rate is None
+            and self.max_errors is None
             and self.trace is None
             and not self.progress
         )

@@ -2,9 +2,9 @@
 
 ::
 
-    data --read as there is room--> a task for each item --place--> ResultCollector --> results in order
-                  ^                        |
-                  +---- Limit (limiting) <-+ latency of each item
+    data --read as there is room--> ready --begin?--> a task for each --place--> collector --> results
+                                     ^  |                      |
+                 refused, to retry --+  +---- CallLimiter <----+ served, refused, failed
 
 ``CoroutineRun`` is one run in the loop that runs; :mod:`amorsize.engine.coroutine_engine` serves code
 that knows no loop.
@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import deque
 from heapq import heappop, heappush
 from itertools import count
 
@@ -22,13 +23,13 @@ from amorsize.core.events import RunEnded
 from amorsize.core.frozen import dataclass
 from amorsize.core.model import Config, Run
 from amorsize.engine.coroutine_source import items_of
+from amorsize.engine.limiter import CallLimiter, given_up, refusal_in
 from amorsize.errors import OptionError
 from amorsize.items.call import format_traceback, overdue_error, with_origin
 from amorsize.items.collector import SKIPPED, ListCollector, UsageLog, WindowCollector
 from amorsize.items.kinds import length_of
 from amorsize.items.retry import drawn_pause_seconds
 from amorsize.items.seeding import enter
-from amorsize.planning.concurrency import Limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ TICK_SECONDS = 0.005
 """Between two looks how late the loop is: what it is held up is not the latency of any server."""
 AHEAD_ROUNDS = 2
 """A stream without ``buffersize`` is ahead of its consumer by so many times the limit."""
+LEAST_WAIT_SECONDS = 0.0005
+"""A timer of an event loop is no finer."""
 PATIENCE_SECONDS = 0.05
 """Longest wait of a stream's consumer before it looks around."""
 LOOP_ENDS = (KeyboardInterrupt, SystemExit)
@@ -96,8 +99,11 @@ class CoroutineRun:
     ) -> None:
         self._func, self._data, self._options = spec.func, spec.data, spec.options
         self._observers, self.collector = spec.observers, collector
-        self._limit = Limit(spec.options.max_jobs)
-        self._in_flight = 0
+        self.limiter = CallLimiter(
+            spec.options.rate, spec.options.max_jobs, adaptive=True, clock=self._now
+        )
+        self._ready: deque[tuple[int, Any, int]] = deque()
+        """Items that wait for their start, with their position and the tries that they have had."""
         self._pausing = 0
         """Items that are tried again after a pause."""
         self._read = 0
@@ -124,7 +130,17 @@ class CoroutineRun:
     def account(self, outcome: str) -> None:
         """The run is over: tell the observers."""
         wall, cpu = clock() - self._began, time.process_time() - self._cpu
-        run = Run(Config("asyncio", self._limit.value), self.collector.done, wall, cpu, outcome)
+        limiter = self.limiter
+        run = Run(
+            Config("asyncio", limiter.limit or 1),
+            self.collector.done,
+            wall,
+            cpu,
+            outcome,
+            calls=limiter.calls,
+            refused_calls=limiter.refused,
+            refusal_wait_seconds=limiter.waited_seconds,
+        )
         self._observers.tell(RunEnded(run, self._began, self._usage.dropped))
 
     def _now(self) -> float:
@@ -174,27 +190,33 @@ class CoroutineRun:
 
     # -- reading --------------------------------------------------------------------------------
 
-    def _has_room(self) -> bool:
-        if self._in_flight >= self._limit.value:
+    def _may_read(self) -> bool:
+        """Whether another item may be read: none waits for its start, and the consumer is near."""
+        if self._ready:
             return False
+        limit = self.limiter.limit or 1
         if not self._bounded:
             return True
-        return self._read - self._given < (self._buffersize or AHEAD_ROUNDS * self._limit.value)
+        return self._read - self._given < (self._buffersize or AHEAD_ROUNDS * limit)
 
     async def _read_all(self) -> None:
         items = items_of(self._data)
         try:
             while True:
-                while not self._has_room():
-                    self._room.clear()
-                    await self._room.wait()
+                self._begin_ready()
+                if self._ended_reading():
+                    return
+                if self._all_read or not self._may_read() or self.limiter.pause() is None:
+                    await self._wait()
+                    continue
                 try:
                     item = await anext(items)
                 except StopAsyncIteration:
-                    break
-                self._begin(item)
-            self._all_read = True
-            self._look()
+                    self._all_read = True
+                    self._look()
+                    continue
+                self._ready.append((self._read, item, 0))
+                self._read += 1
         except BaseException as error:  # the source's own, unless the run has ended
             if not self.ended:
                 self._fail(None, error)
@@ -203,50 +225,83 @@ class CoroutineRun:
         finally:
             await items.aclose()  # type: ignore[attr-defined]
 
+    def _ended_reading(self) -> bool:
+        return self._all_read and not (self._ready or self._tasks or self._pausing)
+
+    async def _wait(self) -> None:
+        """Until something has changed, or a start is due."""
+        pause = self.limiter.pause() if self._ready else None
+        self._room.clear()
+        if pause is None:
+            await self._room.wait()
+            return
+        try:
+            async with asyncio.timeout(max(pause, LEAST_WAIT_SECONDS)):
+                await self._room.wait()
+        except TimeoutError:
+            pass
+
     # -- items ----------------------------------------------------------------------------------
 
-    def _begin(self, item: Any) -> None:
-        index, self._read = self._read, self._read + 1
-        self._in_flight += 1
-        task = asyncio.get_running_loop().create_task(self._one(index, item))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _begin_ready(self) -> None:
+        """Begin what may begin."""
+        while self._ready and not self._over.done():
+            index, item, number = self._ready[0]
+            if not self.limiter.begin(index, item):
+                return
+            self._ready.popleft()
+            task = asyncio.get_running_loop().create_task(self._try(index, item, number))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    async def _one(self, index: int, item: Any) -> None:
-        """All tries of one item; between two of them its place is free for others."""
-        number = 0
-        while await self._try(index, item, number):
-            await asyncio.sleep(drawn_pause_seconds(number))
-            number += 1
-            while self._in_flight >= self._limit.value:
-                self._room.clear()
-                await self._room.wait()
-            self._pausing -= 1
-            self._in_flight += 1
+    async def _again(self, index: int, item: Any, number: int) -> None:
+        """An item that failed goes back after a pause; its place is free for others meanwhile."""
+        await asyncio.sleep(drawn_pause_seconds(number - 1))
+        self._pausing -= 1
+        self._ready.appendleft((index, item, number))
+        self._room.set()
 
-    async def _try(self, index: int, item: Any, number: int) -> bool:
-        """Try ``number`` (from 0) of an item. True when another one is to follow."""
-        began, again, drawn = self._now(), False, clock()
+    async def _try(self, index: int, item: Any, number: int) -> None:
+        """Try ``number`` (from 0) of an item."""
+        drawn, limiter = clock(), self.limiter
         row = heappop(self._rows) if self._rows else next(self._new_rows)
         try:
             value = await self._called(index, item)
+            limiter.served(index)
             self.collector.place(index, (value,))
         except BaseException as error:
             if self.ended and isinstance(error, asyncio.CancelledError):
+                limiter.failed_call(index)
                 raise
-            again = number < self._options.retries and isinstance(error, self._options.retry_on)
-            if not again:
-                self._fail(index, error)
+            self._failed(index, item, number, error)
             if isinstance(error, LOOP_ENDS):
                 raise
         finally:
             heappush(self._rows, row)
             self._usage.chunk((os.getpid(), row), (index, 1), drawn, clock() - drawn)
-            self._in_flight -= 1
-            self._pausing += again
-            self._limit.ended(began, self._now(), self._in_flight)
             self._look()
-        return again
+
+    def _failed(self, index: int, item: Any, number: int, error: BaseException) -> None:
+        """A try has raised: the item waits as the server asks, is tried again, or has failed for good."""
+        options, limiter = self._options, self.limiter
+        refusal = refusal_in(error)
+        if refusal is not None:
+            waits = limiter.refused_call(index, refusal)
+            if options.retries and waits:
+                self._ready.appendleft((index, item, number))
+                return
+            if options.retries and not refusal.unreached:
+                self._fail(index, given_up(error))
+                return
+        else:
+            limiter.failed_call(index, overdue=type(error) is TimeoutError)
+        if number < options.retries and isinstance(error, options.retry_on):
+            self._pausing += 1
+            task = asyncio.get_running_loop().create_task(self._again(index, item, number + 1))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        else:
+            self._fail(index, error)
 
     async def _called(self, index: int, item: Any) -> Any:
         if self._options.seed is not None:
@@ -272,7 +327,8 @@ class CoroutineRun:
         self.changed.set()
         if self._progress.active:
             self._show()
-        if self._all_read and not self._in_flight and not self._pausing and not self._over.done():
+        left = self._ready or self._pausing or self.limiter.in_flight
+        if self._all_read and not left and not self._over.done():
             self._over.set_result(None)
 
     def _show(self, *, last: bool = False) -> None:

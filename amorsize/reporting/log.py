@@ -76,9 +76,12 @@ def _tell_run(run: Run) -> None:
     if logging is not None:
         logger = logging.getLogger(LOGGER)
         if logger.isEnabledFor(logging.INFO):
+            refused = ""
+            if run.refused_calls:
+                refused = f"; a server refused {run.refused_calls} of {run.calls} calls"
             logger.info(
-                "%s: %d items in %.3g s on %s", run.outcome, run.items, run.wall_seconds,
-                describe(run.config), extra={"amorsize": run_fields(run)},
+                "%s: %d items in %.3g s on %s%s", run.outcome, run.items, run.wall_seconds,
+                describe(run.config), refused, extra={"amorsize": run_fields(run)},
             )  # fmt: skip
     opentelemetry = sys.modules.get("opentelemetry.trace")
     if opentelemetry is not None:

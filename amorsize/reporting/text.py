@@ -84,8 +84,13 @@ def run_text(run: Run) -> str:
         lines.append(f"  it changed its mind {run.corrections} times")
     if run.deaths:
         lines.append(f"  {run.deaths} workers died")
+    if run.refused_calls:
+        lines.append(
+            f"  a server refused {run.refused_calls:,} of {run.calls:,} calls; all waited "
+            f"{format_seconds(run.refusal_wait_seconds)} for it"
+        )
     if not run.workers:
-        return lines[0]
+        return "\n".join(lines)
     after = run.wall_seconds - run.alone_seconds
     lines.append(
         f"  the caller alone: {_items(run.alone_items)} in {format_seconds(run.alone_seconds)}; then "

@@ -1,0 +1,170 @@
+"""When a call may begin: the user's rate, and what the server was found to allow. Thread-safe.
+
+::
+
+    ItemSource --begin(position, item)?--> Rate (tokens) and Admission (in flight, pace, hold)
+    collector --served, refused, failed--> Admission, counts
+
+One a run. Where nothing waits for a server it does nothing until a first call is refused.
+"""
+
+from __future__ import annotations
+
+import time
+from _thread import allocate_lock
+
+from amorsize.items.refusals import refusal_of
+from amorsize.planning.admission import GIVE_UP_SECONDS, Admission
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from amorsize.core.refusal import Refusal
+    from amorsize.planning.admission import Call
+    from amorsize.planning.rate import Rate
+
+UNREACHED_ROW = 1
+"""A connection that is refused before any call was served is a failure: nothing is there."""
+LOOK_SECONDS = 0.05
+"""Longest wait until a start is considered again."""
+
+
+class CallLimiter:
+    """Lets calls begin, and hears of their end."""
+
+    def __init__(
+        self,
+        rate: Rate | None,
+        most: int | None = None,
+        *,
+        adaptive: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._rate, self._most, self._clock = rate, most, clock
+        self._admission = Admission(most) if adaptive else None
+        self._workers: int | None = None
+        self._calls: dict[int, Call | None] = {}
+        """Position of an item that runs -> its call; None where only its rate counts."""
+        self._costs: tuple[int, tuple[float, ...]] | None = None
+        self._due = 0.0
+        """Earliest next start by the rate, on the monotonic clock."""
+        self._lock = allocate_lock()
+        self.calls = self.refused = self.failed = 0
+        """Tries that have begun; of these, refused, and failed otherwise."""
+        self.rate_seconds = 0.0
+
+    @property
+    def is_active(self) -> bool:
+        """Whether every single start must be asked for."""
+        return self._rate is not None or self._admission is not None
+
+    @property
+    def limit(self) -> int | None:
+        """Calls that may be in flight, None for no limit of this kind."""
+        return None if self._admission is None else self._admission.limit
+
+    @property
+    def waited_seconds(self) -> float:
+        """All starts waited for the server."""
+        return 0.0 if self._admission is None else self._admission.waited_seconds
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that have begun and not ended."""
+        return len(self._calls)
+
+    def adapt(self) -> None:
+        """Items wait: find how many of them the server serves."""
+        with self._lock:
+            if self._admission is None:
+                self._admission = Admission(self._most)
+
+    def have_workers(self, count: int | None) -> None:
+        """So many items can run at the same time: no more are handed out, None for any number."""
+        self._workers = count
+
+    def begin(self, position: int, item: Any) -> bool:
+        """Whether this item may begin now; then it has."""
+        with self._lock:
+            if self.pause() != 0.0:
+                return False
+            if self._rate is not None:
+                if self._costs is None or self._costs[0] != position:
+                    self._costs = position, self._rate.costs(item)
+                wait = self._rate.take(time.monotonic(), self._costs[1])
+                if wait > 0.0:
+                    self._due = time.monotonic() + wait
+                    return False
+                self._costs = None
+            self.calls += 1
+            admission = self._admission
+            self._calls[position] = None if admission is None else admission.begin(self._clock())
+            return True
+
+    def pause(self) -> float | None:
+        """Seconds until a start may be tried; None: not before a call ends."""
+        if self._workers is not None and len(self._calls) >= self._workers:
+            return None
+        due = self._due - time.monotonic() if self._rate is not None else 0.0
+        wait = 0.0 if self._admission is None else self._admission.wait(self._clock())
+        return None if wait is None else max(0.0, due, wait)
+
+    def patience(self, longest: float) -> float:
+        """How long the caller may sleep before a start is due."""
+        if not self.is_active:
+            return longest
+        pause = self.pause()
+        return longest if pause is None else min(longest, max(pause, 0.0005))
+
+    def undo(self, position: int) -> None:
+        """An item was handed out, and comes back without having run."""
+        with self._lock:
+            call = self._calls.pop(position, None)
+            if call is not None and self._admission is not None:
+                self._admission.failed(call, self._clock())
+
+    def served(self, position: int) -> None:
+        """The item has its result."""
+        with self._lock:
+            call = self._calls.pop(position, None)
+            if call is not None and self._admission is not None:
+                self._admission.served(call, self._clock())
+
+    def failed_call(self, position: int, *, overdue: bool = False) -> None:
+        """It ended without a result, and was not refused."""
+        with self._lock:
+            self.failed += 1
+            call = self._calls.pop(position, None)
+            if call is not None and self._admission is not None:
+                self._admission.failed(call, self._clock(), overdue=overdue)
+
+    def refused_call(self, position: int, refusal: Refusal) -> bool:
+        """The server said no. Whether the item is to wait; else it fails."""
+        with self._lock:
+            self.refused += 1
+            now, call = self._clock(), self._calls.pop(position, None)
+            if self._admission is None:
+                self._admission = Admission(self._most)
+            if call is None:
+                call = self._admission.begin(now)
+            if refusal.unreached and not self._admission.served_calls:
+                self._admission.failed(call, now)
+                return False
+            self._admission.refused(call, now, refusal)
+            return not self._admission.gives_up(now, refusal)
+
+
+def refusal_in(error: BaseException) -> Refusal | None:
+    """What an exception says of a server that refused; None for any other."""
+    return refusal_of(error, time.time()) if isinstance(error, Exception) else None
+
+
+def given_up(error: BaseException) -> BaseException:
+    """The error of an item that was refused for too long, with a note that says so."""
+    error.add_note(
+        f"amorsize: the server refused it, and asks to wait for more than {GIVE_UP_SECONDS:g} s or has "
+        "served nothing for so long"
+    )
+    return error
