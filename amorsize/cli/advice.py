@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from amorsize.cli.start_costs import StartCosts
 from amorsize.core.model import Machine
+from amorsize.inspection import decode
 from amorsize.machine.detect import _affinity
 from amorsize.machine.fork_safety import fork_refusal
 
@@ -64,6 +65,9 @@ def _advice(machine: Machine, costs: StartCosts | None) -> Iterator[str]:
         yield f"workers are fresh interpreters on {machine.platform}: forking is not used there"
     if not machine.gil:
         yield "this Python has no GIL: threads can compute at the same time"
+    unknown = decode.unknown_python()
+    if unknown is not None:
+        yield f"{unknown}; use an older Python, or name a backend= where that is safe"
     if machine.platform == "linux" and is_musl():
         yield (
             "this Python runs on musl, whose memory allocator is slow with many threads: a glibc "

@@ -136,6 +136,9 @@ class Lookups:
             return {"safety": Safety(caller_only=ONE_BY_ONE)}
         spec, first = self._spec, self._first_items()
         watching = spec.options.effects == "watch"
+        unknown = inspection.unknown_python() if watching else None
+        if unknown is not None:
+            warnings.warn(unknown, AmorsizeWarning, stacklevel=2)
         return {"safety": inspection.inspect_function(spec.func, first, effects=watching)}
 
     def _find_fresh_refusal(self, _: Any, facts: Facts) -> dict[str, Any]:

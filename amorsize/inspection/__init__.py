@@ -10,6 +10,7 @@ from amorsize.core.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from amorsize.inspection.decode import unknown_python as unknown_python
     from amorsize.inspection.effects import inspect_function as inspect_function
     from amorsize.inspection.fresh import fresh_refusal as fresh_refusal
     from amorsize.inspection.objects import shared_parts as shared_parts
@@ -22,5 +23,6 @@ __getattr__ = lazy_names(
         "fresh_refusal": "amorsize.inspection.fresh",
         "inspect_function": "amorsize.inspection.effects",
         "shared_parts": "amorsize.inspection.objects",
+        "unknown_python": "amorsize.inspection.decode",
     },
 )

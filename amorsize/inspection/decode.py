@@ -71,6 +71,17 @@ def running_version() -> tuple[int, int]:
     return sys.version_info[:2]
 
 
+def unknown_python() -> str | None:
+    """What it means, as a sentence, that this Python is newer than those that are known; else None."""
+    if running_version() <= NEWEST:
+        return None
+    running, newest = (".".join(map(str, version)) for version in (running_version(), NEWEST))
+    return (
+        f"Python {running} is newer than those that amorsize knows (up to {newest}): functions are not "
+        "read, and what is not read stays in the caller"
+    )
+
+
 class Unreadable(Exception):
     """The byte code holds something unknown."""
 

@@ -27,7 +27,8 @@ def test_a_python_of_the_future_is_not_read(monkeypatch: pytest.MonkeyPatch) -> 
     assert inspect_function(harmless).caller_only is None
     monkeypatch.setattr(decode, "running_version", lambda: (3, 99))
     assert "3.99" in (inspect_function(harmless).caller_only or "")
-    plan = amorsize.optimize(burn, [20_000] * 400, history=None)
+    with pytest.warns(amorsize.AmorsizeWarning, match=r"Python 3\.99 is newer .*up to 3\."):
+        plan = amorsize.optimize(burn, [20_000] * 400, history=None)
     assert plan.backend == "serial" and any("3.99" in reason for reason in plan.reasons)
     assert plan.execute() == [burn(20_000)] * 400
     forced = amorsize.optimize(burn, [20_000] * 400, history=None, backend="fork")

@@ -14,6 +14,7 @@ from support.work import calm
 from amorsize.cli.advice import advice, is_musl
 from amorsize.cli.start_costs import StartCosts, measure_costs
 from amorsize.core.model import Machine
+from amorsize.inspection import decode
 from amorsize.machine import detect
 
 pytestmark = pytest.mark.timeout(60)
@@ -122,3 +123,12 @@ def test_musl_is_told_by_its_missing_version(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.undo()
     if sys.platform == "linux" and not linker.exists():
         assert not is_musl()
+
+
+def test_a_python_that_is_newer_than_the_known_ones_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machine = detect.detect_machine()
+    assert not any("newer" in hint for hint in advice(machine))
+    monkeypatch.setattr(decode, "running_version", lambda: (3, 99))
+    assert any("Python 3.99 is newer" in hint for hint in advice(machine))
