@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from json import dumps
@@ -20,13 +22,13 @@ def answer(options: Namespace, fields: Any, text: object, indent: int | None = 2
 
 
 @contextmanager
-def open_lines(path: str | None, default: TextIO | None, head: str = "") -> Iterator[Any]:
-    """A file of lines that begins with ``head``, or the ``default`` without a path.
+def open_lines(path: str | None, head: str = "") -> Iterator[Any]:
+    """A file of lines that begins with ``head``; None without a path.
 
     Each line is out at once, for a reader that follows. An error of closing the file counts only
     where nothing else went wrong."""
     if path is None:
-        yield default
+        yield None
         return
     problem = f"{path} cannot be written"
     with usage_errors(OSError, name=problem):
@@ -42,6 +44,33 @@ def open_lines(path: str | None, default: TextIO | None, head: str = "") -> Iter
         file.close()
 
 
+@contextmanager
+def standard_output() -> Iterator[Any]:
+    """The standard output for lines of results alone: what the function prints meanwhile, and programs
+    that it starts, goes to standard error. Each line is out at once."""
+    stream = sys.stdout
+    if stream is None:
+        raise Stop(USAGE, "standard output is closed; --output FILE takes the results")
+    try:
+        descriptor = stream.fileno()
+        kept = os.dup(descriptor)
+    except (OSError, ValueError):  # no file: the caller's own stream
+        yield stream
+        return
+    stream.flush()
+    with suppress(OSError):  # where standard error is closed, the lines stay among what is printed
+        os.dup2(2, descriptor)
+    file = open(kept, "w", encoding=stream.encoding, errors=stream.errors, buffering=1)  # noqa: SIM115
+    try:
+        yield file
+    finally:
+        with suppress(OSError):
+            stream.flush()
+        os.dup2(kept, descriptor)
+        with suppress(OSError):
+            file.close()
+
+
 def put(file: TextIO, line: str) -> None:
     """Write one line."""
     try:
@@ -49,4 +78,5 @@ def put(file: TextIO, line: str) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise Stop(USAGE, f"{file.name} cannot be written: {error.strerror}") from None
+        name = file.name if isinstance(file.name, str) else "<stdout>"
+        raise Stop(USAGE, f"{name} cannot be written: {error.strerror}") from None

@@ -15,7 +15,7 @@ from amorsize.cli.exit_codes import ITEM_FAILED, OK, USAGE, Stop, usage_errors
 from amorsize.cli.function import load
 from amorsize.cli.items import read_items
 from amorsize.cli.messages import describe, index_of, origin, short, stop_for
-from amorsize.cli.output import open_lines, put
+from amorsize.cli.output import open_lines, put, standard_output
 from amorsize.cli.pending_items import PassingItems, PendingItems
 from amorsize.cli.run_options import add_engine, engine_options
 from amorsize.errors import CheckpointError, ItemError, OptionError
@@ -101,12 +101,8 @@ def run(options: argparse.Namespace) -> int:
     # The places of skipped items must be seen, to count and log them.
     keywords["on_error"] = "raise" if options.on_error == "raise" else "collect"
     keywords["progress"] = options.progress
-    if options.output is None:
-        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    with (
-        open_lines(options.output, sys.stdout) as output,
-        open_lines(options.joblog, None, JOB_LOG_HEAD) as log,
-    ):
+    to = standard_output() if options.output is None else open_lines(options.output)
+    with to as output, open_lines(options.joblog, JOB_LOG_HEAD) as log:
         return _Run(options, output, log)(function, items, keywords)
 
 

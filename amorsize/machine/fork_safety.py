@@ -15,6 +15,7 @@ from amorsize.machine.native_libraries import (
     openblas_libraries,
 )
 from amorsize.machine.procfs import read_text
+from amorsize.machine.threads import threads_are_greenlets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -141,11 +142,14 @@ def fork_refusal() -> str | None:
       held to the same rule.
     * *Threads of Python*, and those of gRPC, of a notebook kernel, of a database driver, are never
       accounted for.
+    * *Greenlets* in the place of threads are all there in a child, and go on with the parent's work.
     * *CUDA* cannot be used in a child once it was set up, with threads or without: refused when the
       driver is loaded.
     """
     if not can_fork():
         return f"fork is not used on {sys.platform}"
+    if threads_are_greenlets():
+        return "its threads are greenlets (gevent, eventlet), all of which a child would have"
     mapped = MappedLibraries()
     if _cuda_active(mapped):
         return "CUDA is loaded, which does not work in a forked process"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import time
 from _thread import get_native_id
+from types import BuiltinFunctionType
 
 clock = time.perf_counter
 
@@ -58,6 +60,12 @@ our_threads: list[int] = []
 """System ids of threads that amorsize has started and that may still be among the tasks."""
 
 
+def threads_are_greenlets() -> bool:
+    """Whether the program has put cooperative threads in the place of the system's (gevent and eventlet
+    do, as their ``monkey`` patches): all run in one thread, and switch only where they wait."""
+    return type(_thread.start_new_thread) is not BuiltinFunctionType
+
+
 def vanish(seconds: float = 0.02) -> None:
     """Wait until threads of ours that have ended are gone for the system too.
 
@@ -65,7 +73,9 @@ def vanish(seconds: float = 0.02) -> None:
     instruction; a fork asks who is there."""
     deadline = clock() + seconds
     while our_threads and clock() < deadline:
-        if os.path.exists(f"/proc/self/task/{our_threads[-1]}"):
+        if our_threads[-1] == get_native_id():  # a greenlet, in the thread that asks
+            our_threads.pop()
+        elif os.path.exists(f"/proc/self/task/{our_threads[-1]}"):
             time.sleep(0.00005)
         else:
             our_threads.pop()

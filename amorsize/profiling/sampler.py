@@ -17,7 +17,7 @@ import sys
 import time
 from _thread import allocate_lock, get_ident, get_native_id, start_new_thread
 
-from amorsize.machine.threads import _is_asleep, our_threads
+from amorsize.machine.threads import _is_asleep, our_threads, threads_are_greenlets
 from amorsize.profiling.meter import Meter
 
 TYPE_CHECKING = False
@@ -99,10 +99,7 @@ class Sampler:
         self._gate.acquire()
         self._gone.acquire()
         self._began = clock()
-        try:
-            self._cpu_clock: int | None = time.pthread_getcpuclockid(self.caller)
-        except (AttributeError, OSError):
-            self._cpu_clock = None
+        self._cpu_clock = _cpu_clock_of(self.caller)
         self._cpu0 = self._caller_cpu()
         try:
             start_new_thread(self._watch, ())
@@ -219,3 +216,14 @@ class Sampler:
             if self._cpu_clock is None or self._computed > 0.5 * self._slept:
                 meter.saw_gil(held=False)  # who sleeps leaves the GIL alone, and that tells nothing
         return True
+
+
+def _cpu_clock_of(thread: int) -> int | None:
+    """The CPU clock of a thread, where the system tells it; not of a greenlet, whose number is none of a
+    thread's."""
+    if threads_are_greenlets():
+        return None
+    try:
+        return time.pthread_getcpuclockid(thread)
+    except (AttributeError, OSError):
+        return None

@@ -23,7 +23,7 @@ import time
 
 from amorsize.backends.base import Backend, BackendReport
 from amorsize.backends.caller import CallerBackend
-from amorsize.backends.processes import exit_status
+from amorsize.backends.processes import exit_status, protocol
 from amorsize.backends.processes.dispatch import Dispatcher
 from amorsize.backends.processes.fork import ForkLauncher
 from amorsize.backends.processes.memory import MemoryBudget
@@ -102,7 +102,8 @@ class ProcessPool(Backend):
         self._recovery.want(self._fitting())
         try:
             if not self.spec.source.caller_reads_source:
-                self._table.open_wake()
+                with protocol.above_stdio():
+                    self._table.open_wake()
             self._open_group(self._launcher)
         except OSError as error:
             self._go_on_without(error)
@@ -114,7 +115,8 @@ class ProcessPool(Backend):
 
     def _open_group(self, launcher: Launcher) -> None:
         self._launcher = launcher
-        self._table.open_group(launcher, shared=launcher.inherits and self.spec.source.indexed)
+        with protocol.above_stdio():
+            self._table.open_group(launcher, shared=launcher.inherits and self.spec.source.indexed)
         self._dispatcher.open_group()
 
     def _start_workers(self, count: int) -> None:
@@ -128,7 +130,8 @@ class ProcessPool(Backend):
                 self._let_go,
             )
             try:
-                with held():  # else one between the fork and its note leaves the worker behind
+                # Held: one between the fork and its note would leave the worker behind.
+                with held(), protocol.above_stdio():
                     worker = self._launcher.launch(given)
                     self._table.add(worker)
                 if self.spec.memory is not None:
@@ -217,7 +220,7 @@ class ProcessPool(Backend):
         """Dispatch, compute a little, place what has come; waits so long when there is nothing to do."""
         with held():
             self._turn(patience)
-        return self.report()
+            return self.report()
 
     def _turn(self, patience: float) -> None:
         memory, recovery = self.spec.memory, self._recovery

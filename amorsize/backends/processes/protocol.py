@@ -65,6 +65,24 @@ MAX_PARTS = 512
 """Buffers in one system call; the kernel takes at most 1,024 (IOV_MAX)."""
 
 
+class above_stdio:  # noqa: N801 # reads as words of the language
+    """``with above_stdio(): ...``: descriptors that are opened there get numbers above 2. A daemon has
+    closed the standard streams; a socket in the place of one would be taken for it by a worker."""
+
+    def __enter__(self) -> None:
+        self._filled: list[int] = []
+        try:
+            while (found := os.open(os.devnull, os.O_RDWR)) <= 2:
+                self._filled.append(found)
+            os.close(found)
+        except OSError:  # no more to be had: whoever opens next is told
+            pass
+
+    def __exit__(self, *_: object) -> None:
+        for descriptor in self._filled:
+            os.close(descriptor)
+
+
 def pair() -> tuple[_socket.socket, _socket.socket]:
     """Two connected sockets with room for a megabyte."""
     near, far = _socket.socketpair()

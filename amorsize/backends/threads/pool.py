@@ -145,6 +145,7 @@ class ThreadPool(Backend):
         elif not self._stopping:
             with held():
                 self._look_after(patience)
+                return self.report()
         return self.report()
 
     def _look_after(self, patience: float) -> None:
