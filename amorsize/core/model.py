@@ -141,7 +141,8 @@ class Work:
     item_seconds: float = 0.0
     """Mean wall seconds of an item where it ran; first items that cost more are left out."""
     cpu_seconds: float = 0.0
-    """Mean CPU seconds of an item, of the thread that ran it."""
+    """Mean seconds of an item in which the thread that ran it computed, or wanted a core that other
+    programs had."""
     spread_seconds: float = 0.0
     """Standard deviation of the seconds of one item."""
     longest_seconds: float = 0.0

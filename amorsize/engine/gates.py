@@ -169,10 +169,14 @@ def _follow(
 ) -> Step:
     """Do what was chosen."""
     state = evolve(state, not_before=event.elapsed * RECONSIDER_FACTOR)
-    state = say(spec, state, facts, choice, event.now)
+    alone = choice.config.backend == "serial"
+    if not (
+        alone and event.first
+    ):  # the first item may be unlike the others, and the next one is near
+        state = say(spec, state, facts, choice, event.now)
     state, told = decide(state, facts, choice, "planned", event.now, event.done)
     commands += told
-    if choice.config.backend != "serial":
+    if not alone:
         if state.measuring:
             return evolve(state, paused=True), (*commands, Pause())
         state, started = hand_over(spec, state, facts, event.done, event.item_seconds)
@@ -181,7 +185,7 @@ def _follow(
         commands += (StopSampler(),)  # its looks would take cores from the function's own threads
     elif not state.only_computes:
         commands += (StartSampler(),)
-    if state.measuring and event.elapsed > MEASURE_SECONDS:
+    if state.measuring and event.elapsed > MEASURE_SECONDS and not event.first:
         return evolve(state, paused=True), (*commands, Pause())
     return state, commands
 
@@ -204,6 +208,8 @@ def _consider(
         left = max(left, UNSEEN_WAITS)
         serial_seconds = left * event.item_seconds
     shared = 1 - 1 / facts.cores
+    if state.measuring:  # a plan is to say how long it will take, even of data that begin lightly
+        recalled(facts, float("inf"), serial_seconds)
     recalled(facts, serial_seconds * shared if cpu > 0.5 else serial_seconds, serial_seconds)
     remote = (
         spec.options.target is not None

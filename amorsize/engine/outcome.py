@@ -25,7 +25,7 @@ from amorsize.planning import cost_model
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from amorsize.core.model import Profile
+    from amorsize.core.model import Profile, Sums
     from amorsize.engine.lookups import Lookups
     from amorsize.engine.state import RunSpec, RunState
     from amorsize.items.collector import UsageLog
@@ -136,6 +136,9 @@ def _work(state: RunState, run: Run, lookups: Lookups, taken: _Taken) -> tuple[W
     alone, workers = taken.usage.alone, taken.usage.sums()
     wall, cpu = lookups.meter.later()
     share = min(1.0, cpu / wall) if wall > 0 else None
+    if state.only_computes:  # whatever it lost was taken by other programs
+        share = 1.0
+        workers = tuple(_computing(one) for one in workers)
     computed = 1.0 if share is None else share
     work = learning.work_of(alone, workers, computed, taken.usage.parts())
     over = state.handed_over
@@ -147,6 +150,10 @@ def _work(state: RunState, run: Run, lookups: Lookups, taken: _Taken) -> tuple[W
         seen = said.seen
         work = replace(work, sample_items=seen.items, sample_seconds=seen.item_seconds)
     return replace(work, run_seconds=run.wall_seconds), item
+
+
+def _computing(sums: Sums) -> Sums:
+    return replace(sums, first_cpu_seconds=sums.first_seconds, cpu_seconds=sums.seconds)
 
 
 def _true_profile(profile: Profile, work: Work, item: LoopItem) -> Profile:

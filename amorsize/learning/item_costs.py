@@ -6,7 +6,7 @@ With x the logarithm of the mean seconds of an item,
 * history:  A = mean of x over runs, newest first with weights; variance v + DATA_VARIANCE, where v is how
             far the runs lie apart
 * sample:   B = log(seconds seen now) + mean over runs of log(what the items took / what the sample of
-            that run had said); variance cv**2/n + how far those ratios lie apart
+            that run had said); variance cv**2/n + how far those ratios lie apart + a share of them
 * combined: x = (A/vA + B/vB) / (1/vA + 1/vB), variance 1/(1/vA + 1/vB)
 
 so the beginning of sorted data is corrected by what it was worth before, and a single item moves little.
@@ -39,6 +39,9 @@ FIRST_ITEM_VARIANCE = 0.25
 """Of what a first item says, which may have paid for something: a factor of 1.6."""
 ITEM_VARIANCE = 0.25
 """Of one item around the mean where no spread was seen yet: lengths that differ by half."""
+RATIO_DOUBT = 0.15
+"""Share of its own correction by which a sample is doubted: one that is known to be 50 times too low says
+little of what other data will cost."""
 CONTRADICTION = 2.0
 """Standard deviations by which history and sample may differ by chance."""
 LEAST_SECONDS = 1e-9
@@ -141,7 +144,8 @@ def _seen(
         return value, doubt + DATA_VARIANCE
     ratios, of_pairs = [ratio for ratio, _ in pairs], [weight for _, weight in pairs]
     ratio = _mean(ratios, of_pairs, sum(of_pairs))
-    return value + ratio, doubt + _variance(ratios, of_pairs, ratio)
+    doubt += _variance(ratios, of_pairs, ratio) + (RATIO_DOUBT * ratio) ** 2
+    return value + ratio, doubt
 
 
 def _sample_variance(sample: Sample, spread: float) -> float:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from math import log
 
-from amorsize.core.observation import LARGEST_RESIDUAL, work_ratio
+from amorsize.core.observation import LARGEST_RESIDUAL, WORKS_INSIDE, WORKS_SHARE, work_ratio
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from amorsize.core.model import Config, Machine, Profile
     from amorsize.core.observation import Observation
@@ -31,6 +31,8 @@ RECALLED_RUNS = 16
 """Newest runs of a function that a prediction is made from."""
 LIKE_ITEMS = 8.0
 """Runs whose items took more than so many times longer or shorter than now say nothing of now."""
+GIL_FREE_SHARE = 0.6
+"""Share of looks that found the GIL free from which threads compute side by side (as planning has it)."""
 GUESSED_WEIGHT = 0.5
 """What a record of schema 1 counts, whose profile was guessed from the first items."""
 CHANGED_WEIGHT = 0.25
@@ -45,11 +47,13 @@ def known_residual(
     What items cost is told elsewhere (:mod:`amorsize.learning.item_costs`): a residual is what a
     configuration made of them, the profile's seconds being what they took (in a record of schema 1 as far
     as :func:`work_ratio` can tell). It is taken for the sum of what all configurations share, what those
-    of its backend share, its own and noise; the
-    best linear prediction of each (kriging) answers for configurations that ran and for those that did
-    not. How far the runs of a configuration lie apart, which is how wrong a prediction from the earlier
-    ones was, makes the spread. O(runs + configurations cubed)."""
+    of its backend share, its own and noise; the best linear prediction of each (kriging) answers for
+    configurations that ran and for those that did not. What other programs took from a run
+    (:func:`crowding`) is no configuration's fault: its mean belongs to all of them. How far the runs of a
+    configuration lie apart, which is how wrong a prediction from the earlier ones was, makes the spread.
+    O(runs + configurations cubed)."""
     by_shape: dict[tuple[str, int, int], list[tuple[float, float]]] = {}
+    crowded: list[tuple[float, float]] = []
     evidence, used = 0.0, 0
     for run in runs:
         if (
@@ -59,26 +63,21 @@ def known_residual(
             and _is_like(run.profile.item_seconds, profile.item_seconds)
         ):
             found = log(run.wall_seconds / run.model_seconds) - work_ratio(run)
+            taken = min(crowding(run), max(0.0, found))
             weight = run.weight * 0.5 ** (used / HALVED_BY_RUNS)
             if machine is not None and has_changed(run.machine, machine):
                 weight *= CHANGED_WEIGHT
             if not run.is_measured:
                 weight *= GUESSED_WEIGHT
+            crowded.append((taken, weight))
             by_shape.setdefault(shape(run.config), []).append(
-                (min(max(found, -LARGEST_RESIDUAL), LARGEST_RESIDUAL), weight)
+                (min(max(found - taken, -LARGEST_RESIDUAL), LARGEST_RESIDUAL), weight)
             )
             evidence, used = evidence + run.weight, used + 1
     if not by_shape:
         return _nothing
-    means, masses, scatter, mass = [], [], RUN_VARIANCE_RUNS * RUN_VARIANCE, RUN_VARIANCE_RUNS
-    for pairs in by_shape.values():
-        total = sum([weight for _, weight in pairs])
-        mean = sum([value * weight for value, weight in pairs]) / total
-        scatter += sum([weight * (value - mean) ** 2 for value, weight in pairs])
-        mass += total * (1 - 1 / len(pairs))
-        means.append(mean)
-        masses.append(total)
-    noise = scatter / mass
+    means, masses, noise = _of_shapes(by_shape.values())
+    crowd, unsteady = _mean_and_variance(crowded)
     shapes = list(by_shape)
     inverse = _inverse(
         [
@@ -101,9 +100,49 @@ def known_residual(
                 for a, row in zip(like, inverse, strict=True)
             ]
         )
-        return value, (max(whole - known, 0.0) + noise) ** 0.5, evidence
+        spread = (max(whole - known, 0.0) + noise + unsteady) ** 0.5
+        return crowd + value, spread, evidence
 
     return residual
+
+
+def _of_shapes(
+    groups: Iterable[list[tuple[float, float]]],
+) -> tuple[list[float], list[float], float]:
+    """Mean and mass of each configuration's residuals, and the variance of their noise."""
+    means, masses, scatter, mass = [], [], RUN_VARIANCE_RUNS * RUN_VARIANCE, RUN_VARIANCE_RUNS
+    for pairs in groups:
+        total = sum([weight for _, weight in pairs])
+        mean = sum([value * weight for value, weight in pairs]) / total
+        scatter += sum([weight * (value - mean) ** 2 for value, weight in pairs])
+        mass += total * (1 - 1 / len(pairs))
+        means.append(mean)
+        masses.append(total)
+    return means, masses, scatter / mass
+
+
+def crowding(run: Observation) -> float:
+    """Log of how much longer a run took because other programs had the cores: the cores that its workers
+    could have kept busy over those that they got. 0 where items wait, or nothing tells."""
+    profile, config = run.profile, run.config
+    if (
+        not run.is_measured
+        or run.cpu_seconds <= 0
+        or profile.cpu_share < WORKS_SHARE
+        or profile.inner_threads > WORKS_INSIDE
+    ):
+        return 0.0
+    wanted = 1
+    if config.backend in ("fork", "spawn") or (profile.gil_free_share or 0.0) >= GIL_FREE_SHARE:
+        wanted = max(1, min(config.workers, run.machine.cores))
+    return max(0.0, log(wanted * run.wall_seconds / run.cpu_seconds))
+
+
+def _mean_and_variance(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Of values and their weights."""
+    total = sum([weight for _, weight in pairs])
+    mean = sum([value * weight for value, weight in pairs]) / total
+    return mean, sum([weight * (value - mean) ** 2 for value, weight in pairs]) / total
 
 
 def _nothing(config: Config) -> None:

@@ -167,6 +167,21 @@ def test_a_long_first_item_that_imported_something_is_not_multiplied() -> None:
     assert state != SEEN
 
 
+def test_a_first_item_is_never_multiplied_in_a_plan_that_stays_in_the_caller() -> None:
+    """It made a table that the others use: the plan waits for the second item before it says anything."""
+    known = facts(
+        measured=measured((0.3, 1.0, 1.0), item_seconds=0.3), safety=Safety(caller_only="a test")
+    )
+    event = slice_ended(first=True, done=1, items=1, seconds=0.3, item_seconds=0.3, elapsed=0.3)
+    state, commands = after(evolve(SEEN, measuring=True), event, known)
+    assert state.said is None and not state.paused and do.Pause() not in commands
+    known = facts(measured=measured(item_seconds=0.002), safety=Safety(caller_only="a test"))
+    event = slice_ended(done=2, items=2, seconds=0.002, item_seconds=0.002, elapsed=0.5)
+    state, commands = after(state, event, known)
+    assert state.paused and state.said is not None
+    assert state.said.choice.prediction.seconds < 5.0
+
+
 def test_shares_never_mix_a_long_first_item_with_those_after_it() -> None:
     event = slice_ended(first=True, done=1, items=1, seconds=0.3, item_seconds=0.3)
     known = facts(without=("window_opened",), measured=measured((0.3, 0.9, 1.0)))

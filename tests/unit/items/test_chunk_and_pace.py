@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amorsize.errors import ItemError
+from amorsize.items import call
 from amorsize.items.call import NEWEST_SHARE, Pace, run_chunk
 from amorsize.items.collector import ListCollector
 from amorsize.items.source import ItemSource
@@ -79,3 +80,15 @@ def test_a_source_is_read_only_where_nothing_waits() -> None:
     assert source.take_or_pull(2) == (0, ["a"]) and source.position == 2
     source.read_elsewhere()
     assert source.take_or_pull(2) is None
+
+
+def test_a_thread_that_lost_its_core_did_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the clock the chunk lasted ten times what it computed; whether it waited, its switches tell."""
+    switches = iter([3, 3, 3, 4])
+    for waits in (False, True):
+        wall, cpu = iter([0.0, 1.0]), iter([0.0, 0.1])
+        monkeypatch.setattr(call, "clock", lambda wall=wall: next(wall))
+        monkeypatch.setattr(call, "cpu_clock", lambda cpu=cpu: next(cpu))
+        monkeypatch.setattr(call, "_switches", lambda: next(switches))
+        outcome = run_chunk(abs, 0, [1], "raise")
+        assert outcome.seconds == 1.0 and outcome.cpu == (0.1 if waits else 1.0)

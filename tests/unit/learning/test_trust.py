@@ -11,7 +11,7 @@ from support.learning import MACHINE, PROFILE, a_run, choose
 
 from amorsize.core.frozen import replace
 from amorsize.core.model import Config, Work
-from amorsize.core.observation import CROWDED, work_ratio
+from amorsize.core.observation import CROWDED, Observation, work_ratio
 from amorsize.history.memory import MemoryHistory
 from amorsize.learning.features import Arrays
 from amorsize.learning.residuals import has_changed, known_residual
@@ -130,3 +130,30 @@ def test_exploring_costs_by_expectation_no_more_than_the_share() -> None:
         assert paid / len(lots) <= share + 1e-3
     assert policy.explore(choice, tried, 0.02, 0.0) is not choice
     assert policy.explore(choice, tried, 0.02, 0.9) is choice
+
+
+def crowded_run(config: Config, wall: float, model: float, cpu: float) -> Observation:
+    profile = replace(PROFILE, cpu_share=1.0, gil_free_share=0.0)
+    run = replace(a_run(config, wall, model), profile=profile, cpu_seconds=cpu)  # type: ignore[type-var]
+    return run  # type: ignore[return-value]  # noqa: RET504
+
+
+def test_what_other_programs_took_speaks_against_no_configuration() -> None:
+    """Two processes on two cores took three times as long as modelled: they got a third of the cores."""
+    fork, serial = Config("fork", 2), Config("serial")
+    residual = known_residual([crowded_run(fork, 3.0, 1.0, 2.0)], PROFILE)
+    for config in (fork, serial):
+        found = residual(config)
+        assert found is not None and found[0] == pytest.approx(math.log(3))
+    # With all of both cores, and three times as long all the same, it is the configuration.
+    residual = known_residual([crowded_run(fork, 3.0, 1.0, 6.0)], PROFILE)
+    own, other = residual(fork), residual(serial)
+    assert own is not None and other is not None and other[0] < 0.5 * own[0]
+
+
+def test_a_run_as_quick_as_modelled_was_not_crowded() -> None:
+    """One giant item kept one of two cores busy: the model knew."""
+    found = known_residual([crowded_run(Config("fork", 2), 1.0, 1.0, 1.0)], PROFILE)(
+        Config("serial")
+    )
+    assert found is not None and found[0] == pytest.approx(0.0)
