@@ -18,6 +18,7 @@ from types import (
 
 from amorsize.inspection.abstract_value import NEW, SHARED
 from amorsize.inspection.bindings import is_global_generator
+from amorsize.inspection.decode import IN_PLACE
 from amorsize.inspection.known_names import CHANGES, DRAWS, OTHER_NAMES
 
 TYPE_CHECKING = False
@@ -99,7 +100,33 @@ PARTS = frozenset({"values", "items", "keys", "most_common", "elements"})
 APPENDING = frozenset({"a", "ab", "at", "a+", "ab+", "a+b", "r+", "r+b", "rb+", "w+a"})
 """Modes of files to which the items of a run add one after the other."""
 
-FILE_WRITERS = frozenset({"write_text", "write_bytes", "unlink", "rename", "replace", "touch"})
+OUTPUT_AT = {
+    "pack_into": 0, "readinto": 0, "readinto1": 0, "recv_into": 0, "recvfrom_into": 0, "dot": 1,
+    "clip": 2, "take": 2, "choose": 1,
+}  # fmt: skip
+"""Methods that fill an argument of theirs: which one."""
+
+LONGEST_MODE = 5
+"""Letters of a mode: "w:bz2" is one of the longest."""
+
+STAMPS = frozenset({"os.chmod", "os.chown", "os.utime", "os.truncate", "os.setxattr", "os.lchmod"})
+"""Functions that change a file without writing it."""
+
+FILE_WRITERS = frozenset(
+    {
+        "write_text",
+        "write_bytes",
+        "unlink",
+        "rename",
+        "replace",
+        "touch",
+        "chmod",
+        "lchmod",
+        "rmdir",
+        "symlink_to",
+        "hardlink_to",
+    }
+)
 """Methods of a path that change the file, which all items share where they share the path."""
 
 
@@ -132,12 +159,21 @@ def changed_arguments(
         found.append(args[1])
     if "out" in named:
         found.append(named["out"])
+    if type(func).__name__ == "ufunc" and type(func).__module__ == "numpy":
+        found += args[func.nin :]
+    if "inplace" in named and named["inplace"].obj is not False and args:
+        found.append(args[0])
     return found
 
 
 STORING = frozenset(
-    {"__setattr__", "__delattr__", "__setitem__", "__delitem__", "__iadd__", "__next__"}
-)
+    {"__setattr__", "__delattr__", "__setitem__", "__delitem__", "__next__", "__set__", "__delete__",
+     *IN_PLACE.values()}
+)  # fmt: skip
+"""Special methods that change their object, called by name."""
+
+CALLED_ONCE = frozenset({"finalize"})
+"""Classes of the standard library whose objects are done when they were called."""
 
 
 def draws(func: Any, path: str) -> bool:
@@ -151,20 +187,24 @@ def draws(func: Any, path: str) -> bool:
     return module in ("random", "numpy.random") and name in DRAWS
 
 
+def is_shared_path(value: Value) -> bool:
+    """Is it a path that all items have: no item's own, and none that is made of one?"""
+    return value.origin == SHARED or (value.origin == NEW and type(value.obj) is str)
+
+
 def opens_to_write(func: Any, attr: str, args: list[Value], named: dict[str, Value]) -> bool:
     """Is a file opened to be added to; or to be written, by a name that all items share?"""
-    if name_of_callable(func) in ("_io.open", "io.open", "builtins.open"):
+    name = name_of_callable(func)
+    if "open" in name.rpartition(".")[2] or (isinstance(func, type) and "File" in func.__name__):
         path, modes = args[:1], args[1:2]
     elif attr == "open":
         path, modes = [], args[:1]
     else:
         return False
-    mode = named.get("mode") or (modes[0] if modes else None)
+    mode = named.get("mode") or named.get("flag") or (modes[0] if modes else None)
     text = mode.obj if mode is not None else None
-    if type(text) is not str:
+    if type(text) is not str or len(text) > LONGEST_MODE:
         return False
     # An item's own name is told by its origin: its object is only one like it.
-    shared = bool(path) and (
-        path[0].origin == SHARED or (path[0].origin == NEW and type(path[0].obj) is str)
-    )
-    return text in APPENDING or "x" in text or (shared and not set(text).isdisjoint("wx+"))
+    shared = bool(path) and is_shared_path(path[0])
+    return text in APPENDING or "x" in text or (shared and not set(text).isdisjoint("wx+acn"))

@@ -23,11 +23,10 @@ be seen (C code, libraries beyond the tables) counts as safe here: the watch see
 
 from __future__ import annotations
 
-import sys
-
 from amorsize.core.model import Safety
 from amorsize.inspection.bindings import deep_bindings
 from amorsize.inspection.judge import Judge
+from amorsize.inspection.listeners import hearing
 from amorsize.inspection.reasons import Decided
 
 TYPE_CHECKING = False
@@ -53,8 +52,8 @@ def inspect_function(
     except Exception as error:  # also of objects that lie about themselves
         judge.cannot_read(error)
     caller, processes = judge.caller_only, judge.no_processes
-    if effects and caller is None and (sys.gettrace() or sys.getprofile()):
-        caller = "a trace or profile function hears what this thread runs"
+    if effects and caller is None:
+        caller = hearing()
     if caller is None and (judge.reaches_objects or not effects):
         deep, sent = deep_bindings(func, items)
         caller, processes = deep, processes or sent

@@ -8,11 +8,13 @@ first that the function reads is named, and no such worker is chosen.
 from __future__ import annotations
 
 import ast
+import builtins
+import os
 import sys
 from contextvars import copy_context
 from functools import lru_cache, partial
 from importlib.machinery import PathFinder
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 
 from amorsize.inspection.origins import own_file, own_module
 from amorsize.inspection.reach import names_of
@@ -23,6 +25,13 @@ if TYPE_CHECKING:
 
 MOST_FUNCTIONS = 300
 """Functions that are looked at."""
+CSV_LIMIT = 131_072
+"""Characters of a field where nobody set another limit (``csv.field_size_limit``)."""
+THREAD_NAMES = frozenset({"get_ident", "get_native_id"})
+"""Names by which code tells its thread: another process has others."""
+ASKING_NAMES = frozenset({"hasattr", "getattr", "vars", "dir"})
+"""Names by which code asks a module for a name that it does not spell as an attribute."""
+PLAIN = (int, float, str, bytes, bool, tuple, list, dict, set)
 HARMLESS = ("Pattern", "Logger", "local", "lock", "RLock", "TypeVar", "_Feature", "Struct")
 """Classes of values that every import makes alike."""
 
@@ -47,6 +56,12 @@ def _process_differs() -> str | None:
         settings["decimal context"] = (here.prec, here.rounding, here.traps) != (
             usual.prec, usual.rounding, usual.traps,
         )  # fmt: skip
+    sockets = sys.modules.get("_socket")
+    if sockets is not None:
+        settings["time limit of sockets"] = sockets.getdefaulttimeout() is not None
+    tables = sys.modules.get("_csv")
+    if tables is not None:
+        settings["limit of csv"] = tables.field_size_limit() != CSV_LIMIT
     numpy = sys.modules.get("numpy")
     if numpy is not None and hasattr(numpy, "geterr"):
         usual_state = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
@@ -83,13 +98,17 @@ class _Search:
     def _function(self, func: FunctionType) -> str | None:
         code = names_of(func.__code__)
         scope, names, imports = func.__globals__, code.names, code.imports
+        if code.own and not THREAD_NAMES.isdisjoint(names):
+            return "it asks which thread runs it"
         for cell in func.__closure__ or ():
             try:
                 value = cell.cell_contents
             except ValueError:
                 continue
             self._todo.append(value)
-            reason = self._module(value, names) if isinstance(value, ModuleType) else None
+            reason = self._class(type(value))
+            if isinstance(value, ModuleType):
+                reason = self._module(value, names)
             if reason is not None:
                 return reason
         if not own_file(func.__code__.co_filename):
@@ -103,6 +122,8 @@ class _Search:
             reason = None
             if name in scope:
                 reason = self._value(module, name, scope[name], names)
+            elif name in BUILTINS:
+                reason = _put_in(name)
             elif imports and type(sys.modules.get(name)) is ModuleType:
                 reason = self._module(sys.modules[name], names)
             if reason is not None:
@@ -116,6 +137,8 @@ class _Search:
         if isinstance(value, FunctionType):
             self._todo.append(value)
             there = value.__module__
+            if there == module and module != "__main__" and _edited(value, module):
+                return f"the file of {module} changed since it was imported"
             if module == "__main__" or not own_file(value.__code__.co_filename):
                 return None
             local = there == "__main__" or "<" in value.__qualname__
@@ -139,12 +162,15 @@ class _Search:
         """A module that some code names: of the user's own, what it names there."""
         name = module.__name__
         if not own_module(name):
-            return None
+            return _patched(module, names)
         reason = _not_importable(name)
-        scope = vars(module)
+        scope, written = vars(module), _written(name)
         for part in names:
             if reason is None and part in scope:
                 reason = self._value(name, part, scope[part], names)
+        asked = written.names if not ASKING_NAMES.isdisjoint(names) else written.names & set(names)
+        for part in () if reason else sorted(asked - scope.keys()):
+            return f"{name}.{part} was deleted in this process"
         return reason
 
     def _class(self, kind: type) -> str | None:
@@ -153,11 +179,19 @@ class _Search:
         if module == "__main__" or not own_module(module) or id(kind) in self._seen:
             return None
         self._seen.add(id(kind))
+        written = _written(module)
+        literals = written.classes.get(kind.__qualname__)
         for name, value in list(vars(kind).items()):
             if isinstance(value, FunctionType):
                 self._todo.append(value)
-                if value.__module__ != module and own_file(value.__code__.co_filename):
+                if own_file(value.__code__.co_filename) and (
+                    value.__module__ != module or "<lambda>" in value.__qualname__
+                ):
                     return f"{kind.__qualname__}.{name} was replaced in this process"
+            elif literals is not None and name in literals and type(value) in PLAIN:
+                same = type(literals[name]) is type(value) and literals[name] == value
+                if not same:
+                    return f"{kind.__qualname__}.{name} was set in this process"
         return None
 
 
@@ -178,17 +212,99 @@ def _not_importable(module: str) -> str | None:
     return None
 
 
+BUILTINS = vars(builtins)
+
+
+def _put_in(name: str) -> str | None:
+    """Was a name put into the builtins by the program?"""
+    value = BUILTINS[name]
+    if not isinstance(value, FunctionType | type) or not own_file(
+        getattr(getattr(value, "__code__", None), "co_filename", "<frozen builtins>")
+    ):
+        return None
+    return f"the builtin name {name} was put in, in this process"
+
+
+def _patched(module: ModuleType, names: tuple[str, ...]) -> str | None:
+    """Was a function or method of a library replaced by the user's?"""
+    for name, value in tuple(vars(module).items()):
+        if isinstance(value, FunctionType) and name in names:
+            functions: tuple[Any, ...] = (value,)
+        elif type(value) is type and value.__module__.startswith(module.__name__):
+            functions = tuple(type.__dict__["__dict__"].__get__(value).values())
+        else:
+            continue
+        for one in functions:
+            path = one.__code__.co_filename if isinstance(one, FunctionType) else "<"
+            if path[:1] != "<" and own_file(path):
+                return f"{module.__name__}.{name} was replaced in this process"
+    return None
+
+
+class Written:
+    """What the source of a module sets: names, literals, those of its classes, and code by its name."""
+
+    __slots__ = ("classes", "codes", "literals", "names")
+
+    def __init__(self, text: str, path: str) -> None:
+        self.names: set[str] = set()
+        self.literals: dict[str, Any] = {}
+        self.classes: dict[str, dict[str, Any]] = {}
+        self.codes: dict[str, CodeType] = {}
+        try:
+            tree = ast.parse(text)
+            self._gather(compile(text, path, "exec", dont_inherit=True), "")
+        except (SyntaxError, ValueError):
+            return
+        self.literals = _literals_of(tree.body)
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef):
+                self.classes[node.name] = _literals_of(node.body)
+            if isinstance(node, ast.Assign):
+                self.names |= {one.id for one in node.targets if isinstance(one, ast.Name)}
+            elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+                self.names.add(node.name)
+
+    def _gather(self, code: CodeType, prefix: str) -> None:
+        for constant in code.co_consts:
+            if isinstance(constant, CodeType):
+                name = prefix + constant.co_name
+                self.codes[name] = constant
+                self._gather(constant, f"{name}.")
+
+
+def _edited(func: FunctionType, module: str) -> bool:
+    """Does the file of a function's module have other code under the function's name now?"""
+    there = _written(module).codes.get(func.__qualname__)
+    return there is not None and there.co_code != func.__code__.co_code
+
+
 @lru_cache(256)
-def _literals(module: str) -> dict[str, Any]:
-    """Names that the module's source sets once, to a literal."""
-    path = getattr(sys.modules.get(module), "__file__", None) or ""
-    found: dict[str, Any] = {}
+def _read(path: str, stamp: float) -> Written:
     try:
         with open(path, encoding="utf-8") as file:
-            tree = ast.parse(file.read())
-    except (OSError, SyntaxError, ValueError):
-        return found
-    for node in tree.body:
+            return Written(file.read(), path)
+    except (OSError, ValueError):
+        return Written("", path)
+
+
+def _written(module: str) -> Written:
+    """What the file of a module says now."""
+    path = getattr(sys.modules.get(module), "__file__", None) or ""
+    try:
+        return _read(path, os.stat(path).st_mtime)
+    except OSError:
+        return Written("", path)
+
+
+def _literals(module: str) -> dict[str, Any]:
+    """Names that the module's source sets once, to a literal."""
+    return _written(module).literals
+
+
+def _literals_of(body: list[ast.stmt]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for node in body:
         if isinstance(node, ast.AnnAssign):
             targets: list[Any] = [node.target]
             value = node.value

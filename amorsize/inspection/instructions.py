@@ -8,6 +8,7 @@ from amorsize.inspection.abstract_value import (
     FRESH,
     NEW,
     NULL,
+    SHARED,
     Closure,
     Value,
     join,
@@ -152,7 +153,9 @@ def _before_with(f: Frame, s: list[Value], arg: int) -> None:
 
 def _store_attr(f: Frame, s: list[Value], arg: int) -> None:
     base = s.pop()
-    s.pop()
+    value = s.pop()
+    if base.made_by is not None and value.origin == SHARED:
+        f.judge.keep_part(base.made_by, f.code.co_names[arg], value)
     f.judge.store_part(f, base, f.code.co_names[arg], "stores to")
 
 

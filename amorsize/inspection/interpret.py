@@ -32,12 +32,16 @@ if TYPE_CHECKING:
     class Judge(Protocol):
         """Gives the instructions their meaning."""
 
+        unsure: bool
+
+        def know(self, *, unsure: bool) -> None: ...
         def spend(self, steps: int) -> None: ...
         def load_global(self, frame: Frame, name: str) -> Value: ...
         def load_free(self, frame: Frame, name: str) -> Value: ...
         def store_global(self, frame: Frame, name: str, verb: str) -> None: ...
         def store_free(self, frame: Frame, name: str) -> None: ...
         def store_part(self, frame: Frame, base: Value, name: str | None, verb: str) -> None: ...
+        def keep_part(self, kind: type, name: str, value: Value) -> None: ...
         def attribute(self, frame: Frame, base: Value, name: str) -> Value: ...
         def super_attribute(self, frame: Frame, base: Value, name: str) -> Value: ...
         def subscript(self, frame: Frame, base: Value, key: Value) -> Value: ...
@@ -71,6 +75,39 @@ class Function:
     """Its captured variables; None for a function that is made inside of another."""
 
 
+def passed_by(decoded: Decoded) -> frozenset[int]:
+    """Places of the instructions that run for some calls only: those that a jump may pass over."""
+    if not decoded.targets:
+        return frozenset()
+    found: list[int] = []
+    handlers = {handler[2] for handler in decoded.handlers}
+    loops: dict[int, int] = {}
+    until = leap = -1
+    for at, name, _, goal in decoded.steps:
+        if at in handlers:
+            until = max(until, leap)
+        if at < until:
+            found.append(at)
+        if goal < 0:
+            if at < until and name in RETURNS:
+                until = NEVER
+        elif name == "FOR_ITER":
+            loops[at] = goal
+        elif name != "SEND":
+            if goal > at and JUMPS[name][2]:
+                until = max(until, goal)
+            elif goal > at:
+                leap = goal
+            elif at < until or JUMPS[name][2]:  # on to the next turn of a loop
+                until = max(until, loops.get(goal, -1))
+    return frozenset(found)
+
+
+RETURNS = ("RETURN_VALUE", "RETURN_CONST")
+NEVER = 1 << 30
+"""A place behind the end of any code."""
+
+
 class Frame:
     """One call of a code object."""
 
@@ -88,6 +125,8 @@ class Frame:
         self.namespace: dict[str, Value] = {}
         """Names of a class body."""
         self.made: list[Closure] = []
+        self._unsure = judge.unsure
+        self._seldom = passed_by(self.decoded)
         self._returned = FRESH
         self._keywords: tuple[str, ...] = ()
 
@@ -139,6 +178,7 @@ class Frame:
         for closure in self.made:
             if not closure.walked:
                 self.judge.call_unseen(self, closure)
+        self.judge.know(unsure=self._unsure)
         return self._returned
 
     _entries: dict[int, tuple[list[Value], list[Value | None]]] | None = None
@@ -156,8 +196,9 @@ class Frame:
             starts.setdefault(handler[0], []).append(handler)
             starts.setdefault(handler[1], []).append(handler)
         stack: list[Value] = []
-        live = again = False
-        live = True
+        unsure, seldom = self._unsure, self._seldom
+        judge.know(unsure=unsure)
+        live, again = True, False
         judge.spend(len(decoded.steps))
         for at, name, arg, goal in decoded.steps:
             if at in targets:
@@ -172,6 +213,9 @@ class Frame:
                     stack, self.locals = list(entry[0]), list(entry[1])
             elif not live:
                 continue
+            if unsure is not (at in seldom or self._unsure):
+                unsure = not unsure
+                judge.know(unsure=unsure)
             if at in starts:
                 for _, _, handler_at, depth, lasti in starts[at]:
                     kept = (stack + [FRESH] * depth)[:depth] + [FRESH] * (lasti + 1)

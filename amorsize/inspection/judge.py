@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import builtins
 import sys
+from collections import defaultdict
 from functools import cached_property
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 
 from amorsize.inspection import call_rules as rules
 from amorsize.inspection.abstract_value import FRESH, GIVEN, MISSING, NEW, SHARED, Closure, Value
 from amorsize.inspection.bindings import is_iterator
-from amorsize.inspection.known_names import CHANGEABLE, CHANGES, PLAIN, PROCESS_WIDE
-from amorsize.inspection.objects import class_attribute, dir_of, instance_attributes
-from amorsize.inspection.origins import own_module
-from amorsize.inspection.walker import Walker, own
+from amorsize.inspection.known_names import CHANGEABLE, PLAIN, PROCESS_WIDE
+from amorsize.inspection.methods import ANY_NAME, LOCKS, Methods
+from amorsize.inspection.objects import class_attribute, instance_attributes
+from amorsize.inspection.walker import own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,22 +23,9 @@ if TYPE_CHECKING:
     from amorsize.inspection.interpret import Frame
 
 STREAMS = ("sys.stdout", "sys.stderr", "sys.stdin")
-QUEUES = ("queue", "_queue")
-ANY_NAME = "?"
-"""The attribute that ``getattr`` gives where its name is not known."""
-LOCKS = frozenset({"lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore"})
-"""Classes whose ``with`` lets one thread in at a time."""
-SIGNALS_OF = {
-    "Event": ("set", "clear"), "Semaphore": ("acquire", "release"),
-    "BoundedSemaphore": ("acquire", "release"), "Condition": ("notify", "notify_all"),
-    "Barrier": ("wait", "abort", "reset"), "lock": ("locked",),
-}  # fmt: skip
-"""Methods by which threads tell one another something, by class."""
-POOL_METHODS = {"pop": "take", "popleft": "take", "append": "give", "appendleft": "give"}
-"""A list from which things are taken and to which they are given back, with a lock held, is a pool."""
 
 
-class Judge(Walker):
+class Judge(Methods):
     """What :class:`amorsize.inspection.interpret.Frame` asks."""
 
     def load_global(self, frame: Frame, name: str) -> Value:
@@ -60,10 +48,13 @@ class Judge(Walker):
             return Value(obj=value)
         self.held(value, f"the {kind} '{name}'")
         if isinstance(value, FunctionType | BuiltinFunctionType | type):
-            return Value(SHARED, "", name, value)
+            named = Value(SHARED, "", name, value)
+            if type(type(value)) is type and type(value) not in (type, FunctionType):
+                self.implicit(named, frame.depth)  # of a metaclass
+            return named
         shared = Value(SHARED, kind, name, value)
         self.implicit(shared, frame.depth)
-        self.functions_of(value, frame.depth)
+        self.functions_of(value, frame.depth, frame.code.co_names)
         return shared
 
     def store_global(self, frame: Frame, name: str, verb: str) -> None:
@@ -89,6 +80,10 @@ class Judge(Walker):
         elif name is None:
             self.special(base, "__setitem__", [FRESH, FRESH], frame.depth)
 
+    def keep_part(self, kind: type, name: str, value: Value) -> None:
+        """A new object of this class gets what lives outside of the call as an attribute."""
+        self.made_parts[kind, name] = value
+
     def attribute(self, frame: Frame, base: Value, name: str) -> Value:
         if base is FRESH:
             return Value(base=base, attr=name)
@@ -111,6 +106,10 @@ class Judge(Walker):
                     return reached
             elif base.origin == SHARED:
                 self.held(found, f"the attribute '{name}' of {base.phrase}")
+            if base.origin == SHARED and type(found) in (list, tuple, dict):
+                self.functions_of(found, frame.depth, frame.code.co_names)
+            elif base.origin == SHARED and found is not MISSING:
+                self.implicit(Value(SHARED, base.kind, f"{base.path}.{name}", found), frame.depth)
         if isinstance(found, PLAIN) and not isinstance(found, tuple):
             return Value(obj=found, base=base, attr=name)
         path = f"{base.path}.{name}" if base.path else name
@@ -141,6 +140,9 @@ class Judge(Walker):
         reached = self.computed_attribute(frame, base, found)
         if reached is not None:
             return reached
+        part = self.made_parts.get((kind, name))
+        if part is not None and found is MISSING:
+            return Value(SHARED, part.kind, part.path, part.obj, base=base, attr=name)
         if isinstance(found, CHANGEABLE):  # shared by all objects of the class
             return Value(SHARED, "class attribute", name, found, base=base, attr=name)
         return Value(NEW, obj=found, base=base, attr=name)
@@ -178,6 +180,8 @@ class Judge(Walker):
             if reached is not None:
                 return reached
         parts = base.obj
+        if base.origin == SHARED and type(parts) is defaultdict and parts.default_factory:
+            self.change(base, "reading a missing key of a defaultdict changes")
         counted = type(parts) in (list, tuple) and type(key.obj) is int and base.origin
         if counted and -len(parts) <= key.obj < len(parts):
             return self.part(base, parts[key.obj])
@@ -274,11 +278,17 @@ class Judge(Walker):
         base = callee.base
         if base is not None and not isinstance(base.obj, ModuleType):
             self.method(frame, callee, base, args)
+            if callee.attr == "mkdir" and base.origin == SHARED and "exist_ok" not in named:
+                self.keep(f"mkdir changes {base.phrase}")
+            if "inplace" in named and named["inplace"].obj is True:
+                self.change(base, f"{callee.attr} changes")
+        self.hand_on(frame, tuple(named.values()))
         known = self.known_result(frame, callee, args)
         if known is not None:
             return known
         obj, args = self.bound(callee, args)
-        if rules.opens_to_write(obj, callee.attr, args if base is None else args[-1:], named):
+        plain = base is None or isinstance(base.obj, ModuleType)
+        if rules.opens_to_write(obj, callee.attr, args if plain else args[-1:], named):
             self.keep("writes to a file that its items share")
         in_module = base is None or base.obj is MISSING or isinstance(base.obj, ModuleType)
         path = callee.path if in_module else ""
@@ -319,47 +329,6 @@ class Judge(Walker):
             obj = None  # a method of an object: what it changes was seen
         return obj, args
 
-    def method(self, frame: Frame, callee: Value, base: Value, args: list[Value]) -> None:
-        """``base.append(...)`` and the like."""
-        defined, name = callee.obj, callee.attr
-        if name == ANY_NAME:
-            self.any_method(base, args, frame.depth)
-            return
-        if isinstance(defined, FunctionType) and own(defined):
-            return  # a method of the user's class: it is walked
-        if name in CHANGES or name in rules.STORING:
-            if isinstance(base.obj, type) and args:  # list.append(out, x)
-                return
-            if frame.code in self.locked and base.origin == SHARED and name in POOL_METHODS:
-                self.pools.setdefault(id(base.obj), (base, set()))[1].add(POOL_METHODS[name])
-            else:
-                self.change(base, f"{name} changes")
-        elif base.origin == SHARED and name in SIGNALS_OF.get(type(base.obj).__name__, ()):
-            if type(base.obj).__module__ in ("threading", "_thread"):
-                self.keep(f"{name} changes {base.phrase}")
-        elif base.origin == SHARED and type(base.obj).__module__ in QUEUES:
-            if name in ("put", "put_nowait", "get", "get_nowait"):
-                self.keep(f"{name} changes {base.phrase}")
-        elif (
-            base.origin == SHARED
-            and name in rules.FILE_WRITERS
-            and type(base.obj).__module__.startswith("pathlib")
-        ):
-            self.keep(f"{name} changes a file that its items share")
-
-    def any_method(self, base: Value, args: list[Value], depth: int) -> None:
-        """A method whose name is computed: each that the object has may be meant."""
-        if base.obj is MISSING or isinstance(base.obj, ModuleType | type):
-            return
-        kind = type(base.obj)
-        if own_module(kind.__module__):
-            for name in dir_of(kind):
-                func = class_attribute(kind, name)
-                if name[:2] != "__" and isinstance(func, FunctionType) and own(func):
-                    self.enter_function(func, [base, *args], {}, depth + 1)
-        elif any(class_attribute(kind, name) is not MISSING for name in CHANGES):
-            self.change(base, "a method of a computed name changes")
-
     def known_result(self, frame: Frame, callee: Value, args: list[Value]) -> Value | None:
         """What some builtins and methods give is known: a part of what they are given."""
         name = rules.name_of_callable(callee.obj)
@@ -383,6 +352,12 @@ class Judge(Walker):
             return FRESH
         if name == "builtins.exec" and len(args) == 1:
             self.keep("runs code that is not read")
+        if name in ("builtins.exec", "builtins.eval") and any(
+            one.origin == SHARED for one in args[1:]
+        ):
+            self.keep("runs code that is not read, in a namespace that items share")
+        if name == "builtins.type" and len(args) == 3:
+            self.derive(args[1], frame.depth)
         if name in ("builtins.list", "builtins.tuple", "builtins.sorted", "builtins.zip",
                     "builtins.enumerate", "builtins.iter", "builtins.reversed") and args:  # fmt: skip
             inner = self.iterate(frame, args[0])
@@ -399,27 +374,3 @@ class Judge(Walker):
             first = args[0] if isinstance(base.obj, ModuleType) and args else base
             return first if first.origin else None
         return None
-
-    def hand_on(self, frame: Frame, values: tuple[Value, ...]) -> None:
-        """Functions that are handed to a call may be called by it."""
-        for value in values:
-            if isinstance(value.func, Closure):
-                self.call_unseen(frame, value.func)
-                continue
-            obj, base = value.obj, value.base
-            if isinstance(obj, MethodType):
-                self.callable(obj, [], {}, frame.depth + 1)
-            elif isinstance(obj, FunctionType):
-                if own(obj):
-                    first = (
-                        [base] if base is not None and not isinstance(base.obj, ModuleType) else []
-                    )
-                    self.enter_function(obj, first, {}, frame.depth + 1)
-            elif isinstance(obj, BuiltinFunctionType):
-                self.callable(obj, [], {}, frame.depth + 1)
-            elif base is not None and value.attr in CHANGES and type(obj) in rules.UNBOUND:
-                self.change(base, f"{value.attr} changes")
-
-    def call_unseen(self, frame: Frame, closure: Closure) -> None:
-        if not closure.walked:
-            self.walk_closure(frame, closure, [], {})

@@ -44,7 +44,8 @@ ONE_FOR_ALL_THREADS = {
     "codecs.register": "the codecs", "atexit.register": "the exit functions",
     "mimetypes.add_type": "the table of types", "gc.set_threshold": "the garbage collector",
     "sys.audit": "what the hooks of audits hear", "os.dup2": "the open descriptors",
-    "os.closerange": "the open descriptors",
+    "os.closerange": "the open descriptors", "ctypes.memset": "memory", "ctypes.memmove": "memory",
+    "os.mkfifo": "the folders",
     "sys.setdlopenflags": "the flags of dlopen", "resource.setrlimit": "the limits of resources",
 }  # fmt: skip
 """Called by their names, resolved through imports and aliases."""
@@ -81,7 +82,7 @@ CHANGES = frozenset({
     "append", "appendleft", "extend", "extendleft", "insert", "remove", "pop", "popleft", "popitem",
     "clear", "update", "setdefault", "add", "discard", "difference_update", "intersection_update",
     "symmetric_difference_update", "sort", "reverse", "rotate", "subtract", "fill", "itemset", "resize",
-    "put", "partition", "move_to_end", "__setitem__", "__delitem__", "__iadd__",
+    "put", "partition", "move_to_end", "setflags", "setfield", "__setitem__", "__delitem__", "__iadd__",
 })  # fmt: skip
 """Methods that change the object they are called on."""
 

@@ -18,7 +18,7 @@ from io import StringIO
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 
 from amorsize.inspection.kinds import ATOM_IDS, plan_of
-from amorsize.inspection.process_state import callbacks
+from amorsize.inspection.listeners import callbacks
 from amorsize.inspection.reach import (
     ATTRIBUTE,
     INDEX,

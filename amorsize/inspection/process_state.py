@@ -16,6 +16,7 @@ import time
 from _contextvars import copy_context
 
 from amorsize.core.signals import handler_of
+from amorsize.inspection.listeners import SIGNALS
 from amorsize.inspection.readers import flattened
 from amorsize.inspection.state import State, same
 
@@ -24,21 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-SIGNALS = tuple(
-    number
-    for name in (
-        "SIGINT",
-        "SIGTERM",
-        "SIGHUP",
-        "SIGALRM",
-        "SIGUSR1",
-        "SIGUSR2",
-        "SIGCHLD",
-        "SIGPIPE",
-    )
-    if (number := getattr(_signal, name, None)) is not None
-)
-"""Signals that programs handle."""
 
 DECIMAL_PARTS = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")
 """Settings of a decimal context. Its flags are left out: each rounding raises one."""
@@ -248,40 +234,6 @@ def child_count() -> int:
         return len(os.read(listing, 1 << 16).split())
     finally:
         os.close(listing)
-
-
-def warnings_are_heard() -> bool:
-    """Does the user's code get each warning, in its order: is one recorded, or handed to a function?"""
-    module = sys.modules.get("warnings")
-    scope = vars(module) if module is not None else {}
-    show, original = scope.get("showwarning"), scope.get("_showwarning_orig")
-    heard = scope.get("_showwarnmsg_impl")
-    return show is not original or type(getattr(heard, "__self__", None)) is list
-
-
-def callbacks() -> list[tuple[str, Any]]:
-    """Objects that the process calls: what is reached without being named by any code.
-
-    The library's or the interpreter's own are left out by the look that follows them.
-    """
-    found: list[tuple[str, Any]] = [
-        ("the standard output", sys.stdout),
-        ("the standard error output", sys.stderr),
-        ("the hook of displays", sys.displayhook),
-        ("the hook of exceptions", sys.excepthook),
-        ("the profile function", sys.getprofile()),
-        ("the trace function", sys.gettrace()),
-    ]
-    found += [("a signal handler", handler_of(number)) for number in SIGNALS]
-    warnings = sys.modules.get("warnings")
-    if warnings is not None:
-        # The second is what catch_warnings(record=True) puts the append of its list in place of.
-        for name in ("showwarning", "_showwarnmsg_impl"):
-            found.append(("the function that shows warnings", vars(warnings).get(name)))
-    numpy = sys.modules.get("numpy")
-    if numpy is not None and hasattr(numpy, "geterrcall"):
-        found.append(("NumPy's error callback", numpy.geterrcall()))
-    return found
 
 
 FIRST_DESCRIPTOR = 3

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
+from amorsize.inspection import call_rules as rules
 from amorsize.inspection.abstract_value import GIVEN, SHARED, Value
 from amorsize.inspection.bindings import BARE, CALLER, binding, foreign_attributes
-from amorsize.inspection.known_names import FILTERS, PLAIN, RESTORED
+from amorsize.inspection.known_names import (
+    FILTERS,
+    OF_THE_THREAD,
+    ONE_FOR_ALL_THREADS,
+    PLAIN,
+    RESTORED,
+    UNSAFE_MODULES,
+)
+from amorsize.inspection.listeners import warnings_are_heard
+from amorsize.inspection.verbs import sets_library_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,6 +120,8 @@ class Verdicts:
             self.keep("it writes files, and lists a folder")
         if "a descriptor is opened" in self.uses and "a descriptor is closed" not in self.uses:
             self.forbid_processes("it opens descriptors that it leaves open")
+        if "a child is started" in self.uses and "a child is waited for" not in self.uses:
+            self.keep("it starts children that it does not wait for")
         if {"a database is opened", "rows are written"} <= self.uses:
             self.keep("it writes to a database that its items share")
         if self._filters is not None and not self._restores_filters:
@@ -127,3 +139,75 @@ class Verdicts:
         """What is not read is not safe: the run stays in the caller."""
         if self.caller_only is None:
             self.caller_only = f"its code cannot be read here ({error or 'a stack differs'})"
+
+
+class Tables(Verdicts):
+    """What the tables of known names say of a call."""
+
+    def known_call(self, func: Any, path: str, args: list[Value], named: dict[str, Value]) -> None:
+        """What the tables say of a call."""
+        name = rules.name_of_callable(func)
+        for known in (path, name):
+            wide = ONE_FOR_ALL_THREADS.get(known)
+            if wide is not None and not self.of_new_object(func, args):
+                self.change_process(known, wide)
+        if not OF_THE_THREAD.isdisjoint((path, name)):
+            self.forbid_threads(f"{path or name} tells which thread runs the item")
+            if (path or name).endswith("get_native_id"):
+                self.forbid_processes(f"{path or name} tells which thread runs the item")
+        if rules.draws(func, path):
+            self.draws = self.draws or path or name
+        if path and func is not None and sets_library_state(func, path.rpartition(".")[2]):
+            self.keep(f"{path} sets what is one for all users of the library")
+        if not rules.WARNS.isdisjoint((path, name)) and warnings_are_heard():
+            self.keep("it warns, and the caller keeps what is warned of, in its order")
+        if not rules.IMPORTS.isdisjoint((path, name)) and args and type(args[0].obj) is not str:
+            self.keep("it imports a module whose name it computes")
+        self.note_descriptors(name, path, args)
+        self.note_files(func, name, path, args)
+        for value in rules.changed_arguments(func, path, args, named):
+            self.change(value, f"{name or path} changes")
+
+    def note_files(self, func: Any, name: str, path: str, args: list[Value]) -> None:
+        """Does it list a folder, write files, or ask a database?"""
+        names = {name, path}
+        whole = name or path
+        last = whole.rpartition(".")[2]
+        if whole.startswith(rules.FILE_MODULES):
+            self.note("folders are listed", last in rules.LISTS)
+            self.note("files are written", last in rules.WRITES)
+        self.note("a folder of its own", last in ("TemporaryDirectory", "mkdtemp"))
+        if not names.isdisjoint(("sqlite3.connect", "_sqlite3.connect", "sqlite3.dbapi2.connect")):
+            self.note("a database is opened", not (args and args[0].obj == ":memory:"))
+
+    def note_descriptors(self, name: str, path: str, args: list[Value]) -> None:
+        """Does it move the place in a descriptor that items share, or open one and leave it open?"""
+        names = {name.replace("posix.", "os."), path}
+        self.note(
+            "a child is started", not names.isdisjoint(("os.fork", "os.forkpty", "os.posix_spawn"))
+        )
+        self.note("a child is waited for", any(one.startswith("os.wait") for one in names))
+        if args and not names.isdisjoint(rules.STAMPS) and rules.is_shared_path(args[0]):
+            self.keep(f"{path or name} changes a file that its items share")
+        self.note("a descriptor is opened", not names.isdisjoint(rules.OPENS_DESCRIPTORS))
+        self.note("a descriptor is closed", not names.isdisjoint(rules.CLOSES_DESCRIPTORS))
+        if not args or names.isdisjoint(rules.DESCRIPTORS):
+            return
+        if args[0].origin == GIVEN:
+            self.change_item(f"{path or name} changes what its item stands for")
+        elif type(args[0].obj) is int or args[0].origin == SHARED:
+            self.keep(f"{path or name} uses a descriptor that items share")
+
+    @staticmethod
+    def of_new_object(func: Any, args: list[Value]) -> bool:
+        """Is it a method of an object that the call itself made?"""
+        method = type(func) in rules.UNBOUND or (
+            isinstance(func, FunctionType) and "." in func.__qualname__
+        )
+        return method and bool(args) and args[0].made_by is not None
+
+    def use_module(self, name: str) -> None:
+        """Something of a module is used."""
+        reason = UNSAFE_MODULES.get(name)
+        if reason is not None:
+            self.forbid_threads(reason)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import partial, partialmethod
+from gc import get_referents
+from itertools import islice
 from types import (
     BuiltinFunctionType,
     CodeType,
     FunctionType,
     MethodType,
+    MethodWrapperType,
     ModuleType,
 )
+from weakref import ReferenceType
 
 from amorsize.inspection import call_rules as rules
 from amorsize.inspection import instructions as _instructions  # noqa: F401 # fills ACTIONS
@@ -26,20 +30,18 @@ from amorsize.inspection.decode import Unreadable
 from amorsize.inspection.interpret import Frame, Function
 from amorsize.inspection.known_names import (
     CHANGES,
-    OF_THE_THREAD,
-    ONE_FOR_ALL_THREADS,
     PLAIN,
-    UNSAFE_MODULES,
 )
 from amorsize.inspection.objects import (
     class_attribute,
+    dir_of,
     full_name,
     instance_attributes,
     shared_parts,
 )
 from amorsize.inspection.origins import own_file, own_module
-from amorsize.inspection.process_state import warnings_are_heard
-from amorsize.inspection.reasons import Verdicts
+from amorsize.inspection.reasons import Tables
+from amorsize.inspection.verbs import may_change
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,19 +50,26 @@ if TYPE_CHECKING:
 
     from amorsize.inspection.abstract_value import Origins
 
+HEAP_TYPE = 1 << 9
+"""Flag of a class that is not a static one of C (``Py_TPFLAGS_HEAPTYPE``)."""
 STEPS = 20_000
 """Instructions looked at, about 10 ms; longer code is not read. Real code has some hundred."""
 DEPTH = 24
 """Calls followed into one another; deeper ones are not read. The reader calls itself some six times for
 each, far from the recursion limit."""
-FIRST_ENTRIES = 50
-"""A container whose first entries are no functions is taken for data."""
-IMPLICIT = (
-    "__len__", "__contains__", "__eq__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__", "__bool__",
-    "__str__", "__format__", "__add__", "__radd__", "__sub__", "__mul__", "__rmul__", "__truediv__",
-    "__or__", "__and__", "__getattr__", "__getattribute__", "__index__", "__int__", "__float__",
+MOST_ENTRIES = 10_000
+"""Entries of a container that are looked at for functions: 0.3 ms."""
+CALLED = (FunctionType, MethodType, BuiltinFunctionType, partial)
+"""Types of what a container may hold to be called."""
+NAMED_BY_CODE = frozenset(
+    {"__init__", "__new__", "__init_subclass__", "__class_getitem__", "__set_name__", "__del__",
+     "__getstate__", "__setstate__", "__reduce__", "__reduce_ex__", "__getnewargs__", "__getnewargs_ex__",
+     "__setattr__", "__delattr__", "__setitem__", "__delitem__", "__call__", "__enter__", "__exit__",
+     "__aenter__", "__aexit__", "__iter__", "__next__", "__get__", "__set__", "__delete__", "__getitem__",
+     "__repr__", "__post_init__", "__prepare__", "__setslice__"}
 )  # fmt: skip
-"""Special methods that operators and builtins call, which instructions do not name."""
+"""Special methods that instructions name, or that run for new objects only. All others of the user's may
+be called by operators, builtins and libraries without being named."""
 
 
 def own(func: Any) -> bool:
@@ -68,13 +77,18 @@ def own(func: Any) -> bool:
     return own_file(func.__code__.co_filename)
 
 
-class Walker(Verdicts):
+class Walker(Tables):
     """Walks functions and classes of the user's with what is known of their arguments."""
 
     def __init__(self) -> None:
         super().__init__()
         self.steps = STEPS
         self.walked: dict[tuple[CodeType, Origins], Value] = {}
+        self.made_parts: dict[tuple[type, str], Value] = {}
+        """What lives outside of the call and is an attribute of objects that the call makes."""
+        self.keyword_defaults: dict[str, Any] | None = None
+        self.unsure = False
+        """Whether what is looked at now runs for some items only."""
         self.shared: frozenset[int] = frozenset()
         """Ids of the objects that several of the first items are or hold."""
 
@@ -83,6 +97,10 @@ class Walker(Verdicts):
         if id(value) in self.shared:
             return Value(SHARED, "object of several items", path, value)
         return Value(GIVEN, "item", path, value)
+
+    def know(self, *, unsure: bool) -> None:
+        """Whether the next instruction runs for some calls only."""
+        self.unsure = unsure
 
     def spend(self, steps: int) -> None:
         """Count instructions that are looked at."""
@@ -125,11 +143,25 @@ class Walker(Verdicts):
             owner = func.__self__
             self.held(owner, "the bound object")
             this = Value(SHARED, "object", "self", owner)
+            self.library_method(owner, func.__func__, this)
             return self.callable(func.__func__, [this, *args], named, depth + 1)
         if isinstance(func, BuiltinFunctionType):
             return self.builtin(func, args, named)
         if isinstance(func, FunctionType):
+            if not own(func):
+                self.known_call(func, f"{func.__module__}.{func.__qualname__}", args, named)
             return self.enter_function(func, args, named, depth)
+        if type(func) is partialmethod:
+            return self.callable(
+                func.func, [*args[:1], *[FRESH] * len(func.args), *args[1:]], named, depth
+            )
+        if type(func) is MethodWrapperType:
+            if func.__name__ in rules.STORING:
+                self.keep(f"{func.__name__} changes '{full_name(func.__self__)}'")
+            return FRESH
+        if isinstance(func, ReferenceType):
+            target = type(func).__call__(func)
+            return FRESH if target is None else Value(SHARED, "object", full_name(target), target)
         if isinstance(func, type):
             return self.construct(func, args, named, depth)
         if isinstance(func, staticmethod | classmethod):
@@ -142,10 +174,32 @@ class Walker(Verdicts):
             return self.callable(wrapped, args, named, depth + 1)
         call = class_attribute(type(func), "__call__")
         self.held(func, "the function")
+        if type(func).__qualname__ in rules.CALLED_ONCE:
+            self.keep(f"calls a {type(func).__name__}, which is done then")
+        self.functions_behind(func, depth)
         if isinstance(call, FunctionType):
             this = Value(SHARED, "object", "self", func)
             return self.enter_function(call, [this, *args], named, depth)
         return FRESH
+
+    def library_method(self, owner: Any, func: Any, this: Value) -> None:
+        """A bound method of a library's object, under whatever name."""
+        if isinstance(func, FunctionType) and not own(func):
+            name = func.__name__
+            if (
+                name in CHANGES
+                or name in rules.STORING
+                or (self.unsure and may_change(owner, name))
+            ):
+                self.change(this, f"{name} changes")
+
+    def functions_behind(self, value: Any, depth: int) -> None:
+        """The user's functions that an object made in C refers to: what it calls when it is called."""
+        if type(value).__flags__ & HEAP_TYPE and own_module(str(type(value).__module__)):
+            return
+        for one in get_referents(value):
+            if isinstance(one, FunctionType | MethodType) and own(getattr(one, "__func__", one)):
+                self.callable(one, [], {}, depth + 1)
 
     def builtin(self, func: Any, args: list[Value], named: dict[str, Value]) -> Value:
         """A function or method made in C."""
@@ -166,8 +220,9 @@ class Walker(Verdicts):
         self.deeper(depth)
         key = (
             code,
-            (*map(origins_of, args), *((name, origins_of(one)) for name, one in named.items())),
-        )
+            (self.unsure, *map(origins_of, args),
+             *((name, origins_of(one)) for name, one in named.items())),
+        )  # fmt: skip
         if key in self.walked:
             return self.walked[key]
         self.walked[key] = FRESH
@@ -186,7 +241,9 @@ class Walker(Verdicts):
         defaults = func.__defaults__ or ()
         for default in (*defaults, *(func.__kwdefaults__ or {}).values()):
             self.held(default, "a default argument")
+        self.keyword_defaults = func.__kwdefaults__
         self.fill(frame, code, args, named, defaults)
+        self.keyword_defaults = None
         self.walked[key] = result = frame.run()
         return result
 
@@ -216,8 +273,14 @@ class Walker(Verdicts):
             frame.locals[at] = args[at]
         for at, value in enumerate(reversed(defaults)):
             place = count - 1 - at
+            if type(value).__module__ == "dataclasses":
+                continue  # it stands for a factory
             if place >= 0 and frame.locals[place] is None and not isinstance(value, PLAIN):
                 frame.locals[place] = Value(SHARED, "default", names[place], value)
+        for name, value in (self.keyword_defaults or {}).items():
+            place = names.index(name)
+            if frame.locals[place] is None and not isinstance(value, PLAIN):
+                frame.locals[place] = Value(SHARED, "default", name, value)
         for name, value in named.items():
             if name in names[: count + code.co_kwonlyargcount]:
                 frame.locals[names.index(name)] = value
@@ -246,6 +309,10 @@ class Walker(Verdicts):
                 func = func.__func__
             if isinstance(func, FunctionType) and own(func):
                 self.enter_function(func, [first, *args], named, depth + 1)
+        missing = class_attribute(kind, "_missing_")  # of an enumeration
+        if isinstance(missing, classmethod) and own(missing.__func__):
+            this = Value(SHARED, "class", kind.__name__, kind)
+            self.enter_function(missing.__func__, [this, *args], {}, depth + 1)
         call = class_attribute(type(kind), "__call__")
         if isinstance(call, FunctionType) and own(call):
             this = Value(SHARED, "class", kind.__name__, kind)
@@ -267,80 +334,35 @@ class Walker(Verdicts):
         kind = type(value.obj)
         if not own_module(kind.__module__):
             return
-        for name in IMPLICIT:
-            func = class_attribute(kind, name)
-            if isinstance(func, FunctionType) and own(func):
-                self.enter_function(func, [value], {}, depth + 1)
+        for name in dir_of(kind):
+            if name[:2] == "__" and name not in NAMED_BY_CODE and name not in rules.STORING:
+                func = class_attribute(kind, name)
+                if isinstance(func, FunctionType) and own(func):
+                    self.enter_function(func, [value], {}, depth + 1)
 
-    def functions_of(self, value: Any, depth: int) -> None:
-        """Functions in a container, which may be called by any of its keys."""
+    def functions_of(self, value: Any, depth: int, names: tuple[str, ...] = ()) -> None:
+        """Functions in a container, which may be called by any of its keys; and of the objects of the
+        user's in it the methods that the code names, where they are of several classes."""
         if type(value) is dict:
-            value = list(value.values())
-        if type(value) not in (list, tuple):
+            value = value.values()
+        elif type(value) not in (list, tuple):
             return
-        kinds = (FunctionType, MethodType, BuiltinFunctionType, partial)
-        if any(isinstance(one, kinds) for one in value[:FIRST_ENTRIES]):
-            for one in value:
-                if isinstance(one, kinds):
-                    self.callable(one, [], {}, depth + 1)
-
-    def known_call(self, func: Any, path: str, args: list[Value], named: dict[str, Value]) -> None:
-        """What the tables say of a call."""
-        name = rules.name_of_callable(func)
-        for known in (path, name):
-            wide = ONE_FOR_ALL_THREADS.get(known)
-            if wide is not None and not self.of_new_object(func, args):
-                self.change_process(known, wide)
-        if not OF_THE_THREAD.isdisjoint((path, name)):
-            self.forbid_threads(f"{path or name} tells which thread runs the item")
-        if rules.draws(func, path):
-            self.draws = self.draws or path or name
-        if not rules.WARNS.isdisjoint((path, name)) and warnings_are_heard():
-            self.keep("it warns, and the caller keeps what is warned of, in its order")
-        if not rules.IMPORTS.isdisjoint((path, name)) and args and type(args[0].obj) is not str:
-            self.keep("it imports a module whose name it computes")
-        self.note_descriptors(name, path, args)
-        self.note_files(func, name, path, args)
-        for value in rules.changed_arguments(func, path, args, named):
-            self.change(value, f"{name or path} changes")
-
-    def note_files(self, func: Any, name: str, path: str, args: list[Value]) -> None:
-        """Does it list a folder, write files, or ask a database?"""
-        names = {name, path}
-        whole = name or path
-        last = whole.rpartition(".")[2]
-        if whole.startswith(rules.FILE_MODULES):
-            self.note("folders are listed", last in rules.LISTS)
-            self.note("files are written", last in rules.WRITES)
-        self.note("a folder of its own", last in ("TemporaryDirectory", "mkdtemp"))
-        if not names.isdisjoint(("sqlite3.connect", "_sqlite3.connect", "sqlite3.dbapi2.connect")):
-            self.note("a database is opened", not (args and args[0].obj == ":memory:"))
-
-    def note_descriptors(self, name: str, path: str, args: list[Value]) -> None:
-        """Does it move the place in a descriptor that items share, or open one and leave it open?"""
-        names = {name.replace("posix.", "os."), path}
-        self.note("a descriptor is opened", not names.isdisjoint(rules.OPENS_DESCRIPTORS))
-        self.note("a descriptor is closed", not names.isdisjoint(rules.CLOSES_DESCRIPTORS))
-        if not args or names.isdisjoint(rules.DESCRIPTORS):
+        kinds = dict.fromkeys(map(type, islice(value, MOST_ENTRIES)))
+        callables = [kind for kind in kinds if issubclass(kind, CALLED)]
+        classes = [kind for kind in kinds if own_module(str(kind.__module__))]
+        if not callables and len(classes) < 2:
             return
-        if args[0].origin == GIVEN:
-            self.change_item(f"{path or name} changes what its item stands for")
-        elif type(args[0].obj) is int or args[0].origin == SHARED:
-            self.keep(f"{path or name} uses a descriptor that items share")
-
-    @staticmethod
-    def of_new_object(func: Any, args: list[Value]) -> bool:
-        """Is it a method of an object that the call itself made?"""
-        method = type(func) in rules.UNBOUND or (
-            isinstance(func, FunctionType) and "." in func.__qualname__
-        )
-        return method and bool(args) and args[0].made_by is not None
-
-    def use_module(self, name: str) -> None:
-        """Something of a module is used."""
-        reason = UNSAFE_MODULES.get(name)
-        if reason is not None:
-            self.forbid_threads(reason)
+        for one in islice(value, MOST_ENTRIES):
+            kind = type(one)
+            if kind in callables:
+                self.callable(one, [], {}, depth + 1)
+            elif kind in classes:
+                classes.remove(kind)
+                this = Value(SHARED, "object", full_name(one), one)
+                for name in names:
+                    func = class_attribute(kind, name)
+                    if isinstance(func, FunctionType) and own(func):
+                        self.enter_function(func, [this], {}, depth + 1)
 
     def walk_closure(
         self, frame: Frame, closure: Closure, args: list[Value], named: dict[str, Value]
@@ -352,7 +374,7 @@ class Walker(Verdicts):
             (outer.lookup(name) if name in outer.code.co_cellvars else outer.free(name)) or FRESH
             for name in code.co_freevars
         ]
-        key = tuple(map(origins_of, (*args, *named.values(), *captured)))
+        key = (self.unsure, *map(origins_of, (*args, *named.values(), *captured)))
         if key in closure.walked:
             return closure.walked[key]
         closure.walked[key] = FRESH

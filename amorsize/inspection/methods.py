@@ -1,0 +1,135 @@
+"""What the call of a method means, and of functions that are handed to a call."""
+
+from __future__ import annotations
+
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+
+from amorsize.inspection import call_rules as rules
+from amorsize.inspection.abstract_value import FRESH, MISSING, SHARED, Closure, Value
+from amorsize.inspection.known_names import CHANGES
+from amorsize.inspection.listeners import log_is_heard
+from amorsize.inspection.objects import class_attribute, dir_of
+from amorsize.inspection.origins import own_module
+from amorsize.inspection.verbs import may_change
+from amorsize.inspection.walker import Walker, own
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from amorsize.inspection.interpret import Frame
+
+QUEUES = ("queue", "_queue")
+FLAGS = ("decimal", "Context")
+"""The class whose methods raise flags of their object, by what they compute."""
+ANY_NAME = "?"
+"""The attribute that ``getattr`` gives where its name is not known."""
+LOCKS = frozenset({"lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore"})
+"""Classes whose ``with`` lets one thread in at a time."""
+SIGNALS_OF = {
+    "Event": ("set", "clear"), "Semaphore": ("acquire", "release"),
+    "BoundedSemaphore": ("acquire", "release"), "Condition": ("notify", "notify_all"),
+    "Barrier": ("wait", "abort", "reset"), "lock": ("locked",),
+}  # fmt: skip
+"""Methods by which threads tell one another something, by class."""
+POOL_METHODS = {"pop": "take", "popleft": "take", "append": "give", "appendleft": "give"}
+"""A list from which things are taken and to which they are given back, with a lock held, is a pool."""
+
+
+class Methods(Walker):
+    """Judges methods of objects."""
+
+    def method(self, frame: Frame, callee: Value, base: Value, args: list[Value]) -> None:
+        """``base.append(...)`` and the like."""
+        defined, name = callee.obj, callee.attr
+        if name == ANY_NAME:
+            self.any_method(base, args, frame.depth)
+            return
+        if isinstance(defined, FunctionType) and own(defined):
+            return  # a method of the user's class: it is walked
+        if base.origin == SHARED and base.obj is not MISSING and defined is not MISSING:
+            self.inherited(base, frame.depth)
+        place = rules.OUTPUT_AT.get(name, len(args))
+        if place < len(args):
+            self.change(args[place], f"{name} changes")
+        if name in CHANGES or name in rules.STORING:
+            if isinstance(base.obj, type) and args:  # list.append(out, x)
+                return
+            if frame.code in self.locked and base.origin == SHARED and name in POOL_METHODS:
+                self.pools.setdefault(id(base.obj), (base, set()))[1].add(POOL_METHODS[name])
+            else:
+                self.change(base, f"{name} changes")
+        elif base.origin == SHARED and name in SIGNALS_OF.get(type(base.obj).__name__, ()):
+            if type(base.obj).__module__ in ("threading", "_thread"):
+                self.keep(f"{name} changes {base.phrase}")
+        elif base.origin == SHARED and type(base.obj).__module__ in QUEUES:
+            if name in ("put", "put_nowait", "get", "get_nowait"):
+                self.keep(f"{name} changes {base.phrase}")
+        elif base.origin == SHARED and self.unsure and may_change(base.obj, name, defined):
+            self.keep(f"some items call {name} of {base.phrase}, which may change it")
+        elif base.origin == SHARED and log_is_heard(base.obj, name):
+            self.keep("it logs, and the caller keeps what is logged, in its order")
+        elif (
+            base.origin == SHARED and (type(base.obj).__module__, type(base.obj).__name__) == FLAGS
+        ):
+            self.keep(f"{name} raises flags of {base.phrase}")
+        elif (
+            base.origin == SHARED
+            and name in rules.FILE_WRITERS
+            and type(base.obj).__module__.startswith("pathlib")
+        ):
+            self.keep(f"{name} changes a file that its items share")
+
+    def inherited(self, base: Value, depth: int) -> None:
+        """A library's method of an object of the user's: it calls the user's own methods back."""
+        kind = type(base.obj)
+        if isinstance(base.obj, ModuleType | type) or not own_module(kind.__module__):
+            return
+        for name in dir_of(kind):
+            func = class_attribute(kind, name)
+            if name[:2] != "__" and isinstance(func, FunctionType) and own(func):
+                self.enter_function(func, [base], {}, depth + 1)
+
+    def any_method(self, base: Value, args: list[Value], depth: int) -> None:
+        """A method whose name is computed: each that the object has may be meant."""
+        if base.obj is MISSING or isinstance(base.obj, ModuleType | type):
+            return
+        kind = type(base.obj)
+        if own_module(kind.__module__):
+            for name in dir_of(kind):
+                func = class_attribute(kind, name)
+                if name[:2] != "__" and isinstance(func, FunctionType) and own(func):
+                    self.enter_function(func, [base, *args], {}, depth + 1)
+        elif any(class_attribute(kind, name) is not MISSING for name in CHANGES):
+            self.change(base, "a method of a computed name changes")
+
+    def derive(self, bases: Value, depth: int) -> None:
+        """A class is made of others: what the user's base does with it."""
+        base = bases.inner.obj if bases.inner is not None else MISSING
+        hook = class_attribute(base, "__init_subclass__") if isinstance(base, type) else MISSING
+        if isinstance(hook, classmethod) and own(hook.__func__):
+            self.enter_function(hook.__func__, [FRESH], {}, depth + 1)
+
+    def hand_on(self, frame: Frame, values: tuple[Value, ...]) -> None:
+        """Functions that are handed to a call may be called by it."""
+        for value in values:
+            if isinstance(value.func, Closure):
+                self.call_unseen(frame, value.func)
+                continue
+            obj, base = value.obj, value.base
+            if isinstance(obj, MethodType):
+                self.callable(obj, [], {}, frame.depth + 1)
+            elif isinstance(obj, FunctionType):
+                if own(obj):
+                    first = (
+                        [base] if base is not None and not isinstance(base.obj, ModuleType) else []
+                    )
+                    self.enter_function(obj, first, {}, frame.depth + 1)
+            elif isinstance(obj, BuiltinFunctionType):
+                self.callable(obj, [], {}, frame.depth + 1)
+            elif base is not None and value.attr in CHANGES and type(obj) in rules.UNBOUND:
+                self.change(base, f"{value.attr} changes")
+            elif value.origin == SHARED and obj is not MISSING and not isinstance(obj, type):
+                self.functions_behind(obj, frame.depth)
+
+    def call_unseen(self, frame: Frame, closure: Closure) -> None:
+        if not closure.walked:
+            self.walk_closure(frame, closure, [], {})
