@@ -170,19 +170,8 @@ class Engine:
 
     def execute(self) -> list[Any]:
         """Everything, in order."""
-        entered = not self.spec.nested and nesting.enter()
-        stopped: BaseException | None = None
-        try:
-            if self.run is None:
-                for _ in self._drive():
-                    raise AssertionError("only a stream gives results before the end")
-        except RuntimeError as error:
-            stopped = as_raised(error)
-        finally:
-            if entered:
-                nesting.leave()
-        if stopped is not None:
-            raise stopped
+        if self.run is None:
+            self._go_through(self._drive())
         results = self._effects.delivery.results
         if self.spec.options.on_error == "skip":
             return [result for result in results if result is not SKIPPED]
@@ -190,24 +179,35 @@ class Engine:
 
     def measure(self) -> None:
         """Work alone until it is clear how to go on; :meth:`execute` goes on from there."""
+        self._go_through(self._measure())
+        self._pause()
+        if self._loop.ended:
+            self._end("done")
+
+    def _go_through(self, steps: Iterator[Iterable[Any]]) -> None:
+        """Work to the end of ``steps``; calls of amorsize from inside are nested."""
         entered = not self.spec.nested and nesting.enter()
         stopped: BaseException | None = None
         try:
-            self._begin(measuring=True)
-            if self.state.phase == Phase.LOCAL and not self.state.paused:
-                for _ in self._work_locally():
-                    raise AssertionError("only a stream has results to give before its end")
-        except BaseException as error:
-            self._end("failed")
+            for _ in steps:
+                raise AssertionError("only a stream gives results before its end")
+        except RuntimeError as error:
             stopped = as_raised(error)
         finally:
             if entered:
                 nesting.leave()
         if stopped is not None:
             raise stopped
-        self._pause()
-        if self._loop.ended:
-            self._end("done")
+
+    def _measure(self) -> Iterator[Iterable[Any]]:
+        """The run as far as the first decision."""
+        try:
+            self._begin(measuring=True)
+            if self.state.phase == Phase.LOCAL and not self.state.paused:
+                yield from self._work_locally()
+        except BaseException:
+            self._end("failed")
+            raise
 
     def stream(self, *, ordered: bool, buffersize: int | None) -> Stream:
         """The results one after the other; closing the iterator ends the run."""

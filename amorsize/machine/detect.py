@@ -123,9 +123,6 @@ def memory_limits_of(groups: list[tuple[str, bool]]) -> Iterator[tuple[int, int]
         yield limit, max(0, limit - max(0, (used or 0) - idle))
 
 
-# -- files ---------------------------------------------------------------------------------------
-
-
 # -- cgroups -------------------------------------------------------------------------------------
 
 

@@ -10,16 +10,12 @@ from amorsize.machine.detect import can_fork
 from amorsize.machine.native_libraries import (
     OPENMP_NAMES,
     MappedLibraries,
-    _cuda_active,
+    cuda_active,
     find_openblas,
     openblas_libraries,
 )
 from amorsize.machine.procfs import read_text
 from amorsize.machine.threads import threads_are_greenlets
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
 
 SETTLE_ROUNDS = 4
 """A thread that was joined is still among the tasks for some microseconds. Looks before it is believed
@@ -33,12 +29,8 @@ SPIN_SECONDS = 0.06
 cycles of the processor's clock, 20 to 35 ms, after its last work. Once for each thread."""
 
 
-def foreign_threads() -> list[str]:
+def foreign_threads(mapped: MappedLibraries) -> list[str]:
     """Names of the threads that speak against a fork; see :func:`fork_refusal` for the rule."""
-    return _foreign_threads(MappedLibraries())
-
-
-def _foreign_threads(mapped: MappedLibraries) -> list[str]:
     looks, deadline = 0, 0.0
     while True:
         try:
@@ -151,9 +143,9 @@ def fork_refusal() -> str | None:
     if threads_are_greenlets():
         return "its threads are greenlets (gevent, eventlet), all of which a child would have"
     mapped = MappedLibraries()
-    if _cuda_active(mapped):
+    if cuda_active(mapped):
         return "CUDA is loaded, which does not work in a forked process"
-    names = _foreign_threads(mapped)
+    names = foreign_threads(mapped)
     if not names:
         return None
     shown = ", ".join(dict.fromkeys(names[:3])) + (", ..." if len(names) > 3 else "")

@@ -69,17 +69,8 @@ class MappedLibraries:
         return [path for path in self._paths or () if "openblas" in path.rpartition("/")[2]]
 
 
-def openmp_active() -> bool:
-    """Whether an OpenMP runtime is loaded. That alone forbids nothing: see :func:`fork_refusal`."""
-    return bool(MappedLibraries().matching(OPENMP_NAMES))
-
-
-def cuda_active() -> bool:
+def cuda_active(mapped: MappedLibraries) -> bool:
     """Whether the CUDA driver is loaded: what it sets up is useless in a forked child."""
-    return _cuda_active(MappedLibraries())
-
-
-def _cuda_active(mapped: MappedLibraries) -> bool:
     return any(name in sys.modules for name in CUDA_MODULES) and bool(mapped.matching(CUDA_NAMES))
 
 

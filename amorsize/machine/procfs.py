@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import os
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
-
 READ_BYTES = 1 << 16
 """Bytes asked for in one read; the kernel gives at most about a page of most of its files."""
 

@@ -46,9 +46,18 @@ def run(code: str, *, prefix: tuple[str, ...] = (), **environment: str) -> str:
 
 PRELUDE = """
 import os, select, signal, sys, time
-from amorsize.machine.fork_safety import foreign_threads, fork_refusal
-from amorsize.machine.native_libraries import cuda_active, openmp_active
-from amorsize.machine.native_libraries import limit_inner_threads
+from amorsize.machine import fork_safety, native_libraries
+from amorsize.machine.fork_safety import fork_refusal
+from amorsize.machine.native_libraries import MappedLibraries, OPENMP_NAMES, limit_inner_threads
+
+def foreign_threads():
+    return fork_safety.foreign_threads(MappedLibraries())
+
+def cuda_active():
+    return native_libraries.cuda_active(MappedLibraries())
+
+def openmp_active():
+    return bool(MappedLibraries().matching(OPENMP_NAMES))
 
 def tasks():
     return len(os.listdir("/proc/self/task"))
