@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.core.model import Prediction, Run
-    from amorsize.engine.driver import Engine, RunSoFar
+    from amorsize.engine.driver import Engine
+    from amorsize.engine.outcome import RunSoFar
 
 clock = time.perf_counter
 

@@ -209,8 +209,8 @@ class Tuner:
         streaming: bool = False,
     ) -> Engine | CoroutineEngine:
         if is_coroutine_function(func):
-            engine: CoroutineEngine
-            engine = _asynchronous().engine_for(self._coroutines(func, data, checked))
+            spec = self._coroutines(func, data, checked)
+            engine: CoroutineEngine = _asynchronous().engine_for(spec)
             return engine
         observers = observers_for(func, checked)
         if checked.seed is not None:

@@ -21,7 +21,7 @@ from itertools import groupby
 from amorsize import items
 from amorsize.core import nesting
 from amorsize.core.events import NO_OBSERVERS
-from amorsize.core.frozen import dataclass, replace
+from amorsize.core.frozen import replace
 from amorsize.core.model import Forecast
 from amorsize.core.signals import held, released
 from amorsize.engine.commands import Stop
@@ -30,7 +30,7 @@ from amorsize.engine.effects import Effects
 from amorsize.engine.events import Begun, CallerFreed, Closed, LongItem, Reported, SliceEnded
 from amorsize.engine.local_loop import LocalLoop
 from amorsize.engine.lookups import Lookups
-from amorsize.engine.outcome import Stream, as_raised, ended_run, run_of, stream_of
+from amorsize.engine.outcome import RunSoFar, Stream, as_raised, ended_run, given, run_of, stream_of
 from amorsize.engine.policy import transition
 from amorsize.engine.reviews import patience
 from amorsize.engine.slice_watch import SliceWatch
@@ -44,34 +44,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.core.events import Observers
-    from amorsize.core.model import Machine, Run, Safety
-    from amorsize.core.observation import Observation
+    from amorsize.core.model import Machine, Run
     from amorsize.core.options import Options
     from amorsize.engine.checkpoint_writer import CheckpointWriter
     from amorsize.planning.values import Choice
-    from amorsize.profiling.meter import Measured
 
 clock = time.perf_counter
 cpu_clock = time.process_time
-
-
-@dataclass(frozen=True)
-class RunSoFar:
-    """What :meth:`Engine.measure` has found out."""
-
-    choice: Choice | None
-    ended: bool
-    """Whether all items were done while the work was being measured."""
-    done: int
-    total: int | None
-    nested: bool
-    measured: Measured
-    runs: tuple[Observation, ...]
-    """The function's own earlier runs, where they were asked for."""
-    safety: Safety | None
-    """How the function was judged; None where nothing asked for it."""
-    forecast: Forecast
-    """What is said of the items that are left; zeros where nothing is."""
 
 
 def spec_and_loop(
@@ -277,7 +256,7 @@ class Engine:
             values = delivery.pop()
             if values is not None:
                 offered = clock()
-                yield _given(values, skip=spec.options.on_error == "skip")
+                yield given(values, skip=spec.options.on_error == "skip")
                 self._effects.add_consumed(clock() - offered)
                 delivery.taken(len(values))
                 self._step(0.0)
@@ -442,9 +421,3 @@ class Engine:
                 work = max(run.wall_seconds, run.items * item_seconds)
                 told = ended_run(self.spec, self.state, run, self._lookups, work, usage)
                 self._observers.tell(told)
-
-
-def _given(values: Any, *, skip: bool) -> Iterator[Any]:
-    if skip:
-        return (value for value in values if value is not SKIPPED)
-    return (value for value in values)

@@ -21,15 +21,22 @@ from amorsize.core.events import RunEnded, Study
 from amorsize.core.frozen import dataclass, replace
 from amorsize.core.model import Config, Forecast, Run, Work
 from amorsize.engine.decisions import forecast_of, items_are_sent, profile_to_remember
+from amorsize.items.collector import SKIPPED
 from amorsize.planning import cost_model
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from amorsize.core.model import Profile, Sums
+    from collections.abc import Iterator
+    from typing import Any
+
+    from amorsize.core.model import Profile, Safety, Sums
+    from amorsize.core.observation import Observation
     from amorsize.engine.lookups import Lookups
     from amorsize.engine.state import RunSpec, RunState
     from amorsize.items.collector import UsageLog
     from amorsize.learning.work_done import LoopItem
+    from amorsize.planning.values import Choice
+    from amorsize.profiling.meter import Measured
 
 
 clock = time.perf_counter
@@ -37,6 +44,25 @@ cpu_clock = time.process_time
 
 CONSUMER_SHARE = 0.1
 """Streams whose consumer took more than this share of the time say little about the work."""
+
+
+@dataclass(frozen=True)
+class RunSoFar:
+    """What :meth:`Engine.measure` has found out."""
+
+    choice: Choice | None
+    ended: bool
+    """Whether all items were done while the work was being measured."""
+    done: int
+    total: int | None
+    nested: bool
+    measured: Measured
+    runs: tuple[Observation, ...]
+    """The function's own earlier runs, where they were asked for."""
+    safety: Safety | None
+    """How the function was judged; None where nothing asked for it."""
+    forecast: Forecast
+    """What is said of the items that are left; zeros where nothing is."""
 
 
 def run_of(
@@ -254,3 +280,10 @@ def _marked(
             else:
                 runs.throw(error)
             raise
+
+
+def given(values: Any, *, skip: bool) -> Iterator[Any]:
+    """Results on their way to the consumer of a stream; ``skip``: without those of items left out."""
+    if skip:
+        return (value for value in values if value is not SKIPPED)
+    return (value for value in values)

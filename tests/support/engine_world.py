@@ -61,9 +61,12 @@ class World:
         self.backend: do.StartBackend | None = None
         self.leaving = self.closing = self.paused = False
         self.last_position = 0
+        self.rows: set[tuple[str, type]] = set()
+        """Phase and kind of each event that came."""
 
     def send(self, event: Any) -> None:
         """Apply an event and perform what follows."""
+        self.rows.add((self.state.phase, type(event)))
         known, asked = Facts(), 0
         while isinstance(step := transition(self.spec, self.state, event, known), NeedFact):
             asked += 1
@@ -103,12 +106,16 @@ class World:
             assert self.state.measuring
             self.paused = True
         elif isinstance(command, do.Stop):
+            ended = (self.leaving or self.closing) + (self.backend is not None)
             self.backend = None
+            for _ in range(ended):
+                self.send(self.drained())
             self.leaving = self.closing = False
 
     def started(self) -> None:
         """The backend is about to run its first item: nothing but a word to the observers follows."""
         event = BackendStarted(self.tick(), self.now, self.done)
+        self.rows.add((self.state.phase, type(event)))
         step = transition(self.spec, self.state, event, facts())
         assert not isinstance(step, NeedFact)
         self.state, commands = step
@@ -176,9 +183,9 @@ class World:
         for _ in range(steps):
             if self.state.phase in ENDED:
                 break
+            if self.state.phase == Phase.DRAINING and self.chance.random() < 0.1:
+                break  # an error, or Ctrl-C, comes while it is waited for
             self.send(self.event())
-        if self.closing or self.leaving:
-            self.send(self.drained())
         outcome = self.chance.choice(sorted(ENDED))
         self.send(Closed(self.tick(), outcome, self.done))
         self.send(self.event())

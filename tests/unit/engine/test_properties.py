@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.engine_world import World
 
+from amorsize.engine.policy import TRANSITIONS
 from amorsize.engine.state import ENDED, INITIAL, Phase, evolve, validate_state
 
 PARTS, EXAMPLES, SEQUENCES = 20, 6, 100
@@ -27,9 +28,10 @@ def test_random_sequences_of_events_keep_the_invariants(part: int, seed: int) ->
         assert world.state.phase in ENDED
 
 
-def test_the_world_reaches_every_phase() -> None:
+def test_the_world_takes_every_row_of_the_table() -> None:
     """Else the property above would say little."""
     seen: dict[str, int] = {}
+    rows: set[tuple[str, type]] = set()
     origins: set[str] = set()
     for seed in range(600):
         world = World(random.Random(seed))
@@ -42,8 +44,10 @@ def test_the_world_reaches_every_phase() -> None:
 
         world.send = noted  # type: ignore[method-assign]
         world.live(25)
+        rows |= world.rows
         origins |= {decision.origin for decision in world.state.decisions}
     assert set(seen) >= {Phase.LOCAL, Phase.DELEGATED, Phase.DRAINING, *ENDED}
+    assert rows >= set(TRANSITIONS)
     assert origins == {"planned", "ordered", "long-item", "threads-failed", "workers-wait"}
 
 
