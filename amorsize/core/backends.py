@@ -13,7 +13,7 @@ class Traits:
     public: str
     """The name that people use: fork and spawn are both "processes"."""
     processes: bool
-    """Work leaves the process: side effects stay there, results are pickled."""
+    """Work leaves the caller's process: side effects stay in the worker's, results are pickled."""
     sends_items: bool
     """Items are pickled even when the data are indexed."""
     timeout: bool = False
@@ -24,7 +24,7 @@ class Traits:
     """The death of a worker costs no item but the one it was in, and no item runs twice against the
     user's word (``rerun_after_death=False``)."""
     remote: bool = False
-    """The workers are somebody else's: used only when the user gives them as ``backend``."""
+    """The workers belong to an executor or a cluster: used only when the user gives it as ``backend``."""
 
 
 TRAITS: dict[str, Traits] = {
@@ -51,7 +51,8 @@ TRAITS: dict[str, Traits] = {
             limits_memory=True,
             survives_death=True,
         ),
-        # Nobody can look into these: an item cannot be ended; what is lost with a worker may have run.
+        # The caller cannot look into these: it cannot end an item, and what was lost with a worker may
+        # have run.
         # Whether an executor leaves the process is seen when it is used.
         Traits("executor", "executor", True, True, remote=True),
         Traits("dask", "dask", True, True, remote=True),
@@ -61,10 +62,11 @@ TRAITS: dict[str, Traits] = {
 """All backends by name."""
 
 LOCAL: frozenset[str] = frozenset(name for name, one in TRAITS.items() if not one.remote)
-"""Those that amorsize may choose by itself."""
+"""Names of the backends that amorsize may choose by itself."""
 
 CALLER_ITEM_SECONDS = 0.05
-"""The caller computes only items expected to be shorter: it must answer deaths, errors and Ctrl-C."""
+"""Beside workers the caller computes only items expected to be shorter than this, in seconds: it must
+answer deaths, errors and Ctrl-C."""
 
 PUBLIC_NAMES: tuple[str, ...] = ("serial", "threads", "processes", "fork", "spawn")
 """Names that ``backend=`` takes beside "auto"; "processes" is fork where it is safe, else spawn."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class _Fields:
-    """Makes what ``dataclasses`` looks for, when somebody looks."""
+    """Makes what ``dataclasses.fields``, ``asdict`` and ``replace`` read, when one of them asks."""
 
     def __get__(self, instance: object, owner: type) -> Any:
         import dataclasses
@@ -28,7 +28,7 @@ class _Fields:
 
 
 class _Signature:
-    """Makes what ``inspect.signature`` and ``help`` look for, when somebody looks."""
+    """Makes what ``inspect.signature`` and ``help`` read, when one of them asks."""
 
     def __get__(self, instance: object, owner: Any) -> Any:
         if instance is not None or owner.__init__ is not _init:

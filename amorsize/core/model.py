@@ -60,17 +60,18 @@ class Machine:
     load: float = 0.0
     """Runnable tasks of the whole machine, averaged over one minute."""
     memory_bytes: int = 0
-    """Memory of the machine."""
+    """Bytes of memory of the whole machine."""
     memory_available_bytes: int = 0
-    """What could be allocated now without swapping: the machine's and the cgroup's room, the less."""
+    """Bytes that could be allocated now without swapping: the smaller room of the machine's and the
+    cgroup's."""
     memory_limit_bytes: int | None = None
-    """The tightest memory limit along the process's cgroup path, None when unlimited."""
+    """Bytes of the tightest memory limit along the process's cgroup path, None when unlimited."""
     resident_bytes: int = 0
-    """Memory resident in this process: what a fork has to map again."""
+    """Bytes resident in this process: what a fork has to map again."""
     gil: bool = True
     """Whether Python code of two threads excludes each other."""
     can_fork: bool = True
-    """Whether the system can fork at all (whether it is safe now is asked elsewhere)."""
+    """Whether the system can fork at all; whether it is safe now: :mod:`amorsize.machine.fork_safety`."""
     platform: str = "linux"
     python: str = ""
 

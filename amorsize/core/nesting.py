@@ -1,7 +1,7 @@
 """Whether the present thread or process works for a run already: a call of amorsize there stays serial.
 
-A thread is marked while it is inside the user's function for a run (its own or a worker thread's); a
-process is marked for its whole life when amorsize started it. Sets of integers are changed by one
+A thread, the caller's or a worker's, is marked while it runs the user's function for a run; a process
+that amorsize started is marked for its whole life. Sets of integers are changed by one
 atomic operation, and each thread only adds and removes itself.
 
 A stream may call the function while its consumer asks for the next result. A mark would cost such an

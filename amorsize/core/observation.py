@@ -21,11 +21,12 @@ else:
     from amorsize.core.frozen import dataclass
 
 LINE_BYTES = 16_384
-"""Longest line taken in, ten times what a record needs."""
+"""Longest line that an import takes in, in bytes: ten times what a record needs."""
 LARGEST_RESIDUAL = 3.0
-"""Residuals beyond this (20 times) are cut: one run of a machine that slept must not move much."""
+"""Largest residual, a natural logarithm (20 times): a run of a machine that slept must not move much."""
 CROWDED = 0.3
-"""Log of what items take longer side by side (caches, memory): not taken for longer items."""
+"""Natural logarithm of how much longer items take side by side (caches, memory): up to this a longer time
+is not taken for longer items."""
 WORKS_SHARE, WORKS_INSIDE = 0.5, 1.3
 """CPU seconds tell the work of items that compute for this share of their time at least, and that have no
 more threads inside than this."""
@@ -52,12 +53,12 @@ class Observation:
     outcome: str = "done"
     """done, failed or abandoned."""
     model_seconds: float = 0.0
-    """What the cost model had expected, 0 if it was not asked."""
+    """Seconds that the cost model expected, 0 if it was not asked."""
     corrections: int = 0
-    """How often the run changed its mind."""
+    """How often the run left one kind of workers for another."""
     library_version: str = ""
     weight: float = 1.0
-    """Runs that this one stands for."""
+    """Number of runs that this one stands for, after pruning."""
     id: str = ""
     """Hexadecimal and unique among all histories; a history gives one when it is empty."""
     work: Work = Work()
@@ -116,7 +117,7 @@ OUTCOMES = ("done", "failed", "abandoned")
 _HEX = frozenset("0123456789abcdef")
 _WORD = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.+-")
 NAME_SIGNS = _WORD | frozenset(":<>?")
-"""What the name of a function is shown in; ``?`` stands for any other character."""
+"""Characters of a function's name; ``?`` stands for any other."""
 _TEXT_RULES = {
     "fingerprint": (8, 64, _HEX),
     "id": (0, 64, _HEX),
@@ -178,7 +179,7 @@ _ASSEMBLY: tuple[Any, ...] = tuple(
 )
 """For each field of an observation its place in a row, or its record and the places in it."""
 FAMILIAR_WORDS = 1_000
-"""Texts that were checked once are not checked again: names of backends, platforms, versions."""
+"""Most texts known to be good (names of backends, platforms, versions): these are checked once."""
 _FAMILIAR: set[tuple[str, str]] = set()
 _EACH_ITS_OWN = ("id", "fingerprint", "workload")
 _TOP = tuple(name for name in Observation.__annotations__ if name not in RECORDS)

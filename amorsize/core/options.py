@@ -23,6 +23,7 @@ class Limits:
     backends: frozenset[str] = LOCAL
     """Names out of ``TRAITS``."""
     chunksize: int | None = None
+    """Items of a chunk, None where chunks are sized by time."""
     serial_only: str | None = None
     """Why the run must stay in the caller (a nested call), None when it need not."""
 
@@ -35,7 +36,7 @@ class Options:
     """Most workers, None for free choice."""
     backends: frozenset[str] = LOCAL
     forced: str | None = None
-    """The one backend named by the user."""
+    """Name of the one backend that the user named, None for free choice."""
     target: Any = None
     """The executor or cluster that the user gave."""
     chunksize: int | None = None
@@ -94,7 +95,7 @@ class Options:
 
     @property
     def supervised(self) -> bool:
-        """Whether nothing may run in the caller: nobody could stop it there, or limit it."""
+        """Whether nothing may run in the caller: an item there can be neither stopped nor limited."""
         return self.timeout is not None or self.memory_limit is not None
 
     def limits(self, nested: bool) -> Limits:

@@ -122,4 +122,4 @@ class MemoryHistory(History):
         )
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: no file or connection is open."""

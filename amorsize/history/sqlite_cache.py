@@ -51,13 +51,13 @@ if TYPE_CHECKING:
 
 _READ, _WRITE = os.O_RDONLY | CAREFUL, os.O_WRONLY | CAREFUL
 _HEADER = struct.Struct("<8sQQ32s")
-"""Magic, device and inode of the database, key."""
+"""Header of a file of slots: magic, device and inode of the database, key."""
 MAGIC = b"amorrec1"
 SLOTS, SLOT_BYTES = 1_024, 8_192
 """Functions known at once, and room for about ten observations of each; the file is sparse."""
 HEADER_BYTES = SLOT_BYTES
 _FRAME = struct.Struct("<4sH8s")
-"""Magic, bytes of the body, digest of the body."""
+"""Head of a frame: magic, bytes of the body, digest of the body."""
 FRAME_MAGIC = b"\xa0run"
 SAME_CONFIG = 4
 """Observations of one configuration that a slot keeps."""
@@ -65,7 +65,8 @@ SPOOL_BYTES, MOST_SPOOL_BYTES = 262_144, 16_777_216
 """From the first size on (about 500 runs) the database should take the spool in. At the second, which it
 reaches only if the database cannot be opened for long, no run is recorded any more."""
 LOCK_TRIES, LOCK_SECONDS = 20, 0.002
-"""A run holds the spool for microseconds, a process that takes it in for some milliseconds."""
+"""Tries to lock the spool, and seconds between two: a run holds it for microseconds, a process that takes
+it in for some milliseconds."""
 
 
 class SqliteCache:
@@ -155,7 +156,7 @@ class SqliteCache:
                 pass
 
     def forget_key(self) -> None:
-        """Read it again: the database may have become another."""
+        """Have the key read again at the next call: the database may have become another."""
         self._key = None
 
     # ------------------------------------------------------------------ recall

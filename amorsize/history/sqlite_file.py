@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     Answer = TypeVar("Answer")
 
 PATIENCE_SECONDS = 0.2
-"""A call waits so long for another process that holds the file and commits nothing. A run that has
+"""Seconds that a call waits for another process that holds the file and commits nothing. A run that has
 waited in vain once waits no more, so that a lock held for a minute costs it less than 250 ms."""
 QUEUE_SECONDS = 5.0
-"""A call waits so long while other processes do commit: of sixteen that wrote without pause on two busy
-cores, one waited for more than 0.1 s about once in 10,000 times."""
+"""Seconds that a call waits while other processes do commit: of sixteen that wrote without pause on two
+busy cores, one waited for more than 0.1 s about once in 10,000 times."""
 WAIT_SECONDS = 0.001
-"""Mean pause between tries: SQLite's own grow to 100 ms, so that the longest waiter starves."""
+"""Mean seconds between two tries: SQLite's own grow to 100 ms, so that the longest waiter starves."""
 WAL_PAGES = 1_000
 """Pages in the write-ahead file before a commit moves them over (SQLite's own default), 4 MB."""
 

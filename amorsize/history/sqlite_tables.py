@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 APPLICATION_ID = 0x616D6F72
-"""In the file's header: "amor"."""
+"""Number in the file's header that says whose it is: "amor"."""
 VACUUM_PAGES, VACUUM_STEP = 64, 256
 """Free pages (4 KB) from which a call gives some back to the file system, and how many: 1 ms."""
 
@@ -141,7 +141,7 @@ def shrink(connection: sqlite3.Connection, pages: int | None) -> None:
 
 
 def size_bytes(path: str) -> int:
-    """Of the database and its write-ahead log."""
+    """Bytes of the database and of its write-ahead log."""
     total = 0
     for name in (path, path + "-wal"):
         try:

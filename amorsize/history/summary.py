@@ -11,7 +11,7 @@ else:
     from amorsize.core.frozen import dataclass
 
 MAX_REJECTED = 100
-"""Rejected lines that an import names; the rest is counted."""
+"""Most rejected lines that an import names; further ones are counted."""
 
 
 @dataclass(frozen=True)
