@@ -244,7 +244,7 @@ def open_descriptors() -> frozenset[int]:
     """Numbers of the open file descriptors; empty where the system does not list them."""
     try:
         folder = os.open("/proc/self/fd", os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:
+    except (OSError, AttributeError):
         return frozenset()
     try:
         # The listing works on a duplicate, which gets the number that is free now.

@@ -12,6 +12,7 @@ import os
 import sys
 import time
 
+from amorsize.backends.processes import windows
 from amorsize.core.frozen import dataclass
 from amorsize.planning.explain import format_bytes
 
@@ -20,6 +21,8 @@ CHECK_SECONDS = 0.0005
 MEMORY_SUSPECT_BYTES = 1 << 28
 """A killed worker that had so much resident (256 MB) was probably killed for it."""
 SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+NT_CRASH = 0xC0000000
+"""Exit codes of Windows from here on are errors of the system: 0xC0000005 is an access violation."""
 CRASHES = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE")
 
 
@@ -38,6 +41,8 @@ class End:
 
 def has_ended(pid: int) -> bool:
     """Whether a child has ended; it stays to be waited for."""
+    if os.name == "nt":
+        return windows.exit_code(pid, 0.0) is not None
     if not hasattr(os, "waitid"):
         return False
     try:
@@ -72,6 +77,9 @@ def busy_seconds(pid: int) -> float:
 
 def kill(pid: int) -> None:
     """End a process at once, if it is there."""
+    if os.name == "nt":
+        windows.end(pid)
+        return
     try:
         os.kill(pid, SIGKILL)
     except ProcessLookupError:
@@ -80,6 +88,8 @@ def kill(pid: int) -> None:
 
 def reap(pid: int, seconds: float) -> End:
     """Wait for a child; after ``seconds`` it is killed."""
+    if os.name == "nt":
+        return End(windows.reaped(pid, seconds))
     if not has_ended(pid) and not _ends_within(pid, seconds):
         kill(pid)
     while True:
@@ -130,6 +140,10 @@ def hint(end: End) -> str:
     resident = format_bytes(end.peak_bytes) if end.peak_bytes else "an unknown amount"
     if code is None:
         return "how is not known: something else in this process waits for its children"
+    if code >= NT_CRASH:
+        return f"a crash in compiled code (0x{code:X}): run it alone under python -X faulthandler"
+    if os.name == "nt" and code == signal.SIGTERM:
+        return "from outside"
     if code >= 0:
         return "something in it ended the process (os._exit, or exit in compiled code)"
     name = _name(-code)

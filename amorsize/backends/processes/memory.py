@@ -67,7 +67,7 @@ class MemoryGuard:
     ) -> None:
         self._room = room
         try:
-            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            self._file = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
             self._base = self._last = _held(os.pread(self._file, 256, 0)) if forked else 0
         except (OSError, IndexError, ValueError):
             self._file = -1

@@ -63,7 +63,7 @@ def start(tell: Tell, settings: dict[str, Any] | None = None) -> None:
         sys.meta_path.insert(0, _Watch(dict(missing)))
     if settings.get("filters") and "warnings" in sys.modules:
         _set_filters(settings["filters"])
-    if not again:
+    if not again and hasattr(os, "register_at_fork"):
         os.register_at_fork(before=flush)
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         _take_stream(name, descriptor if settings else None, name in settings.get("forward", ()))

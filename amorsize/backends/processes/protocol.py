@@ -28,17 +28,22 @@ in, the rest was never begun.
 
 from __future__ import annotations
 
-import _socket  # socket adds selectors and enum: 3 ms, and nothing that is used here
-import fcntl
+import _socket
 import os
 import struct
 import sys
-import termios
 from array import array
 
+from amorsize.backends.processes import sockets
 from amorsize.items.errors import salvaged
 from amorsize.items.pickling import dumps, loads
 from amorsize.planning.chunking import CHUNK_SECONDS
+
+try:
+    import fcntl
+    import termios
+except ImportError:  # Windows forks no workers, and only those take tickets
+    pass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,7 +90,7 @@ class above_stdio:  # noqa: N801 # reads as words of the language
 
 def pair() -> tuple[_socket.socket, _socket.socket]:
     """Two connected sockets with room for a megabyte."""
-    near, far = _socket.socketpair()
+    near, far = sockets.connected()
     for end in (near, far):
         for option in (_socket.SO_SNDBUF, _socket.SO_RCVBUF):
             try:
@@ -111,7 +116,7 @@ def send(sock: _socket.socket, parts: list[Any]) -> None:
     """Write all parts; blocks while the other side is behind."""
     views = [memoryview(part).cast("B") for part in parts if len(part)]
     while views:
-        sent = sock.sendmsg(views[:MAX_PARTS])
+        sent = sockets.write(sock, views[:MAX_PARTS])
         while views and sent >= len(views[0]):
             sent -= len(views.pop(0))
         if sent:

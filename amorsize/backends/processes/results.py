@@ -9,11 +9,10 @@
 
 from __future__ import annotations
 
-import select
 import time
 
 from amorsize.backends.processes import exit_status, output_relay, protocol
-from amorsize.backends.processes.workers import DONTWAIT
+from amorsize.backends.processes.sockets import DONTWAIT, POLLOUT
 from amorsize.core.signals import released
 from amorsize.items.call import unreadable, unsendable_result
 from amorsize.items.errors import place_salvaged, told_by
@@ -61,9 +60,9 @@ class ResultReader:
                 if worker is None:
                     woken = True
                 elif self.table.has(worker):  # else it has gone in this very round
-                    if event & select.POLLOUT:
+                    if event & POLLOUT:
                         self.table.pump(worker)
-                    if event & ~select.POLLOUT:
+                    if event & ~POLLOUT:
                         self._receive(worker)
             if woken or self.spec.collector.failure is not None:
                 return

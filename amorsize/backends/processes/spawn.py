@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 
-from amorsize.backends.processes import exit_status, output_relay, protocol
+from amorsize.backends.processes import exit_status, output_relay, protocol, windows
 from amorsize.backends.processes.protocol import SharedPage
 from amorsize.backends.processes.workers import Launcher, WorkerHandle
 from amorsize.items.pickling import dumps_by_value
@@ -113,6 +113,7 @@ class SpawnLauncher(Launcher):
             _end(warm)
             return 0.0
         try:
+            warm.sock.settimeout(None)
             protocol.send(warm.sock, protocol.encode(protocol.END, None))
             warm.sock.settimeout(1.0)
             while True:
@@ -148,6 +149,21 @@ def _take_idle() -> _Warm | None:
 
 def _start() -> _Warm:
     near, far = protocol.pair()
+    if os.name == "nt":
+        try:
+            process, words = windows.start(
+                _command("main_windows()"), far, SharedPage.size(MAX_SLOTS)
+            )
+        except BaseException:
+            near.close()
+            raise
+        finally:
+            far.close()
+        return _Warm(process, near, words, -1)
+    return _start_with_descriptors(near, far)
+
+
+def _start_with_descriptors(near: _socket.socket, far: _socket.socket) -> _Warm:
     page = theirs = lifeline = -1
     process = None
     try:
@@ -166,20 +182,26 @@ def _start() -> _Warm:
     return _Warm(process, near, words, lifeline)
 
 
-def _popen(sock: int, page: int, lifeline: int) -> subprocess.Popen[bytes]:
+def _command(call: str) -> list[str]:
+    """An interpreter like ours that calls a function of ``spawn_main``."""
     root = os.path.abspath(__file__)
     for _ in __name__.split("."):  # the directory that holds the package
         root = os.path.dirname(root)
     code = (
         f"import sys; sys.path.insert(0, {root!r}); "
-        f"from amorsize.backends.processes.spawn_main import main; main({sock}, {page}, {lifeline})"
+        f"from amorsize.backends.processes import spawn_main; spawn_main.{call}"
     )
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    return [sys.executable, *flags, "-c", code]
+
+
+def _popen(sock: int, page: int, lifeline: int) -> subprocess.Popen[bytes]:
+    command = _command(f"main({sock}, {page}, {lifeline})")
     # A Ctrl-C in the terminal reaches the worker, too: not before it knows that it is not meant.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         return subprocess.Popen(
-            [sys.executable, *flags, "-c", code],
+            command,
             pass_fds=(sock, page, lifeline),
             stdin=subprocess.DEVNULL,
         )
@@ -217,5 +239,6 @@ def _end(warm: _Warm, seconds: float = 0.0) -> exit_status.End:
         process.returncode = end.exitcode or 0
     else:
         end = exit_status.End(process.returncode)
-    os.close(warm.lifeline)
+    if warm.lifeline >= 0:
+        os.close(warm.lifeline)
     return end

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 
-from amorsize.backends.processes import output_relay, protocol
+from amorsize.backends.processes import output_relay, protocol, windows
 from amorsize.backends.processes.memory import MemoryGuard
 from amorsize.backends.processes.protocol import MARKS, ROOM_WORDS, SharedPage
 from amorsize.backends.processes.worker import Worker, WorkerJob, die_with, ignore, set_up
@@ -37,9 +37,19 @@ def main(descriptor: int, page: int, lifeline: int) -> None:
     die_with(lifeline)
     signal.signal(signal.SIGINT, ignore)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    sock = _socket.socket(fileno=descriptor)
     words = memoryview(mmap.mmap(page, os.fstat(page).st_size)).cast("q")
     os.close(page)
+    _serve_all(_socket.socket(fileno=descriptor), words)
+
+
+def main_windows() -> None:
+    """The same where socket and memory cannot be inherited; the system ends this process when it ends the
+    caller."""
+    signal.signal(signal.SIGINT, ignore)
+    _serve_all(*windows.given())
+
+
+def _serve_all(sock: _socket.socket, words: memoryview[int]) -> None:
     shared = SharedPage(words, (len(words) - ROOM_WORDS) // MARKS)
     code = 0
     try:

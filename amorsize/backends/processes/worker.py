@@ -15,7 +15,6 @@ become a worker (signals, the tie to its caller, seeds, inner threads) is :func:
 from __future__ import annotations
 
 import _signal as signal  # type: ignore[import-not-found]  # as in exit_status
-import fcntl
 import os
 import sys
 import time
@@ -60,6 +59,7 @@ def die_with(lifeline: int) -> None:
     """
     if not sys.platform.startswith("linux"):
         return
+    import fcntl
     import select
 
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())

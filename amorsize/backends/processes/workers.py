@@ -15,10 +15,9 @@ from __future__ import annotations
 
 import _socket
 import os
-import select
 import time
 
-from amorsize.backends.processes import protocol
+from amorsize.backends.processes import protocol, sockets
 from amorsize.backends.processes.protocol import parse_tickets
 from amorsize.core.frozen import dataclass
 
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from amorsize.items.source import ItemSource
 
 clock = time.perf_counter
-DONTWAIT = getattr(_socket, "MSG_DONTWAIT", 0)
 
 
 class WorkerHandle:
@@ -134,7 +132,7 @@ class WorkerHandle:
         outbox = self._outbox
         try:
             while outbox:
-                sent = self.sock.sendmsg(outbox[: protocol.MAX_PARTS], [], DONTWAIT)
+                sent = sockets.write(self.sock, outbox[: protocol.MAX_PARTS], sockets.DONTWAIT)
                 while outbox and sent >= len(outbox[0]):
                     sent -= len(outbox.pop(0))
                 if sent:
@@ -295,7 +293,7 @@ class WorkerTable:
         """The group that gets new work; it is no longer in ``groups`` when all of it have left."""
         self.groups: list[WorkerGroup] = []
         """That one, and those before it that have not all left."""
-        self._poll = select.poll()
+        self._poll = sockets.new_poll()
         self._wake: tuple[_socket.socket, _socket.socket] | None = None
 
     def open_group(self, launcher: Launcher, *, shared: bool) -> None:
@@ -305,10 +303,10 @@ class WorkerTable:
 
     def open_wake(self) -> None:
         """Have :meth:`wake` end the caller's wait."""
-        self._wake = _socket.socketpair()
+        self._wake = sockets.connected()
         for end in self._wake:
             end.setblocking(False)
-        self._poll.register(self._wake[0].fileno(), select.POLLIN)
+        self._poll.register(self._wake[0].fileno(), sockets.POLLIN)
 
     def wake(self) -> None:
         """End the caller's wait for results; from any thread."""
@@ -321,6 +319,8 @@ class WorkerTable:
     def sleep(self, seconds: float) -> None:
         """Wait for :meth:`wake` where there is no worker to wait for."""
         assert self._wake is not None
+        import select
+
         ready, _, _ = select.select([self._wake[0]], [], [], seconds)
         if ready:
             self._wake[0].recv(4096)
@@ -341,7 +341,8 @@ class WorkerTable:
     def add(self, worker: WorkerHandle) -> None:
         """A worker was started."""
         self.workers[worker.sock.fileno()] = worker
-        self._poll.register(worker.sock.fileno(), select.POLLIN)
+        sockets.wait_never(worker.sock)
+        self._poll.register(worker.sock.fileno(), sockets.POLLIN)
 
     def has(self, worker: WorkerHandle) -> bool:
         """Whether a worker is still there."""
@@ -356,7 +357,7 @@ class WorkerTable:
     def pump(self, worker: WorkerHandle) -> None:
         """Write what a worker takes now; poll tells when it takes more."""
         worker.pump()
-        events = select.POLLIN | (select.POLLOUT if worker.has_output else 0)
+        events = sockets.POLLIN | (sockets.POLLOUT if worker.has_output else 0)
         self._poll.modify(worker.sock.fileno(), events)
 
     def has_open_items(self) -> bool:
