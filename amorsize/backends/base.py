@@ -58,6 +58,9 @@ class BackendSpec:
     """Threads: the caller's context variables, of which each thread runs in a copy."""
     memory: Any = None
     """Processes: the memory budget of the workers, None where memory cannot be seen."""
+    caller_state: Callable[[], Any] | None = None
+    """Fresh interpreters: what they lack of the caller's modules, when one is started; an object with
+    ``values``, ``by_value`` and ``replaced`` (see :mod:`amorsize.inspection.sent_state`)."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 
+from amorsize import inspection
 from amorsize.backends import processes
 from amorsize.backends.base import BackendSpec
 from amorsize.backends.caller import CallerBackend
@@ -59,6 +60,7 @@ def make_backend(
         first_workers=command.first_workers,
         caller_computes=command.caller_computes,
         context=lookups.loop.context,
+        caller_state=lambda: inspection.caller_state(spec.func),
     )
     if config.backend == "serial":
         return CallerBackend(told)

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from amorsize.inspection.effects import inspect_function as inspect_function
     from amorsize.inspection.fresh import fresh_refusal as fresh_refusal
     from amorsize.inspection.objects import shared_parts as shared_parts
+    from amorsize.inspection.sent_state import caller_state as caller_state
     from amorsize.inspection.watch import Watch as Watch
 
 __getattr__ = lazy_names(
     __name__,
     {
         "Watch": "amorsize.inspection.watch",
+        "caller_state": "amorsize.inspection.sent_state",
         "fresh_refusal": "amorsize.inspection.fresh",
         "inspect_function": "amorsize.inspection.effects",
         "shared_parts": "amorsize.inspection.objects",

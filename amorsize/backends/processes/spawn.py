@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 
-from amorsize.backends.processes import exit_status, output_relay, protocol, windows
+from amorsize.backends.processes import exit_status, output_relay, protocol, spawn_state, windows
 from amorsize.backends.processes.protocol import SharedPage
 from amorsize.backends.processes.workers import Launcher, WorkerHandle
 from amorsize.items.pickling import dumps_by_value
@@ -21,6 +21,7 @@ from amorsize.items.pickling import dumps_by_value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
+    from collections.abc import Sequence
     from typing import Any
 
     from amorsize.backends.processes.workers import LaunchSpec
@@ -57,9 +58,11 @@ class SpawnLauncher(Launcher):
 
     def __init__(self) -> None:
         self._function: bytes | None = None
+        self._state: bytes | None = None
+        self._by_value: Sequence[str] = ()
 
     def pickled(self, value: object, buffers: list[Any] | None = None) -> bytes:
-        return dumps_by_value(value, buffers)
+        return dumps_by_value(value, buffers, self._by_value)
 
     def launch(self, given: LaunchSpec) -> WorkerHandle:
         threads = given.spec.config.threads_per_job
@@ -86,11 +89,17 @@ class SpawnLauncher(Launcher):
         """What a worker is told at the start of a run."""
         spec = given.spec
         if self._function is None:
+            if spec.caller_state is not None:
+                state = spec.caller_state()
+                self._by_value = state.by_value
+                self._state = self.pickled((state.values, state.replaced or state.by_value != []))
             self._function = self.pickled((spec.func, spec.initializer, spec.initargs))
         settings = {
             "path": list(sys.path),
             "directory": os.getcwd(),
             "function": self._function,
+            "state": self._state,
+            "process": spawn_state.settings(),
             "on_error": spec.collector.on_error,
             "workers": spec.config.workers,
             "threads": spec.config.threads_per_job,

@@ -16,6 +16,7 @@ import sys
 from amorsize.backends.processes import output_relay, protocol, windows
 from amorsize.backends.processes.memory import MemoryGuard
 from amorsize.backends.processes.protocol import MARKS, ROOM_WORDS, SharedPage
+from amorsize.backends.processes.spawn_state import adopt, put
 from amorsize.backends.processes.worker import Worker, WorkerJob, die_with, ignore, set_up
 from amorsize.items.errors import portable
 from amorsize.items.pickling import dumps_by_value
@@ -76,7 +77,7 @@ def _serve(sock: _socket.socket, page: SharedPage) -> bool:
     if kind != protocol.SETUP:
         return True
     try:
-        func, initializer, initargs = _prepare(settings)
+        (func, initializer, initargs), for_this_run = _prepare(settings)
         job = WorkerJob(
             func,
             settings["on_error"],
@@ -100,11 +101,12 @@ def _serve(sock: _socket.socket, page: SharedPage) -> bool:
     guard.close()
     output_relay.stop()
     protocol.send(sock, protocol.encode(protocol.READY, None))
-    return worker.reusable
+    return worker.reusable and not for_this_run
 
 
-def _prepare(settings: dict[str, Any]) -> tuple[Any, Any, tuple[Any, ...]]:
-    """Make this process like the caller's; returns the function, the initializer and its arguments."""
+def _prepare(settings: dict[str, Any]) -> tuple[tuple[Any, Any, tuple[Any, ...]], bool]:
+    """Make this process like the caller's; returns the function, the initializer and its arguments, and
+    whether it is like this for this run only."""
     sys.path[:] = settings["path"]
     try:
         os.chdir(settings["directory"])
@@ -119,6 +121,11 @@ def _prepare(settings: dict[str, Any]) -> tuple[Any, Any, tuple[Any, ...]]:
         multiprocessing.current_process().authkey = settings["authkey"]
     import cloudpickle  # noqa: F401 # results need it; where it is missing, the caller is told now
 
+    adopt(settings["process"])
+    for_this_run = False
+    if settings["state"] is not None:
+        values, for_this_run = pickle.loads(settings["state"])  # nosec B301 # of our caller
+        put(values)
     found: tuple[Any, Any, tuple[Any, ...]]
     found = pickle.loads(settings["function"])  # nosec B301 # of our caller
-    return found
+    return found, for_this_run

@@ -1,0 +1,74 @@
+"""Making a fresh interpreter like the caller: environment, settings, values of its modules."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+
+def settings() -> dict[str, Any]:
+    """Of this process: what the interpreter and loaded libraries keep for all code."""
+    found: dict[str, Any] = {
+        "environment": dict(os.environ),
+        "recursion": sys.getrecursionlimit(),
+        "digits": sys.get_int_max_str_digits(),
+    }
+    decimal, calendar = sys.modules.get("decimal"), sys.modules.get("calendar")
+    if decimal is not None:
+        found["decimal"] = decimal.getcontext().copy()
+    if calendar is not None:
+        found["first day"] = calendar.firstweekday()
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and hasattr(numpy, "geterr"):
+        printing = {
+            name: value
+            for name, value in numpy.get_printoptions().items()
+            if isinstance(value, int | float | str | None)
+        }
+        found["numpy"] = numpy.geterr(), printing
+    return found
+
+
+def adopt(found: dict[str, Any]) -> None:
+    """Make this process the same."""
+    if dict(os.environ) != found["environment"]:
+        os.environ.clear()
+        os.environ.update(found["environment"])
+    sys.setrecursionlimit(found["recursion"])
+    sys.set_int_max_str_digits(found["digits"])
+    if "decimal" in found:
+        importlib.import_module("decimal").setcontext(found["decimal"])
+    if "first day" in found:
+        importlib.import_module("calendar").setfirstweekday(found["first day"])
+    if "numpy" in found:
+        numpy = importlib.import_module("numpy")
+        errors, printing = found["numpy"]
+        numpy.seterr(**errors)
+        numpy.set_printoptions(**printing)
+
+
+def put(values: Iterable[tuple[str, tuple[str, ...], Any]]) -> None:
+    """Put values of the caller's modules in place: (module, path of names, value) each.
+
+    A list, dict or set is filled anew, for other names may hold it, too."""
+    for module, path, value in values:
+        holder: Any = importlib.import_module(module)
+        for name in path[:-1]:
+            holder = getattr(holder, name)
+        here: Any = getattr(holder, path[-1], None)
+        kind = type(value)
+        if type(here).__name__ == "ContextVar":
+            here.set(value)
+        elif type(here) is kind is list:
+            here[:] = value
+        elif type(here) is kind and kind in (dict, set):
+            here.clear()
+            here.update(value)
+        elif not (type(here) is kind and here == value):
+            setattr(holder, path[-1], value)

@@ -1,0 +1,185 @@
+"""What a fresh interpreter lacks of the modules that a function names: it is sent to it.
+
+A worker that is started afresh imports the user's modules as they are on disk. Of those that the function
+reaches, plain values of globals and classes, functions that were replaced and context variables that are
+set are collected here, to be put in place there; so are modules that cannot be imported there, of which
+functions and classes have to be sent by value. An object that is no plain value stays as the import makes
+it: another module may hold the very same, and would be parted from it.
+"""
+
+from __future__ import annotations
+
+import sys
+from _contextvars import copy_context
+from functools import partial
+from types import FunctionType, MethodType, ModuleType
+
+from amorsize.inspection.fresh import _not_importable
+from amorsize.inspection.origins import own_file, own_module
+from amorsize.inspection.reach import names_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MOST_FUNCTIONS = 300
+"""Functions that are looked at."""
+MOST_PARTS = 10_000
+"""Parts of a value, within which it counts as plain: a millisecond to look at, and as much to send."""
+PLAIN = (int, float, complex, str, bytes, bool, type(None), range)
+
+
+class CallerState:
+    """``values``: (module, path of names, value) each; ``by_value``: names of modules of which functions
+    and classes are sent by value; ``replaced``: whether a worker must serve no other run."""
+
+    __slots__ = ("by_value", "replaced", "values")
+
+    def __init__(self) -> None:
+        self.values: list[tuple[str, tuple[str, ...], Any]] = []
+        self.by_value: list[str] = []
+        self.replaced = False
+
+    def put(
+        self, module: str, path: tuple[str, ...], value: Any, *, replaces: bool = False
+    ) -> None:
+        """Have a value sent; ``replaces``: the next run may not find it in the same worker."""
+        self.values.append((module, path, value))
+        self.replaced = self.replaced or replaces
+
+
+def caller_state(func: Any) -> CallerState:
+    """What fresh workers lack for this function."""
+    search = _Search()
+    search.run(func)
+    return search.found
+
+
+class _Search:
+    """What the function names, and what that names."""
+
+    def __init__(self) -> None:
+        self.found = CallerState()
+        self._todo: list[Any] = []
+        self._seen: set[int] = set()
+        self._named: set[tuple[str, str]] = set()
+
+    def run(self, func: Any) -> None:
+        self._todo.append(func)
+        while self._todo and len(self._seen) < MOST_FUNCTIONS:
+            one = self._todo.pop()
+            if isinstance(one, partial):
+                self._todo += [one.func, *one.args]
+            elif isinstance(one, MethodType):
+                self._todo += [one.__func__, one.__self__]
+            elif isinstance(one, ModuleType):
+                self._module(one, ())
+            elif isinstance(one, type):
+                self._class(one)
+            elif isinstance(one, FunctionType):
+                if id(one) not in self._seen:
+                    self._seen.add(id(one))
+                    self._function(one)
+            elif own_module(str(type(one).__module__)):
+                self._class(type(one))
+
+    def _function(self, func: FunctionType) -> None:
+        if not own_file(func.__code__.co_filename):
+            return
+        module = str(func.__globals__.get("__name__"))
+        named = names_of(func.__code__)
+        self._importable(module)
+        held = [*(func.__defaults__ or ()), *(func.__kwdefaults__ or {}).values()]
+        for cell in func.__closure__ or ():
+            try:
+                held.append(cell.cell_contents)
+            except ValueError:  # not bound yet
+                continue
+        for value in held:
+            if isinstance(value, ModuleType):
+                self._module(value, named.names)
+            else:
+                self._todo.append(value)
+        wrapped = vars(func).get("__wrapped__")
+        if wrapped is not None:
+            self._todo.append(wrapped)
+        for name in named.names:
+            if name in func.__globals__:
+                self._value(module, name, func.__globals__[name], named.names)
+            elif named.imports and type(sys.modules.get(name)) is ModuleType:
+                self._module(sys.modules[name], named.names)
+
+    def _importable(self, module: str) -> None:
+        if module in ("__main__", "None") or module in self.found.by_value:
+            return
+        if own_module(module) and _not_importable(module) is not None:
+            self.found.by_value.append(module)
+
+    def _value(self, module: str, name: str, value: Any, names: tuple[str, ...]) -> None:
+        """A global of a module that some code names. Those of ``__main__`` go with the functions."""
+        if isinstance(value, ModuleType):
+            self._module(value, names)
+            return
+        if (module, name) in self._named:
+            return
+        self._named.add((module, name))
+        sent = module != "__main__" and own_module(module) and module not in self.found.by_value
+        if isinstance(value, FunctionType):
+            self._todo.append(value)
+            there, local = value.__module__, "<" in value.__qualname__
+            other = value.__name__ != name if there == module else local or there == "__main__"
+            if sent and other and own_file(value.__code__.co_filename):
+                self.found.put(module, (name,), value, replaces=True)
+        elif isinstance(value, type):
+            self._todo.append(value)
+        elif sent and type(value).__name__ == "ContextVar":
+            if value in copy_context() and is_plain(value.get()):
+                self.found.put(module, (name,), value.get(), replaces=True)
+        elif sent and name[:2] != "__" and is_plain(value):
+            self.found.put(module, (name,), value)
+
+    def _module(self, module: ModuleType, names: tuple[str, ...]) -> None:
+        name = module.__name__
+        if own_module(name) and sys.modules.get(name) is module:
+            self._importable(name)
+            for part in names:
+                if part in vars(module):
+                    self._value(name, part, vars(module)[part], names)
+
+    def _class(self, kind: type) -> None:
+        module = kind.__module__
+        if id(kind) in self._seen or not own_module(module):
+            return
+        self._seen.add(id(kind))
+        self._importable(module)
+        self._todo += [base for base in kind.__mro__[1:] if own_module(base.__module__)]
+        sent = module != "__main__" and module not in self.found.by_value
+        sent = sent and "<" not in kind.__qualname__
+        for name, value in list(vars(kind).items()):
+            if isinstance(value, FunctionType):
+                self._todo.append(value)
+                if sent and value.__module__ != module and own_file(value.__code__.co_filename):
+                    self.found.put(
+                        module, (*kind.__qualname__.split("."), name), value, replaces=True
+                    )
+            elif sent and name[:2] != "__" and is_plain(value):
+                self.found.put(module, (*kind.__qualname__.split("."), name), value)
+
+
+def is_plain(value: Any) -> bool:
+    """Is it a value of exact builtin types all through, and not too large?"""
+    todo, left = [value], MOST_PARTS
+    while todo and left:
+        left -= 1
+        one = todo.pop()
+        kind = type(one)
+        if kind in (list, tuple, set, frozenset):
+            todo += one
+        elif kind is dict:
+            todo += one.keys()
+            todo += one.values()
+        elif kind not in PLAIN:
+            return False
+        if len(todo) > left:
+            return False
+    return not todo

@@ -1,0 +1,83 @@
+"""Workers in fresh interpreters compute what the caller's loop does: they are sent what they lack."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+
+import amorsize
+
+pytestmark = pytest.mark.timeout(60)
+
+SOURCE = """
+import os, sys
+RATE = 1
+class Priced:
+    def __init__(self, item): self.item = item
+def rate(item): return item * RATE
+def price(item): return rate(item), os.environ.get("RATE_OF_TODAY"), sys.getrecursionlimit()
+def priced(item): return Priced(item)
+"""
+
+
+def spawned(func: Any, data: Any = None) -> list[Any]:
+    items = range(24) if data is None else data
+    return amorsize.execute(func, items, backend="spawn", history=None)
+
+
+@pytest.fixture
+def prices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    (tmp_path / "prices_of_today.py").write_text(SOURCE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield importlib.import_module("prices_of_today")
+    del sys.modules["prices_of_today"]
+
+
+def test_values_and_settings_of_the_moment(prices: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for rate in (5, 7, 1):  # the workers of the call before are warm
+        prices.RATE = rate
+        monkeypatch.setenv("RATE_OF_TODAY", str(rate))
+        assert spawned(prices.price) == [prices.price(item) for item in range(24)]
+    with mock.patch("prices_of_today.rate", lambda item: -item):
+        assert spawned(prices.price) == [prices.price(item) for item in range(24)]
+    assert spawned(prices.price) == [prices.price(item) for item in range(24)]
+
+
+def test_modules_that_a_fresh_interpreter_cannot_import(tmp_path: Path) -> None:
+    path = tmp_path / "by_path.py"
+    path.write_text(SOURCE)
+    spec = importlib.util.spec_from_file_location("plugs.by_path", path)
+    assert spec is not None and spec.loader is not None
+    plug = sys.modules["plugs.by_path"] = importlib.util.module_from_spec(spec)
+    made = sys.modules["prices_by_exec"] = types.ModuleType("prices_by_exec")
+    try:
+        spec.loader.exec_module(plug)
+        exec(SOURCE, vars(made))
+        for module in (plug, made):
+            assert spawned(module.rate) == list(range(24))
+            assert spawned(lambda item, module=module: module.rate(item)) == list(range(24))
+            found = spawned(module.priced)
+            assert {type(one) for one in found} == {module.Priced}
+            assert [one.item for one in found] == list(range(24))
+    finally:
+        del sys.modules["plugs.by_path"], sys.modules["prices_by_exec"]
+
+
+def turned(item: int) -> Any:
+    sum(range(20_000))
+    return np.asfortranarray(np.full((30, 30), float(item)))[::2]
+
+
+def test_arrays_keep_the_order_of_their_axes() -> None:
+    """NumPy adds in the order of memory, and the last bits of a sum depend on it."""
+    found = amorsize.execute(turned, range(150), history=None)
+    assert {one.strides for one in found} == {turned(0).strides}
