@@ -56,7 +56,8 @@ if TYPE_CHECKING:
 
 CROWDED_SECONDS = 0.1
 """A run with less than this left waits until other threads let go of the cores: OpenBLAS spins for so
-long."""
+long. Without it 20 items of some milliseconds after a product of matrices take 1.12 times as long (1.04
+to 1.22 on two cores, benchmarks/speed/ablations.py)."""
 CROWD_ENDS_SECONDS = 0.12
 """Age of a run from which such threads are taken for the function's own."""
 CROWD_LOOK_SECONDS, CROWD_LOOK_SHARE = 0.01, 1.3

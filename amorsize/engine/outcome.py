@@ -7,7 +7,8 @@
         +--> run_of: Run --> ended_run: RunEnded --> observers; Study, looked up if one of them asks
 
 The engine yields *runs*, iterators of results that are computed as they are asked for; ``chain`` strings
-them together in C, where a generator around a generator would cost 20 ns an item.
+them together in C: a generator around a generator makes a stream of trivial items 1.35 times as long
+(benchmarks/speed/ablations.py).
 """
 
 from __future__ import annotations

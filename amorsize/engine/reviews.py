@@ -44,9 +44,6 @@ if TYPE_CHECKING:
 
 REVIEW_SECONDS = 0.015
 """After so long with threads their gain is judged."""
-EARLY_REVIEW_SECONDS, EARLY_REVIEW_ITEMS, EARLY_MUST_GAIN = 0.002, 30, 1.1
-"""Short items that let the GIL go for moments make threads up to three times slower than the caller
-(reading small files): so soon, with so many items a thread, it is seen that nothing is won."""
 PATIENCE_SECONDS = 0.05
 """Longest sleep of the supervising caller."""
 REVIEW_LOOK_SECONDS = 0.001
@@ -68,9 +65,9 @@ def patience(spec: RunSpec, state: RunState, now: float) -> float:
     if workers is None or review is None or review.final:
         return PATIENCE_SECONDS
     age = now - review.since.at
-    if workers.waits or not review.early:
+    if workers.waits or age < REVIEW_SECONDS:
         return max(REVIEW_LOOK_SECONDS, REVIEW_SECONDS - age)
-    return REVIEW_LOOK_SECONDS if age < REVIEW_SECONDS else PATIENCE_SECONDS
+    return PATIENCE_SECONDS
 
 
 def on_started(spec: RunSpec, state: RunState, event: BackendStarted, facts: Facts) -> Step:
@@ -98,32 +95,19 @@ def on_report(spec: RunSpec, state: RunState, event: Reported, facts: Facts) -> 
     seconds = event.now - review.since.at
     done = event.done - review.since.position
     stalled = report.stalled and done > 0
-    early = seconds < REVIEW_SECONDS
-    if early and (
-        workers.waits
-        or not review.early
-        or seconds < EARLY_REVIEW_SECONDS
-        or done < EARLY_REVIEW_ITEMS * report.workers
-    ):
-        return state, ()
-    if done < 2 * report.workers and not stalled:
+    if seconds < REVIEW_SECONDS or (done < 2 * report.workers and not stalled):
         return state, ()
     consumed = event.consumed - review.consumed
     seconds = max(seconds - consumed, 1e-9)
     cpu = max(event.cpu_seconds - review.since.cpu_seconds - consumed, 0.0)
-    wrong = _is_wrong(state, event, facts, early=early, reached=(done, seconds, cpu))
+    wrong = _is_wrong(state, event, facts, (done, seconds, cpu))
     left = event.done if facts.left is None else facts.left
-    commands = (SetProbing(False),) if review.early else ()
-    if early:
-        review = Review(review.since, review.consumed, False, review.doubted)
-    else:
-        mark = Mark(event.now, event.done, event.cpu_seconds)
-        review = Review(mark, event.consumed, review.early, review.doubted)
-    if not wrong or left <= report.workers:
-        return evolve(state, review=_doubted(review, doubted=False)), commands
-    if not (workers.waits or early or review.doubted):
-        # The first items of threads pay for caches and pages: look again.
-        return evolve(state, review=_doubted(review, doubted=True)), commands
+    commands = (SetProbing(False),) if review.first else ()
+    mark = Mark(event.now, event.done, event.cpu_seconds)
+    # The first items of threads pay for caches and pages: where these compute, it is looked again.
+    doubted = wrong and left > report.workers
+    if not doubted or not (workers.waits or review.doubted):
+        return evolve(state, review=Review(mark, event.consumed, False, doubted)), commands
     if workers.waits:
         share = min(1.0, cpu / done / max(event.item_seconds, 1e-9))
         state = evolve(state, shares=(seconds, share, 1.0), seen=(seconds, share, 1.0))
@@ -142,12 +126,7 @@ def on_report(spec: RunSpec, state: RunState, event: Reported, facts: Facts) -> 
 
 
 def _is_wrong(
-    state: RunState,
-    event: Reported,
-    facts: Facts,
-    *,
-    early: bool,
-    reached: tuple[int, float, float],
+    state: RunState, event: Reported, facts: Facts, reached: tuple[int, float, float]
 ) -> bool:
     """Whether threads reach too little. ``reached``: items, wall and CPU seconds since the last
     review."""
@@ -155,8 +134,7 @@ def _is_wrong(
     done, seconds, cpu = reached
     computed, rate = cpu / done, done / seconds
     if not state.workers.waits:
-        least = EARLY_MUST_GAIN if early else policy.THREADS_MUST_GAIN
-        return event.items > 1 and rate * event.item_seconds < least
+        return event.items > 1 and rate * event.item_seconds < policy.THREADS_MUST_GAIN
     left = event.done if facts.left is None else facts.left
     cores = facts.machine.cores
     saves = left * computed * (1 - 1 / cores)
@@ -164,10 +142,6 @@ def _is_wrong(
     full = GIL_STALLED_SHARE if event.report.stalled else GIL_FULL_SHARE
     slower = rate * event.item_seconds < 1.0
     return computed * rate > full and (saves > 2 * start or slower)
-
-
-def _doubted(review: Review, *, doubted: bool) -> Review:
-    return Review(review.since, review.consumed, review.early, doubted)
 
 
 def on_drained(spec: RunSpec, state: RunState, event: Drained, facts: Facts) -> Step:

@@ -146,8 +146,8 @@ class Review:
     since: Mark
     consumed: float = 0.0
     """Seconds that the consumer of a stream had taken by then."""
-    early: bool = True
-    """Whether the quick first review is still to come."""
+    first: bool = True
+    """Whether the first review is still to come."""
     doubted: bool = False
     """Whether the last review found too little, for the first time."""
     final: bool = False

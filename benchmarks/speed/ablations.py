@@ -35,23 +35,6 @@ def stream_of(runs):
         yield from run
 driver.stream_of = stream_of
 """
-SMALL_FILES = """
-import os, tempfile
-folder = tempfile.mkdtemp()
-names = [os.path.join(folder, str(number)) for number in range(3000)]
-for name in names:
-    with open(name, "wb") as file:
-        file.write(bytes(2000))
-def length(name):
-    with open(name, "rb") as file:
-        return len(file.read())
-def work():
-    amorsize.execute(length, names, backend=("serial", "threads"))
-"""
-NO_EARLY_REVIEW = """
-from amorsize.engine import reviews
-reviews.EARLY_REVIEW_ITEMS = float("inf")
-"""
 AFTER_BLAS = """
 import numpy
 square = numpy.ones((400, 400))
@@ -62,7 +45,7 @@ def count(item):
     return total
 def work():
     square @ square  # OpenBLAS's threads spin for some time after it
-    amorsize.execute(count, range(40))
+    amorsize.execute(count, range(20))
 """
 NO_CONTENTION = """
 from amorsize.engine import gates
@@ -70,7 +53,6 @@ gates.CROWDED_SECONDS, gates.CROWD_ENDS_SECONDS = 0.0, 0.0
 """
 ABLATIONS = {
     "stream by itertools.chain, trivial items": (TRIVIAL_STREAM, GENERATOR),
-    "early reviews, small files": (SMALL_FILES, NO_EARLY_REVIEW),
     "contention, after a product of matrices": (AFTER_BLAS, NO_CONTENTION),
 }
 """Mechanism and work: the work, and what takes the mechanism away."""

@@ -164,7 +164,7 @@ def test_the_clock_of_a_configuration_runs_from_its_start() -> None:
     state, commands = step(working(), event)
     assert commands == () and state.since == Mark(105.0, 300, 2.0)
     assert state.handed_over == Mark(100.0, 10, 1.0)  # only the first one counts
-    assert state.review.since == state.since and state.review.consumed == 0.5 and state.review.early
+    assert state.review.since == state.since and state.review.consumed == 0.5 and state.review.first
 
 
 def test_only_threads_that_may_be_left_are_judged() -> None:

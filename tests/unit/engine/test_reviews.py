@@ -53,8 +53,8 @@ def test_a_doubt_is_forgotten() -> None:
 @pytest.mark.parametrize(
     "event",
     [
-        reported(REVIEW_SECONDS / 2, 3),  # early, and few items
-        reported(0.001, 10_000),  # too early even for many
+        reported(REVIEW_SECONDS / 2, 3),  # too early, and few items
+        reported(REVIEW_SECONDS / 2, 10_000),  # too early even for many
         reported(1.0, 7),  # fewer than two for each thread
     ],
 )
@@ -63,10 +63,10 @@ def test_too_little_seen_is_no_judgement(event: Any) -> None:
     assert after(state, event) == (state, ())
 
 
-def test_short_items_are_judged_early_and_at_once() -> None:
-    event = reported(0.01, 200, item_seconds=5.4e-5, items=500)  # 1.08 times the loop
-    state, commands = after(working(), event)
-    assert state.phase == Phase.DRAINING and do.Drain(wait=True) in commands
+def test_workers_size_their_chunks_for_long_after_the_first_review() -> None:
+    state, commands = after(working(), reported(1.0, QUICK))
+    assert commands == (do.SetProbing(False),)
+    assert after(state, reported(2.0, 2 * QUICK))[1] == ()
 
 
 def test_what_the_consumer_takes_is_no_fault_of_threads() -> None:
@@ -138,7 +138,8 @@ def test_threads_that_are_the_best_there_is_are_left_alone() -> None:
 
 def test_patience_ends_with_the_next_review() -> None:
     state = working()
-    assert patience(spec(), state, 100.001) == REVIEW_LOOK_SECONDS
+    assert patience(spec(), state, 100.001) == pytest.approx(REVIEW_SECONDS - 0.001)
+    assert patience(spec(), state, 100.0145) == REVIEW_LOOK_SECONDS
     assert patience(spec(), state, 100.1) == PATIENCE_SECONDS
     assert patience(spec(), working(waits=True), 100.005) == pytest.approx(REVIEW_SECONDS - 0.005)
     assert patience(spec(), working("fork"), 100.0) == PATIENCE_SECONDS
