@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 import types
 from collections.abc import Iterator
@@ -81,3 +82,17 @@ def test_arrays_keep_the_order_of_their_axes() -> None:
     """NumPy adds in the order of memory, and the last bits of a sum depend on it."""
     found = amorsize.execute(turned, range(150), history=None)
     assert {one.strides for one in found} == {turned(0).strides}
+
+
+def inner_threads(item: int) -> str | None:
+    return os.environ.get("OMP_NUM_THREADS")
+
+
+def test_workers_limit_inner_threads_in_the_callers_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the caller's environment leaves open is set for libraries that the worker loads later."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for _ in range(2):  # fresh and warm workers
+        found = amorsize.execute(inner_threads, range(24), backend="spawn", n_jobs=2, history=None)
+        assert None not in found[-8:], found

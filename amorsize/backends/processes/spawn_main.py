@@ -16,7 +16,7 @@ import sys
 from amorsize.backends.processes import output_relay, protocol, windows
 from amorsize.backends.processes.memory import MemoryGuard
 from amorsize.backends.processes.protocol import MARKS, ROOM_WORDS, SharedPage
-from amorsize.backends.processes.spawn_state import adopt, put
+from amorsize.backends.processes.spawn_state import adopt, adopt_environment, put
 from amorsize.backends.processes.worker import Worker, WorkerJob, die_with, ignore, set_up
 from amorsize.items.errors import portable
 from amorsize.items.pickling import dumps_by_value
@@ -114,6 +114,7 @@ def _prepare(settings: dict[str, Any]) -> tuple[tuple[Any, Any, tuple[Any, ...]]
         pass
     import pickle
 
+    adopt_environment(settings["process"])
     set_up(settings["inner_threads"])
     if "authkey" in settings:
         import multiprocessing

@@ -35,11 +35,15 @@ def settings() -> dict[str, Any]:
     return found
 
 
-def adopt(found: dict[str, Any]) -> None:
-    """Make this process the same."""
+def adopt_environment(found: dict[str, Any]) -> None:
+    """Make the environment the same: before the limits of inner threads are put into it."""
     if dict(os.environ) != found["environment"]:
         os.environ.clear()
         os.environ.update(found["environment"])
+
+
+def adopt(found: dict[str, Any]) -> None:
+    """Make this process the same, but for the environment."""
     sys.setrecursionlimit(found["recursion"])
     sys.set_int_max_str_digits(found["digits"])
     if "decimal" in found:
