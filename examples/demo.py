@@ -1,7 +1,8 @@
 """The main job on real input: four jobs over the source files of Python's own standard library.
 
 For each one: a progress bar, what amorsize decided and why, its time against the plain loop in the
-same run, and the proof that the results are equal.
+same run, and the proof that the results are equal. Each job runs twice with a history that is empty at
+first: the second run knows what the first one learned, and how long it will take.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 from urllib.request import ProxyHandler, build_opener
@@ -82,44 +84,70 @@ def server(root: Path) -> Iterator[str]:
             process.stdin.close()  # its sign to end
 
 
-def show(title: str, func: Callable[[Any], Any], data: list[Any]) -> tuple[str, float, float, str]:
-    """Do one job both ways; a row of the summary."""
+def show(
+    title: str, func: Callable[[Any], Any], data: list[Any], history: str
+) -> tuple[str, float, list[float], str, str]:
+    """Do one job in a loop, and twice by amorsize; a row of the summary."""
     print(f"\n{title}: {len(data):,} items")
     began = time.perf_counter()
     expected = [func(item) for item in data]
     loop_seconds = time.perf_counter() - began
 
-    sys.stdout.flush()  # the bar goes to standard error
-    began = time.perf_counter()
-    plan = amorsize.optimize(func, data, progress=True)
-    results = plan.execute()
-    seconds = time.perf_counter() - began
-    print(plan)
-    assert results == expected, "the results differ from those of the plain loop"
-    print(f"  loop {loop_seconds:.4f} s, amorsize {seconds:.4f} s, results equal")
-    return title, loop_seconds, seconds, plan.backend
+    took = []
+    for run in ("first run", "second run"):
+        print(f"{run}:")
+        sys.stdout.flush()  # the bar goes to standard error
+        began = time.perf_counter()
+        plan = amorsize.optimize(func, data, progress=True, history=history)
+        results = plan.execute()
+        took.append(time.perf_counter() - began)
+        print(plan)
+        assert results == expected, "the results differ from those of the plain loop"
+        print(f"  loop {loop_seconds:.4f} s, amorsize {took[-1]:.4f} s, results equal")
+    return title, loop_seconds, took, plan.backend, forecast(plan)
+
+
+def forecast(plan: amorsize.Plan) -> str:
+    """What the plan had said, and whether it came true."""
+    if plan.real_seconds is None or plan.estimated_interval is None:
+        return "nothing was left to foretell"
+    low, high = plan.estimated_interval
+    came = "came true" if low <= plan.real_seconds <= high else "was wrong"
+    return f"{low:.3f} to {high:.3f} s said, {plan.real_seconds:.3f} s taken: {came}"
 
 
 def main() -> None:
     """All four jobs and a summary."""
+    with TemporaryDirectory() as folder:
+        run_all(f"{folder}/history.sqlite")
+
+
+def run_all(history: str) -> None:
+    """The same with a history of its own."""
     paths = source_files()
     root = Path(sysconfig.get_paths()["stdlib"]).resolve()
     total_bytes = sum(len(path.read_bytes()) for path in paths)  # and now the files are in memory
     print(f"{len(paths):,} files of {root}, {total_bytes / 1e6:.0f} MB")
     rows = [
-        show("parse and measure every module (computes)", complexity, paths),
-        show("compress every file (computes outside the GIL)", compressed_bytes, paths),
+        show("parse and measure every module (computes)", complexity, paths, history),
+        show("compress every file (computes outside the GIL)", compressed_bytes, paths, history),
     ]
     with server(root) as address:
         names = [path.relative_to(sysconfig.get_paths()["stdlib"]) for path in paths]
         urls = [f"{address}/{quote(name.as_posix())}" for name in names]
-        rows.append(show("fetch every file over HTTP (waits)", fetch, urls))
-    rows.append(show("length of every name (trivial)", len, [path.name for path in paths]))
+        rows.append(show("fetch every file over HTTP (waits)", fetch, urls, history))
+    names_only = [path.name for path in paths]
+    rows.append(show("length of every name (trivial)", len, names_only, history))
 
-    print(f"\n{'job':48} {'loop':>10} {'amorsize':>10} {'faster':>8}  chosen")
-    for title, loop_seconds, seconds, backend in rows:
-        times = loop_seconds / seconds
-        print(f"{title:48} {loop_seconds:8.4f} s {seconds:8.4f} s {times:7.1f}x  {backend}")
+    print(f"\n{'job':48} {'loop':>10} {'first':>10} {'second':>10} {'faster':>8}  chosen")
+    for title, loop_seconds, (first, second), backend, _ in rows:
+        times = loop_seconds / second
+        print(
+            f"{title:48} {loop_seconds:8.4f} s {first:8.4f} s {second:8.4f} s {times:7.1f}x  {backend}"
+        )
+    print("what the second run foretold by what the first one learned:")
+    for title, *_, said in rows:
+        print(f"  {title:46} {said}")
     print(
         "amorsize in one line each: results = amorsize.execute(func, data). Its times include its"
     )

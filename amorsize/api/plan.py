@@ -151,7 +151,7 @@ def plan_of(engine: Engine) -> Plan:
         n_jobs=config.n_jobs,
         threads_per_job=config.threads_per_job,
         chunksize=config.chunksize,
-        estimated_seconds=seconds,
+        estimated_seconds=0.0 if left == 0 else seen.forecast.seconds or seconds,
         estimated_speedup=speedup,
         confidence=_confidence(seen, left),
         source=source,

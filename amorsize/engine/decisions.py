@@ -223,8 +223,9 @@ def decide(
 
 
 def say(spec: RunSpec, state: RunState, facts: Facts, choice: Choice, now: float) -> RunState:
-    """The state with what is said of the items that are left, once, where their number is known."""
-    if state.said is not None or spec.total is None:
+    """The state with what is said of the items that are left, once, where their number is known. A plan
+    that is still being made says it again."""
+    if spec.total is None or (state.said is not None and not state.measuring):
         return state
     return evolve(state, said=Said(now, choice, facts.measured))
 
@@ -236,7 +237,9 @@ def forecast_of(choice: Choice, seen: Measured, facts: Facts) -> Forecast:
         return Forecast()
     configuration = predicted.spread if predicted.source == "history" else 0.0
     doubt = choice.item_doubt or learning.unknown_doubt(sample_of(seen))
-    return learning.forecast_of(predicted.seconds, configuration, doubt, facts.measured_runs)
+    runs = facts.measured_runs
+    said = learning.forecast_of(predicted.seconds, configuration, doubt, runs)
+    return said if runs else learning.by_size(said, facts.size_ratio)
 
 
 def hand_over(

@@ -22,10 +22,8 @@ from amorsize import items
 from amorsize.core import nesting
 from amorsize.core.events import NO_OBSERVERS
 from amorsize.core.frozen import replace
-from amorsize.core.model import Forecast
 from amorsize.core.signals import held, released
 from amorsize.engine.commands import Stop
-from amorsize.engine.decisions import forecast_of
 from amorsize.engine.effects import Effects
 from amorsize.engine.events import Begun, CallerFreed, Closed, LongItem, Reported, SliceEnded
 from amorsize.engine.local_loop import LocalLoop
@@ -132,14 +130,8 @@ class Engine:
             self._meter.measured(),
             self._lookups.lasting.runs,
             self._lookups.lasting.known.get("safety"),
-            self._forecast(choice),
+            self._lookups.forecast(choice),
         )
-
-    def _forecast(self, choice: Choice | None) -> Forecast:
-        """What is said of the items that are left."""
-        if choice is None:
-            return Forecast()
-        return forecast_of(choice, self._meter.measured(), self._lookups.lasting)
 
     def bound(self) -> None:
         """Let every slice end soon: an event loop beside it needs its turns."""

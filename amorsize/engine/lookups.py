@@ -15,7 +15,8 @@ import warnings
 
 from amorsize import inspection, items, learning
 from amorsize.core.frozen import replace
-from amorsize.core.model import RemoteOption, Safety
+from amorsize.core.model import Forecast, RemoteOption, Safety
+from amorsize.engine.decisions import forecast_of
 from amorsize.engine.slice_watch import ONE_BY_ONE
 from amorsize.engine.state import Facts, NeedFact
 from amorsize.errors import AmorsizeWarning, DifferenceWarning
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from amorsize.engine.state import RunSpec
     from amorsize.items.source import ItemSource
     from amorsize.learning.learner import Learner
+    from amorsize.planning.values import Choice
     from amorsize.profiling.meter import Meter
     from amorsize.profiling.sampler import Sampler
 
@@ -158,6 +160,16 @@ class Lookups:
             DifferenceWarning,
             stacklevel=2,
         )
+
+    def forecast(self, choice: Choice | None) -> Forecast:
+        """What is said of the items that are left; without earlier runs by their sizes, too."""
+        loop = self.loop
+        if choice is None:
+            return Forecast()
+        if not self.lasting.measured_runs and self._spec.options.seed is None:
+            ratio = learning.log_ratio(loop.source.data, loop.done)
+            self.lasting = Facts({**self.lasting.known, "size_ratio": ratio})
+        return forecast_of(choice, self.meter.measured(), self.lasting)
 
     def note_watched(self) -> None:
         """An item was watched: what was seen joins what the function's code says."""

@@ -367,6 +367,11 @@ class Facts:
         return learning.measured(runs) if runs else ()
 
     @property
+    def size_ratio(self) -> float:
+        """Logarithm of how much larger the items left are than those seen; 0 where nobody looked."""
+        return self.known.get("size_ratio", 0.0)  # type: ignore[no-any-return]
+
+    @property
     def recall_seconds(self) -> float:
         """How long asking for them took."""
         return self.known.get("recall_seconds", 0.0)  # type: ignore[no-any-return]

@@ -9,11 +9,13 @@ from amorsize.core.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from amorsize.learning.forecasts import by_size as by_size
     from amorsize.learning.forecasts import forecast_of as forecast_of
     from amorsize.learning.item_costs import Sample as Sample
     from amorsize.learning.item_costs import known_costs as known_costs
     from amorsize.learning.item_costs import measured as measured
     from amorsize.learning.item_costs import unknown_doubt as unknown_doubt
+    from amorsize.learning.item_sizes import log_ratio as log_ratio
     from amorsize.learning.learner import learner_for as learner_for
     from amorsize.learning.parameters import parameters_of as parameters_of
     from amorsize.learning.parameters import tune as tune
@@ -22,9 +24,11 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "Sample": "amorsize.learning.item_costs",
+    "by_size": "amorsize.learning.forecasts",
     "forecast_of": "amorsize.learning.forecasts",
     "known_costs": "amorsize.learning.item_costs",
     "learner_for": "amorsize.learning.learner",
+    "log_ratio": "amorsize.learning.item_sizes",
     "loop_item": "amorsize.learning.work_done",
     "measured": "amorsize.learning.item_costs",
     "parameters_of": "amorsize.learning.parameters",
@@ -34,9 +38,11 @@ _NAMES = {
 }
 __all__ = [
     "Sample",
+    "by_size",
     "forecast_of",
     "known_costs",
     "learner_for",
+    "log_ratio",
     "loop_item",
     "measured",
     "parameters_of",

@@ -9,10 +9,11 @@ as long as the next is like the earlier ones.
 
 from __future__ import annotations
 
-from math import exp, log
+from math import exp, hypot, log
 
-from amorsize.core.frozen import dataclass
+from amorsize.core.frozen import dataclass, replace
 from amorsize.core.model import Forecast
+from amorsize.learning.item_sizes import SIZE_DOUBT, SIZE_POWER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ COVERAGE = 0.8
 PRIOR = (-2.0, -1.28, -0.8, -0.5, -0.25, 0.0, 0.25, 0.5, 0.8, 1.28, 2.0)
 """Scores that are taken to have been seen before any were: between the 10th and the 90th percentile of a
 normal distribution lie 1.28 deviations to each side."""
+NORMAL_TENTH = 1.28
+"""Standard deviations from the middle of a normal distribution to its 10th percentile."""
 FIRST_CALL_PRIOR = (-1.3, -0.8, -0.5, -0.2, 0.0, 0.3, 0.6, 1.0, 1.6, 2.5, 4.0)
 """The same for first calls, which rather take longer than was said: data that begin with their light end,
 cores that others use (benchmarks/learning/forecasts.py)."""
@@ -70,6 +73,24 @@ def range_of(
     known = sorted((*prior, *scores))
     low, high = _quantile(known, (1 - COVERAGE) / 2), _quantile(known, (1 + COVERAGE) / 2)
     return Range(seconds * exp(min(low, 0.0) * spread), seconds * exp(max(high, 0.0) * spread))
+
+
+def by_size(forecast: Forecast, ratio: float) -> Forecast:
+    """A first call's forecast where the items left are larger than those seen, ``ratio`` being the
+    logarithm of how much: how far cost follows size is not known, so the range is wider by that."""
+    if not ratio or forecast.seconds <= 0:
+        return forecast
+    seconds = forecast.seconds * exp(SIZE_POWER * ratio)
+    doubt = SIZE_DOUBT * ratio
+    down = hypot(log(forecast.seconds / forecast.low_seconds), NORMAL_TENTH * doubt)
+    up = hypot(log(forecast.high_seconds / forecast.seconds), NORMAL_TENTH * doubt)
+    return replace(
+        forecast,
+        seconds=seconds,
+        spread=hypot(forecast.spread, doubt),
+        low_seconds=seconds * exp(-down),
+        high_seconds=seconds * exp(up),
+    )
 
 
 def forecast_of(
