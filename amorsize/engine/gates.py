@@ -16,16 +16,7 @@ history.
 from __future__ import annotations
 
 from amorsize.core.model import Config
-from amorsize.engine.commands import (
-    InterruptSlice,
-    OpenWindow,
-    Pause,
-    Scale,
-    StartBackend,
-    StartSampler,
-    StopSampler,
-    WatchItem,
-)
+from amorsize.engine import commands as do
 from amorsize.engine.decisions import (
     ONLY_WAITS_CPU_SHARE,
     WAIT_SEEN_THREADS,
@@ -87,9 +78,9 @@ def crowded(
     look_at = max(elapsed + CROWD_LOOK_SECONDS, CROWD_LOOK_SHARE * elapsed)
     state = evolve(state, contention=Contention(found, look_at))
     if found:
-        return state, (StopSampler(),), True
+        return state, (do.StopSampler(),), True
     if not event.sampling and not state.only_computes:
-        return state, (StartSampler(),), True  # it needs a moment to look
+        return state, (do.StartSampler(),), True  # it needs a moment to look
     return state, (), False
 
 
@@ -143,7 +134,7 @@ def on_slice(spec: RunSpec, state: RunState, event: SliceEnded, facts: Facts) ->
     if choice is None:
         return state, commands + more
     if choice.config.backend != "serial" and _is_worth_watching(spec, state, event):
-        return evolve(state, watched=True), (*commands, *more, WatchItem())
+        return evolve(state, watched=True), (*commands, *more, do.WatchItem())
     return _follow(spec, state, event, facts, choice, commands + more)
 
 
@@ -179,15 +170,16 @@ def _follow(
     commands += told
     if not alone:
         if state.measuring:
-            return evolve(state, paused=True), (*commands, Pause())
+            return evolve(state, paused=True), (*commands, do.Pause())
         state, started = hand_over(spec, state, facts, event.done, event.item_seconds)
         return state, commands + started
     if profile_of(state, facts).inner_threads > planning.INNER_THREADS:
-        commands += (StopSampler(),)  # its looks would take cores from the function's own threads
+        # Its looks would take cores from the function's own threads.
+        commands += (do.StopSampler(),)
     elif not state.only_computes:
-        commands += (StartSampler(),)
+        commands += (do.StartSampler(),)
     if state.measuring and event.elapsed > MEASURE_SECONDS and not event.first:
-        return evolve(state, paused=True), (*commands, Pause())
+        return evolve(state, paused=True), (*commands, do.Pause())
     return state, commands
 
 
@@ -220,7 +212,7 @@ def _consider(
     if cpu >= WAITING_CPU_SHARE and not _knows_the_gil(state, facts) and not remote:
         if inner > planning.INNER_THREADS and not state.inner_looked:
             if wall > INNER_WINDOW_SECONDS:
-                return evolve(state, inner_looked=True), None, (OpenWindow(),)
+                return evolve(state, inner_looked=True), None, (do.OpenWindow(),)
             return state, None, ()
         if not _pays_for_a_start(state, event, facts, serial_seconds):
             return state, None, ()
@@ -296,7 +288,7 @@ def on_long_item(spec: RunSpec, state: RunState, event: LongItem, facts: Facts) 
     # The costs are looked up now: beside threads at work each step costs a turn of the GIL.
     if facts.computed_meanwhile > COMPUTES_SHARE and waits:
         return state, ()  # meanwhile it has begun to compute
-    return state, (InterruptSlice(event),)
+    return state, (do.InterruptSlice(event),)
 
 
 def on_interrupted(spec: RunSpec, state: RunState, event: SliceInterrupted, facts: Facts) -> Step:
@@ -311,7 +303,7 @@ def on_interrupted(spec: RunSpec, state: RunState, event: SliceInterrupted, fact
     shares = event.seconds, item.cpu_share, 1.0
     state = evolve(state, shares=shares, seen=shares, position=event.position)
     first = WAIT_SEEN_THREADS if waits else None  # it may compute yet
-    state, started = start(state, StartBackend(config, event.seconds, waits, first))
+    state, started = start(state, do.StartBackend(config, event.seconds, waits, first))
     given = handing_out(spec, config, event.position, item.item_seconds)
     return state, (*told, given, *started)
 
@@ -323,9 +315,9 @@ def on_freed(spec: RunSpec, state: RunState, event: CallerFreed, facts: Facts) -
     if workers is None or workers.config.backend != "threads":
         return state, ()
     if not workers.waits:
-        return state, (Scale(min(facts.machine.cores, spec.options.max_jobs or 1 << 30)),)
+        return state, (do.Scale(min(facts.machine.cores, spec.options.max_jobs or 1 << 30)),)
     if facts.measured.window[1] < ONLY_WAITS_CPU_SHARE:
-        return state, (Scale(workers.config.n_jobs),)
+        return state, (do.Scale(workers.config.n_jobs),)
     return state, ()
 
 

@@ -14,20 +14,9 @@ from __future__ import annotations
 
 from amorsize.core.events import LongRun
 from amorsize.core.frozen import replace
-from amorsize.engine import gates, reviews
+from amorsize.engine import events, gates, reviews
 from amorsize.engine.commands import Emit, Pause, Raise, StartSampler, Stop
 from amorsize.engine.decisions import decide, hand_over, ordered
-from amorsize.engine.events import (
-    BackendStarted,
-    Begun,
-    CallerFreed,
-    Closed,
-    Drained,
-    LongItem,
-    Reported,
-    SliceEnded,
-    SliceInterrupted,
-)
 from amorsize.engine.state import Facts, Mark, NeedFact, Phase, RunSpec, RunState, evolve
 from amorsize.errors import OptionError
 
@@ -43,7 +32,7 @@ LONG_RUN_SECONDS = 10.0
 """Runs that have lasted so long may have the history looked after beside them."""
 
 
-def on_begun(spec: RunSpec, state: RunState, event: Begun, facts: Facts) -> Step:
+def on_begun(spec: RunSpec, state: RunState, event: events.Begun, facts: Facts) -> Step:
     """The run begins, or goes on after it was measured: with the user's order, or alone."""
     state = evolve(
         state,
@@ -74,7 +63,7 @@ def on_begun(spec: RunSpec, state: RunState, event: Begun, facts: Facts) -> Step
     return state, commands + started
 
 
-def on_report(spec: RunSpec, state: RunState, event: Reported, facts: Facts) -> Step:
+def on_report(spec: RunSpec, state: RunState, event: events.Reported, facts: Facts) -> Step:
     """A backend was looked after: do its workers reach what was expected?"""
     if state.consumed != event.consumed:
         state = evolve(state, consumed=event.consumed)
@@ -83,41 +72,41 @@ def on_report(spec: RunSpec, state: RunState, event: Reported, facts: Facts) -> 
     return reviews.on_report(spec, state, event, facts)
 
 
-def on_drained(spec: RunSpec, state: RunState, event: Drained, facts: Facts) -> Step:
+def on_drained(spec: RunSpec, state: RunState, event: events.Drained, facts: Facts) -> Step:
     """A backend has ended: beside the next one, or before it."""
     if state.leaving:
         return reviews.on_left(spec, state, event, facts)
     return reviews.on_drained(spec, state, event, facts)
 
 
-def on_closed(spec: RunSpec, state: RunState, event: Closed, facts: Facts) -> Step:
+def on_closed(spec: RunSpec, state: RunState, event: events.Closed, facts: Facts) -> Step:
     """The run is over, however it came to that."""
     stop = Stop(event.outcome != "done", event.hurry)
     over = evolve(state, phase=event.outcome, review=None, paused=False, long_run_at=float("inf"))
     return over, (stop,)
 
 
-def on_ended(spec: RunSpec, state: RunState, event: Drained, facts: Facts) -> Step:
+def on_ended(spec: RunSpec, state: RunState, event: events.Drained, facts: Facts) -> Step:
     """A backend has ended with the run."""
     return evolve(reviews.add_ended(state, event), workers=None), ()
 
 
 TRANSITIONS: dict[tuple[str, type], Rule] = {
-    (Phase.LOCAL, Begun): on_begun,
-    (Phase.LOCAL, SliceEnded): gates.on_slice,
-    (Phase.LOCAL, LongItem): gates.on_long_item,
-    (Phase.LOCAL, SliceInterrupted): gates.on_interrupted,
-    (Phase.LOCAL, Closed): on_closed,
-    (Phase.DELEGATED, BackendStarted): reviews.on_started,
-    (Phase.DELEGATED, CallerFreed): gates.on_freed,
-    (Phase.DELEGATED, Reported): on_report,
-    (Phase.DELEGATED, Closed): on_closed,
-    (Phase.DRAINING, BackendStarted): reviews.on_started,
-    (Phase.DRAINING, Drained): on_drained,
-    (Phase.DRAINING, Closed): on_closed,
-    (Phase.DONE, Drained): on_ended,
-    (Phase.FAILED, Drained): on_ended,
-    (Phase.ABANDONED, Drained): on_ended,
+    (Phase.LOCAL, events.Begun): on_begun,
+    (Phase.LOCAL, events.SliceEnded): gates.on_slice,
+    (Phase.LOCAL, events.LongItem): gates.on_long_item,
+    (Phase.LOCAL, events.SliceInterrupted): gates.on_interrupted,
+    (Phase.LOCAL, events.Closed): on_closed,
+    (Phase.DELEGATED, events.BackendStarted): reviews.on_started,
+    (Phase.DELEGATED, events.CallerFreed): gates.on_freed,
+    (Phase.DELEGATED, events.Reported): on_report,
+    (Phase.DELEGATED, events.Closed): on_closed,
+    (Phase.DRAINING, events.BackendStarted): reviews.on_started,
+    (Phase.DRAINING, events.Drained): on_drained,
+    (Phase.DRAINING, events.Closed): on_closed,
+    (Phase.DONE, events.Drained): on_ended,
+    (Phase.FAILED, events.Drained): on_ended,
+    (Phase.ABANDONED, events.Drained): on_ended,
 }
 """What follows from an event in a phase."""
 
