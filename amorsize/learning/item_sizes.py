@@ -2,8 +2,8 @@
 for a look at the sizes of files.
 
 An item's size is its length, its value if it is a float (an integer mostly is a name), the bytes of an
-array, or of the file that a path names. Only exact builtins, arrays and paths are asked, so that no code of
-the user's runs, and only lists and tuples are indexed.
+array, or of the file that a path names. Only exact builtins, arrays and paths are asked, so that no code
+of the user's runs, and only lists and tuples are indexed.
 """
 
 from __future__ import annotations
