@@ -53,6 +53,10 @@ class HandOver:
     """Whether items are to be taken strictly one after the other."""
     window: int = 0
     """Of a stream: most items ahead of the consumer."""
+    keeps_items: bool = False
+    """Whether items may be good only until the next is read, and none was seen in the caller."""
+    copies: bool = False
+    """Whether workers get copies of the items: they are other processes."""
 
 
 @dataclass(frozen=True)

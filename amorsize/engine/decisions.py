@@ -254,13 +254,16 @@ def hand_over(
 
 def handing_out(spec: RunSpec, config: Config, position: int, item_seconds: float) -> HandOver:
     """How items are handed out from ``position`` on."""
+    kept = config.backend != "serial" and spec.options.effects == "watch"
+    copies = TRAITS[config.backend].processes if kept else False
     if not spec.streaming:
-        return HandOver(position, in_order=config.workers == 1)
+        return HandOver(position, config.workers == 1, keeps_items=kept, copies=copies)
     workers = config.workers
     wanted = STREAM_WINDOW_ITEMS
     if item_seconds > 0:
         wanted = min(wanted, int(STREAM_WINDOW_SECONDS * workers / item_seconds))
-    return HandOver(position, True, spec.buffersize or max(4 * workers, wanted))
+    window = spec.buffersize or max(4 * workers, wanted)
+    return HandOver(position, True, window, keeps_items=kept, copies=copies)
 
 
 def start_chosen(spec: RunSpec, state: RunState, facts: Facts, item_seconds: float) -> Step:

@@ -62,6 +62,7 @@ class Delivery:
         options, source, position = spec.options, self._source, command.position
         if command.in_order:
             source.hand_out_in_order()
+        peeked = source.peeked
         source.hand_over(position)
         made: ResultCollector
         if spec.streaming:
@@ -79,6 +80,16 @@ class Delivery:
         if options.retries:
             made = items.RetryingCollector(made, source, options.retries, options.retry_on)
         self.collector = made
+        if command.keeps_items and not (position or peeked or source.indexed):
+            self._keep_items(made, position, copies=command.copies)
+
+    def _keep_items(self, made: ResultCollector, position: int, *, copies: bool) -> None:
+        def first_done() -> bool:
+            return made.done > position or made.failure is not None
+
+        self._source.read_through(
+            lambda iterator: items.KeptItems(iterator, copies=copies, first_done=first_done)
+        )
 
     @property
     def done(self) -> int:

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from amorsize.items.pickling import parts as parts
     from amorsize.items.retry import RetryingCollector as RetryingCollector
     from amorsize.items.retry import helped as helped
+    from amorsize.items.reuse import KeptItems as KeptItems
     from amorsize.items.seeding import numbered as numbered
 
 __getattr__ = lazy_names(
     __name__,
     {
+        "KeptItems": "amorsize.items.reuse",
         "RetryingCollector": "amorsize.items.retry",
         "changes": "amorsize.items.pickling",
         "dumps": "amorsize.items.pickling",

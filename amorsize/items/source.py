@@ -17,8 +17,10 @@ from amorsize.items.kinds import deque, is_indexed, is_snapshot, length_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
+
+    from amorsize.items.reuse import KeptItems
 
 
 ATOMIC_ITEMS = 1_000_000
@@ -83,6 +85,7 @@ class ItemSource:
         """Whether items may come back, by :meth:`give_back_later`: processes stay until all is done,
         threads come again."""
         self._later: list[tuple[float, int]] = []
+        self._kept_items: KeptItems | None = None
         self._kept: dict[int, Any] = {}
         """Items that may come back, where a position is not enough to find them."""
 
@@ -204,6 +207,10 @@ class ItemSource:
             self._buffer.extend(first)
             self.position = position + 1
 
+    def read_through(self, wrap: Callable[[Iterator[Any]], KeptItems]) -> None:
+        """From now on the source is read through what keeps its items as they were."""
+        self.iterator = self._kept_items = wrap(self.iterator)
+
     def hand_out_in_order(self) -> None:
         """From now on items are taken from the front only, one after the other."""
         self._both_ends = False
@@ -265,6 +272,9 @@ class ItemSource:
             return 0
         if self._limit is not None:
             count = min(count, self._limit - self.position)
+        kept = self._kept_items
+        if kept is not None and kept.reads_one:
+            count = 0 if kept.waits else min(count, 1)
         if count <= 0:
             return 0
         before = self.position
