@@ -17,6 +17,7 @@ from amorsize.errors import (
     CheckpointError,
     DifferenceWarning,
     ItemError,
+    NotRun,
     OptionError,
     RetryAfter,
     WorkerDied,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from amorsize.api.executor import Executor
     from amorsize.integrations import register_joblib_backend
     from amorsize.items.seeding import item_rng
+    from amorsize.planning.rate import Rate
 
 TEXT.update(
     Run=("amorsize.reporting.text", "run_text"),
@@ -48,8 +50,10 @@ __all__ = [
     "DifferenceWarning",
     "Executor",
     "ItemError",
+    "NotRun",
     "OptionError",
     "Plan",
+    "Rate",
     "RetryAfter",
     "Settings",
     "Tuner",
@@ -68,6 +72,7 @@ __all__ = [
 
 LAZY = {
     "Executor": "amorsize.api.executor",
+    "Rate": "amorsize.planning.rate",
     "item_rng": "amorsize.items.seeding",
     "register_joblib_backend": "amorsize.integrations",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from os import fspath
 
+from amorsize import planning
 from amorsize.core.backends import LOCAL, PUBLIC_NAMES, TRAITS
 from amorsize.core.options import Options
 from amorsize.errors import OptionError, OptionTypeError
@@ -288,9 +289,7 @@ def _check_retries(retries: Any) -> dict[str, Any]:
 def _check_rate(rate: Any) -> dict[str, Any]:
     if rate is None:
         return {"rate": None}
-    from amorsize.planning.rate import rate_of
-
-    return {"rate": rate_of(rate)}
+    return {"rate": planning.rate_of(rate)}
 
 
 def _check_max_errors(max_errors: Any) -> dict[str, Any]:
@@ -405,6 +404,8 @@ _CHECKS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "memory_limit": _check_memory_limit,
     "rerun_after_death": _check_rerun,
     "retries": _check_retries,
+    "rate": _check_rate,
+    "max_errors": _check_max_errors,
     "effects": _check_effects,
     "retry_on": _check_retry_on,
     "seed": _check_seed,

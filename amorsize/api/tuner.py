@@ -277,6 +277,13 @@ def execute(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> 
         default ``Exception``) or, where ``TimeoutError`` is one of them, takes longer than ``timeout``.
         Between two tries lies a pause of 0.05 to 0.1 s, doubled with each try up to 10 s; other items
         go on meanwhile. What the last try raises counts (``on_error`` applies).
+        A server that refuses (429, 503, 529, throttling codes) is no failure: the item waits as it asks,
+        and spends no try.
+    rate : text, number, Rate or None, default None
+        Upper bound of calls: "500/min", "50/s", a number a second, or an :class:`amorsize.Rate`.
+    max_errors : int or None, default None
+        With ``on_error="collect"`` or ``"skip"``: so many items that failed for good end the run; what
+        never ran is an ``ItemError`` with an :class:`amorsize.NotRun`.
     seed : int or several, default None
         Gives each item a random generator of its own, :func:`amorsize.item_rng`, by its position: the
         same numbers for every backend, number of workers and chunk size.

@@ -28,6 +28,13 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     add(
         "--memory-limit", metavar="SIZE", help="what all workers may hold together: 500MB, 2GiB ..."
     )
+    add("--rate", metavar="N/UNIT", help="most calls: 500/min, 50/s, or a number a second")
+    add(
+        "--max-errors",
+        metavar="N",
+        type=int,
+        help="so many failed items end the run (with --on-error collect or skip)",
+    )
     add("--retries", metavar="N", type=int, help="further tries of an item that fails")
     add(
         "--retry-on",
@@ -57,12 +64,22 @@ def engine_options(options: argparse.Namespace) -> dict[str, Any]:
     if options.backend is not None:
         names = tuple(options.backend.split(","))
         chosen["backend"] = names if len(names) > 1 else names[0]
-    for name in ("chunksize", "timeout", "retries", "seed", "memory_limit"):
+    for name in ("chunksize", "timeout", "retries", "seed", "memory_limit", "max_errors"):
         if getattr(options, name) is not None:
             chosen[name] = getattr(options, name)
+    if options.rate is not None:
+        chosen["rate"] = float(options.rate) if _is_float(options.rate) else options.rate
     if options.retry_on is not None:
         chosen["retry_on"] = tuple(_exception(name) for name in options.retry_on.split(","))
     return chosen
+
+
+def _is_float(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _exception(name: str) -> Any:

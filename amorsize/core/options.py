@@ -85,12 +85,19 @@ class Options:
             and self.on_error == "raise"
             and not self.supervised
             and self.checkpoint is None
-            and self.seed is None
-            and not self.retries
-            and self.rate is None
-            and self.max_errors is None
+            and not self.limits_calls
             and self.trace is None
             and not self.progress
+        )
+
+    @property
+    def limits_calls(self) -> bool:
+        """Whether single calls are asked for, counted, tried again or numbered."""
+        return (
+            self.seed is not None
+            or self.retries > 0
+            or self.rate is not None
+            or self.max_errors is not None
         )
 
     @property

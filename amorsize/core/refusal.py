@@ -1,4 +1,4 @@
-"""What a server has told by refusing a call."""
+"""What a server has told by refusing a call, and what decides when calls begin."""
 
 from __future__ import annotations
 
@@ -15,3 +15,58 @@ class Refusal:
     """How long it asks to wait, more than 0; None where it does not say."""
     unreached: bool = False
     """The connection was refused: nothing may be there at all."""
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+
+    class Limiter(Protocol):
+        """Lets calls begin and hears of their end: :class:`amorsize.engine.limiter.CallLimiter`."""
+
+        @property
+        def is_active(self) -> bool:
+            """Whether every single start must be asked for."""
+
+        def begin(self, position: int, item: Any) -> bool:
+            """Whether this item may begin now; then it has."""
+
+        def begin_alone(self, item: Any) -> None:
+            """Sleep until the caller's own item may begin."""
+
+        def sleep(self, seconds: float) -> None:
+            """Sleep in the caller, which is no time of an item."""
+
+        def patience(self, longest: float) -> float:
+            """How long the caller may sleep before a start is due."""
+
+        def adapt(self) -> None:
+            """Items wait: find how many of them the server serves."""
+
+        def have_workers(self, count: int | None) -> None:
+            """So many items can run at the same time, None for any number."""
+
+        def take_slept(self) -> float:
+            """Seconds that the caller has slept since this was asked last."""
+
+        def told(self) -> dict[str, Any]:
+            """What a run says of it: fields of :class:`amorsize.core.model.Run`."""
+
+        @property
+        def limit(self) -> int | None:
+            """Calls that may be in flight, None for no limit of this kind."""
+
+        def pause(self) -> float | None:
+            """Seconds until a start may be tried; None: not before a call ends."""
+
+        def undo(self, position: int) -> None:
+            """An item was handed out, and comes back without having run."""
+
+        def served(self, position: int) -> None:
+            """The item has its result."""
+
+        def failed_call(self, position: int, *, overdue: bool = False) -> None:
+            """It ended without a result, and was not refused."""
+
+        def refused_call(self, position: int, refusal: Refusal) -> bool:
+            """The server said no. Whether the item is to wait."""

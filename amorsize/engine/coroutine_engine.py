@@ -16,6 +16,7 @@ from amorsize.core import nesting
 from amorsize.core.signals import deferred, held, released
 from amorsize.engine.coroutine_run import CoroutineRun, CoroutineSpec, raise_failure, results_of
 from amorsize.engine.coroutine_source import call_in
+from amorsize.engine.outcome import tell_stopped
 from amorsize.errors import OptionTypeError
 from amorsize.items.collector import SKIPPED, ListCollector, WindowCollector
 
@@ -76,6 +77,8 @@ class CoroutineEngine:
                     raise_failure(collector)
                 elif not alive:
                     outcome = "done"
+                    if beside.is_stopped:
+                        tell_stopped(self._spec.options, None)
                     return
                 else:
                     collector.wait(PATIENCE_SECONDS)
@@ -133,6 +136,11 @@ class _LoopBeside:
     def is_alive(self) -> bool:
         """Whether the loop still runs."""
         return self._thread.is_alive()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether so many items have failed that the run has ended."""
+        return self._run is not None and self._run.is_stopped
 
     def join(self) -> None:
         """Wait until the loop has ended."""

@@ -23,12 +23,13 @@ from amorsize.core.events import RunEnded
 from amorsize.core.frozen import dataclass
 from amorsize.core.model import Config, Run
 from amorsize.engine.coroutine_source import items_of
-from amorsize.engine.limiter import CallLimiter, given_up, refusal_in
+from amorsize.engine.limiter import CallLimiter, refusal_in
+from amorsize.engine.outcome import fill_not_run, tell_stopped
 from amorsize.errors import OptionError
 from amorsize.items.call import format_traceback, overdue_error, with_origin
 from amorsize.items.collector import SKIPPED, ListCollector, UsageLog, WindowCollector
 from amorsize.items.kinds import length_of
-from amorsize.items.retry import drawn_pause_seconds
+from amorsize.items.retry import drawn_pause_seconds, give_up_note
 from amorsize.items.seeding import enter
 
 TYPE_CHECKING = False
@@ -104,6 +105,9 @@ class CoroutineRun:
         )
         self._ready: deque[tuple[int, Any, int]] = deque()
         """Items that wait for their start, with their position and the tries that they have had."""
+        self._errors_left = spec.options.max_errors
+        self.is_stopped = False
+        """Whether so many items have failed that no more begin."""
         self._pausing = 0
         """Items that are tried again after a pause."""
         self._read = 0
@@ -137,9 +141,7 @@ class CoroutineRun:
             wall,
             cpu,
             outcome,
-            calls=limiter.calls,
-            refused_calls=limiter.refused,
-            refusal_wait_seconds=limiter.waited_seconds,
+            **limiter.told(),
         )
         self._observers.tell(RunEnded(run, self._began, self._usage.dropped))
 
@@ -183,6 +185,15 @@ class CoroutineRun:
         except BaseException as error:
             self._fail(None, error)
 
+    def tell_what_did_not_run(self, results: list[Any] | None) -> None:
+        """Where the run has ended before its data: fill in their results, or warn (a stream: None)."""
+        if not self.is_stopped:
+            return
+        if results is None:
+            tell_stopped(self._options, None)
+        else:
+            fill_not_run(results, length_of(self._data), self._options)
+
     def took(self, count: int) -> None:
         """The consumer of a stream has taken so many results more."""
         self._given += count
@@ -204,7 +215,7 @@ class CoroutineRun:
         try:
             while True:
                 self._begin_ready()
-                if self._ended_reading():
+                if self._ended_reading() or self.is_stopped:
                     return
                 if self._all_read or not self._may_read() or self.limiter.pause() is None:
                     await self._wait()
@@ -258,8 +269,9 @@ class CoroutineRun:
         """An item that failed goes back after a pause; its place is free for others meanwhile."""
         await asyncio.sleep(drawn_pause_seconds(number - 1))
         self._pausing -= 1
-        self._ready.appendleft((index, item, number))
-        self._room.set()
+        if not self.is_stopped:
+            self._ready.appendleft((index, item, number))
+        self._look()
 
     async def _try(self, index: int, item: Any, number: int) -> None:
         """Try ``number`` (from 0) of an item."""
@@ -287,15 +299,19 @@ class CoroutineRun:
         refusal = refusal_in(error)
         if refusal is not None:
             waits = limiter.refused_call(index, refusal)
+            if self.is_stopped:
+                return  # it was not served, and does not begin again
             if options.retries and waits:
                 self._ready.appendleft((index, item, number))
                 return
             if options.retries and not refusal.unreached:
-                self._fail(index, given_up(error))
+                give_up_note(error)
+                self._fail(index, error)
                 return
         else:
             limiter.failed_call(index, overdue=type(error) is TimeoutError)
-        if number < options.retries and isinstance(error, options.retry_on):
+        again = number < options.retries and isinstance(error, options.retry_on)
+        if again and not self.is_stopped:
             self._pausing += 1
             task = asyncio.get_running_loop().create_task(self._again(index, item, number + 1))
             self._tasks.add(task)
@@ -320,6 +336,11 @@ class CoroutineRun:
         text = format_traceback(error) if self._options.on_error == "collect" else ""
         if self.collector.fail(index, error, text) and not self._over.done():
             self._over.set_result(None)
+        elif self._errors_left is not None:
+            self._errors_left -= 1
+            if self._errors_left <= 0:
+                self.is_stopped = self._all_read = True
+                self._ready.clear()
 
     def _look(self) -> None:
         """Something has changed: is everything done, is there room, is there news?"""
@@ -356,6 +377,7 @@ async def results_of(run: CoroutineRun) -> list[Any]:
     finally:
         run.account(outcome)
     assert isinstance(run.collector, ListCollector)
+    run.tell_what_did_not_run(run.collector.results)
     return [value for value in run.collector.results if value is not SKIPPED]
 
 
@@ -380,6 +402,7 @@ async def stream(
                 raise_failure(collector)
             elif run.ended:
                 outcome = "done"
+                run.tell_what_did_not_run(None)
                 return
             else:
                 run.changed.clear()

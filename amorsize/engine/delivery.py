@@ -19,7 +19,7 @@ from _thread import allocate_lock, get_native_id, start_new_thread
 from amorsize import items
 from amorsize.core.signals import held
 from amorsize.items.call import with_origin
-from amorsize.items.collector import ListCollector, UsageLog, WindowCollector
+from amorsize.items.collector import CountingCollector, ListCollector, UsageLog, WindowCollector
 from amorsize.machine.threads import our_threads
 
 TYPE_CHECKING = False
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from amorsize.engine.commands import HandOver
     from amorsize.engine.local_loop import LocalLoop
     from amorsize.engine.state import RunSpec
-    from amorsize.items.collector import ResultCollector
+    from amorsize.items.collector import CountingCollector, ResultCollector
     from amorsize.items.source import ItemSource
 
 
@@ -54,7 +54,7 @@ class Delivery:
         """What workers see; None while the caller works alone."""
         self._list: ListCollector | None = None
         self._stream: WindowCollector | None = None
-        self._window = self._given = 0
+        self._window = self._given = self._position = 0
         self._reader: SourceReader | None = None
 
     def hand_over(self, command: HandOver, spec: RunSpec) -> None:
@@ -77,8 +77,12 @@ class Delivery:
             made = self._list = ListCollector(position, options.on_error, self.usage)
         if self._journal is not None:
             made = self._journal.in_front_of(made)
-        if options.retries:
-            made = items.RetryingCollector(made, source, options.retries, options.retry_on)
+        self._position = position
+        if options.max_errors is not None:
+            made = CountingCollector(made, source.count_failed)
+        limiter = source.limiter
+        if limiter is not None:
+            made = items.RetryingCollector(made, source, options.retries, options.retry_on, limiter)
         self.collector = made
         if command.keeps_items and not (position or peeked or source.indexed):
             self._keep_items(made, position, copies=command.copies)
@@ -130,6 +134,8 @@ class Delivery:
         if not source.exhausted:
             return False
         total = source.total if source.indexed else source.position
+        if source.is_stopped:
+            total = self._position + source.handed_out  # type: ignore[attr-defined]
         assert total is not None
         made = self._list or self._stream
         assert made is not None

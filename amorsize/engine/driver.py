@@ -18,7 +18,7 @@ import time
 from _thread import allocate_lock
 from itertools import groupby
 
-from amorsize import items
+from amorsize import engine
 from amorsize.core import nesting
 from amorsize.core.events import NO_OBSERVERS
 from amorsize.core.frozen import replace
@@ -28,7 +28,16 @@ from amorsize.engine.effects import Effects
 from amorsize.engine.events import Begun, CallerFreed, Closed, LongItem, Reported, SliceEnded
 from amorsize.engine.local_loop import LocalLoop
 from amorsize.engine.lookups import Lookups
-from amorsize.engine.outcome import RunSoFar, Stream, as_raised, ended_run, given, run_of, stream_of
+from amorsize.engine.outcome import (
+    RunSoFar,
+    Stream,
+    as_raised,
+    ended_run,
+    given,
+    run_of,
+    stream_of,
+    with_not_run,
+)
 from amorsize.engine.policy import transition
 from amorsize.engine.reviews import patience
 from amorsize.engine.slice_watch import SliceWatch
@@ -55,12 +64,11 @@ def spec_and_loop(
     func: Callable[[Any], Any], data: Iterable[Any], options: Options
 ) -> tuple[RunSpec, LocalLoop]:
     """What a run is asked to do, and its loop; ``data`` carry their positions where there is a seed."""
-    caller_func = worker_func = func
-    if options.seed is not None or options.retries:
-        caller_func, worker_func = items.helped(func, options)
-    one_by_one = type(data) is groupby
-    spec = RunSpec(func, worker_func, options, nesting.is_nested(), one_by_one)
-    return spec, LocalLoop(caller_func, data)
+    made: tuple[Any, Any, Any] = func, func, data
+    if options.limits_calls:
+        made = engine.limited(func, data, options)
+    spec = RunSpec(func, made[1], options, nesting.is_nested(), type(data) is groupby)
+    return spec, LocalLoop(made[0], made[2])
 
 
 def engine_for(
@@ -144,6 +152,7 @@ class Engine:
         if self.run is None:
             self._go_through(self._drive())
         results = self._effects.delivery.results
+        with_not_run(results, self._loop.source, self.spec.options, self._journal)
         if self.spec.options.on_error == "skip":
             return [result for result in results if result is not SKIPPED]
         return results
@@ -408,7 +417,7 @@ class Engine:
                     with released():
                         self._loop.source.close()
                 spent = self._spent, self._spent_cpu
-                self.run = run = run_of(self.state, usage, done, spent, clock())
+                self.run = run = run_of(self.state, usage, done, spent, clock(), self._lookups)
                 item_seconds = self._meter.item_seconds
                 work = max(run.wall_seconds, run.items * item_seconds)
                 told = ended_run(self.spec, self.state, run, self._lookups, work, usage)

@@ -44,7 +44,12 @@ def make_backend(
     lookups: Lookups,
 ) -> Backend:
     """The backend, not started yet."""
-    options, config = spec.options, command.config
+    options, config, limiter = spec.options, command.config, source.limiter
+    if limiter is not None:
+        workers = config.workers if config.backend not in ("serial", "threads") else None
+        limiter.have_workers(workers)
+        if command.waits:
+            limiter.adapt()
     told = BackendSpec(
         spec.worker_func,
         source,
@@ -58,7 +63,8 @@ def make_backend(
         rerun_after_death=options.rerun_after_death,
         waits=command.waits,
         first_workers=command.first_workers,
-        caller_computes=command.caller_computes,
+        # Where single starts are asked for, the caller must not be inside of an item meanwhile.
+        caller_computes=command.caller_computes and (limiter is None or not limiter.is_active),
         context=lookups.loop.context,
         caller_state=lambda: inspection.caller_state(spec.func),
     )
@@ -98,6 +104,7 @@ class Effects:
         """Who runs items now; None while the caller is alone."""
         self._leaving: Backend | None = None
         """Workers that finish what they are in, beside those that have taken over."""
+        self._taken_back = False
         self.consumed = 0.0
         """Seconds that the consumer of a stream has taken."""
 
@@ -179,6 +186,12 @@ class Effects:
     def step(self, seconds: float) -> BackendReport:
         """Look after the backend, for at most so many seconds."""
         assert self.backend is not None
+        source = self._loop.source
+        if source.limiter is not None:
+            seconds = source.limiter.patience(seconds)
+        if source.is_stopped and not self._taken_back:
+            self._taken_back = True
+            self.backend.drain()  # what no worker has begun goes back to the source, which drops it
         return self.backend.step(seconds)
 
     def look_after_leaving(self, spec: RunSpec) -> None:

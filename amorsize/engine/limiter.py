@@ -13,22 +13,24 @@ from __future__ import annotations
 import time
 from _thread import allocate_lock
 
+from amorsize.items.limited_source import LimitedSource
 from amorsize.items.refusals import refusal_of
-from amorsize.planning.admission import GIVE_UP_SECONDS, Admission
+from amorsize.items.retry import ALONE, helped
+from amorsize.planning.admission import Admission
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
+    from amorsize.core.options import Options
     from amorsize.core.refusal import Refusal
+    from amorsize.items.source import ItemSource
     from amorsize.planning.admission import Call
     from amorsize.planning.rate import Rate
 
-UNREACHED_ROW = 1
-"""A connection that is refused before any call was served is a failure: nothing is there."""
-LOOK_SECONDS = 0.05
-"""Longest wait until a start is considered again."""
+LEAST_SLEEP_SECONDS = 0.0005
+"""Of the caller until a start is due: a timer of the system is no finer."""
 
 
 class CallLimiter:
@@ -40,10 +42,13 @@ class CallLimiter:
         most: int | None = None,
         *,
         adaptive: bool = False,
+        numbered: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._rate, self._most, self._clock = rate, most, clock
         self._admission = Admission(most) if adaptive else None
+        self._numbered = numbered
+        """Whether items come as pairs with their position (``seed``)."""
         self._workers: int | None = None
         self._calls: dict[int, Call | None] = {}
         """Position of an item that runs -> its call; None where only its rate counts."""
@@ -53,7 +58,8 @@ class CallLimiter:
         self._lock = allocate_lock()
         self.calls = self.refused = self.failed = 0
         """Tries that have begun; of these, refused, and failed otherwise."""
-        self.rate_seconds = 0.0
+        self._slept = 0.0
+        """Seconds that the caller, alone, has waited since they were asked for."""
 
     @property
     def is_active(self) -> bool:
@@ -75,6 +81,14 @@ class CallLimiter:
         """Calls that have begun and not ended."""
         return len(self._calls)
 
+    def told(self) -> dict[str, Any]:
+        """What a run says of it: fields of :class:`amorsize.core.model.Run`."""
+        return {
+            "calls": self.calls,
+            "refused_calls": self.refused,
+            "refusal_wait_seconds": self.waited_seconds,
+        }
+
     def adapt(self) -> None:
         """Items wait: find how many of them the server serves."""
         with self._lock:
@@ -92,7 +106,7 @@ class CallLimiter:
                 return False
             if self._rate is not None:
                 if self._costs is None or self._costs[0] != position:
-                    self._costs = position, self._rate.costs(item)
+                    self._costs = position, self._rate.costs(item[1] if self._numbered else item)
                 wait = self._rate.take(time.monotonic(), self._costs[1])
                 if wait > 0.0:
                     self._due = time.monotonic() + wait
@@ -102,6 +116,22 @@ class CallLimiter:
             admission = self._admission
             self._calls[position] = None if admission is None else admission.begin(self._clock())
             return True
+
+    def begin_alone(self, item: Any) -> None:
+        """Sleep until the caller's own item may begin."""
+        while not self.begin(ALONE, item):
+            self.sleep(self.pause() or 0.0)
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep in the caller, which is no time of an item."""
+        seconds = max(seconds, LEAST_SLEEP_SECONDS)
+        self._slept += seconds
+        time.sleep(seconds)
+
+    def take_slept(self) -> float:
+        """Seconds that the caller has slept since this was asked last."""
+        slept, self._slept = self._slept, 0.0
+        return slept
 
     def pause(self) -> float | None:
         """Seconds until a start may be tried; None: not before a call ends."""
@@ -116,7 +146,7 @@ class CallLimiter:
         if not self.is_active:
             return longest
         pause = self.pause()
-        return longest if pause is None else min(longest, max(pause, 0.0005))
+        return longest if pause is None else min(longest, max(pause, LEAST_SLEEP_SECONDS))
 
     def undo(self, position: int) -> None:
         """An item was handed out, and comes back without having run."""
@@ -156,15 +186,20 @@ class CallLimiter:
             return not self._admission.gives_up(now, refusal)
 
 
+def limited(
+    func: Callable[[Any], Any], data: Any, options: Options
+) -> tuple[Callable[[Any], Any], Callable[[Any], Any], Iterable[Any] | ItemSource]:
+    """What the caller calls, what workers call, and the data or their source, to honour ``seed``,
+    ``retries``, ``rate`` and ``max_errors``."""
+    limiter = None
+    if options.retries or options.rate is not None:
+        limiter = CallLimiter(options.rate, options.max_jobs, numbered=options.seed is not None)
+    caller_func, worker_func = helped(func, options, limiter)
+    if limiter is None and options.max_errors is None:
+        return caller_func, worker_func, data
+    return caller_func, worker_func, LimitedSource(data, limiter, options.max_errors)
+
+
 def refusal_in(error: BaseException) -> Refusal | None:
     """What an exception says of a server that refused; None for any other."""
     return refusal_of(error, time.time()) if isinstance(error, Exception) else None
-
-
-def given_up(error: BaseException) -> BaseException:
-    """The error of an item that was refused for too long, with a note that says so."""
-    error.add_note(
-        f"amorsize: the server refused it, and asks to wait for more than {GIVE_UP_SECONDS:g} s or has "
-        "served nothing for so long"
-    )
-    return error

@@ -60,9 +60,10 @@ clock = time.perf_counter
 class LocalLoop:
     """The caller's loop of one run: what it has done, and what is left."""
 
-    def __init__(self, func: Callable[[Any], Any], data: Iterable[Any]) -> None:
+    def __init__(self, func: Callable[[Any], Any], data: Iterable[Any] | ItemSource) -> None:
         self.began = clock()
-        self.func, self.source = func, ItemSource(data)
+        self.func = func
+        self.source = data if isinstance(data, ItemSource) else ItemSource(data)
         self.results: list[Any] = []
         self.done = 0
         """Items done, also where a stream has given the results away."""
@@ -200,8 +201,8 @@ class LocalLoop:
                 ended = self._slice(iterator, piece, seconds)
             except BaseException as error:
                 results.append(self._stood_in(error, self._index_alone(piece)))
-                ended = False
-            took = clock() - began
+                ended = source.is_stopped
+            took = clock() - began - source.slept()
             watch.sampler.end_slice()
             results = self.results
             done = self.done = len(results)
@@ -334,7 +335,7 @@ class LocalLoop:
         size, spent = 1, 0.0
         while True:
             try:
-                item = next(iterator)
+                item = source.next_of(iterator)
             except StopIteration:
                 source.note_end()
                 self.ended = True
@@ -394,7 +395,7 @@ class LocalLoop:
             value = self.func(item)
         except BaseException as error:
             value = self._stood_in(error, self.done)
-        seconds = clock() - began
+        seconds = clock() - began - self.source.slept()
         self._watch.sampler.end_slice()
         return value, began, seconds
 
@@ -441,6 +442,7 @@ class LocalLoop:
         if self.source.raised(error, self._rest):
             raise error
         index = self._index(index)
+        self.source.count_failed(1)
         return stand_in(error, index, self._on_error, at_least=self._index_is_least)
 
 

@@ -22,19 +22,23 @@ from amorsize.core.events import RunEnded, Study
 from amorsize.core.frozen import dataclass, replace
 from amorsize.core.model import Config, Forecast, Run, Work
 from amorsize.engine.decisions import forecast_of, items_are_sent, profile_to_remember
-from amorsize.items.collector import SKIPPED
+from amorsize.errors import AmorsizeWarning, ItemError, NotRun
+from amorsize.items.collector import PENDING, SKIPPED
 from amorsize.planning import cost_model
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from amorsize.core.model import Profile, Safety, Sums
     from amorsize.core.observation import Observation
+    from amorsize.core.options import Options
+    from amorsize.engine.checkpoint_writer import CheckpointWriter
     from amorsize.engine.lookups import Lookups
     from amorsize.engine.state import RunSpec, RunState
     from amorsize.items.collector import UsageLog
+    from amorsize.items.source import ItemSource
     from amorsize.learning.work_done import LoopItem
     from amorsize.planning.values import Choice
     from amorsize.profiling.meter import Measured
@@ -67,7 +71,12 @@ class RunSoFar:
 
 
 def run_of(
-    state: RunState, usage: UsageLog, done: int, spent: tuple[float, float], ended: float
+    state: RunState,
+    usage: UsageLog,
+    done: int,
+    spent: tuple[float, float],
+    ended: float,
+    lookups: Lookups,
 ) -> Run:
     """What happened. ``spent``: wall and CPU seconds, ``ended``: when the run was over."""
     over = state.handed_over
@@ -83,6 +92,7 @@ def run_of(
         position,
         spent[0] - (ended - since),
         usage.uses(since, ended),
+        **lookups.loop.source.told(),
     )
 
 
@@ -91,6 +101,8 @@ def ended_run(
 ) -> RunEnded:
     """What the observers are told."""
     now = clock()
+    if spec.streaming and run.outcome == "done" and lookups.loop.source.is_stopped:
+        tell_stopped(spec.options, None)
     return RunEnded(
         run,
         now - run.wall_seconds,
@@ -114,6 +126,8 @@ def _study(
     """What the last configuration of the run really cost, and what the items of the whole run took."""
     since, consumed = state.since, state.consumed
     items, seconds = run.items - since.position, taken.ended - since.at - consumed
+    if run.refused_calls or spec.options.rate is not None:
+        return None  # a server or the user said how long it takes
     if spec.nested or items < 1 or consumed > CONSUMER_SHARE * seconds:
         return None
     work, item = _work(state, run, lookups, taken)
@@ -288,3 +302,49 @@ def given(values: Any, *, skip: bool) -> Iterator[Any]:
     if skip:
         return (value for value in values if value is not SKIPPED)
     return (value for value in values)
+
+
+def with_not_run(
+    results: list[Any], source: ItemSource, options: Options, journal: CheckpointWriter | None
+) -> None:
+    """Fill in the results of a run, if ``max_errors`` has ended it. ``journal`` knows the position in the
+    data of an item by its position here, where that is another one."""
+    if source.is_stopped:
+        index_of = None if journal is None else journal.index_of
+        fill_not_run(results, source.total, options, index_of)
+
+
+def fill_not_run(
+    results: list[Any],
+    total: int | None,
+    options: Options,
+    index_of: Callable[[int], int] | None = None,
+) -> None:
+    """Put what stands for items that never ran into the results that are not there."""
+    left = 0
+    results += [PENDING] * ((total or 0) - len(results))
+    for index, value in enumerate(results):
+        if value is PENDING:
+            left += 1
+            results[index] = _not_run(index_of(index) if index_of else index, options)
+    if options.on_error == "skip" or total is None:
+        tell_stopped(options, left)
+
+
+def _not_run(index: int, options: Options) -> Any:
+    if options.on_error == "skip":
+        return SKIPPED
+    return ItemError(index, NotRun(f"the run ended after max_errors={options.max_errors} errors"))
+
+
+def tell_stopped(options: Options, left: int | None) -> None:
+    """Warn that items never ran, where no result stands for them."""
+    what = "the rest of the items" if left is None else f"{left} items known by then"
+    import warnings
+
+    warnings.warn(
+        f"max_errors={options.max_errors} items failed and the run ended: {what} did not run; see what "
+        "failed (on_error='collect'), or raise max_errors",
+        AmorsizeWarning,
+        stacklevel=4,
+    )

@@ -77,7 +77,9 @@ def on_started(spec: RunSpec, state: RunState, event: BackendStarted, facts: Fac
     # With a time limit nothing may go back to the caller, and `on_limited_report` says where it runs.
     threads = state.workers is not None and state.workers.config.backend == "threads"
     if threads and not spec.settled:
-        final = state.threads_ruled_out  # they are the best there is: not judged again
+        # They are the best there is, or wait for a server as they are told to: not judged again.
+        options = spec.options
+        final = state.threads_ruled_out or bool(options.retries) or options.rate is not None
         review = Review(mark, event.consumed, final=final)
     rest = state.decision is not None and state.workers is not None
     if rest and state.workers.config != state.decision.config:  # type: ignore[union-attr]

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from amorsize.items.pickling import loads as loads
     from amorsize.items.pickling import parts as parts
     from amorsize.items.retry import RetryingCollector as RetryingCollector
-    from amorsize.items.retry import helped as helped
     from amorsize.items.reuse import KeptItems as KeptItems
     from amorsize.items.seeding import numbered as numbered
 
@@ -26,7 +25,6 @@ __getattr__ = lazy_names(
         "RetryingCollector": "amorsize.items.retry",
         "changes": "amorsize.items.pickling",
         "dumps": "amorsize.items.pickling",
-        "helped": "amorsize.items.retry",
         "loads": "amorsize.items.pickling",
         "numbered": "amorsize.items.seeding",
         "parts": "amorsize.items.pickling",

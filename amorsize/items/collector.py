@@ -23,7 +23,7 @@ from amorsize.items.kinds import deque
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 
@@ -365,3 +365,19 @@ class Middleware(ResultCollector):
 
     def wait(self, seconds: float) -> None:
         self._inner.wait(seconds)
+
+
+class CountingCollector(Middleware):
+    """Counts items that failed for good, and has nothing more handed out when there are too many."""
+
+    def __init__(self, inner: ResultCollector, count_failed: Callable[[int], None]) -> None:
+        super().__init__(inner)
+        self._count_failed = count_failed
+
+    def place(self, start: int, values: Sequence[Any]) -> None:
+        """Results, some of them errors."""
+        failed = sum(value is SKIPPED or type(value) is ItemError for value in values)
+        self._inner.place(start, values)
+        if failed:
+            self._count_failed(failed)
+            self._inner.notify()

@@ -3,7 +3,7 @@
 ::
 
     worker: Trying -> Failed in the result's place -> RetryingCollector -> ItemSource, after a pause
-                                                        |  no try left
+                                                        |  no try left           (refused: to the front)
                                                         +-> the collector's fail (on_error applies)
 
 Nobody sleeps in a worker between two tries: the item goes back to the source, and whoever is free when
@@ -17,6 +17,7 @@ import time
 from amorsize.items.call import format_traceback
 from amorsize.items.collector import Middleware
 from amorsize.items.errors import portable
+from amorsize.items.refusals import refusal_of
 from amorsize.items.seeding import Seeded
 
 TYPE_CHECKING = False
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.core.options import Options
+    from amorsize.core.refusal import Limiter, Refusal
     from amorsize.items.collector import ResultCollector
     from amorsize.items.source import ItemSource
 
@@ -36,6 +38,9 @@ is often free again after so long; clients of web services begin between 0.05 an
 LONGEST_PAUSE_SECONDS = 10.0
 JITTER_SHARE = 0.5
 """Pauses are drawn from the upper half: many items that failed together do not come back together."""
+
+ALONE = -1
+"""Stands for the position of the one item that the caller runs by itself."""
 
 clock = time.monotonic
 
@@ -58,19 +63,27 @@ def drawn_pause_seconds(number: int) -> float:
 
 
 class Failed:
-    """Stands in the place of the result of an item that may be tried again."""
+    """Stands in the place of the result of an item that raised; what a worker knows of it."""
 
-    __slots__ = ("exception", "traceback")
+    __slots__ = ("again", "exception", "refusal", "traceback")
 
-    def __init__(self, exception: BaseException, traceback: str = "") -> None:
+    def __init__(
+        self,
+        exception: BaseException,
+        traceback: str = "",
+        again: bool = True,
+        refusal: Refusal | None = None,
+    ) -> None:
         self.exception, self.traceback = exception, traceback
+        self.again, self.refusal = again, refusal
+        """Whether it may be tried again; what a server said that refused."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Failed, portable(self.exception)
+        return Failed, (*portable(self.exception), self.again, self.refusal)
 
 
 class Trying:
-    """Calls ``func``; gives a :class:`Failed` for what it raises of the kinds ``retry_on``."""
+    """Calls ``func``; gives a :class:`Failed` for an exception that it raises."""
 
     __slots__ = ("func", "retry_on")
 
@@ -80,47 +93,80 @@ class Trying:
     def __call__(self, item: Any) -> Any:
         try:
             return self.func(item)
-        except self.retry_on as error:
-            return Failed(error)
+        except Exception as error:
+            again = isinstance(error, self.retry_on)
+            return Failed(error, "", again, refusal_of(error, time.time()))
 
 
 class Patient:
     """Calls ``func`` again in place, with pauses between; for who has no other item to go on with."""
 
-    __slots__ = ("func", "retries", "retry_on")
+    __slots__ = ("func", "limiter", "retries", "retry_on")
 
-    def __init__(self, func: Callable[[Any], Any], retries: int, retry_on: Kinds) -> None:
+    def __init__(
+        self, func: Callable[[Any], Any], retries: int, retry_on: Kinds, limiter: Limiter
+    ) -> None:
         self.func, self.retries, self.retry_on = func, retries, retry_on
+        self.limiter = limiter
 
     def __call__(self, item: Any) -> Any:
-        for number in range(self.retries):
+        number, limiter = 0, self.limiter
+        while True:
+            if limiter.is_active:
+                limiter.begin_alone(item)
             try:
-                return self.func(item)
-            except self.retry_on:
-                pass
-            time.sleep(drawn_pause_seconds(number))
-        return self.func(item)
+                value = self.func(item)
+            except Exception as error:
+                refusal = refusal_of(error, time.time())
+                if refusal is not None and limiter.refused_call(ALONE, refusal) and self.retries:
+                    continue
+                if refusal is None:
+                    limiter.failed_call(ALONE)
+                elif self.retries and not refusal.unreached:
+                    give_up_note(error)
+                    raise
+                if number >= self.retries or not isinstance(error, self.retry_on):
+                    raise
+                limiter.sleep(drawn_pause_seconds(number))
+                number += 1
+                continue
+            if limiter.is_active:
+                limiter.served(ALONE)
+            return value
+
+
+def give_up_note(error: BaseException) -> None:
+    """Say of a refused item's error why it is not tried again."""
+    error.add_note(
+        "amorsize: the server refused it, and asks to wait for more than 600 s or has served nothing for "
+        "so long"
+    )
 
 
 def helped(
-    func: Callable[[Any], Any], options: Options
+    func: Callable[[Any], Any], options: Options, limiter: Limiter | None
 ) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
-    """What the caller alone calls, and what workers call, to honour ``seed`` and ``retries``."""
+    """What the caller alone calls, and what workers call, to honour ``seed``, ``retries``, ``rate``."""
     seeded = func if options.seed is None else Seeded(func, options.seed)
-    if not options.retries:
+    if limiter is None:
         return seeded, seeded
     retry_on = options.retry_on
-    return Patient(seeded, options.retries, retry_on), Trying(seeded, retry_on)
+    return Patient(seeded, options.retries, retry_on, limiter), Trying(seeded, retry_on)
 
 
 class RetryingCollector(Middleware):
     """Stands in front of a collector: what failed and has a try left goes back to the source."""
 
     def __init__(
-        self, inner: ResultCollector, source: ItemSource, retries: int, retry_on: Kinds
+        self,
+        inner: ResultCollector,
+        source: ItemSource,
+        retries: int,
+        retry_on: Kinds,
+        limiter: Limiter,
     ) -> None:
         super().__init__(inner)
-        self._source, self._retries = source, retries
+        self._source, self._retries, self._limiter = source, retries, limiter
         self._overdue_too = issubclass(TimeoutError, retry_on)
         """Whether an item that took longer than ``timeout`` is tried again."""
         self._failures: dict[int, int] = {}
@@ -137,12 +183,27 @@ class RetryingCollector(Middleware):
             if type(value) is Failed:
                 self._done(start + done, values[done:offset])
                 done = offset + 1
-                if not self._again(start + offset):
+                if not self._waits(start + offset, value):
                     text = value.traceback
                     if self.on_error == "collect" and not text:
                         text = format_traceback(value.exception)
                     super().fail(start + offset, value.exception, text)
         self._done(start + done, values[done:])
+
+    def _waits(self, position: int, value: Failed) -> bool:
+        """Whether an item that raised comes back: as the server asks, or for another try."""
+        refusal, limiter = value.refusal, self._limiter
+        if refusal is None:
+            limiter.failed_call(position)
+        else:
+            waits = limiter.refused_call(position, refusal)
+            if self._retries and waits:
+                self._source.give_back_later(position, 0.0)
+                return True
+            if self._retries and not refusal.unreached:
+                give_up_note(value.exception)
+                return False
+        return value.again and self._again(position)
 
     def _done(self, start: int, values: Sequence[Any]) -> None:
         if values:
@@ -150,19 +211,24 @@ class RetryingCollector(Middleware):
             if self._failures:
                 for position in range(start, start + len(values)):
                     self._failures.pop(position, None)
+            if self._limiter.is_active:
+                for position in range(start, start + len(values)):
+                    self._limiter.served(position)
             self._inner.place(start, values)
 
     def fail(self, index: int | None, exception: BaseException, traceback: str = "") -> bool:
         """As the collector's: what is not raised by the function. A try that took too long was one."""
-        overdue = self._overdue_too and type(exception) is TimeoutError and index is not None
-        if overdue and self._again(index):  # type: ignore[arg-type]
-            return False
+        if index is not None:
+            overdue = type(exception) is TimeoutError
+            self._limiter.failed_call(index, overdue=overdue)
+            if overdue and self._overdue_too and self._again(index):
+                return False
         return super().fail(index, exception, traceback)
 
     def _again(self, position: int) -> bool:
         """Have an item tried again, if it has a try left."""
         failures = self._failures.get(position, 0)
-        if failures >= self._retries:
+        if failures >= self._retries or self._source.is_stopped:
             return False
         self._failures[position] = failures + 1
         self._source.give_back_later(position, clock() + drawn_pause_seconds(failures))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
+    from amorsize.core.refusal import Limiter
     from amorsize.items.reuse import KeptItems
 
 
@@ -76,6 +77,10 @@ class ItemSource:
         self.caller_reads_source = True
         """Whether the caller's own thread reads the source (else a thread of its own does)."""
         self._lock = allocate_lock()
+        self.limiter: Limiter | None = None
+        """What is asked before an item is handed out, if anything is."""
+        self.is_stopped = False
+        """Whether so many items have failed that nothing more is handed out."""
         self._runs: deque[tuple[int, int]] = deque()
         self._buffer: deque[Any] = deque()
         self._buffer_start = 0
@@ -320,11 +325,27 @@ class ItemSource:
                 self._kept.update(enumerate(taken, start))
             return start, taken
 
+    def next_of(self, iterator: Iterator[Any]) -> Any:
+        """The next item; ``StopIteration`` where there is none, or none is handed out any more."""
+        return next(iterator)
+
+    def slept(self) -> float:
+        """Seconds that the caller has slept inside of items since this was asked last."""
+        return 0.0
+
+    def told(self) -> dict[str, Any]:
+        """What a run says of its calls: fields of :class:`amorsize.core.model.Run`."""
+        return {} if self.limiter is None else self.limiter.told()
+
+    def count_failed(self, count: int) -> None:
+        """So many items more have failed for good; from any thread."""
+
     def take_or_pull(self, count: int) -> tuple[int, Sequence[Any]] | None:
         """As :meth:`take`, but where nothing waits and the caller reads the source, it is read first. For
         the caller's thread only."""
         run = self.take(count)
-        if run is None and not self.indexed and self.caller_reads_source:
+        ahead = self._buffer or self._returned  # it may not begin yet
+        if run is None and not self.indexed and self.caller_reads_source and not ahead:
             self.pull(count)
             run = self.take(count)
         return run

@@ -1,0 +1,11 @@
+"""The one place that decides; pure."""
+
+from __future__ import annotations
+
+from amorsize.core.lazy import lazy_names
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from amorsize.planning.rate import rate_of as rate_of
+
+__getattr__ = lazy_names(__name__, {"rate_of": "amorsize.planning.rate"})

@@ -35,6 +35,8 @@ LATE_CALL = 0.98
 makes no whole call more."""
 IDLE_SECONDS = 1.0
 """After so long without a demand the whole burst is there again."""
+ROUNDING = 1e-6
+"""Of a token: less is missing only because numbers are rounded."""
 WAY_OUT = 'write "500/min", "50/s", 50 (a second), or Rate("200_000/min", cost=tokens)'
 
 _TEXT = re.compile(r"\s*([0-9][0-9_]*(?:\.[0-9]+)?)\s*/\s*([a-z]+)\s*", re.ASCII | re.IGNORECASE)
@@ -62,7 +64,8 @@ class _Bucket:
         if self._at > -inf:
             self._level = min(most, self._level + max(0.0, now - self._at) * self.rate)
         self._at, self._asked = max(now, self._at), now
-        return max(0.0, (need - self._level - 1e-9) / self.rate)
+        missing = need - self._level
+        return missing / self.rate if missing > ROUNDING else 0.0
 
     def spend(self, cost: float) -> None:
         """Take tokens; what costs more than there are leaves a debt."""

@@ -16,6 +16,8 @@ from math import inf
 
 SURE_CALLS = 8
 """A rate is known by so many calls accepted between two refusals; by fewer only an upper bound is."""
+LEAST_RATE = 1 / 600
+"""Calls a second: a server that serves less is given up after as many seconds."""
 STEP, MOST_STEP = 0.02, 0.25
 """First growth of the pace beyond what was refused, and the largest; each that is not refused doubles the
 next."""
@@ -76,7 +78,7 @@ class ServerPace:
             return 0.0
         self._level = min(self.burst, self._level + max(0.0, now - self._at) * self.rate)
         self._at = max(self._at, now)
-        if self._level >= 1.0 - 1e-9:
+        if self._level >= 1.0 - 1e-6:
             return 0.0
         self._bound = True
         return (1.0 - self._level) / self.rate
@@ -114,6 +116,7 @@ class ServerPace:
             self.rate = max(0.5 * self.rate, FIRST_SHARE * self._known)
         else:
             self._emptied(now, number)
+        self.rate = max(LEAST_RATE, self.rate)
         self._level, self._at = 0.0, now
         self._changed(now)
 
@@ -149,9 +152,10 @@ class ServerPace:
 
     def _by_count(self, seconds: float, before: float) -> None:
         if before == inf or self._count >= SURE_CALLS:
-            self.rate = _between(max(0, self._count) / seconds, before)
+            found = max(0.5, self._count) / seconds
         else:
-            self.rate = _between((max(0, self._count) + 1) / seconds, before)
+            found = (max(0, self._count) + 1) / seconds
+        self.rate = max(LEAST_RATE, _between(found, before))
 
     def close_episode(self) -> None:
         """Refusals that come from now on are of another episode."""

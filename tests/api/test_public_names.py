@@ -12,7 +12,7 @@ PINNED = {
     "amorsize": (
         "execute stream optimize aexecute astream star item_rng Settings Tuner Plan Executor "
         "register_joblib_backend WorkerDied ItemError AmorsizeWarning AmorsizeError OptionError "
-        "DifferenceWarning "
+        "DifferenceWarning Rate RetryAfter NotRun "
         "CheckpointError __version__"
     ),
     "amorsize.ml_prediction": "KNNRegressor",

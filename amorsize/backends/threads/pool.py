@@ -243,6 +243,11 @@ class ThreadPool(Backend):
 
     def _consider_growth(self) -> None:
         done = self.spec.collector.done
+        limiter = self.spec.source.limiter
+        if limiter is not None and limiter.limit is not None:
+            # Each call that may be in flight needs a thread; the limit is what follows the server.
+            self._start_threads(min(limiter.limit, self._growth.most) - self._count)
+            return
         more = self._growth.due(done, self._count, self.spec.source.left())
         if more:
             self._start_threads(more)

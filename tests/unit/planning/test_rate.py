@@ -1,0 +1,141 @@
+"""Budgets of calls: what is a rate, and never more than it allows."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import amorsize
+from amorsize.errors import OptionError
+from amorsize.planning.rate import Rate, per_second
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("50/s", 50.0),
+        ("500/min", 500 / 60),
+        ("200_000/min", 200_000 / 60),
+        ("3600 / hour", 1.0),
+        ("1000/hours", 1000 / 3600),
+        ("86400/day", 1.0),
+        ("2.5/sec", 2.5),
+        (7, 7.0),
+        (0.5, 0.5),
+    ],
+)
+def test_what_is_a_rate(text: Any, rate: float) -> None:
+    assert per_second(text) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "5",
+        "5/",
+        "/s",
+        "-5/s",
+        "0/s",
+        "5/fortnight",
+        "inf/s",
+        0,
+        -1,
+        float("nan"),
+        True,
+        None,
+        [5],
+    ],
+)
+def test_what_is_none(text: Any) -> None:
+    with pytest.raises(OptionError, match=r"rate="):
+        Rate(text)
+
+
+def starts(rate: Rate, count: int, late: float = 0.0, seed: int = 0) -> list[float]:
+    """When items begin for a caller who takes as soon as may be, or a little later."""
+    rng, now, found = random.Random(seed), 1000.0, []
+    for item in range(count):
+        while (wait := rate.take(now, rate.costs(item))) > 0.0:
+            now += wait + rng.uniform(0.0, late)
+        found.append(now)
+    return found
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(2.0, 500.0), st.floats(0.0, 0.02), st.integers(0, 99))
+def test_never_more_in_any_second_after_the_burst(rate: float, late: float, seed: int) -> None:
+    found = starts(Rate(rate), int(6 * rate) + 10, late, seed)
+    burst = int(max(1.0, rate))
+    after = found[burst:]
+    first = 0
+    for last, at in enumerate(after):
+        while at - after[first] >= 1.0:
+            first += 1
+        assert last - first + 1 <= max(1.02 * rate, rate + 1.0) + 1.0
+
+
+@pytest.mark.parametrize("late", [0.0, 0.005])
+def test_what_is_allowed_is_used(late: float) -> None:
+    found = starts(Rate("50/s"), 1050, late)
+    assert found[-1] - found[0] <= 1000 / 50 / 0.97
+
+
+def test_a_pause_brings_the_burst_back() -> None:
+    rate = Rate("10/s")
+    found = starts(rate, 30)
+    assert found[9] == found[0]
+    now = found[-1] + 5.0
+    assert all(rate.take(now, (1.0,)) == 0.0 for _ in range(10))
+    assert rate.take(now, (1.0,)) > 0.0
+
+
+def test_both_budgets_must_allow_it() -> None:
+    calls, tokens = Rate("100/s"), Rate("1000/s", cost=lambda item: 100)
+    both = calls & tokens
+    found = starts(both, 60)
+    assert found[-1] - found[0] == pytest.approx(5.0, rel=0.02)  # 60 * 100 tokens, 1,000 at once
+    assert calls.take(found[-1], (1.0,)) == 0.0
+
+
+def test_what_costs_more_than_the_burst_waits_for_a_full_one_and_leaves_a_debt() -> None:
+    rate = Rate("10/s", cost=lambda item: 50)
+    found = starts(rate, 4)
+    assert [round(b - a, 6) for a, b in itertools.pairwise(found)] == [5.0] * 3
+
+
+def test_what_a_budget_cannot_be() -> None:
+    with pytest.raises(OptionError, match="burst"):
+        Rate("5/s", burst=0)
+    with pytest.raises(OptionError, match="cost"):
+        Rate("5/s", cost=5)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="cost"):
+        Rate("5/s", cost=lambda item: -1).costs(1)
+    with pytest.raises(TypeError, match="this process"):
+        pickle.dumps(Rate("5/s"))
+
+
+@pytest.mark.parametrize("backend", ["auto", "serial", "threads", "fork", "spawn"])
+def test_every_backend_keeps_it(backend: str) -> None:
+    """40 calls of which 20 may begin at once: no less than a second for the others."""
+    import time
+
+    began = time.monotonic()
+    found = amorsize.execute(abs, range(40), rate="20/s", backend=backend, history=None)
+    assert found == list(range(40))
+    assert time.monotonic() - began >= 0.9
+
+
+def test_two_calls_share_a_budget() -> None:
+    import time
+
+    budget, began = Rate("20/s"), time.monotonic()
+    for _ in range(2):
+        amorsize.execute(abs, range(20), rate=budget, history=None)
+    assert time.monotonic() - began >= 0.9
