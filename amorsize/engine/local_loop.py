@@ -226,7 +226,7 @@ class LocalLoop:
             watched = self.item_watch.is_open
             if not (young and before) or self._asked or watched:
                 meter.pause()
-                self.item_watch.end()
+                self.item_watch.end(results)
                 self._look_ahead(watched)
                 yield self._slice_ended(took, first=before == 0, watched=watched)
                 self._begin_watch()
@@ -351,7 +351,7 @@ class LocalLoop:
             meter.add(1, seconds)
             self._usage.slice(self.done - 1, 1, began, seconds)
             meter.pause()
-            self.item_watch.end()
+            self.item_watch.end((value,))
             if value is not SKIPPED:
                 yield (value,)
             if watch.taken_over:

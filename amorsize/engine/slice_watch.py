@@ -73,12 +73,12 @@ class ItemWatch:
         with held():  # a look takes what is raised in it for the object's
             self._watch, self._item = inspection.Watch(self._func, item, since=self._since), item
 
-    def end(self) -> None:
-        """The second look, after the item."""
+    def end(self, results: Sequence[Any] = ()) -> None:
+        """The second look, after the item; ``results`` end with what it gave."""
         watch, self._watch = self._watch, None
         if watch is not None:
             with held():
-                self.verdict = watch.verdict()
+                self.verdict = watch.verdict(results[-1:])
 
     def look_ahead(self, ahead: Callable[[int], Sequence[Any]]) -> None:
         """Read the next item, and see what that changes: the last item (a buffer that the source fills
@@ -110,6 +110,9 @@ class ItemWatch:
             processes = processes or verdict.sentence(self._number)
         if verdict.left_open:
             processes = processes or f"item {self._number} left {verdict.left_open[0]} open"
+        if verdict.returned:
+            given = f"item {self._number} gave {verdict.returned}, an object of the caller's"
+            processes = processes or given
         draws = safety.draws or ("the global random state" if verdict.drew_random else None)
         watched = f"item {self._number} was watched"
         if verdict.changed:

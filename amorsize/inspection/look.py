@@ -17,8 +17,9 @@ from functools import partial
 from io import StringIO
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 
-from amorsize.inspection.kinds import ATOM_IDS, plan_of
+from amorsize.inspection.kinds import ATOM_IDS, plan_of, type_name
 from amorsize.inspection.listeners import callbacks
+from amorsize.inspection.objects import parts_of
 from amorsize.inspection.reach import (
     ATTRIBUTE,
     INDEX,
@@ -127,6 +128,28 @@ class Look:
         if follow and state[2]:
             self._follow(state, index, style)
 
+    def returned(self, results: Iterable[Any]) -> str | None:
+        """Name of a result that the function reaches without its item, or whose memory it shows.
+
+        Values are left out, functions and classes, and members of enumerations: they travel as they are.
+        Parts and attributes of a result are looked at, too."""
+        parts = [part for one in results for part in parts_of(one).values()]
+        if not parts:
+            return None
+        places: dict[int, int] = {}
+        for index, entry in enumerate(self.queue):
+            places.setdefault(id(entry[0]), index)
+            memory = owner(entry[0])
+            if memory is not None:
+                places.setdefault(id(memory), index)
+        for part in parts:
+            place = places.get(id(part), places.get(id(owner(part)), -1))
+            if place >= 0 and _may_be_changed(self.queue[place][0]):
+                name = self.name(place)
+                if not name.startswith("the item"):
+                    return name
+        return None
+
     def fail(self, what: str, error: Exception) -> None:
         """The look came to an early end."""
         self.cut_short = f"{what} failed ({type(error).__name__}: {error})"
@@ -230,6 +253,31 @@ STYLES = {
     ),
 }  # fmt: skip
 """How each reader's references are called; by position where it is not here."""
+
+
+def _may_be_changed(obj: Any) -> bool:
+    """Is it an object that travels as a copy, and may be changed?"""
+    plan = plan_of(type(obj))
+    plain = plan.atom or plan.is_class or plan.is_module or type(obj) in UNCHANGED
+    return not plain and not any(type_name(base) == "Enum" for base in plan.mro)
+
+
+def owner(view: Any) -> Any:
+    """The object whose memory an array or memoryview shows; None of another object."""
+    kind = type(view)
+    if kind is memoryview:
+        try:
+            return view.obj
+        except ValueError:  # released
+            return None
+    if kind.__module__ != "numpy" or kind.__name__ != "ndarray":
+        return None
+    while type(view.base) is kind:
+        view = view.base
+    return view
+
+
+UNCHANGED = (tuple, FunctionType, BuiltinFunctionType, MethodType)
 
 
 def _process_objects() -> set[int]:

@@ -100,7 +100,7 @@ def shared_parts(items: Sequence[Any]) -> frozenset[int]:
     """Ids of the objects that more than one of the items is, or holds; views of the same memory count."""
     if len(items) < 2:
         return frozenset()
-    each = [_parts(item) for item in items]
+    each = [parts_of(item) for item in items]
     if all(len(parts) == 0 for parts in each):
         return frozenset()
     found: set[int] = set()
@@ -113,8 +113,8 @@ def shared_parts(items: Sequence[Any]) -> frozenset[int]:
     return frozenset(found)
 
 
-def _parts(item: Any) -> dict[int, Any]:
-    """All changeable objects that an item is or holds, by id."""
+def parts_of(item: Any) -> dict[int, Any]:
+    """All changeable objects that a value is or holds, by id; at most 300, three containers deep."""
     found: dict[int, Any] = {}
     level = [item]
     for _ in range(DEPTH + 1):

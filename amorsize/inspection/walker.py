@@ -59,6 +59,8 @@ DEPTH = 24
 each, far from the recursion limit."""
 MOST_ENTRIES = 10_000
 """Entries of a container that are looked at for functions: 0.3 ms."""
+GIVEN_BACK = (list, dict, set, bytearray)
+"""Types of objects that the caller may change later: as results they are to be the same objects."""
 CALLED = (FunctionType, MethodType, BuiltinFunctionType, partial)
 """Types of what a container may hold to be called."""
 NAMED_BY_CODE = frozenset(
@@ -123,7 +125,9 @@ class Walker(Tables):
                 for part in item:
                     self.held(part, "a part of an item", given=id(part) not in self.shared)
         sample = self.given(items[0], "item") if len(items) else Value(GIVEN, "item", "item")
-        self.callable(func, [sample])
+        given = self.callable(func, [sample])
+        if given.origin == SHARED and type(given.obj) in GIVEN_BACK:
+            self.forbid_processes(f"it gives {given.phrase}, an object of the caller's")
 
     def callable(
         self, func: Any, args: list[Value], named: dict[str, Value] | None = None, depth: int = 0

@@ -26,7 +26,7 @@ from amorsize.inspection.state import ABSENT, Limit, State, same_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 BUDGET_SECONDS = 0.01
@@ -62,6 +62,7 @@ class Verdict:
     ``changed``: names, such as "`found`", "`self.total`", "the item", "the working directory".
     ``cut_short``: why not all was looked at, or None. ``unwatched``: names of objects that do not
     show their state. ``left_open``: descriptors, threads and child processes that the item left.
+    ``returned``: a changeable object that the function reaches and gave as its result, or None.
     ``drew_random``: a global random state advanced by drawing from it, which is not in ``changed``.
     ``nodes``: objects looked at; ``seconds``: what both looks took.
     """
@@ -72,6 +73,7 @@ class Verdict:
         "drew_random",
         "left_open",
         "nodes",
+        "returned",
         "seconds",
         "unwatched",
     )
@@ -84,6 +86,7 @@ class Verdict:
         unwatched: tuple[str, ...] = (),
         left_open: tuple[str, ...] = (),
         drew_random: bool = False,
+        returned: str | None = None,
         cost: tuple[int, float] = (0, 0.0),
     ) -> None:
         self.changed = changed
@@ -91,6 +94,7 @@ class Verdict:
         self.unwatched = unwatched
         self.left_open = left_open
         self.drew_random = drew_random
+        self.returned = returned
         self.nodes, self.seconds = cost
 
     def __repr__(self) -> str:
@@ -171,8 +175,8 @@ class Watch:
         """Name and kind of what is reached that must not be copied into another process."""
         return tuple((self._look.name(index), kind) for index, kind in self._look.held)
 
-    def verdict(self) -> Verdict:
-        """Look again, and tell what differs from the first look."""
+    def verdict(self, results: Sequence[Any] = ()) -> Verdict:
+        """Look again, and tell what differs from the first look. ``results``: what the item gave."""
         limit, look = self._limit, self._look
         start = limit.start()
         names: dict[str, None] = {}
@@ -194,6 +198,7 @@ class Watch:
             unwatched=tuple(dict.fromkeys(map(look.name, look.hidden))),
             left_open=tuple(self._process.left_open(process)),
             drew_random=drew,
+            returned=self._look.returned(results),
             cost=(len(look), seconds),
         )
 

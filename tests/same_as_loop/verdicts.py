@@ -28,12 +28,13 @@ FIELDS = ("rules", "no_threads", "no_processes", "draws", "watch", "item", "left
 def verdicts(name: str) -> dict[str, Any]:
     """What is said of one case, in this process."""
     from amorsize.inspection.effects import inspect_function
+    from amorsize.inspection.file_use import now
     from amorsize.inspection.watch import Watch
 
     registry = importlib.import_module("case")
     importlib.import_module(name.partition(".")[0])
     made = registry.CASES[name].make()
-    data = made.data
+    data, before = made.data, _left(made, start=True)
     first = list(islice(data, 3)) if type(data) in (list, tuple, range) else []
     safety = inspect_function(made.func, first)
     rules, threads = safety.caller_only, safety.no_threads
@@ -41,31 +42,48 @@ def verdicts(name: str) -> dict[str, Any]:
     watched: list[str] = []
     opened: list[str] = []
     item_changed = cut = False
+    returned, since = None, now()
     for number, item in enumerate(islice(data, 6)):
         if number not in (1, 5):
             _run(made.func, item)
             continue
-        watch = Watch(made.func, item)
-        _run(made.func, item)
-        verdict = watch.verdict()
+        watch = Watch(made.func, item, since=since)
+        verdict = watch.verdict(_run(made.func, item))
+        returned = returned or verdict.returned
         watched += [one for one in verdict.changed if one != "the item"]
         watched += ["a random state"] * verdict.drew_random
         item_changed |= verdict.item_changed
         opened += verdict.left_open
         cut |= bool(verdict.cut_short)
-    before = str(made.left())
     return {
         "rules": rules, "no_threads": threads, "no_processes": processes, "draws": draws,
         "watch": watched, "item": item_changed, "left_open": opened, "cut": cut,
-        "left": before != "None",
+        "returned": returned, "left": _left(made) != before,
     }  # fmt: skip
 
 
-def _run(func: Any, item: Any) -> None:
+def _left(made: Any, *, start: bool = False) -> str:
+    """What is left behind by now; at the start in a child, as to look may close it."""
+    if not start:
+        return str(made.left())[:20_000]
+    reading, writing = os.pipe()
+    if not os.fork():
+        try:
+            os.write(writing, _left(made).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as lines:
+        said = lines.read().decode(errors="replace")
+    os.wait()
+    return said
+
+
+def _run(func: Any, item: Any) -> list[Any]:
     try:
-        func(item)
+        return [func(item)]
     except Exception:  # the case's own
-        return
+        return []
 
 
 def in_child(name: str) -> dict[str, Any]:
@@ -107,6 +125,9 @@ def main() -> None:
             "by the watch": bool(said.get("watch") or said.get("item") or said.get("left_open")),
             "kept in the caller": bool(said.get("rules") or said.get("watch")),
         }
+        seen["leaves a change"] = bool(said.get("left"))
+        seen["leaves a change, by the watch"] = seen["leaves a change"] and seen["by the watch"]
+        seen["leaves a change, by the rules"] = seen["leaves a change"] and seen["by the rules"]
         seen["by either"] = seen["by the rules"] or seen["by the watch"]
         seen["cases"] = True
         for what, so in seen.items():
@@ -115,7 +136,7 @@ def main() -> None:
             told = {key: value for key, value in said.items() if value}
             print(f"{listed.name:56}{'effect' if listed.effect else 'free':8}{told}", flush=True)
     for (effect, what), count in sorted(counts.items()):
-        print(f"{'with an effect' if effect else 'without':16}{what:20}{count:5}")
+        print(f"{'with an effect' if effect else 'without':16}{what:32}{count:5}")
 
 
 if __name__ == "__main__":
