@@ -263,6 +263,8 @@ class Safety:
     no_processes: str | None = None
     draws: str | None = None
     """The function by which it draws from the global random state."""
+    elsewhere: str | None = None
+    """What is another in a worker process: the identity of results that are items, ``os.getpid()``."""
     watched: str | None = None
     """What was seen of an item between two looks; None where none was watched."""
 

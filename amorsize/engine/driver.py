@@ -245,7 +245,8 @@ class Engine:
     def _look_after_workers(self) -> Generator[Iterable[Any], None, None]:
         """Until everything is done: look after the backend, and give out what a stream has."""
         delivery, spec, progress = self._effects.delivery, self.spec, self._progress
-        self._lookups.warn_of_differences()
+        now = self.state.workers
+        self._lookups.warn_of_differences("serial" if now is None else now.config.backend)
         self._tell(CallerFreed(clock(), self._loop.done))
         delivery.start_reading(self._effects.wake_backend)
         workers = self.state.workers

@@ -53,6 +53,8 @@ clock = time.perf_counter
 ASK_GAIN_SECONDS = 0.02
 """What recording needs is looked up ahead for runs of at least this length: it costs 2 ms in a new
 process."""
+PROCESSES = ("fork", "spawn")
+"""Backends whose results come from processes of their own."""
 SAFETY_ITEMS = 3
 """Items that are shown to the inspection of the function's code."""
 LASTING = frozenset(
@@ -146,14 +148,26 @@ class Lookups:
     def _find_fresh_refusal(self, _: Any, facts: Facts) -> dict[str, Any]:
         if self._spec.options.effects != "watch":
             return {"fresh_refusal": None}
-        return {"fresh_refusal": inspection.fresh_refusal(self._spec.func)}
+        refusal = inspection.fresh_refusal(self._spec.func)
+        if refusal is None and any(map(inspection.pickles_itself, self._first_items())):
+            refusal = "its items say themselves how they are pickled"
+        return {"fresh_refusal": refusal}
 
-    def warn_of_differences(self) -> None:
+    def warn_of_differences(self, backend: str) -> None:
         """Workers run items now: tell in what that may differ from the loop."""
         safety = self.lasting.known.get("safety")
-        if safety is None or safety.draws is None:
+        if safety is None:
             return
         name = getattr(self._spec.func, "__qualname__", type(self._spec.func).__name__)
+        if safety.elsewhere and backend in PROCESSES and not self._spec.settled:
+            warnings.warn(
+                f"{name} runs in worker processes, where not all is the same as in a loop:"
+                f' {safety.elsewhere}; backend=("serial", "threads") keeps it the same',
+                DifferenceWarning,
+                stacklevel=2,
+            )
+        if safety.draws is None:
+            return
         warnings.warn(
             f"{name} draws from the global random state ({safety.draws}): each worker has a stream of its"
             " own, so that no two runs give the same; seed= and amorsize.item_rng() make them the same",
@@ -235,7 +249,10 @@ class Lookups:
         return {"transfer": found}
 
     def _find_sending(self, _: Any, facts: Facts) -> dict[str, Any]:
-        found = measure_transfer(self.loop.items_ahead(TRANSFER_SAMPLE), _encode)
+        ahead = self.loop.items_ahead(TRANSFER_SAMPLE)
+        if any(map(inspection.pickles_itself, ahead)):
+            ahead = []  # to pickle them may change them
+        found = measure_transfer(ahead, _encode)
         # What cannot be pickled is told of when it is sent: the error names the item then.
         return {"sending": replace(found, picklable=True)}
 

@@ -51,7 +51,7 @@ class ItemWatch:
         self.verdict: Verdict | None = None
         self._number = 0
         self._item: Any = None
-        self._reused = False
+        self._reused = self._pickles_itself = False
         self._watch: Watch | None = None
 
     @property
@@ -70,6 +70,7 @@ class ItemWatch:
             return
         item = items[0][1] if self._numbered else items[0]
         self._number = done + 1
+        self._pickles_itself = inspection.pickles_itself(item)
         with held():  # a look takes what is raised in it for the object's
             self._watch, self._item = inspection.Watch(self._func, item, since=self._since), item
 
@@ -104,13 +105,18 @@ class ItemWatch:
         changed = [name for name in verdict.changed if name != "the item"]
         if changed:
             caller = caller or verdict.sentence(self._number)
+        if self._pickles_itself and not len(items):
+            processes = processes or "its items say themselves how they are pickled"
         if verdict.item_changed and inspection.shared_parts(items):
             caller = caller or f"{verdict.sentence(self._number)}, and items share parts"
         if verdict.item_changed:
             processes = processes or verdict.sentence(self._number)
         if verdict.left_open:
             processes = processes or f"item {self._number} left {verdict.left_open[0]} open"
-        if verdict.returned:
+        elsewhere = safety.elsewhere
+        if verdict.returned == "the item":
+            elsewhere = elsewhere or f"item {self._number}, or a part of it, is its own result"
+        elif verdict.returned:
             given = f"item {self._number} gave {verdict.returned}, an object of the caller's"
             processes = processes or given
         draws = safety.draws or ("the global random state" if verdict.drew_random else None)
@@ -124,7 +130,12 @@ class ItemWatch:
         else:
             watched += ": it changed nothing"
         return replace(
-            safety, caller_only=caller, no_processes=processes, draws=draws, watched=watched
+            safety,
+            caller_only=caller,
+            no_processes=processes,
+            draws=draws,
+            elsewhere=elsewhere,
+            watched=watched,
         )
 
 

@@ -61,6 +61,9 @@ OPENS_DESCRIPTORS = frozenset(
 CLOSES_DESCRIPTORS = frozenset({"os.close", "os.fdopen", "os.closerange", "io.open", "_io.open"})
 """Functions that give the number of a descriptor, and those that close one or take it over."""
 
+OF_THE_PROCESS = frozenset({"os.getpid", "os.getppid", "os.getpgid", "os.getsid"})
+"""Functions that tell which process runs."""
+
 WARNS = frozenset({"warnings.warn", "_warnings.warn", "warnings.warn_explicit",
                    "_warnings.warn_explicit"})  # fmt: skip
 IMPORTS = frozenset({"importlib.import_module", "importlib.__import__", "builtins.__import__"})

@@ -57,4 +57,4 @@ def inspect_function(
     if caller is None and (judge.reaches_objects or not effects):
         deep, sent = deep_bindings(func, items)
         caller, processes = deep, processes or sent
-    return Safety(caller, judge.no_threads, processes, judge.draws)
+    return Safety(caller, judge.no_threads, processes, judge.draws, judge.elsewhere)

@@ -317,7 +317,9 @@ def _match_keys(f: Frame, s: list[Value], arg: int) -> None:
 
 
 def _match_class(f: Frame, s: list[Value], arg: int) -> None:
-    subject = s[-3]
+    subject, names = s[-3], s[-1].obj
+    for name in names if type(names) is tuple else ():
+        f.judge.attribute(f, subject, name)
     del s[-3:]
     origin = subject.origin
     part = Value(origin, subject.kind, subject.path) if origin else FRESH

@@ -129,7 +129,7 @@ class Look:
             self._follow(state, index, style)
 
     def returned(self, results: Iterable[Any]) -> str | None:
-        """Name of a result that the function reaches without its item, or whose memory it shows.
+        """Name of a result that the function or its item reaches, or whose memory it shows.
 
         Values are left out, functions and classes, and members of enumerations: they travel as they are.
         Parts and attributes of a result are looked at, too."""
@@ -145,9 +145,7 @@ class Look:
         for part in parts:
             place = places.get(id(part), places.get(id(owner(part)), -1))
             if place >= 0 and _may_be_changed(self.queue[place][0]):
-                name = self.name(place)
-                if not name.startswith("the item"):
-                    return name
+                return self.name(place)
         return None
 
     def fail(self, what: str, error: Exception) -> None:

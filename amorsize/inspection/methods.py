@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 
 from amorsize.inspection import call_rules as rules
-from amorsize.inspection.abstract_value import FRESH, MISSING, SHARED, Closure, Value
+from amorsize.inspection.abstract_value import FRESH, MISSING, NEW, SHARED, Closure, Value
 from amorsize.inspection.known_names import CHANGES
 from amorsize.inspection.listeners import log_is_heard
 from amorsize.inspection.objects import class_attribute, dir_of
@@ -47,6 +48,8 @@ class Methods(Walker):
             return  # a method of the user's class: it is walked
         if base.origin == SHARED and base.obj is not MISSING and defined is not MISSING:
             self.inherited(base, frame.depth)
+        if name in ("decode", "encode"):
+            self.handlers_of(args, frame.depth)
         place = rules.OUTPUT_AT.get(name, len(args))
         if place < len(args):
             self.change(args[place], f"{name} changes")
@@ -87,6 +90,17 @@ class Methods(Walker):
             func = class_attribute(kind, name)
             if name[:2] != "__" and isinstance(func, FunctionType) and own(func):
                 self.enter_function(func, [base], {}, depth + 1)
+
+    def handlers_of(self, args: list[Value], depth: int) -> None:
+        """Functions of the user's that handle what cannot be decoded, by the name they are known by."""
+        for one in args:
+            if type(one.obj) is str and one.origin == NEW:
+                try:
+                    handler = codecs.lookup_error(one.obj)
+                except LookupError:
+                    continue
+                if isinstance(handler, FunctionType | MethodType):
+                    self.callable(handler, [FRESH], {}, depth + 1)
 
     def any_method(self, base: Value, args: list[Value], depth: int) -> None:
         """A method whose name is computed: each that the object has may be meant."""

@@ -13,6 +13,7 @@ from amorsize.inspection.known_names import (
     NOT_SHARED_BY_FORK,
     PLAIN,
 )
+from amorsize.inspection.origins import own_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -169,3 +170,26 @@ def _overlapping(views: list[Any]) -> set[int]:
             if same:
                 found |= {id(one), id(other)}
     return found
+
+
+PICKLING = (
+    "__getstate__",
+    "__setstate__",
+    "__reduce__",
+    "__reduce_ex__",
+    "__getnewargs__",
+    "__getnewargs_ex__",
+)
+"""Special methods by which a class says itself how its objects are pickled."""
+
+
+def pickles_itself(value: Any) -> bool:
+    """Does an object, or one that it holds, say in code of the user's how it is pickled?
+
+    What arrives elsewhere may be another then, and to pickle it may change it."""
+    for part in parts_of(value).values():
+        for name in PICKLING:
+            method = class_attribute(type(part), name)
+            if isinstance(method, FunctionType) and own_file(method.__code__.co_filename):
+                return True
+    return False

@@ -36,6 +36,7 @@ class Verdicts:
         self.no_threads: str | None = None
         self.no_processes: str | None = None
         self.draws: str | None = None
+        self.elsewhere: str | None = None
         self.reaches_objects = False
         """Something is used whose attributes and elements are worth a search."""
         self._filters: str | None = None
@@ -155,6 +156,8 @@ class Tables(Verdicts):
             self.forbid_threads(f"{path or name} tells which thread runs the item")
             if (path or name).endswith("get_native_id"):
                 self.forbid_processes(f"{path or name} tells which thread runs the item")
+        if not rules.OF_THE_PROCESS.isdisjoint((path, name.replace("posix.", "os."))):
+            self.elsewhere = f"{path or name} tells which process runs an item"
         if rules.draws(func, path):
             self.draws = self.draws or path or name
         if path and func is not None and sets_library_state(func, path.rpartition(".")[2]):

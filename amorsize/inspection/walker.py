@@ -175,7 +175,10 @@ class Walker(Tables):
             return FRESH
         wrapped = instance_attributes(func).get("__wrapped__", MISSING)
         if wrapped is not MISSING:
-            return self.callable(wrapped, args, named, depth + 1)
+            given = self.callable(wrapped, args, named, depth + 1)
+            if type(func).__name__ == "_lru_cache_wrapper":  # the next caller is given the same
+                return Value(SHARED, "cached result of", full_name(wrapped))
+            return given
         call = class_attribute(type(func), "__call__")
         self.held(func, "the function")
         if type(func).__qualname__ in rules.CALLED_ONCE:

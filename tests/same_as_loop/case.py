@@ -68,7 +68,8 @@ def case(
 
     ``effect``: whether the function leaves something behind, or depends on where it runs; without, it
     is expected to run in parallel. ``documented``: a warning that names the difference is accepted in
-    place of the loop's results; for nothing but draws from the global random state."""
+    place of the loop's results; for nothing but draws from the global random state, the identity of
+    results that are items, and of the process."""
 
     def register(make: Callable[[], Case]) -> Callable[[], Case]:
         CASES[f"{make.__module__}.{make.__name__}"] = Registered(kind, effect, documented, make)

@@ -141,7 +141,7 @@ def mark_for_nothing() -> Case:
     return Case(work, range(150), show=lambda result: result is MISSING)
 
 
-@case("pickling")
+@case("pickling", documented=True)
 def results_that_are_items() -> Case:
     """The results are the very objects of the data, better halves of pairs."""
     data = [([number], [number * 37 % 101]) for number in range(150)]

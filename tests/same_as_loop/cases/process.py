@@ -315,7 +315,7 @@ def path_of_modules_extended() -> Case:
     return Case(work, range(150), left=lambda: [name for name in sys.path if "nowhere" in name])
 
 
-@case("process values")
+@case("process values", documented=True)
 def process_of_the_caller() -> Case:
     """The results say that each item ran in the very process that made the case."""
     owner = os.getpid()

@@ -44,7 +44,7 @@ class Invoice:
     lines: list = field(default_factory=list)
 
 
-@case("items", effect=True)
+@case("items", effect=True, documented=True)
 def the_item_itself_comes_back():
     """Changed and returned: the results are the caller's own objects."""
     invoices = [Invoice(i) for i in range(150)]
