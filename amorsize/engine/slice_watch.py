@@ -72,7 +72,10 @@ class ItemWatch:
         self._number = done + 1
         self._pickles_itself = inspection.pickles_itself(item)
         with held():  # a look takes what is raised in it for the object's
-            self._watch, self._item = inspection.Watch(self._func, item, since=self._since), item
+            self._watch, self._item = (
+                inspection.Watch(self._func, item).hear_files(self._since),
+                item,
+            )
 
     def end(self, results: Sequence[Any] = ()) -> None:
         """The second look, after the item; ``results`` end with what it gave."""

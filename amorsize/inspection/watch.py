@@ -86,16 +86,14 @@ class Verdict:
         unwatched: tuple[str, ...] = (),
         left_open: tuple[str, ...] = (),
         drew_random: bool = False,
-        returned: str | None = None,
-        cost: tuple[int, float] = (0, 0.0),
+        rest: tuple[str | None, int, float] = (None, 0, 0.0),
     ) -> None:
         self.changed = changed
         self.cut_short = cut_short
         self.unwatched = unwatched
         self.left_open = left_open
         self.drew_random = drew_random
-        self.returned = returned
-        self.nodes, self.seconds = cost
+        self.returned, self.nodes, self.seconds = rest
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
@@ -139,11 +137,10 @@ class Watch:
     """Two looks around one item: the first when it is made, the second in :meth:`verdict`.
 
     ``budget_seconds`` bounds each look, ``most_nodes`` the objects that it reads; ``clock`` gives
-    seconds. ``since``: when the run began, by :func:`amorsize.inspection.file_use.now`; without it files
-    are not watched. No exception leaves it: a look that raises counts as cut short.
+    seconds. No exception leaves it: a look that raises counts as cut short.
     """
 
-    __slots__ = ("_began", "_clock", "_files", "_limit", "_look", "_process", "_ready")
+    __slots__ = ("_began", "_clock", "_files", "_item", "_limit", "_look", "_process", "_ready")
 
     def __init__(
         self,
@@ -153,7 +150,6 @@ class Watch:
         budget_seconds: float = BUDGET_SECONDS,
         most_nodes: int = MOST_NODES,
         clock: Callable[[], float] = perf_counter,
-        since: float | None = None,
     ) -> None:
         limit = Limit(budget_seconds, most_nodes, clock)
         self._clock, self._limit = clock, limit
@@ -165,10 +161,16 @@ class Watch:
             self._look.fail("the look", error)
         self._process = ProcessState(self._look.trail.names)
         self._files: FileUse | None = None
-        if since is not None and not FILE_NAMES.isdisjoint(self._look.trail.names):
-            self._files = FileUse(since, item)
-            self._files.begin()
+        self._item = item
         self._ready = clock()
+
+    def hear_files(self, since: float) -> Watch:
+        """Watch files, too, from now on: itself. ``since``: when the run began, by
+        :func:`amorsize.inspection.file_use.now`."""
+        if not FILE_NAMES.isdisjoint(self._look.trail.names):
+            self._files = FileUse(since, self._item)
+            self._files.begin()
+        return self
 
     @property
     def held(self) -> tuple[tuple[str, str], ...]:
@@ -198,8 +200,7 @@ class Watch:
             unwatched=tuple(dict.fromkeys(map(look.name, look.hidden))),
             left_open=tuple(self._process.left_open(process)),
             drew_random=drew,
-            returned=self._look.returned(results),
-            cost=(len(look), seconds),
+            rest=(look.returned(results), len(look), seconds),
         )
 
     def _judge_draws(

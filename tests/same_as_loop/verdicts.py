@@ -47,7 +47,7 @@ def verdicts(name: str) -> dict[str, Any]:
         if number not in (1, 5):
             _run(made.func, item)
             continue
-        watch = Watch(made.func, item, since=since)
+        watch = Watch(made.func, item).hear_files(since)
         verdict = watch.verdict(_run(made.func, item))
         returned = returned or verdict.returned
         watched += [one for one in verdict.changed if one != "the item"]

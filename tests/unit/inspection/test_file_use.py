@@ -97,7 +97,7 @@ def test_the_watch_names_the_file(folder: Path) -> None:
         with open(path, "a") as file:
             file.write(f"{item}\n")
 
-    watch = Watch(adds, 1, since=now() + EARLIER)
+    watch = Watch(adds, 1).hear_files(now() + EARLIER)
     adds(1)
     assert watch.verdict().changed == ("the file `old`, which other items use,",)
     watch = Watch(adds, 1)
