@@ -274,14 +274,16 @@ def with_origin(
 
 
 def _end_of_chain(error: BaseException) -> BaseException:
-    """The exception that has neither cause nor context, found from this one."""
+    """The last exception that is printed with this one: it has neither cause nor context, or hides it."""
     seen = {id(error)}
-    while (following := error.__cause__ or error.__context__) is not None:
-        if id(following) in seen:
-            break
+    while True:
+        following = error.__cause__
+        if following is None and not error.__suppress_context__:
+            following = error.__context__
+        if following is None or id(following) in seen:
+            return error
         seen.add(id(following))
         error = following
-    return error
 
 
 def stand_in(error: BaseException, index: int, on_error: str, *, at_least: bool) -> Any:

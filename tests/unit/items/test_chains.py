@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -82,21 +85,44 @@ def raised_by(call: Callable[[], object]) -> BaseException:
 KINDS = [caused, while_handling, alone, three_deep, in_a_group, noted]
 
 
-@pytest.mark.parametrize("backend", ["fork", "spawn", "threads"])
+BACKENDS = ["auto", "serial", "threads", "fork", "spawn", "pool", "coroutines"]
+
+
+def ways(func: Any, backend: str) -> Iterator[tuple[BaseException, str]]:
+    """The exception of the first item and how it is printed: raised and collected, of all at once and of
+    a stream."""
+
+    async def beside(item: int) -> None:
+        func(item)
+
+    with contextlib.ExitStack() as stack:
+        options: dict[str, Any] = {"history": None}
+        if backend == "pool":  # an executor that the user gives
+            options["backend"] = stack.enter_context(ThreadPoolExecutor(1))
+        elif backend != "coroutines":
+            options["backend"] = backend
+        called = beside if backend == "coroutines" else func
+        for error in (
+            raised_by(lambda: amorsize.execute(called, [0], **options)),
+            raised_by(lambda: list(amorsize.stream(called, iter([0]), **options))),
+        ):
+            yield error, "".join(traceback.format_exception(error))
+        options["on_error"] = "collect"
+        for one in (
+            *amorsize.execute(called, [0], **options),
+            *amorsize.stream(called, iter([0]), **options),
+        ):
+            yield one.exception, one.traceback
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("func", KINDS, ids=lambda func: func.__name__)
 def test_the_loops_exception_arrives(func: Any, backend: str) -> None:
     expected = shown(raised_by(lambda: func(0)))
-    error = raised_by(lambda: amorsize.execute(func, [0], backend=backend, history=None))
-    assert shown(error) == expected
-
-
-@pytest.mark.parametrize("backend", ["fork", "threads"])
-@pytest.mark.parametrize("func", KINDS, ids=lambda func: func.__name__)
-def test_the_loops_exception_is_collected(func: Any, backend: str) -> None:
-    found = amorsize.execute(func, [0, 1], backend=backend, history=None, on_error="collect")
-    assert [shown(one.exception) for one in found] == [
-        shown(raised_by(lambda item=item: func(item))) for item in (0, 1)
-    ]
+    found = list(ways(func, backend))
+    assert [shown(error) for error, _ in found] == [expected] * 4
+    # The frame of the function, wherever it ran.
+    assert all(f"in {func.__name__}\n" in text for _, text in found)
 
 
 def test_a_chain_that_is_a_circle_ends() -> None:
