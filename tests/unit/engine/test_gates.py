@@ -89,7 +89,7 @@ def test_work_that_computes_goes_to_processes() -> None:
         do.HandOver,
         do.StartBackend,
     ]
-    assert commands[2] == do.HandOver(10) and state.position == 10
+    assert commands[2] == do.HandOver(10, keeps_items=True, copies=True) and state.position == 10
     assert commands[3].item_seconds == 0.01 and commands[3].caller_computes
 
 

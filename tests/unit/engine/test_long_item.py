@@ -64,7 +64,7 @@ def test_the_hand_over_begins_behind_the_item() -> None:
     state, commands = after(RunState(), SliceInterrupted(100.2, long_item(), 7, 0.2))
     assert state.phase == Phase.DELEGATED and state.position == 7
     assert [type(one) for one in commands] == [do.Emit, do.HandOver, do.StartBackend]
-    assert commands[1] == do.HandOver(7) and commands[2].first_workers == 8
+    assert commands[1] == do.HandOver(7, keeps_items=True) and commands[2].first_workers == 8
     assert state.shares == state.seen == (0.2, 0.0, 1.0)
     assert "has taken 200 ms so far and waits" in state.decision.choice.reasons[0]
 

@@ -137,7 +137,7 @@ def test_a_measured_order_waits_to_be_carried_out() -> None:
 
 def test_one_worker_takes_items_in_order() -> None:
     _, commands = step(RunState(), BEGUN, backend="threads", n_jobs=1)
-    assert commands[2] == do.HandOver(0, in_order=True)
+    assert commands[2] == do.HandOver(0, in_order=True, keeps_items=True)
 
 
 def test_an_order_that_cannot_be_obeyed_is_an_error() -> None:
