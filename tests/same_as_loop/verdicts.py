@@ -12,6 +12,7 @@ import argparse
 import importlib
 import json
 import os
+import signal
 import sys
 from itertools import islice
 from pathlib import Path
@@ -22,7 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import harness
 import runner
 
-FIELDS = ("rules", "no_threads", "no_processes", "draws", "watch", "item", "left_open")
+SECONDS = 20
+"""How long the verdicts of one case may take."""
 
 
 def verdicts(name: str) -> dict[str, Any]:
@@ -69,6 +71,7 @@ def _left(made: Any, *, start: bool = False) -> str:
     reading, writing = os.pipe()
     if not os.fork():
         try:
+            signal.alarm(5)
             os.write(writing, _left(made).encode())
         finally:
             os._exit(0)
@@ -92,6 +95,7 @@ def in_child(name: str) -> dict[str, Any]:
     child = os.fork()
     if not child:
         try:
+            signal.alarm(SECONDS)
             os.close(reading)
             said = json.dumps(verdicts(name))
         except BaseException as error:
