@@ -97,10 +97,14 @@ def cycles(graph: Mapping[str, set[str]]) -> list[list[str]]:
             if len(part) > 1:
                 found.append(sorted(part))
 
+    before = sys.getrecursionlimit()
     sys.setrecursionlimit(10_000)
-    for name in sorted(graph):
-        if name not in index:
-            connect(name)
+    try:
+        for name in sorted(graph):
+            if name not in index:
+                connect(name)
+    finally:
+        sys.setrecursionlimit(before)
     return found
 
 
