@@ -10,7 +10,8 @@ that items write to, writes a file that an earlier item of the run has written, 
 of files tell all of it; the kernel sets them by the clock that :func:`now` reads.
 
 The hook that hears the events is put in once, for the first watched function that names files: Python has
-no way to take it out again. While no item is watched it costs 0.12 microseconds an event (``id``: 0.03 to 0.16).
+no way to take it out again. While no item is watched it costs 0.12 microseconds an event (``id``: 0.03
+to 0.16).
 """
 
 from __future__ import annotations
