@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from amorsize.backends.processes.spawn_state import adopt, put, settings
+from amorsize.backends.processes.spawn_state import adopt, adopt_environment, put, settings
 from amorsize.inspection.sent_state import caller_state, is_plain
 
 SOURCE = """
@@ -113,6 +113,7 @@ def test_settings_of_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         sys.setrecursionlimit(limit + 17)
         monkeypatch.delenv("OF_THE_CALLER")
+        adopt_environment(found)
         adopt(found)
         assert repr(settings()) == repr(found)
         assert sys.getrecursionlimit() == limit
