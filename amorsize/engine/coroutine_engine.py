@@ -62,10 +62,13 @@ class CoroutineEngine:
     def stream(self, *, ordered: bool, buffersize: int | None) -> Generator[Any, None, None]:
         """The results one after the other; closing the iterator ends the run."""
         collector = WindowCollector(0, self._spec.options.on_error, ordered=ordered)
-        with held():
-            beside = _LoopBeside(self._spec, collector, buffersize)
+        beside: _LoopBeside | None = None
         outcome = "abandoned"
         try:
+            with (
+                held()
+            ):  # a Ctrl-C that comes meanwhile is raised at its end: the loop is ended then
+                beside = _LoopBeside(self._spec, collector, buffersize)
             while True:
                 alive = beside.is_alive()
                 values = collector.pop()
@@ -88,9 +91,10 @@ class CoroutineEngine:
             outcome = "failed"
             raise
         finally:
-            with held():
-                beside.stop()
-                beside.account(outcome)
+            if beside is not None:
+                with held():
+                    beside.stop()
+                    beside.account(outcome)
 
 
 class _LoopBeside:

@@ -20,6 +20,7 @@ from support.coroutines import SQUARES, asquare
 
 import amorsize
 from amorsize.core import nesting
+from amorsize.engine import coroutine_engine
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -190,6 +191,25 @@ def test_interrupt(tmp_path: Path) -> None:
             job.send_signal(signal.SIGINT)
             assert job.stdout.readline() == "interrupted 1\n"
             assert job.wait(20) == 0
+
+
+def test_an_interrupt_that_comes_while_the_loop_begins_ends_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = coroutine_engine._LoopBeside
+
+    def interrupted(*given: Any) -> Any:
+        beside = real(*given)
+        signal.raise_signal(signal.SIGINT)
+        return beside
+
+    async def item(number: int) -> None:
+        await asyncio.sleep(30)
+
+    monkeypatch.setattr(coroutine_engine, "_LoopBeside", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(amorsize.stream(item, range(10)))
+    assert "amorsize-loop" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_asyncio_is_not_imported_before_it_is_used() -> None:
