@@ -137,7 +137,7 @@ class Engine:
             self.spec.nested,
             self._meter.measured(),
             self._lookups.lasting.runs,
-            self._lookups.lasting.known.get("safety"),
+            self._lookups.safety,
             self._lookups.forecast(choice),
         )
 

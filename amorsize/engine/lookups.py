@@ -70,11 +70,30 @@ class Lookups:
         self, loop: LocalLoop, meter: Meter, sampler: Sampler, machine: Machine | None
     ) -> None:
         self.loop, self.meter, self._sampler = loop, meter, sampler
-        self.lasting = Facts({} if machine is None else {"machine": machine})
-        """What is known for the whole run."""
+        self._lasting = Facts({} if machine is None else {"machine": machine})
+        self._early: Safety | None = None
+        """A verdict that keeps the run in the caller, given before an item was done."""
         self._spec: RunSpec
         self.remote: RemoteAccess | None = None
         """The way to the executor or cluster that the user gave."""
+
+    @property
+    def lasting(self) -> Facts:
+        """What is known for the whole run.
+
+        Without an early verdict as soon as an item is done: what a first item makes once, a table or a
+        model, was not there yet, and is now."""
+        known = self._lasting.known
+        if self._early is not None and self.loop.done and known.get("safety") is self._early:
+            left = {name: value for name, value in known.items() if name != "safety"}
+            self._lasting = Facts(left)
+        return self._lasting
+
+    @property
+    def safety(self) -> Safety | None:
+        """How the function was judged last; None if it was not."""
+        found: Safety | None = self.lasting.known.get("safety")
+        return found or self._early
 
     def begin(self, spec: RunSpec) -> None:
         """The run begins, or goes on."""
@@ -97,7 +116,9 @@ class Lookups:
             if found.get(name, UNMEASURED) is not UNMEASURED:
                 lasting[name] = found[name]
         if lasting:
-            self.lasting = Facts({**self.lasting.known, **lasting})
+            self._lasting = Facts({**self.lasting.known, **lasting})
+        if need.name == "safety" and found["safety"].caller_only and not self.loop.done:
+            self._early = found["safety"]
         return Facts(known)
 
     def answer(self, question: Callable[[Facts], Answer]) -> Answer:
@@ -182,13 +203,14 @@ class Lookups:
             return Forecast()
         if not self.lasting.measured_runs and self._spec.options.seed is None:
             ratio = learning.log_ratio(loop.source.data, loop.done)
-            self.lasting = Facts({**self.lasting.known, "size_ratio": ratio})
+            self._lasting = Facts({**self.lasting.known, "size_ratio": ratio})
         return forecast_of(choice, self.meter.measured(), self.lasting)
 
     def note_watched(self) -> None:
         """An item was watched: what was seen joins what the function's code says."""
-        safety = self.loop.item_watch.joined(self.lasting.known["safety"], self._first_items())
-        self.lasting = Facts({**self.lasting.known, "safety": safety})
+        known = self.answer(lambda facts: facts.safety)
+        safety = self.loop.item_watch.joined(known, self._first_items())
+        self._lasting = Facts({**self.lasting.known, "safety": safety})
 
     def _first_items(self) -> Sequence[Any]:
         """The first items as the function gets them, where they can be seen before they run."""

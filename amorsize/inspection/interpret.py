@@ -13,15 +13,19 @@ still changes. Branches are never decided: what might run counts.
 
 from __future__ import annotations
 
+import builtins
+
 from amorsize.core.frozen import dataclass
 from amorsize.inspection.abstract_value import (
     FRESH,
+    MISSING,
     Closure,
     Value,
     _grew,
     join,
 )
 from amorsize.inspection.decode import ENDS, JUMPS, NEWER, POPS_PUSHES, Decoded, Unreadable
+from amorsize.inspection.guards import decided_jumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
         """Gives the instructions their meaning."""
 
         unsure: bool
+        of_items: frozenset[int]
 
         def know(self, *, unsure: bool) -> None: ...
         def spend(self, steps: int) -> None: ...
@@ -127,6 +132,7 @@ class Frame:
         self.made: list[Closure] = []
         self._unsure = judge.unsure
         self._seldom = passed_by(self.decoded)
+        self._decided = decided_jumps(self.decoded, self.code, self._present, judge.of_items)
         self._returned = FRESH
         self._keywords: tuple[str, ...] = ()
 
@@ -138,6 +144,12 @@ class Frame:
         """The names of the present call's last arguments."""
         names, self._keywords = self._keywords, ()
         return names
+
+    def _present(self, name: str, captured: bool) -> Any:
+        """The value of a global, or of a variable that the user's function has captured."""
+        if captured:
+            return (self.function.cells or {}).get(name, MISSING)
+        return self.function.scope.get(name, vars(builtins).get(name, MISSING))
 
     def lookup(self, name: str) -> Value | None:
         """The present value of a local variable, for a closure inside."""
@@ -230,9 +242,9 @@ class Frame:
                     stack.extend([FRESH] * pushes)
                 continue
             if goal >= 0:
-                if self._jump(name, stack, goal) and goal <= at:
-                    again = True
-                live = JUMPS[name][2]
+                jumps = self._decided.get(at)
+                again |= self._jump(name, stack, goal, jumps) and goal <= at
+                live = JUMPS[name][2] and not jumps
                 continue
             if name in ENDS:
                 if name == "RETURN_VALUE":
@@ -245,10 +257,14 @@ class Frame:
             action(self, stack, arg)
         return again
 
-    def _jump(self, name: str, stack: list[Value], goal: int) -> bool:
-        """Carry the present state to where a jump lands; whether that changed what is known there."""
+    def _jump(self, name: str, stack: list[Value], goal: int, jumps: bool | None) -> bool:
+        """Carry the present state to where a jump lands; whether that changed what is known there.
+
+        ``jumps``: False where it is known not to jump."""
         if JUMPS[name][1]:
             stack.pop()
+        if jumps is False:
+            return False
         if name == "FOR_ITER":
             landing = [*stack, FRESH] if NEWER else stack[:-1]
         elif name == "SEND":

@@ -92,6 +92,8 @@ class Walker(Tables):
         self.unsure = False
         """Whether what is looked at now runs for some items only."""
         self.shared: frozenset[int] = frozenset()
+        self.of_items: frozenset[int] = frozenset()
+        """Ids of the items that are known, and of their parts."""
         """Ids of the objects that several of the first items are or hold."""
 
     def given(self, value: Any, path: str) -> Value:
@@ -119,6 +121,8 @@ class Walker(Tables):
     def function(self, func: Any, items: Sequence[Any]) -> None:
         """The function that the user gave."""
         self.shared = shared_parts(items)
+        parts = [part for item in items if type(item) in (list, tuple) for part in item[:32]]
+        self.of_items = self.shared.union(map(id, (*items, *parts)))
         for item in items:
             self.held(item, "an item", given=id(item) not in self.shared)
             if type(item) in (list, tuple) and len(item) < 32:
