@@ -57,8 +57,11 @@ class _Recorder:
         run = event.run
         if run.outcome == "abandoned" or TRAITS[run.config.backend].remote:
             return  # what a cluster did says nothing of this machine
-        learner = learning.learner_for(self._history)
-        study = None if learner is None else event.study()
+        try:
+            learner = learning.learner_for(self._history)
+            study = None if learner is None else event.study()
+        except OSError:  # no descriptor is free to read modules of ours that are asked for now
+            return
         if learner is None or study is None:
             return
         learner.record(self._func, run, study, names=self._names)

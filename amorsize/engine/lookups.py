@@ -140,7 +140,10 @@ class Lookups:
         """What remembers; None if there is no history. Imports it when first asked."""
         if self._spec.nested or self._spec.options.history is None:
             return None
-        return learning.learner_for(self._spec.options.history)
+        try:
+            return learning.learner_for(self._spec.options.history)
+        except OSError:  # no descriptor is free to read modules of ours that are asked for now
+            return None
 
     def prepare(self, item_seconds: float) -> None:
         """Look up what recording will need, while the caller has nothing else to do."""
