@@ -118,7 +118,7 @@ class Engine:
         loop.attend(spec, meter, watch, usage, progress, index_of)
         self._lock = allocate_lock()
         self._interrupted: BaseException | None = None
-        self._bounded = self._begun = self._only_computes = False
+        self._bounded = self._begun = self._ending = self._only_computes = False
         self._spent = self._spent_cpu = self._cpu0 = 0.0
 
     @property
@@ -209,6 +209,11 @@ class Engine:
             if self._effects.backend is not None:
                 yield from self._look_after_workers()
             outcome, hurry = "done", False
+            with (
+                held()
+            ):  # an alarm that comes before this is answered by the end below, none by neither
+                self._effects.delivery.stop_reading()
+                self._end(outcome)
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -398,7 +403,8 @@ class Engine:
     def _end(self, outcome: str, *, hurry: bool = False) -> None:
         """The end of the run, however it comes; ``hurry``: a person waits for the prompt."""
         with held():
-            if self.run is None:
+            if not self._ending:
+                self._ending = True
                 self._end_now(outcome, hurry)
 
     def _end_now(self, outcome: str, hurry: bool) -> None:

@@ -89,6 +89,10 @@ class Lookups:
             self._lasting = Facts(left)
         return self._lasting
 
+    def know(self, **facts: Any) -> None:
+        """Facts that hold for the whole run and need not be looked up."""
+        self._lasting = Facts({**self.lasting.known, **facts})
+
     @property
     def safety(self) -> Safety | None:
         """How the function was judged last; None if it was not."""
@@ -116,7 +120,7 @@ class Lookups:
             if found.get(name, UNMEASURED) is not UNMEASURED:
                 lasting[name] = found[name]
         if lasting:
-            self._lasting = Facts({**self.lasting.known, **lasting})
+            self.know(**lasting)
         if need.name == "safety" and found["safety"].caller_only and not self.loop.done:
             self._early = found["safety"]
         return Facts(known)
@@ -206,14 +210,14 @@ class Lookups:
             return Forecast()
         if not self.lasting.measured_runs and self._spec.options.seed is None:
             ratio = learning.log_ratio(loop.source.data, loop.done)
-            self._lasting = Facts({**self.lasting.known, "size_ratio": ratio})
+            self.know(size_ratio=ratio)
         return forecast_of(choice, self.meter.measured(), self.lasting)
 
     def note_watched(self) -> None:
         """An item was watched: what was seen joins what the function's code says."""
         known = self.answer(lambda facts: facts.safety)
         safety = self.loop.item_watch.joined(known, self._first_items())
-        self._lasting = Facts({**self.lasting.known, "safety": safety})
+        self.know(safety=safety)
 
     def _first_items(self) -> Sequence[Any]:
         """The first items as the function gets them, where they can be seen before they run."""

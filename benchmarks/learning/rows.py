@@ -37,7 +37,7 @@ from amorsize.engine.decisions import profile_to_remember
 from amorsize.engine.driver import engine_for
 from amorsize.engine.events import Reported
 from amorsize.engine.reviews import REVIEW_SECONDS
-from amorsize.engine.state import Decision, Facts, Mark, RunState, evolve
+from amorsize.engine.state import Decision, Mark, RunState, evolve
 from amorsize.machine.detect import detect_machine
 from amorsize.machine.fork_safety import fork_refusal
 from amorsize.machine.threads import vanish
@@ -131,7 +131,7 @@ def run_in(func: Any, data: Any, config: Config, profile: Profile) -> tuple[floa
         choice = Choice(Prediction(config, 0.0), (), (), computes)
         decision = Decision(choice, "ordered", clock(), 0)
         engine.state = evolve(engine.state, decisions=(decision,))
-        engine._lookups.lasting = Facts({"measured": measured(profile)})
+        engine._lookups.know(measured=measured(profile))
         engine._meter.add(1, profile.item_seconds)
     began, cpu = clock(), cpu_seconds()
     with mock.patch.object(reviews, "on_report", look_on):
