@@ -69,11 +69,6 @@ WARNS = frozenset({"warnings.warn", "_warnings.warn", "warnings.warn_explicit",
 IMPORTS = frozenset({"importlib.import_module", "importlib.__import__", "builtins.__import__"})
 """Functions that import a module by a name that may be computed."""
 
-RUNS_ARGUMENTS = frozenset(
-    {"builtins.map", "builtins.filter", "functools.reduce", "_functools.reduce"}
-)
-"""What is called by them is called with the elements of what follows."""
-
 LISTS = frozenset({"listdir", "scandir", "walk", "glob", "iglob", "iterdir", "rglob"})
 WRITES = frozenset(
     {"write_text", "write_bytes", "mkdir", "makedirs", "touch", "unlink", "remove", "rename",

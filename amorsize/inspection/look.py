@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
     Reader = Callable[[Any, Limit], State]
     Node = tuple[Any, type, Reader, State, int, int]
-    Held = Callable[[Any, str], bool]
     Entry = tuple[Any, int, int, Any, int]
 
 GONE: State = (None, None, ())

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 
 from amorsize.inspection import instructions as _instructions  # noqa: F401 # fills ACTIONS
 from amorsize.inspection.abstract_value import MISSING
-from amorsize.inspection.decode import Decoded
 from amorsize.inspection.known_names import (
     HARMLESS,
     NOT_SHARED_BY_FORK,
@@ -71,20 +70,6 @@ def not_shared_by_fork(value: Any) -> str | None:
     if kind.__module__.startswith("torch") and getattr(value, "is_cuda", False) is True:
         return "a tensor of a GPU"
     return None
-
-
-def returns_nothing(code: CodeType) -> bool:
-    """Whether every return of the code gives None, as far as constants tell."""
-    previous: tuple[str, int] = ("", 0)
-    for _, name, arg, _ in Decoded(code).steps:
-        if name == "RETURN_CONST" and code.co_consts[arg] is not None:
-            return False
-        if name == "RETURN_VALUE" and (
-            previous[0] != "LOAD_CONST" or code.co_consts[previous[1]] is not None
-        ):
-            return False
-        previous = (name, arg)
-    return True
 
 
 DEPTH = 3

@@ -17,7 +17,7 @@ from bisect import bisect_right
 from amorsize.machine.procfs import read_text
 
 STACK_BYTES = 16 << 10
-"""Bytes of a stack that are read: a waiting thread of OpenBLAS or OpenMP uses 0.3 to 2 KB."""
+"""Bytes of a stack that are read: a waiting thread of OpenBLAS has 4.7 KB to the end of its own."""
 START_TIME = 19
 """Position of the start time in ``/proc/self/task/N/stat``, counted behind the name and its bracket."""
 SYSTEM = ("libc.", "libc-", "ld-", "ld.", "libpthread", "[vdso]")

@@ -25,7 +25,7 @@ G3_MEAN, G3_WORST, PEERS_LEAST = 1.00, 1.20, 1.7
 """What the project promises of a first call: geometric mean and worst ratio to the oracle over the
 non-tiny workloads, and the least geometric mean of each peer's time over that of amorsize."""
 KNOWN_MEAN, KNOWN_WORST = 0.95, 1.10
-"""...and of a known plan."""
+"""What the project promises of a known plan: geometric mean and worst ratio to the oracle."""
 CALLS = {"amorsize": "first call", KNOWN: "known plan"}
 
 

@@ -168,7 +168,7 @@ CRASHES = {
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("crash", CRASHES)
 def test_a_consumer_that(crash: str, backend: str, start: Start) -> None:
-    """...goes away in the middle of a stream of long items."""
+    """A consumer that goes away in the middle of a stream of long items leaves nothing behind."""
     call = (
         "stream = amorsize.stream(causes.{func}, iter([1, 2] * 10**6), backend={backend!r}, n_jobs=2)\n"
         "    next(stream)\n    " + CRASHES[crash]
