@@ -17,7 +17,7 @@ unexport PYTHONHOME
 .DEFAULT_GOAL := help
 
 help:
-	@echo 'make demo    run the main job on real input (about a minute)'
+	@echo 'make demo    run the main job on real input, each part twice'
 	@echo 'make test    ruff, mypy, bandit and all tests but the long ones'
 	@echo 'make test-long   the long tests: faults in all combinations, large histories'
 	@echo 'make lint    ruff, mypy and bandit only'
