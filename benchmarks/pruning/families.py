@@ -16,6 +16,8 @@ import numpy as np
 from benchmarks.learning.rows import RUNS
 
 Rows = tuple[Any, Any, Any]
+Made = Callable[[int], tuple[Any, Any]]
+"""Takes a seed, gives X and y."""
 
 
 @dataclass(frozen=True)
@@ -211,3 +213,104 @@ def families(seed: int) -> list[Family]:
         Family("two steep jobs", 6_000, two.draw, two.fresh, held_out=True),
         Family("linnerud", 16, bundled("linnerud"), held_out=True),
     ]
+
+
+# -- functions, by the kind of their difficulty --------------------------------------------------------
+
+
+def smooth(width: int, noise: float, relevant: int | None = None, heavy: bool = False) -> Made:
+    """Sines along random directions of the first ``relevant`` features."""
+
+    def draw(seed: int) -> tuple[Any, Any]:
+        rng = np.random.default_rng(seed + 5)
+        waves = rng.normal(0, 1.5, (3, relevant or width)) / np.sqrt((relevant or width) / 5)
+        X = rng.uniform(0, 1, (8_000, width))
+        y = np.sin(X[:, : relevant or width] @ waves.T + rng.uniform(0, 6, 3)).sum(1)
+        error = rng.standard_t(3, len(X)) / 3**0.5 if heavy else rng.normal(0, 1, len(X))
+        return X, _standard(y / y.std() + noise * error)
+
+    return draw
+
+
+def stepwise(width: int, depth: int, noise: float) -> Made:
+    """A random tree of cuts with a level in each leaf."""
+
+    def draw(seed: int) -> tuple[Any, Any]:
+        rng = np.random.default_rng(seed + 6)
+        X = rng.uniform(0, 1, (8_000, width))
+        leaf = np.zeros(len(X), np.intp)
+        for _ in range(depth):
+            feature = rng.integers(0, width, 2**depth)
+            edge = rng.uniform(0.2, 0.8, 2**depth)
+            leaf = 2 * leaf + (X[np.arange(len(X)), feature[leaf]] > edge[leaf])
+            leaf = leaf % 2**depth
+        y = rng.normal(0, 1, 2**depth)[leaf]
+        return X, _standard(y + noise * rng.normal(0, 1, len(X)))
+
+    return draw
+
+
+def categorical(options: int, settings: int, noise: float, numbers: int = 2) -> Made:
+    """Binary switches with effects of their own and in pairs, and settings of a few levels."""
+
+    def draw(seed: int) -> tuple[Any, Any]:
+        rng = np.random.default_rng(seed + 7)
+        on = rng.integers(0, 2, (8_000, options))
+        level = rng.integers(0, 5, (8_000, settings))
+        number = rng.uniform(0, 1, (8_000, numbers))
+        y = on @ rng.normal(0, 1, options) * 0.6 ** rng.integers(0, 4)
+        for _ in range(options):
+            a, b = rng.integers(0, options, 2)
+            y = y + rng.normal(0, 0.7) * on[:, a] * on[:, b]
+        for column in level.T:
+            y = y + rng.normal(0, 1.5, 5)[column]
+        y = y + np.sin(4 * number).sum(1)
+        X = np.column_stack([on, level / 4.0, number])
+        return X, _standard(y / y.std() + noise * rng.normal(0, 1, len(X)))
+
+    return draw
+
+
+def repeated(width: int, configurations: int, noise: float) -> Made:
+    """Configurations of a kernel that ran again and again, by Zipf's law, with noise of each run."""
+
+    def draw(seed: int) -> tuple[Any, Any]:
+        rng = np.random.default_rng(seed + 8)
+        grid = rng.integers(0, 4, (configurations, width)) / 3.0
+        level = np.sin(3 * grid @ rng.normal(0, 1, (width, 3))).sum(1)
+        share = zipf(configurations)
+        which = rng.choice(configurations, 8_000, p=share / share.sum())
+        return grid[which], _standard(level[which] + noise * rng.normal(0, 1, 8_000))
+
+    return draw
+
+
+def _of(family: Callable[[int], Any], rows: int = 8_000) -> Made:
+    def draw(seed: int) -> tuple[Any, Any]:
+        X, y, _ = family(seed).draw(rows, np.random.default_rng(seed + 9))
+        return (X - X.min(0)) / np.ptp(X, 0), _standard(y)
+
+    return draw
+
+
+def _standard(y: Any) -> Any:
+    return (y - y.mean()) / y.std()
+
+
+def made() -> dict[str, tuple[Made, bool]]:
+    """Name -> function of a seed that gives X and y; and whether it is held aside."""
+    return {
+        "smooth, 3 features": (smooth(3, 0.1), False),
+        "smooth, noisy, 10 features": (smooth(10, 0.5), False),
+        "smooth, 30 features of which 4 count": (smooth(30, 0.2, 4), False),
+        "steps": (stepwise(5, 5, 0.2), False),
+        "switches and levels": (categorical(10, 3, 0.2), False),
+        "workloads": (_of(lambda seed: Clusters(zipf(60), seed, uneven=True)), False),
+        "repeated configurations": (repeated(6, 1500, 0.3), False),
+        "mostly noise": (smooth(6, 2.0), False),
+        "smooth, exact, 5 features": (smooth(5, 0.0), True),
+        "smooth, heavy tails": (smooth(7, 0.5, heavy=True), True),
+        "steps, 12 features": (stepwise(12, 6, 0.1), True),
+        "many switches": (categorical(25, 0, 0.1, 1), True),
+        "surface with a step": (_of(lambda seed: Surface(seed + 1000, width=7, noise=0.2)), True),
+    }
