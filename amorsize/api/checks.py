@@ -61,6 +61,12 @@ def make_options(**given: Any) -> Options:
     if checked.get("max_errors") is not None and checked.get("on_error", "raise") == "raise":
         way_out = "add on_error='collect' or 'skip', or leave it out"
         _refuse("max_errors", given["max_errors"], "the first error ends this run", way_out)
+    for name in ("key", "retry_failed"):
+        if checked.get(name) and checked.get("checkpoint") is None:
+            way_out = "add checkpoint=PATH, or leave it out"
+            _refuse(
+                name, given[name], "is about what a checkpoint holds, and there is none", way_out
+            )
     return Options(**checked)
 
 
@@ -213,6 +219,20 @@ def _check_checkpoint_format(checkpoint_format: Any) -> dict[str, Any]:
     return {
         "checkpoint_format": _one_of("checkpoint_format", checkpoint_format, CHECKPOINT_FORMATS)
     }
+
+
+def _check_key(key: Any) -> dict[str, Any]:
+    if key is not None and not callable(key):
+        way_out = "write key=lambda row: row['id']"
+        _refuse("key", key, "must be a function of an item, or None", way_out, kind=True)
+    return {"key": key}
+
+
+def _check_retry_failed(retry_failed: Any) -> dict[str, Any]:
+    if not isinstance(retry_failed, bool):
+        rule, way_out = "must be True or False", "pass one of them"
+        _refuse("retry_failed", retry_failed, rule, way_out, kind=True)
+    return {"retry_failed": retry_failed}
 
 
 def _check_timeout(timeout: Any) -> dict[str, Any]:
@@ -400,6 +420,8 @@ _CHECKS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "history": _check_history,
     "checkpoint": _check_checkpoint,
     "checkpoint_format": _check_checkpoint_format,
+    "key": _check_key,
+    "retry_failed": _check_retry_failed,
     "timeout": _check_timeout,
     "memory_limit": _check_memory_limit,
     "rerun_after_death": _check_rerun,

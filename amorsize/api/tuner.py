@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from amorsize.core.model import Machine
     from amorsize.engine.coroutine_engine import CoroutineEngine
-    from amorsize.engine.coroutine_run import CoroutineSpec
+    from amorsize.engine.coroutine_spec import CoroutineSpec
     from amorsize.engine.outcome import Stream
     from amorsize.reporting.trace import Trace
 
@@ -260,7 +260,14 @@ def execute(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> 
         cause; an :class:`amorsize.ItemError` in the item's place; or leave the item out.
     checkpoint : path, default None
         Keep finished items in this file; the same call with the same file goes on where it ended,
-        whatever ended it. ``checkpoint_format``: "pickle", or "json" for results that JSON holds.
+        whatever ended it. Items are found by their content, wherever they stand: only new, changed and
+        failed ones run. ``checkpoint_format``: "pickle", or "json" for results that JSON holds.
+    key : callable or None, default None
+        Tells items of a checkpoint apart instead of their content, and whether they have changed:
+        ``key=lambda row: (row["id"], PROMPT)``. Other code of the function is no reason to refuse then.
+    retry_failed : bool, default False
+        With ``checkpoint``: run only items that failed before, also those whose request was bad (status
+        400, 404, 422 ...), which are not tried again otherwise. New items are :class:`amorsize.NotRun`.
     history : "default", a path, a URL, a History or None, default "default"
         Where the run is learned from, and recorded: see :func:`amorsize.history.open_history`. "default"
         is what ``AMORSIZE_HISTORY`` names, else a file in the user's state folder; None is for none.

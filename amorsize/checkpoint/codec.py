@@ -20,9 +20,9 @@ def codec(format: str) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
     return dumps, pickle.loads
 
 
-def checksum(item: int, value: bytes) -> int:
-    """Of a result's bytes at its position: a result in the place of another one is noticed, too."""
-    return crc32(value, item & 0xFFFFFFFF)
+def checksum(name: bytes, state: int, value: bytes) -> int:
+    """Of a result's bytes, its item's name and state: a result in another's place is noticed, too."""
+    return crc32(value, crc32(name, state))
 
 
 def _to_json(value: Any) -> bytes:

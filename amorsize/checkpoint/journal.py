@@ -1,8 +1,8 @@
-"""The journal of a run: which items are done, and what they gave; one SQLite file.
+"""The journal of a run: what became of which items; one SQLite file.
 
 ::
 
-    results --bytes, digest--> pending --every 0.05 s, one transaction--> write-ahead log --> disk
+    results --bytes, name--> pending --every 0.05 s, one transaction--> write-ahead log --> disk
 
 A commit outlives the death of every process; a failing power supply may take what was committed in the
 last second, until the next commit that waits for the disk. The file belongs to one run at a time:
@@ -23,15 +23,21 @@ from functools import partial
 from amorsize.checkpoint import rows
 from amorsize.checkpoint.codec import codec
 from amorsize.checkpoint.file_guard import claim, claim_companions, in_use, version_of
-from amorsize.errors import CheckpointError
+from amorsize.checkpoint.names import readable
+from amorsize.errors import CheckpointError, text_of
+from amorsize.items.errors import portable, told_by
+from amorsize.items.pickling import dumps, loads
+from amorsize.items.refusals import is_bad_request
 from amorsize.storage.sqlite_file import BUSY, DAMAGED, FULL, UNEXPECTED, SqliteFile, meaning
 from amorsize.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
+
+    from amorsize.checkpoint.names import Named
 
 FLUSH_SECONDS = 0.05
 """Results wait this long for more results to share their transaction (0.03 to 0.1 ms)."""
@@ -44,6 +50,8 @@ CHECKED_BYTES = 64 << 20
 they are read."""
 SEED = " seed "
 """Between the hash of a function and the seed of its items: another seed gives other results."""
+MOST_ERROR = 1_000
+"""Characters kept of what an item raised."""
 PYTHON = ".".join(map(str, sys.version_info[:3]))
 
 _ANEW = "or remove the file (or name another) to begin anew"
@@ -57,11 +65,13 @@ class Journal(SqliteFile):
         """The locked file; -1 while another run may have it."""
         super().__init__(path)
         self.format = format
-        self.done: dict[int, bytes] = {}
-        """Positions whose results are held, with the digests of their items."""
+        self.done: dict[bytes, int] = {}
+        """Names of the items whose results are held, with their rows."""
+        self.failed: dict[bytes, tuple[int, int]] = {}
+        """Names of items that failed, with their rows and states."""
         self.new = False
         self.failure: CheckpointError | None = None
-        self._pending: list[tuple[int, bytes, bytes]] = []
+        self._pending: list[rows.Row] = []
         self._pending_bytes = 0
         self._flushed = self._synced = time.monotonic()
         self._unsynced = False
@@ -79,78 +89,57 @@ class Journal(SqliteFile):
 
     # -- what the journal is of ------------------------------------------------------------------
 
-    def bind(self, function: str, items: int | None) -> None:
-        """Refuse another function, or data of another length, than the journal was begun with. A journal
-        that holds no result takes both as its own."""
+    def bind(self, function: str, *, keyed: bool) -> bool:
+        """Refuse another function than the journal was begun with, unless a ``key`` tells items apart:
+        then whether it is another one. A journal that holds nothing takes it as its own."""
         if self.new:
-            with self._lock:
-                self._guarded(lambda c: self._describe(c, function, items))
-            return
+            self._describe_as(function, keyed)
+            return False
         about = self._about
         if about["format"] != self.format:
             raise self.refused(
                 f"holds results as {about['format']}, not {self.format}",
                 f"say checkpoint_format={about['format']!r}, {_ANEW}",
             )
-        if about["function"] != function:
-            if about["function"].partition(SEED)[0] == function.partition(SEED)[0]:
-                raise self.refused(
-                    "holds results drawn with another seed",
-                    f"give the seed it was begun with, {_ANEW}",
-                )
-            made = f"amorsize {about['library']} on Python {about['python']}"
-            now = f"amorsize {__version__} on Python {PYTHON}"
+        if bool(about["keyed"]) != keyed:
             raise self.refused(
-                "holds the results of another function: its code, or a value it refers to, is not "
-                "what it was" + ("" if made == now else f" (written by {made}; this is {now})"),
-                f"undo the change, {_ANEW}",
+                "knows items by their key, and no key= is given"
+                if about["keyed"]
+                else "knows items by their content, and key= is given",
+                f"{'give the same key' if about['keyed'] else 'leave key out'}, {_ANEW}",
             )
-        if items is not None and about["items"] is not None and about["items"] != items:
+        code, _, seed = str(about["function"]).partition(SEED)
+        if seed != function.partition(SEED)[2]:
             raise self.refused(
-                f"is for {about['items']} items, and there are {items} now",
-                f"give it the data it was begun with, {_ANEW}",
+                "holds results drawn with another seed",
+                f"give the seed it was begun with, {_ANEW}",
             )
-        if items is not None and self.done and max(self.done) >= items:
-            raise self.changed(max(self.done), f"the data have only {items} items")
+        if code == function.partition(SEED)[0]:
+            return False
+        if keyed:
+            self._describe_as(function, keyed)
+            return True
+        made = f"amorsize {about['library']} on Python {about['python']}"
+        now = f"amorsize {__version__} on Python {PYTHON}"
+        raise self.refused(
+            "holds the results of another function: its code, or a value it refers to, is not "
+            "what it was" + ("" if made == now else f" (written by {made}; this is {now})"),
+            f"undo the change, give key= to have a key of your own decide, {_ANEW}",
+        )
 
     @property
-    def key(self) -> bytes:
-        """The secret under which the function and the items are digested."""
+    def secret(self) -> bytes:
+        """The key under which the function and the items are digested."""
         value = self._about["key"]
         assert isinstance(value, bytes)
         return value
 
     @property
-    def items(self) -> int | None:
-        """Number of items, once it is known."""
-        value = self._about["items"]
-        return value if isinstance(value, int) else None
-
-    def ended(self, items: int) -> None:
-        """The source has ended after so many items."""
-        known = self.items
-        if known is not None and known != items:
-            raise self.refused(
-                f"is for {known} items, and there were {items} now",
-                f"give it the data it was begun with, {_ANEW}",
-            )
-        if known is None:
-            self._about["items"] = items
-            with self._lock:
-                self._guarded(
-                    lambda c: c.execute("UPDATE about SET value=? WHERE name='items'", (items,))
-                )
-
-    def samples(self) -> dict[int, bytes]:
-        """Digests of some items as they were at the beginning."""
-        with self._lock:
-            rows = self._guarded(lambda c: c.execute("SELECT item, digest FROM samples").fetchall())
-        return {int(item): bytes(digest) for item, digest in rows}
-
-    def keep_samples(self, samples: dict[int, bytes]) -> None:
-        """Remember digests of some items as they are now."""
-        with self._lock:
-            self._guarded(lambda c: rows.keep_samples(c, samples))
+    def about(self) -> dict[str, Any]:
+        """What the journal says of itself: format, library, python, and whether a key names items."""
+        return {
+            name: value for name, value in self._about.items() if name not in ("key", "function")
+        }
 
     def settle(self) -> None:
         """Close the connection until there is a result to write; everything is checked."""
@@ -176,7 +165,7 @@ class Journal(SqliteFile):
 
     # -- results in ------------------------------------------------------------------------------
 
-    def add(self, item: int, digest: bytes, result: Any) -> None:
+    def add(self, named: Named, result: Any) -> None:
         """A result, to be written soon; it is pickled now."""
         try:
             value = self._dump(result)
@@ -185,13 +174,23 @@ class Journal(SqliteFile):
             if self.format == "json":
                 way_out = "use checkpoint_format='pickle'"
             raise self.refused(
-                f"cannot hold the result of item {item}, of type {type(result).__qualname__}, as "
-                f"{self.format} ({type(error).__name__}: {error})",
+                f"cannot hold the result of item {named.index}, of type "
+                f"{type(result).__qualname__}, as {self.format} ({type(error).__name__}: {error})",
                 way_out,
             ) from error
         # Without the lock: a thread need not wait for another's commit.
-        self._pending.append((item, digest, value))
+        self._pending.append((named.name, rows.DONE, named.index, named.label, None, value))
         self._pending_bytes += len(value)
+
+    def add_failed(self, named: Named, exception: BaseException, traceback: str) -> None:
+        """An item failed for good, to be written soon."""
+        error = f"{type(exception).__qualname__}: {text_of(exception)}"
+        state, value = rows.FAILED, b""
+        if is_bad_request(exception):
+            state = rows.REJECTED
+            value = b"" if self.format == "json" else dumps((portable(exception)[0], traceback))
+        text = readable(error[:MOST_ERROR])
+        self._pending.append((named.name, state, named.index, named.label, text, value))
 
     def tick(self, seconds: float = FLUSH_SECONDS) -> None:
         """Write what waits if the last time was so long ago, or if there is much of it."""
@@ -235,29 +234,52 @@ class Journal(SqliteFile):
 
     # -- results out -----------------------------------------------------------------------------
 
-    def results(self) -> Iterator[tuple[int, Any]]:
-        """All that is held, by position; a few are read ahead."""
-        position = -1
-        while True:
+    def values(self, wanted: Sequence[int]) -> Iterator[tuple[bytes, Any]]:
+        """Name and result of each of these rows, in their order; a few are read ahead. The result of an
+        item that was rejected is its exception and traceback."""
+        taken = 0
+        while taken < len(wanted):
+            ahead = wanted[taken : taken + rows.READ_ITEMS]
             with self._lock:
-                found = self._guarded(partial(rows.read_results, after=position))
+                found = self._guarded(partial(rows.read_results, wanted=ahead))
             if not found:
-                return
-            for item, value, is_whole in found:
-                position = item
-                if item not in self.done:
-                    continue  # written by this run
+                raise self.damaged("results are missing")
+            for name, state, error, value, is_whole in found:
+                taken += 1
                 if not is_whole:
-                    raise self.damaged(f"the result of item {item} is not what was written")
-                try:
-                    result = self._load(value)
-                except Exception as error:
-                    raise self.refused(
-                        f"holds a result of item {item} that cannot be read back "
-                        f"({type(error).__name__}: {error})",
-                        f"make what it needs importable, {_ANEW}",
-                    ) from error
-                yield item, result
+                    raise self.damaged("a result is not what was written")
+                yield name, self._read_back(state, error, value)
+
+    def _read_back(self, state: int, error: str | None, value: bytes) -> Any:
+        try:
+            if state == rows.DONE:
+                return self._load(value)
+            if self.format == "json" or not value:
+                return told_by(error or ""), ""
+            return loads(value)
+        except Exception as problem:
+            raise self.refused(
+                "holds a result that cannot be read back "
+                f"({type(problem).__name__}: {text_of(problem)})",
+                f"make what it needs importable, {_ANEW}",
+            ) from problem
+
+    def rows_of(
+        self, label: str | None = None
+    ) -> list[tuple[int, int, int, str | None, str | None]]:
+        """Row, state, position, label and error of all items, or of those with this label."""
+        query = "SELECT row, state, position, label, error FROM results"
+        order = " ORDER BY position, row"
+        with self._lock:
+            if label is None:
+                return self._guarded(lambda c: c.execute(query + order).fetchall())  # type: ignore[no-any-return]
+            chosen = query + " WHERE label=?" + order
+            return self._guarded(lambda c: c.execute(chosen, (label,)).fetchall())  # type: ignore[no-any-return]
+
+    def forget(self, which: Sequence[int]) -> None:
+        """Remove these rows, all or none."""
+        with self._lock:
+            self._guarded(partial(rows.remove, which=which))
 
     # -- errors ----------------------------------------------------------------------------------
 
@@ -270,13 +292,6 @@ class Journal(SqliteFile):
         return self.refused(
             f"is damaged ({detail}); nothing was changed in it",
             "restore it from a copy, or name another file to begin anew",
-        )
-
-    def changed(self, item: int, how: str = "it is not the item it was") -> CheckpointError:
-        """The data are not those that the journal was begun with."""
-        return self.refused(
-            f"was begun with other data: item {item}: {how}",
-            f"give it the same data in the same order, {_ANEW}",
         )
 
     # -- the file --------------------------------------------------------------------------------
@@ -355,7 +370,7 @@ class Journal(SqliteFile):
             return
         self.new = self._unsynced = True
         connection.execute("PRAGMA synchronous=OFF")  # until the first results are there
-        self._about: dict[str, Any] = {"key": os.urandom(16), "format": self.format, "items": None}
+        self._about: dict[str, Any] = {"key": os.urandom(16), "format": self.format, "keyed": 0}
         rows.create(connection, self._about)
         connection.execute("PRAGMA journal_mode=WAL")
 
@@ -365,31 +380,39 @@ class Journal(SqliteFile):
             raise self.refused(
                 "was written by a newer amorsize", "upgrade amorsize, or name another path"
             )
+        if schema < rows.SCHEMA:
+            raise self.refused(
+                "was written by an earlier amorsize, which knew items by their positions",
+                f"let that version finish it, {_ANEW}",
+            )
         if os.fstat(self._file).st_size <= CHECKED_BYTES:
             found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if found != "ok":
                 raise self.damaged(ascii(str(found))[1:-1])
         self._about = dict(connection.execute("SELECT name, value FROM about"))
-        shape = {"key": bytes, "format": str, "items": (int, type(None))}
-        for name, kinds in shape.items():
-            if name not in self._about or not isinstance(self._about[name], kinds):  # type: ignore[arg-type]
-                raise self.damaged(f"{name!r} is missing")
-        results = connection.execute("SELECT item, digest FROM results").fetchall()
-        for item, digest in results:
-            if type(item) is not int or item < 0 or type(digest) is not bytes:
-                raise self.damaged("a position or a digest is of the wrong type")
-        self.done = dict(results)
-        if not results:  # nothing is held: it can be begun anew
+        shape = {"key": bytes, "format": str, "keyed": int}
+        for word, kind in shape.items():
+            if not isinstance(self._about.get(word), kind):
+                raise self.damaged(f"{word!r} is missing")
+        for name, row, state in rows.names(connection):
+            if type(name) is not bytes or not name or state not in rows.STATES:
+                raise self.damaged("a name or a state is of the wrong type")
+            if state == rows.DONE:
+                self.done[name] = row
+            else:
+                self.failed[name] = row, state
+        if not self.done and not self.failed:  # nothing is held: it can be begun anew
             self.new = True
         elif not {"function", "library", "python"} <= self._about.keys():
             raise self.damaged("it does not say whose results it holds")
 
-    def _describe(self, connection: sqlite3.Connection, function: str, items: int | None) -> None:
+    def _describe_as(self, function: str, keyed: bool) -> None:
         self._about.update(
             function=function,
-            items=items,
+            keyed=int(keyed),
             library=__version__,
             python=PYTHON,
             format=self.format,
         )
-        rows.describe(connection, self._about)
+        with self._lock:
+            self._guarded(partial(rows.describe, about=self._about))

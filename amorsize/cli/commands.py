@@ -25,6 +25,7 @@ COMMANDS = {
     "plan": "decide, and say why",
     "compare": "one function, measured against every configuration and peer",
     "history": "what has been learned",
+    "checkpoint": "what a checkpoint holds",
     "validate": "measure what pruning promises",
     "doctor": "what this machine offers",
     "completion": "for your shell",

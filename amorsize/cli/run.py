@@ -18,7 +18,7 @@ from amorsize.cli.messages import describe, index_of, origin, short, stop_for
 from amorsize.cli.output import open_lines, put, standard_output
 from amorsize.cli.pending_items import PassingItems, PendingItems
 from amorsize.cli.run_options import add_engine, engine_options
-from amorsize.errors import CheckpointError, ItemError, OptionError
+from amorsize.errors import CheckpointError, ItemError, NotRun, OptionError
 from amorsize.items.call import format_traceback
 
 TYPE_CHECKING = False
@@ -45,8 +45,11 @@ on-error:
 
 checkpoint:
   --checkpoint FILE keeps each result as it comes; the same command with --resume runs what is left
-  and writes all lines again. An item that failed runs again. With other code or other items it is
-  refused. FILE is read by pickle: --resume with a file that somebody gave you runs their code.
+  and writes all lines again. Items are found by their content: lines may be added, changed, removed
+  and moved. An item that failed runs again, unless its request was bad (HTTP 400, 404, 422 ...);
+  --retry-failed runs what failed, those too, and nothing else. With other code it is refused; with
+  --key the key decides. FILE is read by pickle: --resume with a file that somebody gave you runs
+  their code. amorsize checkpoint FILE shows what is in it.
   --checkpoint-format json reads no pickle; it has no room for the times of --joblog.
 
 job log: tab separated, one line for each item that ended, in the order of the items:
@@ -79,6 +82,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="pickle",
         help="how FILE holds results; pickle (default) must be a file that you trust",
     )
+    add(
+        "--key",
+        metavar="NAME[,NAME]",
+        help="fields that tell the items of --checkpoint apart, or MODULE:FUNCTION of an item",
+    )
+    add("--retry-failed", action="store_true", help="with --resume: run only what failed before")
     add("--progress", action="store_true", help="a bar on standard error")
     add("--trace", metavar="FILE", help="draw the run in FILE, for https://ui.perfetto.dev")
     add("--joblog", metavar="FILE", help="one line for each item; see below")
@@ -112,6 +121,9 @@ def _checkpoint_options(options: argparse.Namespace) -> dict[str, Any]:
     if path is None:
         if options.resume:
             raise Stop(USAGE, "--resume needs the file to go on with: --checkpoint FILE")
+        for word, value in (("--key", options.key), ("--retry-failed", options.retry_failed)):
+            if value:
+                raise Stop(USAGE, f"{word} is about what a checkpoint holds: add --checkpoint FILE")
         return {}
     if os.path.lexists(path) and not options.resume:
         raise Stop(
@@ -123,7 +135,22 @@ def _checkpoint_options(options: argparse.Namespace) -> dict[str, Any]:
         raise Stop(
             USAGE, "--checkpoint-format json has no room for the times of --joblog; leave one out"
         )
-    return {"checkpoint": path, "checkpoint_format": options.checkpoint_format}
+    chosen = {"checkpoint": path, "checkpoint_format": options.checkpoint_format}
+    if options.retry_failed:
+        chosen["retry_failed"] = True
+    if options.key is not None:
+        chosen["key"] = load(options.key) if ":" in options.key else Fields(options.key.split(","))
+    return chosen
+
+
+class Fields:
+    """The values of these fields of an item: its key."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+
+    def __call__(self, item: Any) -> tuple[Any, ...]:
+        return tuple(item[name] for name in self.names)
 
 
 class _Run:
@@ -134,6 +161,7 @@ class _Run:
         self.as_repr: bool = options.repr
         self.traceback: bool = options.traceback
         self.trace: str | None = options.trace
+        self.retry_failed: bool = options.retry_failed
         self.output, self.log = output, log
         self.failed = 0
         self._encode = JSONEncoder(allow_nan=False).encode
@@ -197,9 +225,13 @@ class _Run:
     def _fail(
         self, index: int, item: Any, error: BaseException, traceback: str, times: Any = None
     ) -> None:
-        """An item failed: stop, or go on without it."""
-        self.failed += 1
-        self._log(index, item, times or getattr(error, TIMES, None), failed=True)
+        """An item failed: stop, or go on without it. Where only failed ones were asked for, it is no
+        failure that a new one did not run."""
+        if self.retry_failed and type(error) is NotRun:
+            traceback = ""
+        else:
+            self.failed += 1
+            self._log(index, item, times or getattr(error, TIMES, None), failed=True)
         if self.traceback and traceback:
             sys.stderr.write(traceback)
         if self.on_error == "raise":

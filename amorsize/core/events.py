@@ -126,24 +126,25 @@ class Observers:
         for listener in self.listeners:
             listener(event)
 
-    def counting_from(self, done: int) -> Observers:
-        """The same for a run that goes on where so many items are done: progress counts them, too."""
+    def counting_from(self, before: Callable[[], int], total: int | None) -> Observers:
+        """The same for a run that goes on where ``before()`` of the ``total`` items are done: progress
+        counts them, too."""
 
-        def make(total: int | None) -> Progress:
-            return _Ahead(self.progress(None if total is None else total + done), done)
+        def make(_: int | None) -> Progress:
+            return _Ahead(self.progress(total), before)
 
         return Observers(self.listeners, self.lines, make)
 
 
 class _Ahead:
-    """Progress of a run whose first items were done before."""
+    """Progress of a run of which some items were done before."""
 
-    def __init__(self, inner: Progress, before: int) -> None:
+    def __init__(self, inner: Progress, before: Callable[[], int]) -> None:
         self._inner, self._before, self.active = inner, before, inner.active
 
     def update(self, done: int) -> None:
         """So many items are done, beside those before."""
-        self._inner.update(done + self._before)
+        self._inner.update(done + self._before())
 
     def close(self) -> None:
         """No more will come."""

@@ -49,6 +49,10 @@ class Options:
     checkpoint: str | None = None
     """Path of the journal of finished items."""
     checkpoint_format: str = "pickle"
+    key: Callable[[Any], Any] | None = None
+    """Tells items of a checkpoint apart, None for their content."""
+    retry_failed: bool = False
+    """Whether a run with a checkpoint runs what failed before, and nothing else."""
     timeout: float | None = None
     """Seconds that an item may take."""
     memory_limit: int | None = None

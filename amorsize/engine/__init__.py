@@ -6,6 +6,13 @@ from amorsize.core.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from amorsize.engine.coroutine_journal import LoopJournal as LoopJournal
     from amorsize.engine.limiter import limited as limited
 
-__getattr__ = lazy_names(__name__, {"limited": "amorsize.engine.limiter"})
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "LoopJournal": "amorsize.engine.coroutine_journal",
+        "limited": "amorsize.engine.limiter",
+    },
+)

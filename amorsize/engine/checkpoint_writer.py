@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import deque
 
-from amorsize.checkpoint.digests import digest
-from amorsize.checkpoint.journal import Journal
+from amorsize.checkpoint.book import Held
 from amorsize.errors import ItemError, WorkerDied
 from amorsize.items.call import renumbered
 from amorsize.items.collector import Middleware
@@ -16,46 +16,44 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
+    from amorsize.checkpoint.book import Book
+    from amorsize.checkpoint.names import Named
     from amorsize.items.collector import ResultCollector
 
 
-class PositionMap:
-    """Positions in the data of the items that are not done; ``places(0)`` is the first of them."""
+class Left:
+    """The items of the data that are to be run, and those that are held: which is which."""
 
-    def __init__(self, done: Iterable[int]) -> None:
-        held = sorted(done)
-        self.count = len(held)
-        self.end = held[-1] + 1 if held else 0
-        """From here on nothing is done."""
-        known = set(held)
-        self.gaps = [index for index in range(self.end) if index not in known]
+    def __init__(self) -> None:
+        self.indexes: list[int] = []
+        """Position in the data of each item that is to be run."""
+        self.held: deque[Held] = deque()
+        """Items that need not run, in the order of the data, until their results are given out."""
+        self.held_count = 0
+        """Items that need not run, given out or not."""
+        self.names: dict[int, Named] = {}
+        """Of the items that are to be run or are on their way, by position in the data."""
 
-    def __call__(self, position: int) -> int:
-        if position < len(self.gaps):
-            return self.gaps[position]
-        return position - len(self.gaps) + self.end
+    def sort(self, index: int, found: Held | Named) -> bool:
+        """Whether the item at ``index`` is to be run."""
+        if isinstance(found, Held):
+            self.held.append(found)
+            self.held_count += 1
+            return False
+        self.names[index] = found
+        self.indexes.append(index)
+        return True
 
-    def left_before(self, index: int) -> int:
-        """How many items before ``index`` are not done."""
-        return (
-            bisect_left(self.gaps, index)
-            if index < self.end
-            else (len(self.gaps) + index - self.end)
-        )
+    def before(self, index: int) -> int:
+        """How many items before ``index`` are to be run."""
+        return bisect_left(self.indexes, index)
 
 
 class CheckpointWriter:
     """Journals results as the engine gets them, and names errors by the item's position in the data."""
 
-    def __init__(
-        self,
-        journal: Journal,
-        places: PositionMap,
-        rest: Remaining | Listed,
-        *,
-        errors: bool,
-    ) -> None:
-        self._journal, self._places, self._rest = journal, places, rest
+    def __init__(self, book: Book, left: Left, *, errors: bool) -> None:
+        self._journal, self._left = book.journal, left
         self._errors = errors
         """Whether errors may stand in the place of results; they are not done."""
         self._seen = 0
@@ -63,15 +61,24 @@ class CheckpointWriter:
 
     def index_of(self, position: int) -> int:
         """The position in the data of an item, by its position in this run."""
-        return self._places(position)
+        indexes = self._left.indexes
+        if position < len(indexes):
+            return indexes[position]
+        last = indexes[-1] + 1 if indexes else 0
+        return last + position - len(indexes)
 
     def _add(self, start: int, values: Sequence[Any]) -> None:
         """Results from position ``start`` on; errors that stand for one carry its index."""
+        indexes, names, journal = self._left.indexes, self._left.names, self._journal
         for position, value in enumerate(values, start):
-            index = self._places(position)
-            known = self._rest.digest(position, index)
-            if not (self._errors and type(value) is ItemError and value.index == index):
-                self._journal.add(index, known, value)
+            index = indexes[position]
+            named = names.pop(index, None)
+            if named is None:
+                continue
+            if self._errors and type(value) is ItemError and value.index == index:
+                journal.add_failed(named, value.exception, value.traceback)
+            else:
+                journal.add(named, value)
 
     def add(self, start: int, values: Sequence[Any]) -> Sequence[Any]:
         """Results of workers from position ``start`` on. Gives them back, errors renumbered."""
@@ -80,10 +87,16 @@ class CheckpointWriter:
         self._add(start, values)
         return values
 
+    def add_failed(self, index: int, error: Exception) -> None:
+        """The item at ``index`` of the data has ended the run."""
+        named = self._left.names.pop(index, None)
+        if named is not None:
+            self._journal.add_failed(named, error, "")
+
     def _renumbered(self, position: int, value: Any) -> Any:
         if type(value) is not ItemError or value.index != position:
             return value
-        index = self._places(position)
+        index = self.index_of(position)
         return ItemError(index, at_index(value.exception, position, index), value.traceback)
 
     def tick(self) -> None:
@@ -147,59 +160,25 @@ def at_index(error: BaseException, position: int, index: int) -> BaseException:
 
 
 class Remaining:
-    """What is left of a source that must be read; reads it once, and digests each item before it runs."""
+    """What is left of a source that must be read; reads it once, and names each item before it runs."""
 
-    def __init__(self, source: Iterable[Any], journal: Journal) -> None:
-        self.source, self.journal = source, journal
-        self.read = 0
-        """Items read from the source, done or not."""
-        self.digests: dict[int, bytes] = {}
-        """Of the items that are on their way."""
-        self._key = journal.key
+    def __init__(self, source: Iterable[Any], book: Book, left: Left) -> None:
+        self._source, self._book, self._left = source, book, left
         self.read_in = getattr(source, "read_in", None) or type(iter(source)).__module__
-        self._total = length_of(source)
+        self._total = length_of(source) if book.knows_length else None
 
     def __len__(self) -> int:
         if self._total is None:
-            raise TypeError("the length of the source is not known")
-        return self._total - len(self.journal.done)
+            raise TypeError("how many items are left is not known before all are read")
+        return self._total
 
     def __iter__(self) -> Iterator[Any]:
-        journal, key, digests = self.journal, self._key, self.digests
-        done, iterator = journal.done, iter(self.source)
-        index = -1
-        known = journal.items
+        book, left, iterator = self._book, self._left, iter(self._source)
         try:
             for index, item in enumerate(iterator):
-                if index == known:
-                    raise journal.changed(index, f"there were but {known}")
-                now = digest(item, key, deep=True)
-                self.read = index + 1
-                if index in done:
-                    if done[index] and done[index] != now:
-                        raise journal.changed(index)
-                    continue
-                digests[index] = now
-                yield item
+                if left.sort(index, book.look_up_pair(index, item)):
+                    yield item
         finally:
             close = getattr(iterator, "close", None)
             if close is not None:
                 close()
-        if done and max(done) > index:
-            raise journal.changed(max(done), f"the data have only {index + 1} items")
-        journal.ended(index + 1)
-
-    def digest(self, position: int, index: int) -> bytes:
-        """Of the item as it was when it was read."""
-        return self.digests.pop(index, b"")
-
-
-class Listed:
-    """What is left of data that are indexed: a list, or the data themselves when nothing is done."""
-
-    def __init__(self, items: Sequence[Any], key: bytes) -> None:
-        self.items, self._key = items, key
-
-    def digest(self, position: int, index: int) -> bytes:
-        """Of an item that cannot have changed since."""
-        return digest(self.items[position], self._key)

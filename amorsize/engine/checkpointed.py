@@ -2,29 +2,29 @@
 
 ::
 
-    data --- what the journal holds --> Engine (positions of its own) --> merged, in order --> results
-                      ^                             |  after each slice, each arrival
-                      +---- CheckpointWriter <------+
+    data --Book: held?--> Engine (positions of its own) --> merged, in order --> results
+             |                ^  after each slice, each arrival
+             +---- CheckpointWriter
 
-Within the engine an item has the position it has among those that are left; :class:`PositionMap` knows
+Within the engine an item has the position it has among those that are left; :class:`Left` knows
 which position of the data that is. Errors are given the latter where they pass the writer, or the
 caller's loop.
 """
 
 from __future__ import annotations
 
-from amorsize.checkpoint.digests import digest, sample
-from amorsize.checkpoint.journal import SEED, Journal
+from amorsize.checkpoint.book import Book, Held
+from amorsize.checkpoint.rows import READ_ITEMS
 from amorsize.core.frozen import replace
-from amorsize.engine.checkpoint_writer import CheckpointWriter, Listed, PositionMap, Remaining
+from amorsize.engine.checkpoint_writer import CheckpointWriter, Left, Remaining
 from amorsize.engine.driver import Engine, spec_and_loop
 from amorsize.errors import ItemError
-from amorsize.inspection.fingerprint import fingerprint
+from amorsize.items.call import origin_of
 from amorsize.items.kinds import is_indexed, is_snapshot, length_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from typing import Any
 
     from amorsize.core.events import Observers
@@ -48,65 +48,53 @@ class ResumableEngine(Engine):
         *,
         streaming: bool,
     ) -> None:
-        assert options.checkpoint is not None
         self._skip = options.on_error == "skip"
-        self.journal = journal = Journal(options.checkpoint, options.checkpoint_format)
+        self._book = book = Book(func, options)
+        self.journal = book.journal
+        self._left = left = Left()
         try:
-            function = fingerprint(func, journal.key)
-            if options.seed is not None:
-                function += f"{SEED}{options.seed}"
             if is_snapshot(data):
                 data = list(data)
-            journal.bind(function, length_of(data))
-            if is_indexed(data):
-                _verify(journal, data)  # type: ignore[arg-type]
-            self.places = places = PositionMap(journal.done)
-            rest: Remaining | Listed
-            left: Any
-            self._remaining: Remaining | None = None
-            if not is_indexed(data) or (streaming and len(data) > LISTED_ITEMS):  # type: ignore[arg-type]
-                left = rest = self._remaining = Remaining(data, journal)
-            else:
-                listed: Any = data
-                if places.count:
-                    total = len(listed)
-                    listed = [listed[places(i)] for i in range(total - places.count)]
-                left, rest = listed, Listed(listed, journal.key)
-            if places.count and callable(options.progress):
-                observers = observers.counting_from(places.count)
+            total = length_of(data)
+            self._is_listed = is_indexed(data) and not (streaming and (total or 0) > LISTED_ITEMS)
+            listed = self._is_listed
+            rest = _left_of(data, book, left) if listed else Remaining(data, book, left)
+            if callable(options.progress) and not book.knows_length:
+                observers = observers.counting_from(self._count_held, total)
             if self._skip:
                 options = replace(options, on_error="collect")
-            self._writer = CheckpointWriter(
-                journal, places, rest, errors=options.on_error != "raise"
-            )
-            spec, loop = spec_and_loop(func, left, options)
+            self._writer = CheckpointWriter(book, left, errors=options.on_error != "raise")
+            spec, loop = spec_and_loop(func, rest, options)
             super().__init__(spec, loop, machine, observers, self._writer)
-            journal.settle()
+            self.journal.settle()
         except BaseException:
-            journal.close()
+            self.journal.close()
             raise
+
+    def _count_held(self) -> int:
+        return self._left.held_count
 
     def measure(self) -> None:
         try:
             super().measure()
             self._caught_up()
             self.journal.pause()
-        except BaseException:
-            self._leave()
+        except BaseException as error:
+            self._leave(error)
             raise
 
     def execute(self) -> list[Any]:
         try:
             self.journal.go_on()
-            held = dict(self.journal.results())
+            held = self._held() if self._is_listed else []
             self.journal.settle()
-            if len(held) != len(self.journal.done):
-                raise self.journal.damaged("results are missing")
             results = super().execute()
+            if not self._is_listed:
+                held = self._held()
             self.journal.flush()
             self.journal.close()
-        except BaseException:
-            self._leave()
+        except BaseException as error:
+            self._leave(error)
             raise
         if held:
             results = self._merged(held, results)
@@ -123,64 +111,68 @@ class ResumableEngine(Engine):
 
     def _results(self, *, ordered: bool, buffersize: int | None) -> Generator[Any, None, None]:
         inner = super().stream(ordered=ordered, buffersize=buffersize)
-        remaining = self._remaining
         try:
             yield None
-            held = self.journal.results()
-            ahead = next(held, None)
-            position = -1
             for position, value in enumerate(inner):
-                # What is given out from the journal was compared with the data before.
-                if ordered:
-                    before = self.places(position)
-                else:
-                    before = remaining.read if remaining is not None else self.places.end
-                while ahead is not None and ahead[0] < before:
-                    yield ahead[1]
-                    ahead = next(held, None)
+                yield from self._given_before(self._left.indexes[position] if ordered else None)
                 if not (self._skip and type(value) is ItemError):
                     yield value
-            while ahead is not None:
-                yield ahead[1]
-                ahead = next(held, None)
+            yield from self._given_before(None)
             self.journal.flush()
+        except Exception as error:
+            inner.close()
+            self._leave(error)
+            raise
         finally:
             inner.close()
             self._leave()
 
+    def _held(self) -> list[tuple[int, Any]]:
+        """Positions and results of all items that are held."""
+        return list(self._book.results(self._left.held))
+
+    def _given_before(self, index: int | None) -> Iterator[Any]:
+        """Results that are held of items before ``index`` of the data; None: of all that were read."""
+        held = self._left.held
+        while held and (index is None or held[0].index < index):
+            batch: list[Held] = []
+            while held and len(batch) < READ_ITEMS and (index is None or held[0].index < index):
+                batch.append(held.popleft())
+            for _, value in self._book.results(batch):
+                if not (self._skip and type(value) is ItemError):
+                    yield value
+
     def _caught_up(self) -> None:
         self._writer.catch_up(self._loop.results)
 
-    def _leave(self) -> None:
+    def _leave(self, error: BaseException | None = None) -> None:
         """Journal what there is, and give the journal free; the run has its own error by now."""
         try:
             self._caught_up()
+            origin = origin_of(error) if isinstance(error, Exception) else None
+            if origin is not None and not origin.at_least:
+                assert isinstance(error, Exception)
+                self._writer.add_failed(origin.item, error)
             self.journal.flush()
         except Exception:
             pass
         finally:
             self.journal.close()
 
-    def _merged(self, held: dict[int, Any], results: list[Any]) -> list[Any]:
+    def _merged(self, held: list[tuple[int, Any]], results: list[Any]) -> list[Any]:
         merged: list[Any] = []
         taken = 0
-        for index, value in held.items():
-            upto = self.places.left_before(index)
+        for index, value in held:
+            upto = self._left.before(index)
             merged += results[taken:upto]
             taken = upto
             merged.append(value)
         return merged + results[taken:]
 
 
-def _verify(journal: Journal, data: Sequence[Any]) -> None:
-    """Are these the data that the journal was begun with? What can be seen of it at once."""
-    key = journal.key
-    if journal.new:
-        journal.keep_samples(sample(data, key))
-        return
-    for known in (journal.samples(), journal.done):
-        for index, before in known.items():
-            if index >= len(data):
-                raise journal.changed(index, f"the data have only {len(data)} items")
-            if before and digest(data[index], key, deep=True) != before:
-                raise journal.changed(index)
+def _left_of(data: Any, book: Book, left: Left) -> Any:
+    """The items of indexed data that are to be run; the data themselves where that is all of them."""
+    to_run = [
+        item for index, item in enumerate(data) if left.sort(index, book.look_up_pair(index, item))
+    ]
+    return to_run if left.held_count else data

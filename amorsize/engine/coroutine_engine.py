@@ -14,7 +14,7 @@ from contextvars import copy_context
 
 from amorsize.core import nesting
 from amorsize.core.signals import deferred, held, released
-from amorsize.engine.coroutine_run import CoroutineRun, CoroutineSpec, raise_failure, results_of
+from amorsize.engine.coroutine_run import CoroutineRun, raise_failure, results_of
 from amorsize.engine.coroutine_source import call_in
 from amorsize.engine.outcome import tell_stopped
 from amorsize.errors import OptionTypeError
@@ -24,6 +24,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Any
+
+    from amorsize.engine.coroutine_spec import CoroutineSpec
 
 PATIENCE_SECONDS = 0.05
 """Longest wait of a stream's consumer before it looks around."""

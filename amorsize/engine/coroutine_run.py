@@ -19,15 +19,14 @@ from collections import deque
 from heapq import heappop, heappush
 from itertools import count
 
+from amorsize import engine
 from amorsize.core.events import RunEnded
-from amorsize.core.frozen import dataclass
 from amorsize.core.model import Config, Run
 from amorsize.engine.coroutine_source import items_of
 from amorsize.engine.limiter import CallLimiter, refusal_in
 from amorsize.engine.outcome import fill_not_run, tell_stopped
-from amorsize.errors import OptionError
 from amorsize.items.call import format_traceback, overdue_error, with_origin
-from amorsize.items.collector import SKIPPED, ListCollector, UsageLog, WindowCollector
+from amorsize.items.collector import PENDING, SKIPPED, ListCollector, UsageLog, WindowCollector
 from amorsize.items.kinds import length_of
 from amorsize.items.retry import drawn_pause_seconds, give_up_note
 from amorsize.items.seeding import enter
@@ -37,20 +36,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
     from typing import Any
 
-    from amorsize.core.events import Observers
-    from amorsize.core.options import Options
+    from amorsize.engine.coroutine_journal import LoopJournal
+    from amorsize.engine.coroutine_spec import CoroutineSpec
 
 clock = time.perf_counter
 
-REFUSED = {
-    "backend": ("auto", None),
-    "chunksize": ("auto", None),
-    "checkpoint": (None,),
-    "memory_limit": (None,),
-    "initializer": (None,),
-    "rerun_after_death": (True,),
-}
-"""Options that a run on an event loop cannot honour, and the values that ask for nothing."""
 TICK_SECONDS = 0.005
 """Between two looks how late the loop is: what it is held up is not the latency of any server."""
 AHEAD_ROUNDS = 2
@@ -61,30 +51,6 @@ PATIENCE_SECONDS = 0.05
 """Longest wait of a stream's consumer before it looks around."""
 LOOP_ENDS = (KeyboardInterrupt, SystemExit)
 """A task that raises one of these ends the loop, not only the run."""
-
-
-def check(options: dict[str, Any]) -> None:
-    """Refuse what a run on an event loop cannot honour."""
-    for name, nothing in REFUSED.items():
-        if name in options and not any(
-            options[name] is one or options[name] == one for one in nothing
-        ):
-            raise OptionError(
-                name,
-                options[name],
-                "cannot be honoured for a coroutine function, which runs on an event loop",
-                "leave it out (n_jobs is the most items that run side by side)",
-            )
-
-
-@dataclass(frozen=True)
-class CoroutineSpec:
-    """What a run of a coroutine function is asked to do."""
-
-    func: Callable[[Any], Any]
-    data: Any
-    options: Options
-    observers: Observers
 
 
 class CoroutineRun:
@@ -121,6 +87,9 @@ class CoroutineRun:
         """There is something new for the consumer."""
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._all_read = False
+        self._journal: LoopJournal | None = None
+        if spec.options.checkpoint is not None:
+            self._journal = engine.LoopJournal(spec.func, spec.options)
         self._tasks: set[asyncio.Task[None]] = set()
         self._lag = 0.0
         """Seconds that the loop was held up so far (other code in it, other programs)."""
@@ -158,17 +127,28 @@ class CoroutineRun:
     async def run(self) -> None:
         """Until everything is done, or somebody has failed (see ``collector.failure``)."""
         loop = asyncio.get_running_loop()
-        reader, ticker = loop.create_task(self._read_all()), loop.create_task(self._tick())
+        beside = [loop.create_task(self._read_all()), loop.create_task(self._tick())]
+        if self._journal is not None:
+            writing = self._journal.keep_writing(lambda error: self._fail(None, error))
+            beside.append(loop.create_task(writing))
         try:
             await self._over
         finally:
             self.ended = True
-            left = [reader, ticker, *self._tasks]
+            left = [*beside, *self._tasks]
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
+            self._close_journal()
             self._show(last=True)
             self.changed.set()
+
+    def _close_journal(self) -> None:
+        if self._journal is not None:
+            try:
+                self._journal.close()
+            except Exception as error:
+                self._fail(None, error)
 
     def stop(self, running: asyncio.Task[None]) -> None:
         """End the run, which is this task. Only once: a second cancelling would cut off what its items
@@ -226,8 +206,15 @@ class CoroutineRun:
                     self._all_read = True
                     self._look()
                     continue
-                self._ready.append((self._read, item, 0))
-                self._read += 1
+                index, self._read = self._read, self._read + 1
+                held = PENDING if self._journal is None else self._journal.held(index, item)
+                if held is PENDING:
+                    self._ready.append((index, item, 0))
+                    continue
+                self.collector.place(index, (held,))
+                self._look()
+                if self._journal is not None:
+                    await self._journal.give_turn()
         except BaseException as error:  # the source's own, unless the run has ended
             if not self.ended:
                 self._fail(None, error)
@@ -280,7 +267,7 @@ class CoroutineRun:
         try:
             value = await self._called(index, item)
             limiter.served(index)
-            self.collector.place(index, (value,))
+            self._place(index, value)
         except BaseException as error:
             if self.ended and isinstance(error, asyncio.CancelledError):
                 limiter.failed_call(index)
@@ -319,6 +306,16 @@ class CoroutineRun:
         else:
             self._fail(index, error)
 
+    def _place(self, index: int, value: Any) -> None:
+        """An item has its result. One that the journal cannot hold ends the run."""
+        if self._journal is not None:
+            try:
+                self._journal.add(index, value)
+            except Exception as error:
+                self._fail(None, error)
+                return
+        self.collector.place(index, (value,))
+
     async def _called(self, index: int, item: Any) -> Any:
         if self._options.seed is not None:
             enter(self._options.seed, index)
@@ -334,6 +331,8 @@ class CoroutineRun:
 
     def _fail(self, index: int | None, error: BaseException) -> None:
         text = format_traceback(error) if self._options.on_error == "collect" else ""
+        if self._journal is not None and index is not None and isinstance(error, Exception):
+            self._journal.add_failed(index, error, text)
         if self.collector.fail(index, error, text) and not self._over.done():
             self._over.set_result(None)
         elif self._errors_left is not None:

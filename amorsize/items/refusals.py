@@ -44,6 +44,9 @@ THROTTLING = frozenset(
     }
 )
 """Codes by which services of AWS refuse, as their clients' documentation lists them."""
+BAD_REQUESTS = frozenset({400, 404, 405, 406, 410, 413, 414, 415, 422})
+"""HTTP: what was asked for is at fault, and the same again gets the same answer. Not 401 and 403: they
+depend on who asks."""
 LINKS = 8
 """Causes of one another that are looked at: a chain may be a circle."""
 MOST_HEADERS, MOST_VALUE = 256, 256
@@ -76,6 +79,22 @@ def refusal_of(error: BaseException, now: float) -> Refusal | None:
             return found
         link = link.__cause__
     return None
+
+
+def is_bad_request(error: BaseException) -> bool:
+    """Whether a server has found the request itself at fault: asked again, it answers the same."""
+    link: BaseException | None = error
+    for _ in range(LINKS):
+        if link is None:
+            return False
+        try:
+            status = _answer_of(link)[0]
+        except Exception:  # an attribute that raises says nothing
+            status = None
+        if status is not None:
+            return status in BAD_REQUESTS
+        link = link.__cause__
+    return False
 
 
 def _told(error: BaseException, now: float) -> tuple[Refusal | None, bool]:

@@ -270,9 +270,19 @@ def test_what_cannot_be_honoured_is_refused(option: dict[str, Any]) -> None:
             way(asquare, range(3), **option)
 
 
-def test_checkpoints_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="cannot be honoured for a coroutine function"):
-        amorsize.execute(asquare, range(3), checkpoint=tmp_path / "journal")
+@pytest.mark.parametrize("way", WAYS)
+def test_a_result_that_the_checkpoint_cannot_hold_ends_the_run(way: str, tmp_path: Path) -> None:
+    """It is no failure of the item: nothing is tried again."""
+    tmp_path.chmod(0o700)
+    calls: list[int] = []
+
+    async def sealed(item: int) -> Any:
+        calls.append(item)
+        return (value for value in ())
+
+    with pytest.raises(amorsize.CheckpointError, match="cannot hold the result of item"):
+        WAYS[way](sealed, range(3), checkpoint=tmp_path / "journal", retries=5, on_error="skip")
+    assert len(calls) <= 3
 
 
 def test_the_wrong_way_in_is_told_of() -> None:

@@ -32,7 +32,8 @@ def test_pickle_takes_what_pickle_alone_refuses() -> None:
     assert load(dump(lambda x: x + 1))(2) == 3
 
 
-def test_a_checksum_knows_its_position() -> None:
-    assert checksum(1, b"abc") == checksum(1, b"abc")
-    assert len({checksum(item, b"abc") for item in range(1000)}) == 1000
-    assert checksum(1, b"abc") != checksum(1, b"abd")
+def test_a_checksum_knows_its_item_and_state() -> None:
+    assert checksum(b"1", 0, b"abc") == checksum(b"1", 0, b"abc")
+    assert len({checksum(b"%d" % item, 0, b"abc") for item in range(1000)}) == 1000
+    assert checksum(b"1", 0, b"abc") != checksum(b"1", 0, b"abd")
+    assert checksum(b"1", 0, b"abc") != checksum(b"1", 2, b"abc")

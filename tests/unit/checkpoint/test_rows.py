@@ -14,26 +14,32 @@ from amorsize.checkpoint import rows
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     made = sqlite3.connect(tmp_path / "file", isolation_level=None)
-    rows.create(made, {"key": b"k" * 16, "format": "pickle", "items": None})
+    rows.create(made, {"key": b"k" * 16, "format": "pickle", "keyed": 0})
     yield made
     made.close()
 
 
-def held(connection: sqlite3.Connection) -> list[tuple[int, bytes, bool]]:
+def row(number: int, value: bytes, state: int = rows.DONE) -> rows.Row:
+    """What is written of an item."""
+    return b"name %d" % number, state, number, None, None, value
+
+
+def held(connection: sqlite3.Connection) -> list[tuple[bytes, int, str | None, bytes, bool]]:
     """All results, read as a stream reads them."""
-    found: list[tuple[int, bytes, bool]] = []
-    while some := rows.read_results(connection, found[-1][0] if found else -1):
+    wanted = [number for _, number, _ in rows.names(connection)]
+    found: list[tuple[bytes, int, str | None, bytes, bool]] = []
+    while some := rows.read_results(connection, wanted[len(found) :]):
         found += some
     return found
 
 
-def test_results_come_back_by_position(
+def test_results_come_back_as_they_are_asked_for(
     connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rows, "READ_ITEMS", 7)
-    given = [(item, b"digest", b"value %d" % item) for item in range(0, 60, 2)]
-    rows.write_results(connection, given[::-1])
-    assert held(connection) == [(item, value, True) for item, _, value in given]
+    given = [row(number, b"value %d" % number) for number in range(30)]
+    rows.write_results(connection, given)
+    assert held(connection) == [(one[0], rows.DONE, None, one[5], True) for one in given]
 
 
 @pytest.mark.parametrize("size", [0, 9, 10, 11, 20, 25])
@@ -42,26 +48,34 @@ def test_large_results_are_cut_and_joined(
 ) -> None:
     monkeypatch.setattr(rows, "PART_BYTES", 10)
     value = bytes(range(size))
-    rows.write_results(connection, [(3, b"d", value)])
-    assert held(connection) == [(3, value, True)]
+    rows.write_results(connection, [row(3, value)])
+    assert [one[3:] for one in held(connection)] == [(value, True)]
     parts = connection.execute("SELECT count(*) FROM parts").fetchone()[0]
     assert parts == max(0, -(-size // 10) - 1)
+    rows.write_results(connection, [row(3, bytes(30))])
+    assert [one[3:] for one in held(connection)] == [(value, True)], "a result that is there stays"
+    rows.remove(connection, [number for _, number, _ in rows.names(connection)])
+    assert connection.execute("SELECT count(*) FROM parts").fetchone()[0] == 0
 
 
 def test_a_changed_result_is_told(connection: sqlite3.Connection) -> None:
-    rows.write_results(connection, [(1, b"d", b"one"), (2, b"d", b"two")])
-    connection.execute("UPDATE results SET value = ? WHERE item = 1", (b"two",))
-    assert held(connection) == [(1, b"two", False), (2, b"two", True)]
+    rows.write_results(connection, [row(1, b"one"), row(2, b"two")])
+    connection.execute("UPDATE results SET value = ? WHERE position = 1", (b"two",))
+    assert [one[3:] for one in held(connection)] == [(b"two", False), (b"two", True)]
+    connection.execute("UPDATE results SET state = 2 WHERE position = 2")
+    assert [one[4] for one in held(connection)] == [False, False]
 
 
 def test_a_batch_that_fails_leaves_none_of_it(connection: sqlite3.Connection) -> None:
-    rows.write_results(connection, [(1, b"d", b"one")])
+    rows.write_results(connection, [row(1, b"one")])
     with pytest.raises(TypeError):
-        rows.write_results(connection, [(2, b"d", b"two"), (3, b"d", "not bytes")])  # type: ignore[list-item]
-    assert [item for item, _, _ in held(connection)] == [1]
+        rows.write_results(connection, [row(2, b"two"), row(3, "not bytes")])  # type: ignore[arg-type]
+    assert [name for name, *_ in held(connection)] == [b"name 1"]
 
 
-def test_samples_are_replaced_whole(connection: sqlite3.Connection) -> None:
-    rows.keep_samples(connection, {0: b"a", 5: b"b"})
-    rows.keep_samples(connection, {1: b"c"})
-    assert connection.execute("SELECT item, digest FROM samples").fetchall() == [(1, b"c")]
+def test_a_result_takes_the_place_of_a_failure_and_never_the_other_way(
+    connection: sqlite3.Connection,
+) -> None:
+    for state, value in ((rows.FAILED, b""), (rows.DONE, b"one"), (rows.FAILED, b"")):
+        rows.write_results(connection, [row(1, value, state)])
+    assert [(state, value) for _, state, _, value, _ in held(connection)] == [(rows.DONE, b"one")]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from amorsize.core.refusal import Refusal
 from amorsize.errors import RetryAfter
-from amorsize.items.refusals import headers_of, refusal_of, seconds_told
+from amorsize.items.refusals import headers_of, is_bad_request, refusal_of, seconds_told
 
 NOW = 1_790_000_000.0
 
@@ -211,3 +211,13 @@ def test_nonsense_is_no_hint(value: str) -> None:
 )
 def test_what_are_no_headers_are_none(headers: Any) -> None:
     assert headers_of(headers) == {}
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 409, 422, 429, 500, 503])
+def test_a_bad_request_is_one_that_the_same_again_does_not_mend(status: int) -> None:
+    bad = status in (400, 404, 422)
+    wrapped = ValueError("wrapped")
+    wrapped.__cause__ = httpx_like(status)
+    for error in (httpx_like(status), boto_like("x", status), urllib_like(status), wrapped):
+        assert is_bad_request(error) is bad
+    assert not is_bad_request(ValueError(400))

@@ -1,0 +1,130 @@
+"""Names of the items of one run: by content, or by what the user's ``key`` says; equal ones in turn.
+
+::
+
+    item --key?--> digest --how many such before?--> name (bytes), label (text, for people)
+"""
+
+from __future__ import annotations
+
+from amorsize.checkpoint.identity import Unknowable, digest
+from amorsize.errors import OptionError, text_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+MOST_LABEL = 200
+"""Characters of the label of an item without a key; one of a key is kept whole, to be found by it."""
+
+
+class Named:
+    """An item as the journal knows it: made for each item, so no frozen dataclass."""
+
+    __slots__ = ("index", "label", "name")
+
+    def __init__(self, name: bytes, index: int, label: str | None) -> None:
+        self.name, self.index = name, index
+        """What finds the item again, and its position in the data."""
+        self.label = label
+        """Its key as JSON, or a short item; None where it says nothing short."""
+
+
+class ItemNames:
+    """Names items in the order of the data; each is named once."""
+
+    def __init__(
+        self, secret: bytes, key: Callable[[Any], Any] | None, *, by_position: bool
+    ) -> None:
+        self._secret, self._key = secret, key
+        self._by_position = by_position
+        """Whether the position counts, too: ``seed`` makes results depend on it."""
+        self._met: dict[bytes, int] = {}
+        """How often a digest was met."""
+        self._first: dict[bytes, tuple[int, bytes]] = {}
+        """With a key: the position of the first item that has it, and that item's content."""
+
+    def named(self, index: int, item: Any) -> Named:
+        """The item's name. ``OptionError`` where it has none, or one key stands for unequal items."""
+        key = item
+        if self._key is not None:
+            key = self._key_of(index, item)
+        try:
+            base = digest(("item" if self._key is None else "key", key), self._secret)
+        except Unknowable as error:
+            raise self._unknowable(index, key, error) from None
+        if self._by_position:
+            base = digest((index, base), self._secret)
+        met = self._met.get(base, 0)
+        self._met[base] = met + 1
+        if self._key is not None and not self._by_position:
+            self._compare(base, index, item, key)
+        name = base if not met else base + met.to_bytes(8, "big")
+        return Named(name, index, _short(item) if self._key is None else label_of(key))
+
+    def _key_of(self, index: int, item: Any) -> Any:
+        assert self._key is not None
+        try:
+            return self._key(item)
+        except Exception as error:
+            raise OptionError(
+                "key",
+                self._key,
+                f"raised {type(error).__name__} ({text_of(error)}) for item {index}",
+                "let it give something for every item",
+            ) from error
+
+    def _unknowable(self, index: int, key: Any, error: Unknowable) -> OptionError:
+        if self._key is None:
+            way_out = "give key=, a function that tells items apart, or leave checkpoint out"
+            return OptionError(
+                "data",
+                type(key).__qualname__,
+                f"item {index} cannot be known again by its content ({error})",
+                way_out,
+            )
+        return OptionError(
+            "key",
+            self._key,
+            f"what it gives for item {index} cannot be known again ({error})",
+            "let it give numbers, texts, or tuples of them",
+        )
+
+    def _compare(self, base: bytes, index: int, item: Any, key: Any) -> None:
+        """Items of one key are equal, or the key is no key."""
+        try:
+            content = digest(item, self._secret)
+        except Unknowable:
+            content = b""
+        first, known = self._first.setdefault(base, (index, content))
+        if first != index and (known != content or not content):
+            raise OptionError(
+                "key",
+                self._key,
+                f"gives {key!r} for item {first} and for item {index}, which are not equal",
+                "let it tell them apart",
+            )
+
+
+def label_of(key: Any) -> str:
+    """A key as JSON, as ``amorsize checkpoint`` shows it and takes it."""
+    from json import dumps
+
+    try:
+        text = dumps(key, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        text = repr(key)
+    return readable(text)
+
+
+def readable(text: str) -> str:
+    """A text that UTF-8 holds: halves of surrogate pairs are written as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _short(item: Any) -> str | None:
+    kind = type(item)
+    if kind is str:
+        return label_of(item) if len(item) <= MOST_LABEL else None
+    return repr(item) if kind in (int, float, bool, type(None)) else None

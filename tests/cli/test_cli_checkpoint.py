@@ -1,0 +1,129 @@
+"""Checkpoints on the command line: keys, what failed, and what ``amorsize checkpoint`` shows."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.commands import call, one_line, results
+
+pytestmark = pytest.mark.timeout(60)
+
+ASKING = """
+import os
+class Bad(Exception):
+    status_code = 422
+def ask(row):
+    with open("asked", "a") as file: file.write(f"{row['id']}\\n")
+    if not os.path.exists("mended"):
+        if row["id"] == 2: raise Bad(2)
+        if row["id"] == 3: raise ValueError("three")
+    return row["id"] * 10
+async def ask_later(row):
+    return ask(row)
+def by_id(row):
+    return row["id"]
+"""
+
+
+@pytest.fixture
+def rows(place: Path) -> Path:
+    place.chmod(0o700)
+    (place / "asking.py").write_text(ASKING)
+    write(place, *range(5))
+    return place
+
+
+def write(place: Path, *numbers: int) -> None:
+    lines = [json.dumps({"id": number, "noise": "x" * (number + 1)}) for number in numbers]
+    (place / "in.jsonl").write_text("\n".join(lines))
+
+
+def run(place: Path, function: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return call(
+        place, "run", f"asking:{function}", "--input", "in.jsonl", "--checkpoint", "file", *words
+    )
+
+
+def asked(place: Path) -> list[int]:
+    file = place / "asked"
+    found = sorted(map(int, file.read_text().split())) if file.exists() else []
+    file.unlink(missing_ok=True)
+    return found
+
+
+@pytest.mark.parametrize("function", ["ask", "ask_later"])
+@pytest.mark.parametrize("key", ["id", "asking:by_id"])
+def test_rows_change_and_what_failed_runs_again(rows: Path, function: str, key: str) -> None:
+    words = ["--key", key, "--on-error", "skip"]
+    assert run(rows, function, *words).stdout.split() == ["0", "10", "40"]
+    assert asked(rows) == [0, 1, 2, 3, 4]
+    write(rows, 9, 4, 3, 2, 0)
+    words.append("--resume")
+    assert run(rows, function, *words).stdout.split() == ["90", "40", "0"]
+    assert asked(rows) == [3, 9], "2 was a bad request"
+    (rows / "mended").touch()
+    write(rows, 9, 8, 3, 2)
+    assert results(run(rows, function, *words, "--retry-failed")) == [90, 30, 20]
+    assert asked(rows) == [2, 3]
+    assert results(run(rows, function, *words)) == [90, 80, 30, 20]
+    assert asked(rows) == [8]
+
+
+def test_what_is_in_it_is_shown_exported_and_forgotten(rows: Path) -> None:
+    run(rows, "ask", "--key", "id", "--on-error", "collect")
+    told = json.loads(call(rows, "checkpoint", "file", "--json").stdout)
+    assert (told["done"], told["failed"], told["rejected"]) == (3, 1, 1)
+    assert told["items_known_by"] == "key"
+    assert told["bytes"] == (rows / "file").stat().st_size
+    text = call(rows, "checkpoint", "file").stdout
+    for part in ("3 done, 1 failed, 1 rejected", "item 3 ([3]), failed: ValueError: three"):
+        assert part in text
+    lines = call(rows, "checkpoint", "file", "--export", "-").stdout.splitlines()
+    assert list(map(json.loads, lines)) == [
+        {"position": 0, "key": [0], "state": "done", "result": 0},
+        {"position": 1, "key": [1], "state": "done", "result": 10},
+        {"position": 2, "key": [2], "state": "rejected", "error": "Bad: 2"},
+        {"position": 3, "key": [3], "state": "failed", "error": "ValueError: three"},
+        {"position": 4, "key": [4], "state": "done", "result": 40},
+    ]
+    asked(rows)
+    assert "no item has this key" in one_line(call(rows, "checkpoint", "file", "--forget", "7"), 2)
+    forgotten = call(rows, "checkpoint", "file", "--forget", "[1]", "--forget-failed")
+    assert forgotten.stdout == "forgot 3 items\n"
+    (rows / "mended").touch()
+    done = run(rows, "ask", "--key", "id", "--resume")
+    assert results(done) == [0, 10, 20, 30, 40]
+    assert asked(rows) == [1, 2, 3]
+
+
+def test_texts_are_keys_of_their_own(place: Path) -> None:
+    place.chmod(0o700)
+    call(
+        place,
+        "run",
+        "jobs:upper",
+        "a",
+        "b b",
+        "--checkpoint",
+        "file",
+        "--checkpoint-format",
+        "json",
+    )
+    told = call(place, "checkpoint", "file", "--export", "out")
+    assert told.returncode == 0, told.stderr
+    lines = (place / "out").read_text().splitlines()
+    assert [json.loads(line)["key"] for line in lines] == ["a", "b b"]
+    assert call(place, "checkpoint", "file", "--forget", "b b").stdout == "forgot 1 item\n"
+
+
+def test_wrong_words_say_what_is_missing(place: Path) -> None:
+    place.chmod(0o700)
+    for words in (["--key", "id"], ["--retry-failed"]):
+        line = one_line(call(place, "run", "jobs:double", "--range", "3", *words), 2)
+        assert "--checkpoint" in line
+    assert "no such file" in one_line(call(place, "checkpoint", "none"), 2)
+    (place / "text").write_text("text")
+    assert "no checkpoint of amorsize" in one_line(call(place, "checkpoint", "text"), 2)
