@@ -13,7 +13,7 @@ export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH
 unexport PYTHONHOME
 
-.PHONY: help demo test test-long compiled lint audit bench report lock clean
+.PHONY: help demo test test-long compiled lint audit bench report api lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo 'make audit   known weaknesses of all dependencies (needs the network)'
 	@echo 'make bench   benchmarks against peers, long; QUICK=1 for under 5 minutes'
 	@echo 'make report  the validation of pruning as build/report.html and .json (about four minutes)'
+	@echo 'make api     write tests/public_api.txt anew: the public names and signatures'
 	@echo 'make lock    make $(LOCK) anew'
 	@echo 'make clean   remove what was built'
 	@echo 'PYTHON=/path/to/python chooses the interpreter (3.11 or newer)'
@@ -60,6 +61,10 @@ bench: $(VENV)/.dev
 report: $(VENV)/.installed
 	mkdir -p build
 	$(BIN)/amorsize validate --json build/report.json --html build/report.html || test $$? -eq 1
+
+# What of the public API has changed is the difference of this file.
+api: $(VENV)/.dev
+	$(BIN)/python tests/support/public_api.py --write
 
 # In an environment of its own; no index, host or path gets into the file.
 lock:

@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
+from amorsize.api import aexecute, astream, execute, optimize, stream
 from amorsize.api.plan import Plan
-from amorsize.api.tuner import Settings, Tuner, aexecute, astream, execute, optimize, stream
+from amorsize.api.tuner import Settings, Tuner
 from amorsize.core.lazy import lazy_names
 from amorsize.core.model import HTML, TEXT
 from amorsize.errors import (
@@ -28,6 +29,7 @@ from amorsize.version import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from amorsize.api.executor import Executor
+    from amorsize.api.typed import Results, RunOptions
     from amorsize.integrations import register_joblib_backend
     from amorsize.items.seeding import item_rng
     from amorsize.planning.rate import Rate
@@ -54,7 +56,9 @@ __all__ = [
     "OptionError",
     "Plan",
     "Rate",
+    "Results",
     "RetryAfter",
+    "RunOptions",
     "Settings",
     "Tuner",
     "WorkerDied",
@@ -73,6 +77,8 @@ __all__ = [
 LAZY = {
     "Executor": "amorsize.api.executor",
     "Rate": "amorsize.planning.rate",
+    "Results": "amorsize.api.typed",
+    "RunOptions": "amorsize.api.typed",
     "item_rng": "amorsize.items.seeding",
     "register_joblib_backend": "amorsize.integrations",
 }

@@ -22,8 +22,8 @@ from concurrent.futures import TimeoutError as _TimeoutError
 from contextvars import copy_context
 from itertools import islice
 
+from amorsize.api import stream
 from amorsize.api.checks import check_buffersize
-from amorsize.api.tuner import stream
 from amorsize.backends.processes.service import Pool
 from amorsize.errors import OptionError, OptionTypeError
 from amorsize.items.kinds import star
@@ -32,7 +32,7 @@ from amorsize.machine.detect import usable_cores
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
-    from typing import Any, ParamSpec, TypeVar
+    from typing import Any, Literal, ParamSpec, TypeVar
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -71,7 +71,7 @@ class Executor(_Executor):
         self,
         max_workers: int | None = None,
         *,
-        backend: str = "auto",
+        backend: Literal["auto", "threads", "processes"] = "auto",
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
         thread_name_prefix: str = "",

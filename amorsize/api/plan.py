@@ -6,7 +6,7 @@ import math
 import time
 
 from amorsize.core.backends import TRAITS
-from amorsize.core.frozen import dataclass
+from amorsize.core.frozen import Generic, dataclass
 from amorsize.core.model import Config, html_of, text_of
 from amorsize.planning import explain
 
@@ -14,15 +14,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from typing_extensions import TypeVar  # of the type checker: nothing to install
+
     from amorsize.core.model import Prediction, Run
     from amorsize.engine.driver import Engine
     from amorsize.engine.outcome import RunSoFar
+
+    R = TypeVar("R", default=Any)
+    """Of a result; ``Plan`` alone is ``Plan[Any]``."""
+else:
+    R = None  # what Generic is given at run time
 
 clock = time.perf_counter
 
 
 @dataclass(frozen=False)
-class Plan:
+class Plan(Generic[R]):
     """What was decided for a function and its data, and why; :meth:`execute` finishes the job.
 
     The items that were run to find out are not run again: their results are kept.
@@ -65,7 +72,7 @@ class Plan:
     """What the items that were left really took, after :meth:`execute`."""
     _engine: Engine | None = None
 
-    def execute(self) -> list[Any]:
+    def execute(self) -> list[R]:
         """Run what is left and return all results, in order. A plan can be executed once."""
         if self._engine is None:
             raise RuntimeError(
@@ -125,7 +132,7 @@ class Plan:
         return html_of(self)
 
 
-def plan_of(engine: Engine) -> Plan:
+def plan_of(engine: Engine) -> Plan[Any]:
     """The plan of a run that has measured its first items."""
     seen = engine.so_far()
     choice, done = seen.choice, seen.done

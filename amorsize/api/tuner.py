@@ -21,21 +21,28 @@ from amorsize.reporting.log import is_heard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import (
-        AsyncGenerator,
-        AsyncIterable,
-        Callable,
-        Generator,
-        Iterable,
-        Mapping,
-    )
-    from typing import Any
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
+    from typing import Any, Never, Unpack, overload
 
+    from amorsize.api.typed import (
+        Collects,
+        KeepsType,
+        R,
+        Results,
+        RunOptions,
+        SettingsOptions,
+        Strategy,
+        T,
+    )
     from amorsize.core.model import Machine
     from amorsize.engine.coroutine_engine import CoroutineEngine
     from amorsize.engine.coroutine_spec import CoroutineSpec
-    from amorsize.engine.outcome import Stream
+    from amorsize.errors import ItemError
+    from amorsize.history.base import History
     from amorsize.reporting.trace import Trace
+
+
+NO_OPTIONS: SettingsOptions = MappingProxyType({})  # type: ignore[assignment]  # not to be changed
 
 
 @dataclass(frozen=True)
@@ -44,14 +51,14 @@ class Settings:
 
     ``options``: names and values as :func:`amorsize.execute` takes them."""
 
-    options: Mapping[str, Any] = MappingProxyType({})
+    options: SettingsOptions = NO_OPTIONS
     explore: float = 0.02
     """Share of the time that trying may cost, by expectation: in at most one run of 16 a known
     function takes a configuration that it never ran in, and that beats the loop even at its upper bound.
     0: never."""
     explore_seed: int | None = None
     """The lots come from the newest run's id and this; equal histories and seeds give equal choices."""
-    pruning: str | None = "auto"
+    pruning: Strategy | None = "auto"
     """Strategy by which the history is pruned beside runs of more than 10 s, when it has grown by half or
     is nearly full: "conservative", "auto", "aggressive"; None never does."""
     names: bool = True
@@ -73,7 +80,7 @@ class Tuner:
         self,
         settings: Settings | None = None,
         *,
-        history: Any = "default",
+        history: str | os.PathLike[str] | History | None = "default",
         machine: Machine | None = None,
         trace: str | os.PathLike[str] | None = None,
     ) -> None:
@@ -90,6 +97,45 @@ class Tuner:
             )
         self._machine = machine
 
+    if TYPE_CHECKING:
+
+        @overload
+        def execute(
+            self,
+            func: Callable[[T], Coroutine[object, Never, R]],
+            data: Iterable[T],
+            *,
+            on_error: KeepsType = ...,
+            **options: Unpack[RunOptions],
+        ) -> list[R]: ...
+        @overload
+        def execute(
+            self,
+            func: Callable[[T], Coroutine[object, Never, R]],
+            data: Iterable[T],
+            *,
+            on_error: Collects,
+            **options: Unpack[RunOptions],
+        ) -> list[R | ItemError]: ...
+        @overload
+        def execute(
+            self,
+            func: Callable[[T], R],
+            data: Iterable[T],
+            *,
+            on_error: KeepsType = ...,
+            **options: Unpack[RunOptions],
+        ) -> list[R]: ...
+        @overload
+        def execute(
+            self,
+            func: Callable[[T], R],
+            data: Iterable[T],
+            *,
+            on_error: Collects,
+            **options: Unpack[RunOptions],
+        ) -> list[R | ItemError]: ...
+
     def execute(self, func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> list[Any]:
         """As :func:`amorsize.execute`."""
         checked = self._checked(func, data, options)
@@ -101,6 +147,53 @@ class Tuner:
         spec = RunSpec(func, func, checked, nested=is_nested())
         return Engine(spec, loop, self._machine, observers_for(func, checked)).execute()
 
+    if TYPE_CHECKING:
+
+        @overload
+        def stream(
+            self,
+            func: Callable[[T], Coroutine[object, Never, R]],
+            data: Iterable[T],
+            *,
+            ordered: bool = ...,
+            buffersize: int | None = ...,
+            on_error: KeepsType = ...,
+            **options: Unpack[RunOptions],
+        ) -> Results[R]: ...
+        @overload
+        def stream(
+            self,
+            func: Callable[[T], Coroutine[object, Never, R]],
+            data: Iterable[T],
+            *,
+            ordered: bool = ...,
+            buffersize: int | None = ...,
+            on_error: Collects,
+            **options: Unpack[RunOptions],
+        ) -> Results[R | ItemError]: ...
+        @overload
+        def stream(
+            self,
+            func: Callable[[T], R],
+            data: Iterable[T],
+            *,
+            ordered: bool = ...,
+            buffersize: int | None = ...,
+            on_error: KeepsType = ...,
+            **options: Unpack[RunOptions],
+        ) -> Results[R]: ...
+        @overload
+        def stream(
+            self,
+            func: Callable[[T], R],
+            data: Iterable[T],
+            *,
+            ordered: bool = ...,
+            buffersize: int | None = ...,
+            on_error: Collects,
+            **options: Unpack[RunOptions],
+        ) -> Results[R | ItemError]: ...
+
     def stream(
         self,
         func: Callable[[Any], Any],
@@ -109,14 +202,37 @@ class Tuner:
         ordered: bool = True,
         buffersize: int | None = None,
         **options: Any,
-    ) -> Stream | Generator[Any, None, None]:
+    ) -> Results[Any]:
         """As :func:`amorsize.stream`."""
         check_buffersize(buffersize)
         checked = self._checked(func, data, options)
         engine = self._engine(func, data, checked, streaming=True)
         return engine.stream(ordered=ordered, buffersize=buffersize)
 
-    def optimize(self, func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> Plan:
+    if TYPE_CHECKING:
+
+        @overload
+        def optimize(
+            self,
+            func: Callable[[T], R],
+            data: Iterable[T],
+            *,
+            on_error: KeepsType = ...,
+            **options: Unpack[RunOptions],
+        ) -> Plan[R]: ...
+        @overload
+        def optimize(
+            self,
+            func: Callable[[T], R],
+            data: Iterable[T],
+            *,
+            on_error: Collects,
+            **options: Unpack[RunOptions],
+        ) -> Plan[R | ItemError]: ...
+
+    def optimize(
+        self, func: Callable[[Any], Any], data: Iterable[Any], **options: Any
+    ) -> Plan[Any]:
         """As :func:`amorsize.optimize`."""
         if is_coroutine_function(func):
             raise OptionTypeError(
@@ -129,6 +245,45 @@ class Tuner:
         assert isinstance(engine, Engine)
         engine.measure()
         return plan_of(engine)
+
+    if TYPE_CHECKING:
+
+        @overload
+        async def aexecute(
+            self,
+            func: Callable[[T], Coroutine[object, Never, R]],
+            data: Iterable[T] | AsyncIterable[T],
+            *,
+            on_error: KeepsType = ...,
+            **options: Unpack[RunOptions],
+        ) -> list[R]: ...
+        @overload
+        async def aexecute(
+            self,
+            func: Callable[[T], Coroutine[object, Never, R]],
+            data: Iterable[T] | AsyncIterable[T],
+            *,
+            on_error: Collects,
+            **options: Unpack[RunOptions],
+        ) -> list[R | ItemError]: ...
+        @overload
+        async def aexecute(
+            self,
+            func: Callable[[T], R],
+            data: Iterable[T] | AsyncIterable[T],
+            *,
+            on_error: KeepsType = ...,
+            **options: Unpack[RunOptions],
+        ) -> list[R]: ...
+        @overload
+        async def aexecute(
+            self,
+            func: Callable[[T], R],
+            data: Iterable[T] | AsyncIterable[T],
+            *,
+            on_error: Collects,
+            **options: Unpack[RunOptions],
+        ) -> list[R | ItemError]: ...
 
     async def aexecute(
         self,
@@ -148,6 +303,53 @@ class Tuner:
 
         found: list[Any] = await _asynchronous().execute_beside(make, data)
         return found
+
+    if TYPE_CHECKING:
+
+        @overload
+        def astream(
+            self,
+            func: Callable[[T], Coroutine[object, Never, R]],
+            data: Iterable[T] | AsyncIterable[T],
+            *,
+            ordered: bool = ...,
+            buffersize: int | None = ...,
+            on_error: KeepsType = ...,
+            **options: Unpack[RunOptions],
+        ) -> AsyncGenerator[R, None]: ...
+        @overload
+        def astream(
+            self,
+            func: Callable[[T], Coroutine[object, Never, R]],
+            data: Iterable[T] | AsyncIterable[T],
+            *,
+            ordered: bool = ...,
+            buffersize: int | None = ...,
+            on_error: Collects,
+            **options: Unpack[RunOptions],
+        ) -> AsyncGenerator[R | ItemError, None]: ...
+        @overload
+        def astream(
+            self,
+            func: Callable[[T], R],
+            data: Iterable[T] | AsyncIterable[T],
+            *,
+            ordered: bool = ...,
+            buffersize: int | None = ...,
+            on_error: KeepsType = ...,
+            **options: Unpack[RunOptions],
+        ) -> AsyncGenerator[R, None]: ...
+        @overload
+        def astream(
+            self,
+            func: Callable[[T], R],
+            data: Iterable[T] | AsyncIterable[T],
+            *,
+            ordered: bool = ...,
+            buffersize: int | None = ...,
+            on_error: Collects,
+            **options: Unpack[RunOptions],
+        ) -> AsyncGenerator[R | ItemError, None]: ...
 
     def astream(
         self,
@@ -229,151 +431,3 @@ def _asynchronous() -> Any:
     from amorsize.api import asynchronous
 
     return asynchronous
-
-
-_DEFAULT = Tuner()
-
-
-def execute(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> list[Any]:
-    """Return ``[func(item) for item in data]``, computed as fast as this machine can.
-
-    The first items run in the caller, and count; then the rest goes to threads or processes if
-    that pays, in the numbers and chunks that pay most.
-
-    Parameters
-    ----------
-    func : callable of one argument (see :func:`amorsize.star` for more)
-    data : any iterable
-    n_jobs : "auto" or int, default "auto"
-        Most workers; -1 all cores, -2 all but one; 1 a plain loop. ``max_workers`` is an alias.
-    backend : "auto", a name, an executor, a client, or a tuple of these, default "auto"
-        "serial", "threads", "processes" ("fork" where safe, else "spawn"), "fork", "spawn", any
-        ``concurrent.futures.Executor``, a Dask client, "dask://host:port", "ray" or a Ray's address.
-        One is an order: every item goes there. A tuple is a limit on the choice.
-    chunksize : "auto" or int, default "auto"
-        Items handed over at once; sized by time as the run goes when left alone.
-    progress : bool or callable, default False
-        One bar on standard error that counts items, or a function of (done, total); total is None
-        where the data do not know their length.
-    on_error : "raise", "collect" or "skip", default "raise"
-        The function's own exception with the item's index as a note and a worker's traceback as its
-        cause; an :class:`amorsize.ItemError` in the item's place; or leave the item out.
-    checkpoint : path, default None
-        Keep finished items in this file; the same call with the same file goes on where it ended,
-        whatever ended it. Items are found by their content, wherever they stand: only new, changed and
-        failed ones run. ``checkpoint_format``: "pickle", or "json" for results that JSON holds.
-    key : callable or None, default None
-        Tells items of a checkpoint apart instead of their content, and whether they have changed:
-        ``key=lambda row: (row["id"], PROMPT)``. Other code of the function is no reason to refuse then.
-    retry_failed : bool, default False
-        With ``checkpoint``: run only items that failed before, also those whose request was bad (status
-        400, 404, 422 ...), which are not tried again otherwise. New items are :class:`amorsize.NotRun`.
-    history : "default", a path, a URL, a History or None, default "default"
-        Where the run is learned from, and recorded: see :func:`amorsize.history.open_history`. "default"
-        is what ``AMORSIZE_HISTORY`` names, else a file in the user's state folder; None is for none.
-    timeout : seconds or None, default None
-        How long an item may take, from its start. One that takes longer becomes a ``TimeoutError``
-        (``on_error`` applies); its worker process is ended and replaced, a thread is left behind. Nothing
-        runs in the caller then: nobody could stop it.
-    memory_limit : bytes or text, default None
-        What all worker processes may hold together: ``"500MB"``, ``"2GiB"``, a number of bytes. A worker
-        that grows too large is replaced between two items, and no more are started than fit. Nothing
-        runs in the caller then. Without it the limit is what the machine and the control group have left.
-    retries : int, default 0
-        Further tries of an item that raises one of ``retry_on`` (an exception type or a tuple of them,
-        default ``Exception``) or, where ``TimeoutError`` is one of them, takes longer than ``timeout``.
-        Between two tries lies a pause of 0.05 to 0.1 s, doubled with each try up to 10 s; other items
-        go on meanwhile. What the last try raises counts (``on_error`` applies).
-        A server that refuses (429, 503, 529, throttling codes) is no failure: the item waits as it asks,
-        and spends no try.
-    rate : text, number, Rate or None, default None
-        Upper bound of calls: "500/min", "50/s", a number a second, or an :class:`amorsize.Rate`.
-    max_errors : int or None, default None
-        With ``on_error="collect"`` or ``"skip"``: so many items that failed for good end the run; what
-        never ran is an ``ItemError`` with an :class:`amorsize.NotRun`.
-    seed : int or several, default None
-        Gives each item a random generator of its own, :func:`amorsize.item_rng`, by its position: the
-        same numbers for every backend, number of workers and chunk size.
-    rerun_after_death : bool, default True
-        Whether an item in which a worker process died runs once more. If not, or if its worker dies
-        again, it is a :class:`amorsize.WorkerDied` (``on_error`` applies). All other items are done.
-    initializer, initargs : callable or None and its arguments, default None and ()
-        Called once in each worker before its first item; not in the caller's own loop.
-
-    Returns
-    -------
-    list of the results, in the order of the data
-
-    Raises
-    ------
-    The function's own exceptions; :class:`amorsize.WorkerDied`; :class:`amorsize.CheckpointError`;
-    ``OptionError`` (a ValueError) for an option out of its range, naming the value, the rule and the
-    way out, of a wrong type ``OptionTypeError`` (a TypeError, too); ``TypeError`` for one that does not
-    exist.
-    """
-    return _DEFAULT.execute(func, data, **options)
-
-
-def stream(
-    func: Callable[[Any], Any],
-    data: Iterable[Any],
-    *,
-    ordered: bool = True,
-    buffersize: int | None = None,
-    **options: Any,
-) -> Stream | Generator[Any, None, None]:
-    """Yield ``func(item) for item in data`` with bounded memory, for huge or endless data.
-
-    A result is given out as soon as it and (if ``ordered``) its predecessors are there. At most
-    ``buffersize`` items are ahead of the consumer (default: half a second of work, at most 4,096).
-    Closing the iterator ends the workers and closes the source. Options as in :func:`execute`.
-    """
-    return _DEFAULT.stream(func, data, ordered=ordered, buffersize=buffersize, **options)
-
-
-async def aexecute(
-    func: Callable[[Any], Any], data: Iterable[Any] | AsyncIterable[Any], **options: Any
-) -> list[Any]:
-    """As :func:`execute`, from inside an event loop, which goes on meanwhile.
-
-    A coroutine function runs in that loop, with as many items side by side as latency and throughput say
-    (at most ``n_jobs``); any other function runs as in :func:`execute`, beside the loop. ``data`` may be
-    an asynchronous iterable. Cancelling the task ends the run.
-    """
-    return await _DEFAULT.aexecute(func, data, **options)
-
-
-def astream(
-    func: Callable[[Any], Any],
-    data: Iterable[Any] | AsyncIterable[Any],
-    *,
-    ordered: bool = True,
-    buffersize: int | None = None,
-    **options: Any,
-) -> AsyncGenerator[Any, None]:
-    """As :func:`stream`, for ``async for`` inside an event loop; see :func:`aexecute`.
-
-    ``aclose()``, or the end of the task, ends the run."""
-    return _DEFAULT.astream(func, data, ordered=ordered, buffersize=buffersize, **options)
-
-
-def optimize(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> Plan:
-    """Decide how to run ``func`` over ``data`` and say why; ``plan.execute()`` finishes the job.
-
-    The items run while deciding (a few, for some milliseconds) are real and kept. Options as in
-    :func:`execute`.
-    """
-    return _DEFAULT.optimize(func, data, **options)
-
-
-__all__ = [
-    "Options",
-    "Plan",
-    "Settings",
-    "Tuner",
-    "aexecute",
-    "astream",
-    "execute",
-    "optimize",
-    "stream",
-]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dataclasses import dataclass as dataclass
     from dataclasses import replace as replace
     from typing import Any
+    from typing import Generic as Generic
 
 
 class _Fields:
@@ -120,5 +121,12 @@ def _refuse(self: Any, name: str, value: object = None) -> None:
     raise AttributeError(f"{type(self).__name__} is frozen: make a copy with another {name}")
 
 
+class _Generic:
+    """Stands for ``typing.Generic`` where the type checker does not look: ``Plan[int]`` is ``Plan``."""
+
+    def __class_getitem__(cls, parameters: object) -> Any:
+        return cls
+
+
 if not TYPE_CHECKING:
-    dataclass, replace = _dataclass, _replace
+    dataclass, replace, Generic = _dataclass, _replace, _Generic

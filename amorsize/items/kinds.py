@@ -7,8 +7,10 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections import deque as deque
-    from collections.abc import Callable
-    from typing import Any
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeVar
+
+    R = TypeVar("R")
 else:
     from _collections import deque  # collections itself imports four more files
 
@@ -92,7 +94,7 @@ def is_coroutine_function(func: Any) -> bool:
         return bool(getattr(code, "co_flags", 0) & COROUTINE)
 
 
-def star(func: Callable[..., Any]) -> Star:
+def star(func: Callable[..., R]) -> Callable[[Iterable[object]], R]:
     """Make a one-argument function of ``func`` for data whose items are its arguments.
 
     A tuple (or any other iterable) becomes ``func(*item)``, a mapping ``func(**item)``:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
+    from numpy.random import Generator
+
     Seed = int | tuple[int, ...]
 
 
@@ -29,7 +31,7 @@ class _Place:
 
     def __init__(self, seed: Seed, index: int) -> None:
         self.seed, self.index = seed, index
-        self.rng: Any = None
+        self.rng: Generator | None = None
 
 
 _item: ContextVar[_Place | None] = ContextVar("amorsize_item", default=None)
@@ -56,7 +58,7 @@ class Seeded:
             _item.reset(before)
 
 
-def item_rng() -> Any:
+def item_rng() -> Generator:
     """The random generator of the item that is running, a ``numpy.random.Generator``.
 
     In a run with ``seed=`` it depends on the seed and the item's position alone: the results are the same

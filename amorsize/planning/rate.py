@@ -125,7 +125,7 @@ class Rate:
         """Every budget that must allow an item."""
         return self._buckets
 
-    def costs(self, item: Any) -> tuple[float, ...]:
+    def costs(self, item: object) -> tuple[float, ...]:
         """What an item takes of each budget. Errors of the user's function pass."""
         return tuple(1.0 if one.cost is None else _cost(one.cost(item)) for one in self.buckets)
 

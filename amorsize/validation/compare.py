@@ -21,7 +21,7 @@ import time
 from hashlib import blake2b
 from statistics import median, quantiles
 
-from amorsize.api import tuner
+from amorsize import api
 from amorsize.core.frozen import replace
 from amorsize.planning.explain import describe
 from amorsize.validation.report import CONFIG, FAILED, PASSED, UNDECIDED, Decision
@@ -180,7 +180,7 @@ def _loop(func: Function, items: Sequence[Any]) -> list[Any]:
 
 
 def _ours(func: Function, items: Sequence[Any]) -> list[Any]:
-    return tuner.execute(func, items, history=None)
+    return api.execute(func, items, history=None)
 
 
 def timed(run: Run, func: Function, items: Sequence[Any]) -> dict[str, Any]:
@@ -193,7 +193,7 @@ def timed(run: Run, func: Function, items: Sequence[Any]) -> dict[str, Any]:
 
 def explained(func: Function, items: Sequence[Any]) -> dict[str, Any]:
     """One run by a plan: the configuration that it ended with, and what was predicted of it."""
-    plan = tuner.optimize(func, items, history=None)
+    plan = api.optimize(func, items, history=None)
     plan.execute()
     assert plan.run is not None
     return {
@@ -208,7 +208,7 @@ def contenders(cores: int) -> dict[str, Run]:
     """Configurations, by amorsize's own backends with nothing left to choose."""
 
     def configured(backend: str, jobs: int) -> Run:
-        return lambda func, items: tuner.execute(
+        return lambda func, items: api.execute(
             func, items, backend=backend, n_jobs=jobs, history=None
         )
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
+    from amorsize.history.base import History
     from amorsize.validation.scenarios import Floats, Ints
 
     Selected = tuple[Floats, Floats, Floats | None]
@@ -89,7 +90,7 @@ def run_validation(
     only: str = "",
     seeds: int | None = None,
     selector: Selector | None = None,
-    history: Any = None,
+    history: History | None = None,
     progress: Progress | None = None,
     plots: bool = True,
 ) -> ValidationReport:
@@ -295,7 +296,7 @@ def timed(models: list[Any], queries: Floats) -> list[tuple[float, float]]:
 # -- the user's own runs -------------------------------------------------------------------------------
 
 
-def of_history(history: Any) -> Outcome:
+def of_history(history: History) -> Outcome:
     """The user's own runs: pruned in memory, judged by rows that pruning did not see."""
     copy = MemoryHistory(max_rows=max(1, history.stats().rows))
     copy.add(history.read())

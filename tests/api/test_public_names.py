@@ -12,7 +12,7 @@ PINNED = {
     "amorsize": (
         "execute stream optimize aexecute astream star item_rng Settings Tuner Plan Executor "
         "register_joblib_backend WorkerDied ItemError AmorsizeWarning AmorsizeError OptionError "
-        "DifferenceWarning Rate RetryAfter NotRun "
+        "DifferenceWarning Rate RetryAfter NotRun RunOptions Results "
         "CheckpointError __version__"
     ),
     "amorsize.ml_prediction": "KNNRegressor",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import amorsize
-from amorsize.api import tuner
+from amorsize import api
 from amorsize.validation.compare import compare, in_child
 
 pytestmark = pytest.mark.timeout(180)
@@ -45,7 +45,7 @@ def test_what_is_timed_is_the_call_of_a_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not an engine made by hand, which lacks what `execute` does before and after it."""
-    calls, execute = tmp_path / "calls", tuner.execute
+    calls, execute = tmp_path / "calls", api.execute
     assert amorsize.execute is execute
 
     def counted(func, items, **options):
@@ -53,7 +53,7 @@ def test_what_is_timed_is_the_call_of_a_user(
             file.write(" ".join(sorted(options)) + "\n")
         return execute(func, items, **options)
 
-    monkeypatch.setattr(tuner, "execute", counted)
+    monkeypatch.setattr(api, "execute", counted)
     compare(_trivial, range(50), rounds=3, with_peers=False)
     assert calls.read_text().splitlines().count("history") == 3
 
