@@ -5,6 +5,7 @@ from __future__ import annotations
 from amorsize import learning
 from amorsize.core.backends import TRAITS
 from amorsize.core.events import LongRun, Observers, RunEnded
+from amorsize.core.lazy import unread_seconds
 from amorsize.reporting.log import tell_log
 
 TYPE_CHECKING = False
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 RECORD_LEAST_SECONDS = 0.05
 """Runs with less work teach nothing that would pay: a record costs up to 1 ms, 2 % of this."""
+RECORD_SHARE = 0.03
+"""Most of a run that reading the modules of the record may take, where that was not done yet."""
+RECORDING = {"amorsize.learning.learner": 17, "amorsize.learning.work_done": 1}
+"""The modules that a record needs, and how many are read with each; a test counts."""
 
 
 def observers_for(func: Callable[[Any], Any], options: Options) -> Observers:
@@ -53,6 +58,8 @@ class _Recorder:
     def __call__(self, event: object) -> None:
         """An event of the run."""
         if not isinstance(event, RunEnded) or event.work_seconds <= RECORD_LEAST_SECONDS:
+            return
+        if unread_seconds(RECORDING) > RECORD_SHARE * event.work_seconds:
             return
         run = event.run
         if run.outcome == "abandoned" or TRAITS[run.config.backend].remote:

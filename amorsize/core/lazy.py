@@ -1,12 +1,17 @@
-"""Names of a package that are imported from their modules when they are first asked for.
+"""Names of a package that are imported from their modules when they are first asked for, and their price.
 
 A package lists them in its ``__getattr__ = lazy_names(__name__, {name: module})``, and once more under
 ``TYPE_CHECKING``, where the type checker looks.
+
+What a run has not read yet it must read before it can start workers. How long a module takes is measured
+while ``amorsize`` itself is imported, and with every name that is asked for later, so it holds for this
+machine, its disk, and byte code that has to be compiled first.
 """
 
 from __future__ import annotations
 
 from sys import modules
+from time import perf_counter as clock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,15 +19,64 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+class _Read:
+    """What reading modules has taken in this process."""
+
+    def __init__(self) -> None:
+        self.began, self.before = clock(), len(modules)
+        self.seconds, self.count = 0.0, 0
+        self.forgone = 0.0
+        """Seconds that workers would have saved in runs that stayed alone because of the price."""
+
+    def note(self, began: float, before: int) -> None:
+        """So many modules are there now, and before the reading began."""
+        self.seconds += clock() - began
+        self.count += max(0, len(modules) - before)
+
+    def forgo(self, seconds: float) -> None:
+        """A run has lost so much."""
+        self.forgone += seconds
+
+
+_read = _Read()
+
+
 def lazy_names(package: str, places: Mapping[str, str]) -> Callable[[str], Any]:
     """The ``__getattr__`` of a package: ``places`` has the module of each name."""
+    if package == "amorsize":  # the last thing that its import does
+        _read.note(_read.began, _read.before)
 
     def find(name: str) -> Any:
         place = places.get(name)
         if place is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        __import__(place)  # importlib would be two more files
+        import gc
+
+        began, before, collects = clock(), len(modules), gc.isenabled()
+        gc.disable()  # a third of the time: it would look again and again at what is to stay
+        try:
+            __import__(place)  # importlib would be two more files
+        finally:
+            if collects:
+                gc.enable()
+        _read.note(began, before)
         value = vars(modules[package])[name] = getattr(modules[place], name)
         return value
 
     return find
+
+
+def unread_seconds(parts: Mapping[str, int]) -> float:
+    """Seconds that reading takes; ``parts`` has how many modules come with each that is not there yet.
+
+    What was forgone for the price before counts towards it (ski rental: at most twice what was best for a
+    process that calls again and again)."""
+    if not _read.count:
+        return 0.0
+    left = sum(count for name, count in parts.items() if name not in modules)
+    return max(0.0, left * _read.seconds / _read.count - _read.forgone)
+
+
+def forgo(seconds: float) -> None:
+    """A run has stayed alone because of the price, and lost so much."""
+    _read.forgo(seconds)

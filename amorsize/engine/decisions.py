@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
     Step = tuple[RunState, tuple[object, ...]]
 
+PREPARED_FACTOR = 2.0
+"""What could be gained must be so many times what must be done once before any worker starts: that is
+certain, and the gain an upper bound, which a function that stays in the caller never reaches."""
 ASK_GAIN_SECONDS = 0.02
 """The history is asked when at least this could be gained: asking costs 2 ms in a new process, and
 0.3 ms later (benchmarks/learning/evaluate.py)."""
@@ -44,7 +47,8 @@ ONLY_WAITS_CPU_SHARE = 0.1
 def recalled(facts: Facts, gain_seconds: float, seconds_ahead: float) -> bool:
     """Whether earlier runs tell what the items cost. The history is asked once, if what could be gained
     pays."""
-    if not facts.has("runs") and gain_seconds > ASK_GAIN_SECONDS:
+    asks = not facts.has("runs") and gain_seconds > ASK_GAIN_SECONDS
+    if asks and gain_seconds > ASK_GAIN_SECONDS + PREPARED_FACTOR * facts.preparation.judging:
         facts.recall(seconds_ahead)
     return bool(facts.measured_runs)
 

@@ -22,6 +22,7 @@ from amorsize import engine
 from amorsize.core import nesting
 from amorsize.core.events import NO_OBSERVERS
 from amorsize.core.frozen import replace
+from amorsize.core.lazy import forgo
 from amorsize.core.signals import held, released
 from amorsize.engine.commands import Stop
 from amorsize.engine.effects import Effects
@@ -417,6 +418,7 @@ class Engine:
                 self._effects.stop(stop)
             finally:
                 self._pause()
+                forgo(self.state.forgone)
                 done, usage = delivery.done, delivery.usage
                 progress.update(done)
                 progress.close()

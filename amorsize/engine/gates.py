@@ -19,6 +19,7 @@ from amorsize.core.model import Config
 from amorsize.engine import commands as do
 from amorsize.engine.decisions import (
     ONLY_WAITS_CPU_SHARE,
+    PREPARED_FACTOR,
     WAIT_SEEN_THREADS,
     choice_unseen,
     decide,
@@ -214,8 +215,12 @@ def _consider(
             if wall > INNER_WINDOW_SECONDS:
                 return evolve(state, inner_looked=True), None, (do.OpenWindow(),)
             return state, None, ()
-        if not _pays_for_a_start(state, event, facts, serial_seconds):
+        if not _is_gil_looked_at(state, event, facts):
             return state, None, ()
+    if not remote:
+        state, pays = _pays_for_workers(state, facts, serial_seconds)
+        if not pays:
+            return evolve(state, not_before=event.elapsed * RECONSIDER_FACTOR), None, ()
     _ = facts.transfer
     return state, plan(spec, state, facts, left, event.elapsed), ()
 
@@ -244,21 +249,40 @@ def _knows_the_gil(state: RunState, facts: Facts) -> bool:
     return bool(runs) and (state.only_computes or runs[0].profile.gil_free_share is not None)
 
 
-def _pays_for_a_start(
-    state: RunState, event: SliceEnded, facts: Facts, serial_seconds: float
-) -> bool:
-    """Whether computing work of which nothing is known from before could pay for workers."""
-    free = facts.measured.gil_free_share
-    waited = event.elapsed - facts.recall_seconds
-    if not state.only_computes and free is None and waited < GIL_ANSWER_SECONDS:
-        return False
+def _is_gil_looked_at(state: RunState, event: SliceEnded, facts: Facts) -> bool:
+    """Whether it is known by now if computing work leaves the GIL alone, or that it will not be."""
+    if state.only_computes or facts.measured.gil_free_share is not None:
+        return True
+    return event.elapsed - facts.recall_seconds >= GIL_ANSWER_SECONDS
+
+
+def _pays_for_workers(
+    state: RunState, facts: Facts, serial_seconds: float
+) -> tuple[RunState, bool]:
+    """Whether work could pay for workers, and for what must be done before they start; and the state.
+
+    The first call of an interpreter that gains from workers reads the modules that they need: some 6 to
+    12 ms, more where they have to be compiled first. What a shorter one loses for it is remembered, and
+    counts towards the price in the next one (``forgone``)."""
+    _, cpu, _ = state.shares or (0.0, 1.0, 1.0)
+    free = (facts.measured.gil_free_share or 0.0) >= GIL_FREE_SHARE
+    threads = cpu < WAITING_CPU_SHARE or free
+    before = PREPARED_FACTOR * facts.preparation.seconds("threads" if threads else "fork")
+    factor = 1.0 if facts.runs else START_FACTOR
+    computes = cpu >= COMPUTES_SHARE
     least = FORK_SECONDS if state.only_computes else LEAST_START_SECONDS
-    if serial_seconds * (1 - 1 / facts.cores) < START_FACTOR * least:
-        return False
-    gain = serial_seconds * (1 - 1 / facts.machine.cores)
-    costs = facts.costs
-    start = costs.thread if (free or 0.0) >= GIL_FREE_SHARE else min(costs.fork, costs.spawn)
-    return gain >= START_FACTOR * start
+    gain = serial_seconds * (1 - 1 / facts.cores if computes else 1.0)
+    start = factor * (0.0 if threads else least)
+    if gain >= start + before:
+        if computes:
+            gain = serial_seconds * (1 - 1 / facts.machine.cores)
+        costs = facts.costs
+        start = factor * (costs.thread if threads else min(costs.fork, costs.spawn))
+        if gain >= start + before:
+            return state, True
+    if gain > start:
+        state = evolve(state, forgone=max(state.forgone, gain - start))
+    return state, False
 
 
 LIKE_BEFORE = 2.0

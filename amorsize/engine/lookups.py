@@ -15,6 +15,7 @@ import warnings
 
 from amorsize import inspection, items, learning
 from amorsize.core.frozen import replace
+from amorsize.core.lazy import unread_seconds
 from amorsize.core.model import Forecast, RemoteOption, Safety
 from amorsize.engine.decisions import forecast_of
 from amorsize.engine.slice_watch import ONE_BY_ONE
@@ -26,7 +27,7 @@ from amorsize.machine.detect import detect_machine
 from amorsize.machine.fork_safety import fork_refusal
 from amorsize.machine.threads import foreign_threads_running, most_cores, vanish
 from amorsize.planning import policy
-from amorsize.planning.cost_model import starting_costs
+from amorsize.planning.cost_model import Preparation, starting_costs
 from amorsize.profiling.meter import TRANSFER_SAMPLE, UNMEASURED, measure_transfer
 
 TYPE_CHECKING = False
@@ -57,8 +58,21 @@ PROCESSES = ("fork", "spawn")
 """Backends whose results come from processes of their own."""
 SAFETY_ITEMS = 3
 """Items that are shown to the inspection of the function's code."""
+JUDGING = {
+    "amorsize.items.pickling": 3,
+    "amorsize.learning.learner": 17,
+    "amorsize.inspection.decode": 3,
+    "amorsize.inspection.effects": 23,
+    "amorsize.inspection.watch": 5,
+}
+"""Modules that tell whether workers may start, and how many are read with each that is not there yet; a
+test counts them."""
+SPREADING = {"amorsize.backends.processes.pool": 20, "resource": 1}
+"""Those that start and end worker processes."""
+WATCH_SECONDS = 0.002
+"""What watching an item costs (benchmarks/speed/watch_cost.py: 0.5 to 2 ms for usual functions)."""
 LASTING = frozenset(
-    ("cores", "machine", "safety", "fresh_refusal", "costs", "slots", "runs", "recall_seconds")
+    ("cores", "machine", "safety", "fresh_refusal", "slots", "runs", "recall_seconds")
 )
 """Facts that hold for the whole run."""
 
@@ -151,9 +165,11 @@ class Lookups:
 
     def prepare(self, item_seconds: float) -> None:
         """Look up what recording will need, while the caller has nothing else to do."""
-        left = self.loop.source.left() or 0
-        if left * item_seconds > ASK_GAIN_SECONDS and self.learner is not None:
+        items = self._spec.total or self.loop.done
+        if items * item_seconds > ASK_GAIN_SECONDS and self.learner is not None:
             self.learner.prepare(self._spec.func)
+            for name in learning.RECORDING:
+                getattr(learning, name)
 
     # -- facts that hold for the whole run -----------------------------------------------------------
 
@@ -171,7 +187,10 @@ class Lookups:
         unknown = inspection.unknown_python() if watching else None
         if unknown is not None:
             warnings.warn(unknown, AmorsizeWarning, stacklevel=2)
-        return {"safety": inspection.inspect_function(spec.func, first, effects=watching)}
+        safety = inspection.inspect_function(spec.func, first, effects=watching)
+        if not facts.has("costs"):
+            return {"safety": safety}
+        return {"safety": safety, **self._find_costs(None, facts)}  # less is left to read
 
     def _find_fresh_refusal(self, _: Any, facts: Facts) -> dict[str, Any]:
         if self._spec.options.effects != "watch":
@@ -231,7 +250,19 @@ class Lookups:
         machine = facts.known.get("machine") or detect_machine()
         spawn = sys.modules.get("amorsize.backends.processes.spawn")
         warm = spawn.idle_workers() if spawn is not None else 0
-        return {"machine": machine, "costs": starting_costs(machine, warm)}
+        return {
+            "machine": machine,
+            "costs": starting_costs(machine, warm, self._preparation()),
+        }
+
+    def _find_preparation(self, _: Any, facts: Facts) -> dict[str, Any]:
+        return {"preparation": self._preparation()}
+
+    def _preparation(self) -> Preparation:
+        judging = unread_seconds(JUDGING)
+        if self._spec.options.effects == "watch" and self.loop.item_watch.verdict is None:
+            judging += WATCH_SECONDS
+        return Preparation(judging, unread_seconds(SPREADING))
 
     def _find_slots(self, _: Any, facts: Facts) -> dict[str, Any]:
         assert self.remote is not None

@@ -43,6 +43,8 @@ def on_begun(spec: RunSpec, state: RunState, event: events.Begun, facts: Facts) 
         long_run_at=float("inf") if spec.nested else event.now + LONG_RUN_SECONDS,
     )
     commands: tuple[object, ...] = ()
+    if spec.unattended:  # there is nothing to say before
+        state = evolve(state, not_before=max(state.not_before, LONG_RUN_SECONDS))
     if state.decision is None:
         try:
             choice = ordered(spec, facts, measuring=event.measuring)

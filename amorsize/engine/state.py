@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from amorsize.core.model import Machine, Profile, RemoteOption, Safety
     from amorsize.core.observation import Observation
-    from amorsize.planning.cost_model import Costs
+    from amorsize.planning.cost_model import Costs, Preparation
     from amorsize.planning.values import Choice, Residual
     from amorsize.profiling.meter import Measured, Transfer
 
@@ -220,6 +220,8 @@ class RunState:
     """The function's names tell that it never waits and never lets go of the GIL."""
     threads_ruled_out: bool = False
     """Threads were tried and did not help."""
+    forgone: float = 0.0
+    """Seconds that workers would have saved, had what comes before them been done already."""
     inner_looked: bool = False
     """A fresh window was opened to see whether the function is parallel inside."""
     watched: bool = False
@@ -325,6 +327,11 @@ class Facts:
     def fresh_refusal(self) -> str | None:
         """Why a fresh interpreter would compute something else than this one."""
         return self._get("fresh_refusal")  # type: ignore[no-any-return]
+
+    @property
+    def preparation(self) -> Preparation:
+        """What is to be done before a worker may start."""
+        return self._get("preparation")  # type: ignore[no-any-return]
 
     @property
     def costs(self) -> Costs:

@@ -57,13 +57,17 @@ class LimitedSource(ItemSource):
     def take(self, count: int) -> tuple[int, Sequence[Any]] | None:
         limiter = self.limiter
         if limiter is None or not limiter.is_active:
-            taken = super().take(count)
+            taken = super().take(self._at_most(count))
         else:
             with self._asking:
                 taken = self._asked_for(limiter)
         if taken is not None and not self.indexed:
             self.handed_out += len(taken[1])
         return taken
+
+    def _at_most(self, count: int) -> int:
+        """No more items at once than may fail: nobody hears of an error inside of a stretch."""
+        return count if self._errors_left is None else max(1, min(count, self._errors_left))
 
     def _asked_for(self, limiter: Limiter) -> tuple[int, Sequence[Any]] | None:
         self.hand_out_in_order()
@@ -82,7 +86,7 @@ class LimitedSource(ItemSource):
 
     def take_run(self, count: int) -> tuple[int, int] | None:
         if self.limiter is None or not self.limiter.is_active:
-            return super().take_run(count)
+            return super().take_run(self._at_most(count))
         taken = self.take(1)
         return None if taken is None else (taken[0], taken[0] + 1)
 

@@ -51,4 +51,7 @@ __all__ = [
     "work_of",
 ]
 
+RECORDING = ("work_of", "known_costs", "forecast_of")
+"""What recording a run needs: who has a moment to spare can have it read."""
+
 __getattr__ = lazy_names(__name__, _NAMES)

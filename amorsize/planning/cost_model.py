@@ -20,6 +20,8 @@ nothing of its computing, and too few free ones say nothing at all.
 No configuration but the loop takes less than the longest item that earlier runs have shown, and worker
 processes take what their first item cost beyond the others in earlier runs (imports, caches).
 
+What must be done before workers can start (``Preparation``) is added to whatever starts some.
+
 Whole rounds because ``n`` items on ``T`` threads take ceil(n/T) items' time when they wait.
 """
 
@@ -55,6 +57,22 @@ FORK_SECONDS_PER_BYTE = 5.5e-11
 
 
 @dataclass(frozen=True)
+class Preparation:
+    """What must be done once before any worker starts, in seconds, as far as it is not done yet."""
+
+    judging: float = 0.0
+    """Judging the function: reading the modules for it, watching an item."""
+    spreading: float = 0.0
+    """Reading the modules that start worker processes."""
+
+    def seconds(self, backend: str) -> float:
+        """What workers of that backend need."""
+        if backend == "serial":
+            return 0.0
+        return self.judging + (0.0 if backend == "threads" else self.spreading)
+
+
+@dataclass(frozen=True)
 class Costs:
     """What starting a worker costs on this machine, now, in seconds."""
 
@@ -63,6 +81,7 @@ class Costs:
     spawn: float = 0.15
     spawn_warm: float = 0.002
     warm_workers: int = 0
+    preparation: Preparation = Preparation()
 
     def start(self, backend: str, count: int) -> float:
         """Seconds until ``count`` workers of that backend are at work."""
@@ -86,11 +105,16 @@ class Roles:
     """The caller is one of the processes, so one fewer is started."""
 
 
-def starting_costs(machine: Machine, warm_workers: int) -> Costs:
+def starting_costs(
+    machine: Machine,
+    warm_workers: int,
+    before: Preparation = Preparation(),  # noqa: B008 # a frozen value
+) -> Costs:
     """Costs for a process of this size: a fork maps its resident memory again."""
     return Costs(
         fork=FORK_SECONDS + FORK_SECONDS_PER_BYTE * machine.resident_bytes,
         warm_workers=warm_workers,
+        preparation=before,
     )
 
 
@@ -130,7 +154,8 @@ def seconds(
             computed / max(1.0, min(config.n_jobs, cores) / profile.inner_threads),
         )
         work = max(work, profile.longest_seconds - start)
-        return Prediction(config, start + work, terms={"start": start, "work": work})
+        before = costs.preparation.seconds("threads")
+        return Prediction(config, before + start + work, terms={"start": start, "work": work})
     helpers = config.n_jobs - (1 if caller_computes else 0)
     start = costs.start(config.backend, helpers)
     start += costs.start("threads", config.threads_per_job - 1)  # in each process, side by side
@@ -152,6 +177,7 @@ def seconds(
         total = min(start + work, max(work, left * item * (1 + PARALLEL_LOSS)))
         start = total - work
     terms = {"start": start, "work": work, "transfer": transfer}
+    total += costs.preparation.seconds(config.backend)
     return Prediction(config, total, terms=terms, caller_computes=caller_computes)
 
 

@@ -45,6 +45,9 @@ GIL_PROBE_SECONDS = 0.0004
 GIL_PROMPT_SECONDS = 0.0003
 """A sample later than this found the GIL held: one that is held for good comes after 5 ms, one that is
 let go between items of a millisecond after half of that."""
+GIL_KEPT_SECONDS = 0.00004
+"""The GIL is kept so long to see whether the caller needs it: longer than one call that leaves it alone
+for the sake of something else (opening and reading a small file: 5 to 20 µs)."""
 GIL_HELD_SECONDS = 0.004
 """The thread's own start is late by so much only if the GIL was held for a whole switch interval."""
 GIL_SAMPLES = 2
@@ -213,9 +216,22 @@ class Sampler:
                 break
             if meter.is_paused or meter.pauses != pauses:
                 continue  # the caller was deciding and let go of the GIL to read a file
-            if self._cpu_clock is None or self._computed > 0.5 * self._slept:
-                meter.saw_gil(held=False)  # who sleeps leaves the GIL alone, and that tells nothing
+            if self._cpu_clock is None:
+                meter.saw_gil(held=False)
+            elif self._computed > 0.5 * self._slept:
+                meter.saw_gil(held=not self._computes_without_the_gil())
+            # Else it sleeps: that leaves the GIL alone, and tells nothing.
         return True
+
+    def _computes_without_the_gil(self) -> bool:
+        """Whether the caller goes on while this thread keeps the GIL for a moment.
+
+        Items that let go of it between two short steps, to read a file, are let in at once as well, but
+        stop at their next step."""
+        began, computed = clock(), self._caller_cpu()
+        while (kept := clock() - began) < GIL_KEPT_SECONDS:
+            pass
+        return self._caller_cpu() - computed > 0.5 * kept
 
 
 def _cpu_clock_of(thread: int) -> int | None:

@@ -22,7 +22,7 @@ from amorsize.engine.state import (
     Workers,
     evolve,
 )
-from amorsize.planning.cost_model import Costs
+from amorsize.planning.cost_model import Costs, Preparation
 from amorsize.planning.values import Choice
 from amorsize.profiling.meter import Measured, Transfer
 
@@ -46,6 +46,7 @@ def facts(**changes: Any) -> Facts:
         "machine": MACHINE,
         "safety": Safety(),
         "costs": Costs(),
+        "preparation": Preparation(),
         "transfer": Transfer(100, 1e-6),
         "sending": Transfer(100, 1e-6),
         "slots": 8,

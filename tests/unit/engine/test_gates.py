@@ -10,8 +10,11 @@ from support.engine_values import COMPUTES, WAITS, earlier_run, facts, measured,
 from amorsize.core.frozen import replace
 from amorsize.core.model import Machine, Safety
 from amorsize.engine import commands as do
+from amorsize.engine.gates import LEAST_START_SECONDS
 from amorsize.engine.policy import transition
 from amorsize.engine.state import Facts, NeedFact, Phase, RunState, evolve
+from amorsize.planning.cost_model import Preparation
+from amorsize.planning.policy import START_FACTOR
 from amorsize.profiling.meter import Transfer
 
 
@@ -52,9 +55,30 @@ def test_little_work_asks_for_nothing_but_the_cores() -> None:
 def test_much_work_looks_everything_up_in_the_order_of_its_price() -> None:
     found = asked(RunState(), slice_ended(), facts())
     assert found == [
-        "cores", "foreign_threads", "measured", "runs", "machine", "costs", "transfer", "residual",
-        "safety", "fork_refusal",
+        "cores", "foreign_threads", "measured", "preparation", "runs", "machine", "costs", "transfer",
+        "residual", "safety", "fork_refusal",
     ]  # fmt: skip
+
+
+def test_what_must_be_read_first_is_paid_for_or_forgone() -> None:
+    unread = facts(preparation=Preparation(judging=0.008, spreading=0.004))
+    small = slice_ended(done=1, items=1, seconds=0.001, item_seconds=0.001)
+    state, commands = after(RunState(), small, unread, total=16)
+    assert not state.decisions and commands == ()
+    assert state.forgone == pytest.approx(0.75 * 0.015 - START_FACTOR * LEAST_START_SECONDS)
+    assert after(RunState(), small, total=16)[1] == (do.WatchItem(),)  # all is read: it pays
+    assert after(RunState(), small, unread, total=101)[1] == (do.WatchItem(),)  # so does more work
+    tiny = slice_ended(done=1, items=1, seconds=2e-5, item_seconds=2e-5)
+    assert not after(RunState(), tiny, unread, total=101)[0].forgone  # it would not pay anyhow
+
+
+def test_waiting_work_needs_nothing_of_processes() -> None:
+    unread = facts(
+        measured=measured(WAITS), preparation=Preparation(judging=0.008, spreading=100.0)
+    )
+    event = slice_ended(done=1, items=1, seconds=0.001, item_seconds=0.001)
+    assert after(SEEN, event, unread, total=31)[0].decision.config.backend == "threads"
+    assert not after(SEEN, event, unread, total=8)[0].decisions
 
 
 SEEN = RunState(watched=True)

@@ -48,6 +48,27 @@ def test_a_gil_let_go_of_while_deciding_tells_nothing() -> None:
     assert sampler._sample_gil() and meter.gil_free_share() == pytest.approx(2 / 3)
 
 
+@pytest.mark.parametrize("free", [True, False])
+def test_only_who_goes_on_while_the_gil_is_kept_leaves_it_alone(free: bool) -> None:
+    """Items that read a small file let go of the GIL so often that every look is prompt, and threads make
+    them slower."""
+
+    class Scripted(Sampler):
+        def _sleep(self, seconds: float) -> bool:
+            self._slept = self._computed = seconds
+            return True
+
+        def _caller_cpu(self) -> float:
+            return time.perf_counter() if free else 1.0
+
+    meter = Meter()
+    meter.begin(only_computes=False)
+    sampler = Scripted(meter, lambda: True, lambda *_: False)
+    sampler._cpu_clock = 1
+    assert sampler._sample_gil()
+    assert meter.gil_free_share() == (pytest.approx(2 / 3) if free else 0.0)
+
+
 def test_a_run_that_has_not_begun_has_an_empty_window() -> None:
     assert Meter().measured().window == (0.0, 1.0, 1.0)
     assert Meter().measured().window_is_empty
