@@ -21,7 +21,12 @@ RECORD_LEAST_SECONDS = 0.05
 """Runs with less work teach nothing that would pay: a record costs up to 1 ms, 2 % of this."""
 RECORD_SHARE = 0.03
 """Most of a run that reading the modules of the record may take, where that was not done yet."""
-RECORDING = {"amorsize.learning.learner": 17, "amorsize.learning.work_done": 1}
+RECORDING = {
+    "amorsize.learning.learner": 17,
+    "amorsize.learning.work_done": 1,
+    "amorsize.learning.item_costs": 1,
+    "amorsize.learning.forecasts": 2,
+}
 """The modules that a record needs, and how many are read with each; a test counts."""
 
 
