@@ -5,7 +5,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements-dev.lock
-CHECKED := $(wildcard amorsize tests examples benchmarks)
+CHECKED := $(wildcard amorsize tests examples benchmarks docs)
 TYPED := amorsize $(wildcard examples benchmarks)
 
 # Only what is installed here counts: no user site, no foreign paths.
@@ -13,7 +13,7 @@ export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH
 unexport PYTHONHOME
 
-.PHONY: help demo test test-long compiled lint audit bench report api lock clean
+.PHONY: help demo test test-long compiled lint audit bench report api docs package lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +25,8 @@ help:
 	@echo 'make bench   benchmarks against peers, long; QUICK=1 for under 5 minutes'
 	@echo 'make report  the validation of pruning as build/report.html and .json (about four minutes)'
 	@echo 'make api     write tests/public_api.txt anew: the public names and signatures'
+	@echo 'make docs    build the documentation as build/docs/index.html'
+	@echo 'make package build sdist and wheel, and install them into empty environments'
 	@echo 'make lock    make $(LOCK) anew'
 	@echo 'make clean   remove what was built'
 	@echo 'PYTHON=/path/to/python chooses the interpreter (3.11 or newer)'
@@ -66,6 +68,16 @@ report: $(VENV)/.installed
 api: $(VENV)/.dev
 	$(BIN)/python tests/support/public_api.py --write
 
+# Without network; every warning is an error. The pages of the names are made of docstrings, the gallery is run.
+docs: $(VENV)/.dev
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/docs
+	$(BIN)/python tests/support/site.py build/docs
+
+# sdist and wheel, twice and compared, into empty environments of every Python found (PYTHONS), with the
+# newest and the lowest dependencies. Needs a package index.
+package: $(VENV)/.dev
+	$(BIN)/python tests/support/packages.py $(PYTHONS)
+
 # In an environment of its own; no index, host or path gets into the file.
 lock:
 	rm -rf .lock-venv
@@ -78,7 +90,7 @@ lock:
 	rm -rf .lock-venv
 
 clean:
-	rm -rf $(VENV) .lock-venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf docs/gallery docs/reference/names docs/sg_execution_times.rst $(VENV) .lock-venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # -- the environment: each stamp is newer than what it was made from ----------------------------------

@@ -47,6 +47,11 @@ BACKENDS = ("auto", "threads", "processes")
 class Executor(_Executor):
     """A drop-in for ``ThreadPoolExecutor`` and ``ProcessPoolExecutor``.
 
+    Worker processes are fresh interpreters that need no ``__main__`` guard and take lambdas. When one
+    dies, the call it was in runs once more. If its worker dies again (or at once, with
+    ``rerun_after_death=False``), the call raises :class:`amorsize.WorkerDied`, which for ``submit`` is a
+    ``BrokenProcessPool``, too; all other calls are done.
+
     Parameters
     ----------
     max_workers : int or None
@@ -60,11 +65,6 @@ class Executor(_Executor):
         As in ``ThreadPoolExecutor``.
     rerun_after_death : bool
         Whether a call whose worker process died runs once more (see ``amorsize.execute``).
-
-    Worker processes are fresh interpreters that need no ``__main__`` guard and take lambdas. When one
-    dies, the call it was in runs once more. If its worker dies again (or at once, with
-    ``rerun_after_death=False``), the call raises :class:`amorsize.WorkerDied`, which for ``submit`` is a
-    ``BrokenProcessPool``, too; all other calls are done.
     """
 
     def __init__(

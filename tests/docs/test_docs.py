@@ -1,43 +1,34 @@
-"""The examples of docs/ run, one after the other in one folder for each guide; links lead somewhere."""
+"""The blocks of docs/ run, one after the other in one folder for each page; links lead somewhere."""
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from support import ROOT
+from support.blocks import RUN, SHOWN_ONLY, blocks, furnish, run_block
 
 DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.rglob("*.md")), *sorted(ROOT.glob("*.md")), ROOT / "benchmarks" / "README.md"]
 GUIDES = [
     path.relative_to(DOCS).as_posix()
     for path in PAGES
-    if path.is_relative_to(DOCS) and "```python" in path.read_text(encoding="utf-8")
+    if path.is_relative_to(DOCS)
+    and re.search("```(python|console)", path.read_text(encoding="utf-8"))
 ]
 
 pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.mark.parametrize("name", GUIDES)
-def test_the_examples_run(name: str, tmp_path: Path) -> None:
-    text = (DOCS / name).read_text(encoding="utf-8")
-    for number, block in enumerate(re.findall(r"```python\n(.*?)```", text, re.DOTALL)):
-        script = tmp_path / f"block{number}.py"
-        script.write_text(block, encoding="utf-8")
-        done = subprocess.run(
-            [sys.executable, str(script)],
-            cwd=tmp_path,
-            env={key: value for key, value in os.environ.items() if key != "AMORSIZE_HISTORY"},
-            capture_output=True,
-            text=True,
-            timeout=150,
-            check=False,
-        )
-        assert done.returncode == 0, f"block {number} of {name}:\n{done.stdout}{done.stderr}"
+def test_the_blocks_run(name: str, tmp_path: Path) -> None:
+    furnish(tmp_path, DOCS / name)
+    for block in blocks(DOCS / name):
+        assert block.language in RUN | SHOWN_ONLY or block.language.startswith("{"), block
+        if block.language in RUN:
+            told = run_block(block, tmp_path)
+            assert not told, f"{name}, line {block.line}:\n{told}"
 
 
 def anchors(path: Path) -> set[str]:
