@@ -28,36 +28,56 @@ class Unknowable(Exception):
     """Nothing tells an item from others that are not equal to it; its argument says why."""
 
 
-def digest(value: Any, secret: bytes) -> bytes:
-    """Digest of a value under a secret of at most 64 bytes.
+class Digests:
+    """Digests under one secret of at most 64 bytes; ``kind`` keeps those of other purposes apart."""
 
-    Raises
-    ------
-    Unknowable
-        The value holds what has no content: a lock, a generator, a file, a lambda.
-    """
-    walk = _Walk(secret)
-    try:
-        walk.put(value)
-    except RecursionError:
-        raise Unknowable("it is nested too deeply") from None
-    return walk.digest()
+    __slots__ = ("_begun",)
+
+    def __init__(self, secret: bytes, kind: str = "") -> None:
+        self._begun = blake2b(f"{kind} ".encode(), key=secret, digest_size=DIGEST_BYTES)
+        """To be copied: a digest begun anew takes twice as long for a short item."""
+
+    def of(self, value: Any) -> bytes:
+        """The digest of a value.
+
+        Raises
+        ------
+        Unknowable
+            The value holds what has no content: a lock, a generator, a file, a lambda.
+        """
+        kind = type(value)
+        if kind is str:
+            content = value.encode("utf-8", "surrogatepass")
+            return self.of_bytes(b"str %d %b" % (len(content), content))
+        if kind is int:
+            return self.of_bytes(b"int %x " % value)
+        walk = _Walk(self)
+        try:
+            walk.put(value)
+        except RecursionError:
+            raise Unknowable("it is nested too deeply") from None
+        return walk.digest()
+
+    def of_bytes(self, data: bytes) -> bytes:
+        """The digest of bytes as they are."""
+        made = self._begun.copy()
+        made.update(data)
+        return made.digest()
 
 
 class _Walk:
     """Writes a value down in pieces of kind, length and content: none passes for another."""
 
-    __slots__ = ("path", "pieces", "secret")
+    __slots__ = ("digests", "path", "pieces")
 
-    def __init__(self, secret: bytes, path: dict[int, int] | None = None) -> None:
-        self.secret = secret
+    def __init__(self, digests: Digests, path: dict[int, int] | None = None) -> None:
+        self.digests = digests
         self.pieces: list[Any] = []
         self.path: dict[int, int] = {} if path is None else path
         """Containers around the value at hand by id, with their depth: a circle becomes a number."""
 
     def digest(self) -> bytes:
-        data = b"".join(self.pieces)
-        return blake2b(data, key=self.secret, digest_size=DIGEST_BYTES).digest()
+        return self.digests.of_bytes(b"".join(self.pieces))
 
     def put(self, value: Any) -> None:
         kind = type(value)
@@ -115,7 +135,7 @@ class _Walk:
 
     def _apart(self, value: Any) -> bytes:
         """The digest of an element of a set, whose order is one of its process."""
-        inner = _Walk(self.secret, self.path)
+        inner = _Walk(self.digests, self.path)
         inner.put(value)
         return inner.digest()
 

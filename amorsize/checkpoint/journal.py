@@ -222,7 +222,9 @@ class Journal(SqliteFile):
                 self._unsynced = False
             connection.execute("PRAGMA synchronous=FULL")
         try:
-            rows.write_results(connection, pending)
+            failed = self.failed
+            replaced = [failed[row[0]][0] for row in pending if row[0] in failed] if failed else ()
+            rows.write_results(connection, pending, replaced)
         finally:
             if sync:
                 connection.execute("PRAGMA synchronous=NORMAL")

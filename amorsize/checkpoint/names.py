@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
-from amorsize.checkpoint.identity import Unknowable, digest
+from json import dumps
+
+from amorsize.checkpoint.identity import Digests, Unknowable
 from amorsize.errors import OptionError, text_of
 
 TYPE_CHECKING = False
@@ -24,11 +26,11 @@ class Named:
 
     __slots__ = ("index", "label", "name")
 
-    def __init__(self, name: bytes, index: int, label: str | None) -> None:
+    def __init__(self, name: bytes, index: int, label: Any) -> None:
         self.name, self.index = name, index
         """What finds the item again, and its position in the data."""
         self.label = label
-        """Its key as JSON, or a short item; None where it says nothing short."""
+        """Its key, or itself where it is a number or a short text; None where nothing is short."""
 
 
 class ItemNames:
@@ -37,7 +39,8 @@ class ItemNames:
     def __init__(
         self, secret: bytes, key: Callable[[Any], Any] | None, *, by_position: bool
     ) -> None:
-        self._secret, self._key = secret, key
+        self._key = key
+        self._digests = Digests(secret, "item" if key is None else "key")
         self._by_position = by_position
         """Whether the position counts, too: ``seed`` makes results depend on it."""
         self._met: dict[bytes, int] = {}
@@ -51,17 +54,17 @@ class ItemNames:
         if self._key is not None:
             key = self._key_of(index, item)
         try:
-            base = digest(("item" if self._key is None else "key", key), self._secret)
+            base = self._digests.of(key)
         except Unknowable as error:
             raise self._unknowable(index, key, error) from None
         if self._by_position:
-            base = digest((index, base), self._secret)
+            base = self._digests.of((index, base))
         met = self._met.get(base, 0)
         self._met[base] = met + 1
         if self._key is not None and not self._by_position:
             self._compare(base, index, item, key)
         name = base if not met else base + met.to_bytes(8, "big")
-        return Named(name, index, _short(item) if self._key is None else label_of(key))
+        return Named(name, index, _short(item) if self._key is None else key)
 
     def _key_of(self, index: int, item: Any) -> Any:
         assert self._key is not None
@@ -94,7 +97,7 @@ class ItemNames:
     def _compare(self, base: bytes, index: int, item: Any, key: Any) -> None:
         """Items of one key are equal, or the key is no key."""
         try:
-            content = digest(item, self._secret)
+            content = self._digests.of(item)
         except Unknowable:
             content = b""
         first, known = self._first.setdefault(base, (index, content))
@@ -107,10 +110,12 @@ class ItemNames:
             )
 
 
-def label_of(key: Any) -> str:
+def label_of(key: Any) -> str | None:
     """A key as JSON, as ``amorsize checkpoint`` shows it and takes it."""
-    from json import dumps
-
+    if key is None:
+        return None
+    if type(key) is int:
+        return str(key)
     try:
         text = dumps(key, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
@@ -123,8 +128,8 @@ def readable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _short(item: Any) -> str | None:
+def _short(item: Any) -> Any:
     kind = type(item)
     if kind is str:
-        return label_of(item) if len(item) <= MOST_LABEL else None
-    return repr(item) if kind in (int, float, bool, type(None)) else None
+        return item if len(item) <= MOST_LABEL else None
+    return item if kind is int or kind is float or kind is bool else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from amorsize.checkpoint.codec import checksum
 from amorsize.checkpoint.file_guard import APPLICATION_ID
+from amorsize.checkpoint.names import label_of
 from amorsize.storage.sqlite_file import Transaction
 
 TYPE_CHECKING = False
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-    Row = tuple[bytes, int, int, str | None, str | None, bytes]
-    """Name, state, position, label, error as text, value."""
+    Row = tuple[bytes, int, int, Any, str | None, bytes]
+    """Name, state, position, key or short item, error as text, value."""
 
 SCHEMA = 2
 """1 knew items by their positions."""
@@ -27,17 +28,16 @@ READ_ITEMS, READ_BYTES = 1_000, 8 << 20
 
 _TABLES = (
     "CREATE TABLE about(name TEXT PRIMARY KEY, value) WITHOUT ROWID",
-    "CREATE TABLE results(row INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, state INTEGER, "
+    "CREATE TABLE results(row INTEGER PRIMARY KEY, name BLOB NOT NULL, state INTEGER, "
     "position INTEGER, label TEXT, error TEXT, checksum INTEGER, value BLOB)",
     "CREATE TABLE parts(name BLOB, part INTEGER, value BLOB, PRIMARY KEY(name, part))",
 )
-_WRITE = (
-    "INSERT INTO results(name, state, position, label, error, checksum, value) "
-    "VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT(name) DO UPDATE SET state=excluded.state, "
-    "position=excluded.position, label=excluded.label, error=excluded.error, "
-    "checksum=excluded.checksum, value=excluded.value WHERE state <> 0"
-)
-"""A result that is there stays; one of a failed item takes the failure's place."""
+_WRITE = "INSERT INTO results(name, state, position, label, error, checksum, value) VALUES"
+_WRITTEN = "(?, ?, ?, ?, ?, ?, ?)"
+WRITE_ITEMS = 100
+"""Rows of a statement: each row of its own takes twice as long (benchmarks.robustness.checkpoints write).
+Names have no index, which would be written anew in each transaction: those that are there are read once,
+when the file is opened, and each is written once."""
 
 
 def create(connection: sqlite3.Connection, about: dict[str, Any]) -> None:
@@ -61,35 +61,31 @@ def names(connection: sqlite3.Connection) -> list[tuple[bytes, int, int]]:
     return connection.execute("SELECT name, row, state FROM results").fetchall()
 
 
-def write_results(connection: sqlite3.Connection, results: Sequence[Row]) -> None:
-    """Write what became of items, all or none."""
+def write_results(
+    connection: sqlite3.Connection, results: Sequence[Row], replaced: Sequence[int] = ()
+) -> None:
+    """Write what became of items in the place of the rows ``replaced``, all or none."""
     with Transaction(connection):
-        connection.executemany(_WRITE, [_row(*row) for row in results if not _is_large(row)])
-        for row in results:
-            if _is_large(row):
-                _write_large(connection, row)
+        _delete(connection, replaced)
+        for start in range(0, len(results), WRITE_ITEMS):
+            values: list[Any] = []
+            some = results[start : start + WRITE_ITEMS]
+            for name, state, position, key, error, value in some:
+                first = value
+                if len(value) > PART_BYTES:
+                    first = value[:PART_BYTES]
+                    _write_rest(connection, name, value)
+                label, proof = label_of(key), checksum(name, state, value)
+                values += (name, state, position, label, error, proof, first)
+            connection.execute(_WRITE + ",".join([_WRITTEN] * len(some)), values)
 
 
-def _is_large(row: Row) -> bool:
-    return len(row[5]) > PART_BYTES
-
-
-def _row(
-    name: bytes, state: int, position: int, label: str | None, error: str | None, value: bytes
-) -> tuple[Any, ...]:
-    first = memoryview(value)[:PART_BYTES]
-    return name, state, position, label, error, checksum(name, state, value), first
-
-
-def _write_large(connection: sqlite3.Connection, row: Row) -> None:
-    if connection.execute(_WRITE, _row(*row)).rowcount < 1:
-        return  # its result is there
-    view = memoryview(row[5])
-    parts = enumerate(range(PART_BYTES, len(view), PART_BYTES), 1)
-    for part, start in parts:
+def _write_rest(connection: sqlite3.Connection, name: bytes, value: bytes) -> None:
+    view = memoryview(value)
+    for part, start in enumerate(range(PART_BYTES, len(view), PART_BYTES), 1):
         connection.execute(
             "INSERT OR REPLACE INTO parts VALUES(?, ?, ?)",
-            (row[0], part, view[start : start + PART_BYTES]),
+            (name, part, view[start : start + PART_BYTES]),
         )
 
 
@@ -120,8 +116,12 @@ def read_results(
 def remove(connection: sqlite3.Connection, which: Sequence[int]) -> None:
     """Remove rows, all or none."""
     with Transaction(connection):
-        for row in which:
-            connection.execute(
-                "DELETE FROM parts WHERE name=(SELECT name FROM results WHERE row=?)", (row,)
-            )
-            connection.execute("DELETE FROM results WHERE row=?", (row,))
+        _delete(connection, which)
+
+
+def _delete(connection: sqlite3.Connection, which: Sequence[int]) -> None:
+    for row in which:
+        connection.execute(
+            "DELETE FROM parts WHERE name=(SELECT name FROM results WHERE row=?)", (row,)
+        )
+        connection.execute("DELETE FROM results WHERE row=?", (row,))

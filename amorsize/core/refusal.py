@@ -62,8 +62,8 @@ if TYPE_CHECKING:
         def undo(self, position: int) -> None:
             """An item was handed out, and comes back without having run."""
 
-        def served(self, position: int) -> None:
-            """The item has its result."""
+        def served(self, position: int, late: float = 0.0) -> None:
+            """The item has its result, which may have waited ``late`` seconds to be heard of."""
 
         def failed_call(self, position: int, *, overdue: bool = False) -> None:
             """It ended without a result, and was not refused."""

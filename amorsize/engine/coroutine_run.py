@@ -18,6 +18,7 @@ import time
 from collections import deque
 from heapq import heappop, heappush
 from itertools import count
+from math import inf
 
 from amorsize import engine
 from amorsize.core.events import RunEnded
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 clock = time.perf_counter
 
 TICK_SECONDS = 0.005
-"""Between two looks how late the loop is: what it is held up is not the latency of any server."""
+"""Between two looks whether the loop is held up (by other code in it, by other programs)."""
 AHEAD_ROUNDS = 2
 """A stream without ``buffersize`` is ahead of its consumer by so many times the limit."""
 LEAST_WAIT_SECONDS = 0.0005
@@ -66,9 +67,7 @@ class CoroutineRun:
     ) -> None:
         self._func, self._data, self._options = spec.func, spec.data, spec.options
         self._observers, self.collector = spec.observers, collector
-        self.limiter = CallLimiter(
-            spec.options.rate, spec.options.max_jobs, adaptive=True, clock=self._now
-        )
+        self.limiter = CallLimiter(spec.options.rate, spec.options.max_jobs, adaptive=True)
         self._ready: deque[tuple[int, Any, int]] = deque()
         """Items that wait for their start, with their position and the tries that they have had."""
         self._errors_left = spec.options.max_errors
@@ -91,8 +90,8 @@ class CoroutineRun:
         if spec.options.checkpoint is not None:
             self._journal = engine.LoopJournal(spec.func, spec.options)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._lag = 0.0
-        """Seconds that the loop was held up so far (other code in it, other programs)."""
+        self._look_due = inf
+        """When the loop is to come round next: what it is late is not the latency of any server."""
         self._progress = spec.observers.progress(length_of(spec.data))
         self._usage = UsageLog(spec.observers.lines)
         self._rows: list[int] = []
@@ -114,15 +113,10 @@ class CoroutineRun:
         )
         self._observers.tell(RunEnded(run, self._began, self._usage.dropped))
 
-    def _now(self) -> float:
-        """A clock that stands still while the loop is held up."""
-        return clock() - self._lag
-
     async def _tick(self) -> None:
         while True:
-            due = clock() + TICK_SECONDS
+            self._look_due = clock() + TICK_SECONDS
             await asyncio.sleep(TICK_SECONDS)
-            self._lag += max(0.0, clock() - due)
 
     async def run(self) -> None:
         """Until everything is done, or somebody has failed (see ``collector.failure``)."""
@@ -266,7 +260,7 @@ class CoroutineRun:
         row = heappop(self._rows) if self._rows else next(self._new_rows)
         try:
             value = await self._called(index, item)
-            limiter.served(index)
+            limiter.served(index, max(0.0, clock() - self._look_due))
             self._place(index, value)
         except BaseException as error:
             if self.ended and isinstance(error, asyncio.CancelledError):

@@ -155,12 +155,12 @@ class CallLimiter:
             if call is not None and self._admission is not None:
                 self._admission.failed(call, self._clock())
 
-    def served(self, position: int) -> None:
-        """The item has its result."""
+    def served(self, position: int, late: float = 0.0) -> None:
+        """The item has its result, which may have waited ``late`` seconds to be heard of."""
         with self._lock:
             call = self._calls.pop(position, None)
             if call is not None and self._admission is not None:
-                self._admission.served(call, self._clock())
+                self._admission.served(call, self._clock(), late)
 
     def failed_call(self, position: int, *, overdue: bool = False) -> None:
         """It ended without a result, and was not refused."""

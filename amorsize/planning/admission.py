@@ -146,14 +146,14 @@ class Admission:
         self._next_start = max(self._next_start, now - LATE_SECONDS) + gap
         return call
 
-    def served(self, call: Call, now: float) -> None:
-        """It has its answer."""
+    def served(self, call: Call, now: float, late: float = 0.0) -> None:
+        """It has its answer, which may have waited ``late`` seconds to be heard of."""
         self._calls.pop(call, None)
         latency = now - call.began
         self._latency = 0.9 * self._latency + 0.1 * latency if self._latency else latency
         self.served_calls += 1
         self._last_served = now
-        self._queue.ended(call.began, now, len(self._calls))
+        self._queue.ended(call.began, now, len(self._calls), late)
         if call.began <= self._episode:
             return  # begun before the refusal: says nothing of what is allowed since
         self._accepted[-1] = max(self._accepted[-1], call.beside)

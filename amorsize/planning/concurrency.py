@@ -68,9 +68,12 @@ class Limit:
         self._opened: float | None = None
         self._full = False
         self._count, self._sum, self._squares = 0, 0.0, 0.0
+        self._late = 0.0
 
-    def ended(self, began: float, now: float, in_flight: int) -> None:
-        """An item that began then has ended; ``in_flight`` others run. Complexity O(1)."""
+    def ended(self, began: float, now: float, in_flight: int, late: float = 0.0) -> None:
+        """An item that began then has ended; ``in_flight`` others run. It may have waited for the last
+        ``late`` seconds to be heard of: the least latency is one with them, and only what is longer
+        without them speaks of a queue. Complexity O(1)."""
         if self._opened is None:
             if in_flight > self.value:
                 return  # more than the limit are still to end
@@ -78,7 +81,8 @@ class Limit:
         self._full |= in_flight + 1 >= self.value
         if began < self._opened:
             return
-        latency = now - began
+        latency = max(0.0, now - began - late)
+        self._late += now - began - latency
         self._count += 1
         self._sum += latency
         self._squares += latency * latency
@@ -97,18 +101,19 @@ class Limit:
         assert self._opened is not None
         mean = self._sum / count
         variance = max(0.0, self._squares / count - mean * mean) / count
-        rate = limit / max(mean, 1e-9)  # Little's law
+        late = self._late / count
+        rate = limit / max(mean + late, 1e-9)  # Little's law
         before, mean_before, rate_before = self._before
         stale = limit < DROP * before and mean > SAME * mean_before
-        if not self._rounds or mean < self._least or stale:
-            self._least, self._least_variance = mean, variance
+        if not self._rounds or mean + late < self._least or stale:
+            self._least, self._least_variance = mean + late, variance
         gradient = min(1.0, max(LEAST_GRADIENT, self._usual(variance) / max(mean, 1e-9)))
         if self._full:
             self._move(gradient, rate, rate_before, before)
         self._before = limit, mean, rate
         self._rounds += 1
         self._opened, self._full = None, False
-        self._count, self._sum, self._squares = 0, 0.0, 0.0
+        self._count, self._sum, self._squares, self._late = 0, 0.0, 0.0, 0.0
 
     def _move(self, gradient: float, rate: float, rate_before: float, before: int) -> None:
         limit = self.value

@@ -17,11 +17,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amorsize.checkpoint.identity import Unknowable, digest
+from amorsize.checkpoint.identity import Digests, Unknowable
 
 ROOT = Path(__file__).resolve().parents[3]
 SECRET = b"s" * 16
 Point = namedtuple("Point", "x y")
+
+
+def digest(value: Any, secret: bytes) -> bytes:
+    return Digests(secret).of(value)
 
 
 class Colour(enum.Enum):
@@ -68,6 +72,7 @@ def test_unequal_values_have_other_digests() -> None:
     digests = [digest(value, SECRET) for value in several()]
     assert len(set(digests)) == len(digests)
     assert digest(1, SECRET) != digest(1, b"another")
+    assert Digests(SECRET, "key").of(1) != Digests(SECRET, "item").of(1)
 
 
 def test_equal_values_have_the_same_digest_in_every_process() -> None:

@@ -52,8 +52,6 @@ def test_large_results_are_cut_and_joined(
     assert [one[3:] for one in held(connection)] == [(value, True)]
     parts = connection.execute("SELECT count(*) FROM parts").fetchone()[0]
     assert parts == max(0, -(-size // 10) - 1)
-    rows.write_results(connection, [row(3, bytes(30))])
-    assert [one[3:] for one in held(connection)] == [(value, True)], "a result that is there stays"
     rows.remove(connection, [number for _, number, _ in rows.names(connection)])
     assert connection.execute("SELECT count(*) FROM parts").fetchone()[0] == 0
 
@@ -73,9 +71,15 @@ def test_a_batch_that_fails_leaves_none_of_it(connection: sqlite3.Connection) ->
     assert [name for name, *_ in held(connection)] == [b"name 1"]
 
 
-def test_a_result_takes_the_place_of_a_failure_and_never_the_other_way(
-    connection: sqlite3.Connection,
-) -> None:
-    for state, value in ((rows.FAILED, b""), (rows.DONE, b"one"), (rows.FAILED, b"")):
-        rows.write_results(connection, [row(1, value, state)])
-    assert [(state, value) for _, state, _, value, _ in held(connection)] == [(rows.DONE, b"one")]
+def test_a_result_takes_the_place_of_a_failure(connection: sqlite3.Connection) -> None:
+    rows.write_results(connection, [row(1, b"", rows.FAILED), row(2, b"two")])
+    ((_, failed, _), _) = rows.names(connection)
+    rows.write_results(connection, [row(1, b"one")], [failed])
+    found = {name: (state, value) for name, state, _, value, _ in held(connection)}
+    assert found == {b"name 1": (rows.DONE, b"one"), b"name 2": (rows.DONE, b"two")}
+
+
+def test_many_are_written_at_once(connection: sqlite3.Connection) -> None:
+    given = [row(number, b"%d" % number) for number in range(2 * rows.WRITE_ITEMS + 1)]
+    rows.write_results(connection, given)
+    assert [value for _, _, _, value, _ in held(connection)] == [one[5] for one in given]

@@ -73,6 +73,23 @@ def test_near_the_best_fixed_limit(name: str, knee: int) -> None:
     assert found <= bound * best_fixed(2000, latency, speed)
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_a_loop_that_comes_late_is_no_queue(share: float) -> None:
+    """Of a share of the items the end is heard of late, by any part of what the loop was held up."""
+    rng = random.Random(share)
+    limit, now, ended = Limit(most=128), 0.0, 0
+    running: list[tuple[float, float, float]] = []
+    while ended < 6000:
+        while len(running) < limit.value:
+            held_up = rng.uniform(0.0, 0.2) if rng.random() < share else 0.0
+            waited = rng.uniform(0.0, held_up)
+            heapq.heappush(running, (now + 0.1 + waited, now, held_up))
+        now, began, held_up = heapq.heappop(running)
+        limit.ended(began, now, len(running), held_up)
+        ended += 1
+    assert limit.value == 128
+
+
 @pytest.mark.parametrize("name", LATENCIES)
 @pytest.mark.parametrize("knee", [20, 50, 200])
 def test_no_collapse(name: str, knee: int) -> None:
