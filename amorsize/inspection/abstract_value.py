@@ -18,6 +18,11 @@ NEW, GIVEN, SHARED = 0, 1, 2
 """Origins: made by this call (or unchangeable); reached from an item; living outside the call."""
 
 
+PART, VIEW = "part", "view"
+"""Kinds of what a library's method or property gave of an object that lives outside of the call: what is
+stored there may be stored to that object."""
+
+
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING"})()
 """The object behind a value is not known."""
 
@@ -137,7 +142,7 @@ def origins_of(value: Value, nested: int = NESTED) -> Origins:
     called: Any = None
     if isinstance(value.func, Closure):
         called = value.func.code
-    elif isinstance(value.obj, CALLABLE):
+    elif issubclass(type(value.obj), CALLABLE):
         called = id(value.obj)
     return value.origin, inner, called, value.made_by
 

@@ -20,6 +20,7 @@ from amorsize.inspection.abstract_value import NEW, SHARED
 from amorsize.inspection.bindings import is_global_generator
 from amorsize.inspection.decode import IN_PLACE
 from amorsize.inspection.known_names import CHANGES, DRAWS, OTHER_NAMES
+from amorsize.inspection.origins import is_a
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ APPENDING = frozenset({"a", "ab", "at", "a+", "ab+", "a+b", "r+", "r+b", "rb+", 
 
 OUTPUT_AT = {
     "pack_into": 0, "readinto": 0, "readinto1": 0, "recv_into": 0, "recvfrom_into": 0, "dot": 1,
-    "clip": 2, "take": 2, "choose": 1,
+    "clip": 2, "take": 2, "choose": 1, "shuffle": 0,
 }  # fmt: skip
 """Methods that fill an argument of theirs: which one."""
 
@@ -130,7 +131,7 @@ FILE_WRITERS = frozenset(
 
 def name_of_callable(func: Any) -> str:
     """Module and name of a function or class, the empty text of another object."""
-    if type(func) in NAMED or isinstance(func, type):
+    if type(func) in NAMED or is_a(func, type):
         if type(func) in UNBOUND:
             return f"{func.__objclass__.__name__}.{func.__name__}"
         name = f"{func.__module__}.{func.__qualname__}"
@@ -161,6 +162,8 @@ def changed_arguments(
         found += args[func.nin :]
     if "inplace" in named and named["inplace"].obj is not False and args:
         found.append(args[0])
+    if "copy" in named and named["copy"].obj is False and args and not is_a(func, type):
+        found += [] if path.startswith("pandas") or path.endswith("array") else args[:1]
     return found
 
 
@@ -193,7 +196,7 @@ def is_shared_path(value: Value) -> bool:
 def opens_to_write(func: Any, attr: str, args: list[Value], named: dict[str, Value]) -> bool:
     """Is a file opened to be added to; or to be written, by a name that all items share?"""
     name = name_of_callable(func)
-    if "open" in name.rpartition(".")[2] or (isinstance(func, type) and "File" in func.__name__):
+    if "open" in name.rpartition(".")[2] or (is_a(func, type) and "File" in func.__name__):
         path, modes = args[:1], args[1:2]
     elif attr == "open":
         path, modes = [], args[:1]

@@ -85,7 +85,7 @@ class _Walk:
     def callee(self, value: Any, module: str | None) -> None:
         """What is called. Functions and classes of modules other than ``module`` count by name."""
         kind = type(value)
-        if kind is FunctionType or isinstance(value, type):
+        if kind is FunctionType or issubclass(type(value), type):
             if module is not None and value.__module__ != module:
                 self.put("named", f"{value.__module__}.{value.__qualname__}".encode())
             elif not self.again(value):
@@ -95,7 +95,7 @@ class _Walk:
             self.callee(value.__func__, module)
             owner = value.__self__
             self.callee(
-                owner if isinstance(owner, type) else type(owner), value.__func__.__module__
+                owner if issubclass(type(owner), type) else type(owner), value.__func__.__module__
             )
             self.content(owner)
         elif kind is partial:
@@ -129,14 +129,14 @@ class _Walk:
             except ValueError:
                 self.put("empty cell")
                 continue
-            if type(inner) in _CALLEES or isinstance(inner, type):
+            if type(inner) in _CALLEES or issubclass(type(inner), type):
                 self.callee(inner, value.__module__)
             else:
                 self.content(inner)
         around = value.__globals__
         for name in sorted(names.intersection(around)):
             inner = around[name]
-            follow = type(inner) is FunctionType or isinstance(inner, type)
+            follow = type(inner) is FunctionType or issubclass(type(inner), type)
             if self.followed >= CALLEES or not (follow or name.isupper()):
                 continue
             self.followed += 1
@@ -246,7 +246,7 @@ class _Walk:
                 raise _TooMuch
             self.put("array", f"{value.dtype.str} {value.shape}".encode())
             self.put("data", value.tobytes())
-        elif kind in _CALLEES or isinstance(value, type):
+        elif kind in _CALLEES or issubclass(type(value), type):
             self.callee(value, None if kind in _CALLEES else "")
         elif not self.again(value):
             self.put("object", f"{kind.__module__}.{kind.__qualname__}".encode())

@@ -16,7 +16,7 @@ from functools import lru_cache, partial
 from importlib.machinery import PathFinder
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 
-from amorsize.inspection.origins import own_file, own_module
+from amorsize.inspection.origins import is_a, own_file, own_module
 from amorsize.inspection.reach import names_of
 
 TYPE_CHECKING = False
@@ -84,11 +84,11 @@ class _Search:
         self._todo.append(func)
         while self._todo and len(self._seen) < MOST_FUNCTIONS:
             one = self._todo.pop()
-            if isinstance(one, partial):
+            if is_a(one, partial):
                 self._todo += [one.func, *one.args]
-            elif isinstance(one, MethodType):
+            elif is_a(one, MethodType):
                 self._todo += [one.__func__]
-            elif isinstance(one, FunctionType) and id(one) not in self._seen:
+            elif is_a(one, FunctionType) and id(one) not in self._seen:
                 self._seen.add(id(one))
                 reason = self._function(one)
                 if reason is not None:
@@ -107,7 +107,7 @@ class _Search:
                 continue
             self._todo.append(value)
             reason = self._class(type(value))
-            if isinstance(value, ModuleType):
+            if is_a(value, ModuleType):
                 reason = self._module(value, names)
             if reason is not None:
                 return reason
@@ -132,9 +132,9 @@ class _Search:
 
     def _value(self, module: str, name: str, value: Any, names: tuple[str, ...]) -> str | None:
         """A global of a module that some code names."""
-        if isinstance(value, ModuleType):
+        if is_a(value, ModuleType):
             return self._module(value, names)
-        if isinstance(value, FunctionType):
+        if is_a(value, FunctionType):
             self._todo.append(value)
             there = value.__module__
             if there == module and module != "__main__" and _edited(value, module):
@@ -144,12 +144,12 @@ class _Search:
             local = there == "__main__" or "<" in value.__qualname__
             replaced = value.__name__ != name if there == module else local
             return f"{module}.{name} was replaced in this process" if replaced else None
-        if isinstance(value, type):
+        if is_a(value, type):
             return self._class(value)
         if type(value).__name__ == "ContextVar":
             is_set = value in copy_context()
             return f"the context variable {value.name!r} is set here" if is_set else None
-        if module == "__main__" or isinstance(value, BuiltinFunctionType):
+        if module == "__main__" or is_a(value, BuiltinFunctionType):
             return None
         if type(value).__name__ in HARMLESS or name[:2] == "__":
             return None
@@ -182,7 +182,7 @@ class _Search:
         written = _written(module)
         literals = written.classes.get(kind.__qualname__)
         for name, value in list(vars(kind).items()):
-            if isinstance(value, FunctionType):
+            if is_a(value, FunctionType):
                 self._todo.append(value)
                 if own_file(value.__code__.co_filename) and (
                     value.__module__ != module or "<lambda>" in value.__qualname__
@@ -218,7 +218,7 @@ BUILTINS = vars(builtins)
 def _put_in(name: str) -> str | None:
     """Was a name put into the builtins by the program?"""
     value = BUILTINS[name]
-    if not isinstance(value, FunctionType | type) or not own_file(
+    if not is_a(value, FunctionType | type) or not own_file(
         getattr(getattr(value, "__code__", None), "co_filename", "<frozen builtins>")
     ):
         return None
@@ -228,14 +228,14 @@ def _put_in(name: str) -> str | None:
 def _patched(module: ModuleType, names: tuple[str, ...]) -> str | None:
     """Was a function or method of a library replaced by the user's?"""
     for name, value in tuple(vars(module).items()):
-        if isinstance(value, FunctionType) and name in names:
+        if is_a(value, FunctionType) and name in names:
             functions: tuple[Any, ...] = (value,)
         elif type(value) is type and value.__module__.startswith(module.__name__):
             functions = tuple(type.__dict__["__dict__"].__get__(value).values())
         else:
             continue
         for one in functions:
-            path = one.__code__.co_filename if isinstance(one, FunctionType) else "<"
+            path = one.__code__.co_filename if is_a(one, FunctionType) else "<"
             if path[:1] != "<" and own_file(path):
                 return f"{module.__name__}.{name} was replaced in this process"
     return None
@@ -267,7 +267,7 @@ class Written:
 
     def _gather(self, code: CodeType, prefix: str) -> None:
         for constant in code.co_consts:
-            if isinstance(constant, CodeType):
+            if is_a(constant, CodeType):
                 name = prefix + constant.co_name
                 self.codes[name] = constant
                 self._gather(constant, f"{name}.")

@@ -5,15 +5,27 @@ from __future__ import annotations
 import builtins
 import sys
 from collections import defaultdict
-from functools import cached_property
+from functools import cached_property, singledispatchmethod
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
 from amorsize.inspection import call_rules as rules
-from amorsize.inspection.abstract_value import FRESH, GIVEN, MISSING, NEW, SHARED, Closure, Value
+from amorsize.inspection.abstract_value import (
+    FRESH,
+    GIVEN,
+    MISSING,
+    NEW,
+    PART,
+    SHARED,
+    VIEW,
+    Closure,
+    Value,
+)
 from amorsize.inspection.bindings import is_iterator
 from amorsize.inspection.known_names import CHANGEABLE, PLAIN, PROCESS_WIDE
 from amorsize.inspection.methods import ANY_NAME, LOCKS, Methods
 from amorsize.inspection.objects import class_attribute, instance_attributes
+from amorsize.inspection.origins import is_a
+from amorsize.inspection.verbs import gives_parts
 from amorsize.inspection.walker import own
 
 TYPE_CHECKING = False
@@ -41,13 +53,13 @@ class Judge(Methods):
 
     def found(self, kind: str, name: str, value: Any, frame: Frame) -> Value:
         """A value that lives outside the call."""
-        if isinstance(value, ModuleType):
+        if is_a(value, ModuleType):
             self.use_module(value.__name__)
             return Value(SHARED, "", value.__name__, value)
-        if isinstance(value, PLAIN) and not isinstance(value, tuple):
+        if is_a(value, PLAIN) and not is_a(value, tuple):
             return Value(obj=value)
         self.held(value, f"the {kind} '{name}'")
-        if isinstance(value, FunctionType | BuiltinFunctionType | type):
+        if is_a(value, FunctionType | BuiltinFunctionType | type):
             named = Value(SHARED, "", name, value)
             if type(type(value)) is type and type(value) not in (type, FunctionType):
                 self.implicit(named, frame.depth)  # of a metaclass
@@ -65,9 +77,11 @@ class Judge(Methods):
 
     def store_part(self, frame: Frame, base: Value, name: str | None, verb: str) -> None:
         part = f"attribute '{name}' of " if name else "an element of "
+        if base.kind in (PART, VIEW) and not self.unsure:
+            return  # the watched item does it, too
         if base.origin == SHARED:
             wide = PROCESS_WIDE.get(base.path)
-            if wide is not None or isinstance(base.obj, ModuleType):
+            if wide is not None or is_a(base.obj, ModuleType):
                 self.keep(f"{verb} {part}{base.path}")
             if type(base.obj).__name__ == "local" or any(
                 kind.__name__ == "_local" for kind in type(base.obj).__mro__
@@ -88,7 +102,7 @@ class Judge(Methods):
         if base is FRESH:
             return Value(base=base, attr=name)
         obj = base.obj
-        if isinstance(obj, ModuleType):
+        if is_a(obj, ModuleType):
             return self.module_attribute(base, obj, name)
         if base.made_by is not None:
             return self.new_attribute(frame, base, name)
@@ -98,10 +112,12 @@ class Judge(Methods):
         if obj is not MISSING:
             found = instance_attributes(obj).get(name, MISSING)
             if found is MISSING:
-                found = class_attribute(obj if isinstance(obj, type) else type(obj), name)
-                if found is MISSING and isinstance(obj, type):
+                found = class_attribute(obj if is_a(obj, type) else type(obj), name)
+                if found is MISSING and is_a(obj, type):
                     found = class_attribute(type(obj), name)
-                reached = self.computed_attribute(frame, base, found)
+                reached = self.computed_attribute(frame, base, found, name)
+                if reached is None and found is MISSING:
+                    reached = self.missing_attribute(frame, base, name)
                 if reached is not None:
                     return reached
             elif base.origin == SHARED:
@@ -110,7 +126,7 @@ class Judge(Methods):
                 self.functions_of(found, frame.depth, frame.code.co_names)
             elif base.origin == SHARED and found is not MISSING:
                 self.implicit(Value(SHARED, base.kind, f"{base.path}.{name}", found), frame.depth)
-        if isinstance(found, PLAIN) and not isinstance(found, tuple):
+        if is_a(found, PLAIN) and not is_a(found, tuple):
             return Value(obj=found, base=base, attr=name)
         path = f"{base.path}.{name}" if base.path else name
         origin = SHARED if id(found) in self.shared else base.origin
@@ -118,12 +134,14 @@ class Judge(Methods):
 
     def module_attribute(self, base: Value, module: ModuleType, name: str) -> Value:
         """A name of a module."""
+        if name == "__dict__":
+            return Value(SHARED, "", f"{module.__name__}.__dict__", vars(module))
         found = vars(module).get(name, MISSING)
         path = f"{module.__name__}.{name}"
         self.use_module(module.__name__)
-        if isinstance(found, ModuleType):
+        if is_a(found, ModuleType):
             return Value(SHARED, "", found.__name__, found)
-        if found is not MISSING and not isinstance(found, PLAIN):
+        if found is not MISSING and not is_a(found, PLAIN):
             if path not in PROCESS_WIDE and path not in STREAMS and not rules.draws(found, path):
                 self.held(found, path)
             kind = "" if path in PROCESS_WIDE or callable(found) else "global"
@@ -137,33 +155,45 @@ class Judge(Methods):
         if name == "__class__":
             return Value(SHARED, "class", kind.__name__, kind)
         found = class_attribute(kind, name)
-        reached = self.computed_attribute(frame, base, found)
+        reached = self.computed_attribute(frame, base, found, name)
         if reached is not None:
             return reached
         part = self.made_parts.get((kind, name))
         if part is not None and found is MISSING:
             return Value(SHARED, part.kind, part.path, part.obj, base=base, attr=name)
-        if isinstance(found, CHANGEABLE):  # shared by all objects of the class
+        if is_a(found, CHANGEABLE):  # shared by all objects of the class
             return Value(SHARED, "class attribute", name, found, base=base, attr=name)
         return Value(NEW, obj=found, base=base, attr=name)
 
-    def computed_attribute(self, frame: Frame, base: Value, found: Any) -> Value | None:
+    def computed_attribute(self, frame: Frame, base: Value, found: Any, name: str) -> Value | None:
         """A property or another descriptor of the user's; None where there is none."""
-        if isinstance(found, property):
+        if is_a(found, property):
             func: Any = found.fget
-        elif isinstance(found, cached_property):
+        elif is_a(found, cached_property):
             func = found.func
+        elif type(found) is singledispatchmethod:
+            self.dispatched(found, base, frame.depth)
+            return FRESH
         else:
             func = class_attribute(type(found), "__get__") if found is not MISSING else None
-            if isinstance(found, FunctionType) or not isinstance(func, FunctionType):
+            if is_a(found, FunctionType) or not is_a(func, FunctionType):
                 return None
             if own(func):
                 shared = Value(SHARED, "descriptor", type(found).__name__, found)
                 return self.enter_function(func, [shared, base, FRESH], {}, frame.depth + 1)
             return None
-        if isinstance(func, FunctionType) and own(func):
+        if is_a(func, FunctionType) and own(func):
             return self.enter_function(func, [base], {}, frame.depth + 1)
-        return FRESH if isinstance(found, property) else None
+        if not is_a(found, property):
+            return None
+        return Value(SHARED, VIEW, f"{base.path}.{name}") if base.origin == SHARED else FRESH
+
+    def missing_attribute(self, frame: Frame, base: Value, name: str) -> Value | None:
+        """What the user's ``__getattr__`` gives for a name; None where there is none."""
+        func = class_attribute(type(base.obj), "__getattr__")
+        if not is_a(func, FunctionType) or not own(func):
+            return None
+        return self.enter_anew(func, [base, Value(obj=name)], frame.depth + 1)
 
     def super_attribute(self, frame: Frame, base: Value, name: str) -> Value:
         found = MISSING
@@ -179,6 +209,11 @@ class Judge(Methods):
             reached = self.special(base, "__getitem__", [key], frame.depth)
             if reached is not None:
                 return reached
+        if is_a(base.obj, type):
+            func = class_attribute(base.obj, "__class_getitem__")
+            func = func.__func__ if is_a(func, classmethod) else func
+            if is_a(func, FunctionType) and own(func):
+                return self.enter_function(func, [base, key], {}, frame.depth + 1)
         parts = base.obj
         if base.origin == SHARED and type(parts) is defaultdict and parts.default_factory:
             self.change(base, "reading a missing key of a defaultdict changes")
@@ -192,7 +227,7 @@ class Judge(Methods):
 
     def part(self, base: Value, value: Any) -> Value:
         """An element of a container that lives outside the call."""
-        if isinstance(value, PLAIN) and not isinstance(value, tuple):
+        if is_a(value, PLAIN) and not is_a(value, tuple):
             return Value(obj=value)
         path = f"{base.path}[...]"
         if base.origin == GIVEN:
@@ -209,11 +244,11 @@ class Judge(Methods):
         sample = MISSING
         if type(base.obj) in (list, tuple) and base.obj:
             sample = base.obj[0]
-        elif isinstance(base.obj, dict) and base.obj:
+        elif is_a(base.obj, dict) and base.obj:
             sample = next(iter(dict.values(base.obj)))
-        if isinstance(sample, PLAIN) and not isinstance(sample, tuple):
+        if is_a(sample, PLAIN) and not is_a(sample, tuple):
             return FRESH
-        if isinstance(base.obj, str | bytes | range):
+        if is_a(base.obj, str | bytes | range):
             return FRESH
         if type(base.obj).__module__ == "numpy":
             return Value(base.origin, base.kind, base.path)
@@ -231,7 +266,7 @@ class Judge(Methods):
         return self.element(base)
 
     def in_place(self, frame: Frame, left: Value, operator: str) -> Value:
-        changeable = isinstance(left.obj, CHANGEABLE) or (
+        changeable = is_a(left.obj, CHANGEABLE) or (
             left.obj is not MISSING and class_attribute(type(left.obj), operator) is not MISSING
         )
         if changeable:
@@ -258,7 +293,7 @@ class Judge(Methods):
         self.special(manager, "__exit__", [FRESH] * 3, frame.depth)
         if entered is not None:
             return entered
-        return manager if manager.origin == SHARED else FRESH
+        return manager if manager.origin == SHARED or manager.inner is not None else FRESH
 
     # ------------------------------------------------------------------ calls
 
@@ -270,13 +305,30 @@ class Judge(Methods):
         named: dict[str, Value],
         spread: Value | None,
     ) -> Value:
+        given, base = self.called(frame, callee, args, named, spread), callee.base
+        if given is not FRESH or base is None or base.origin != SHARED:
+            return given
+        parts = gives_parts(base.obj, callee.attr, callee.obj)
+        return Value(SHARED, PART, f"{base.path}.{callee.attr}()") if parts else FRESH
+
+    def called(
+        self,
+        frame: Frame,
+        callee: Value,
+        args: list[Value],
+        named: dict[str, Value],
+        spread: Value | None,
+    ) -> Value:
+        """What a call gives; FRESH where that is not known."""
         if spread is not None and spread.origin and not args:
             args = [spread] * 3
         if isinstance(callee.func, Closure):
             self.hand_on(frame, (*args, *named.values()))
             return self.walk_closure(frame, callee.func, args, named)
         base = callee.base
-        if base is not None and not isinstance(base.obj, ModuleType):
+        if base is None:
+            self.method_under_a_name(frame, callee, args)
+        elif not is_a(base.obj, ModuleType):
             self.method(frame, callee, base, args)
             if callee.attr == "mkdir" and base.origin == SHARED and "exist_ok" not in named:
                 self.keep(f"mkdir changes {base.phrase}")
@@ -287,25 +339,25 @@ class Judge(Methods):
         if known is not None:
             return known
         obj, args = self.bound(callee, args)
-        plain = base is None or isinstance(base.obj, ModuleType)
+        plain = base is None or is_a(base.obj, ModuleType)
         if rules.opens_to_write(obj, callee.attr, args if plain else args[-1:], named):
             self.keep("writes to a file that its items share")
-        in_module = base is None or base.obj is MISSING or isinstance(base.obj, ModuleType)
+        in_module = base is None or base.obj is MISSING or is_a(base.obj, ModuleType)
         path = callee.path if in_module else ""
         if obj is MISSING or obj is None:
             self.hand_on(frame, (*args, *named.values()))
             self.known_call(None, path, args, named)
             return FRESH
-        if isinstance(obj, FunctionType):
+        if is_a(obj, FunctionType):
             self.known_call(obj, path, args, named)
             if own(obj):
                 return self.enter_function(obj, args, named, frame.depth + 1)
-        elif isinstance(obj, type):
+        elif is_a(obj, type):
             self.known_call(obj, path, args, named)
             self.hand_on(frame, (*args, *named.values()))
             return self.construct(obj, args, named, frame.depth)
         self.hand_on(frame, (*args, *named.values()))
-        if not isinstance(obj, FunctionType):
+        if not is_a(obj, FunctionType):
             self.known_call(obj, path, args, named)
         return self.callable(obj, args, named, frame.depth + 1)
 
@@ -314,18 +366,18 @@ class Judge(Methods):
         """The function behind a method, with the object before the arguments."""
         obj: Any = callee.obj
         base = callee.base
-        if isinstance(obj, FunctionType) and base is not None:
-            if base.made_by is not None or not isinstance(base.obj, ModuleType | type):
+        if is_a(obj, FunctionType) and base is not None:
+            if base.made_by is not None or not is_a(base.obj, ModuleType | type):
                 args = [base, *args]
-        elif isinstance(obj, staticmethod):
+        elif is_a(obj, staticmethod):
             obj = obj.__func__
-        elif isinstance(obj, classmethod):
+        elif is_a(obj, classmethod):
             kind = None if base is None else base.made_by or base.obj
-            if kind is not None and not isinstance(kind, type):
+            if kind is not None and not is_a(kind, type):
                 kind = type(kind) if kind is not MISSING else None
             first = FRESH if kind is None else Value(SHARED, "class", kind.__name__, kind)
             obj, args = obj.__func__, [first, *args]
-        elif type(obj) in rules.UNBOUND and base is not None and not isinstance(base.obj, type):
+        elif type(obj) in rules.UNBOUND and base is not None and not is_a(base.obj, type):
             obj = None  # a method of an object: what it changes was seen
         return obj, args
 
@@ -356,7 +408,7 @@ class Judge(Methods):
             one.origin == SHARED for one in args[1:]
         ):
             self.keep("runs code that is not read, in a namespace that items share")
-        if name == "builtins.type" and len(args) == 3:
+        if (name == "builtins.type" and len(args) == 3) or (name == "types.new_class" and args[1:]):
             self.derive(args[1], frame.depth)
         if name in ("builtins.list", "builtins.tuple", "builtins.sorted", "builtins.zip",
                     "builtins.enumerate", "builtins.iter", "builtins.reversed") and args:  # fmt: skip
@@ -364,13 +416,13 @@ class Judge(Methods):
             return Value(inner=inner if inner.origin else None)
         if base is None or (base.origin == NEW and base.inner is None):
             return base if base is not None and callee.attr in rules.VIEWS and base.origin else None
-        if isinstance(callee.obj, FunctionType) and own(callee.obj):
+        if is_a(callee.obj, FunctionType) and own(callee.obj):
             return None
         if callee.attr in rules.ELEMENTS:
             return self.element(base)
         if callee.attr in rules.PARTS:
             return Value(inner=self.element(base))
         if callee.attr in rules.VIEWS:
-            first = args[0] if isinstance(base.obj, ModuleType) and args else base
+            first = args[0] if is_a(base.obj, ModuleType) and args else base
             return first if first.origin else None
         return None

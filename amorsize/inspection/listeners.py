@@ -6,7 +6,7 @@ import _signal  # type: ignore[import-not-found]  # signal itself imports enum
 import sys
 
 from amorsize.core.signals import handler_of
-from amorsize.inspection.origins import own_module
+from amorsize.inspection.origins import is_a, own_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def warnings_are_heard() -> bool:
 def log_is_heard(logger: Any, name: str) -> bool:
     """Does the user's code, or memory, keep what this method of a logger logs, in its order?"""
     logging = sys.modules.get("logging")
-    if logging is None or not isinstance(logger, logging.Logger | logging.LoggerAdapter):
+    if logging is None or not is_a(logger, logging.Logger | logging.LoggerAdapter):
         return False
     level = logging.getLevelName("ERROR" if name == "exception" else name.upper())
     one = vars(logger).get("logger", logger)

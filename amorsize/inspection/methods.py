@@ -6,11 +6,19 @@ import codecs
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 
 from amorsize.inspection import call_rules as rules
-from amorsize.inspection.abstract_value import FRESH, MISSING, NEW, SHARED, Closure, Value
+from amorsize.inspection.abstract_value import (
+    FRESH,
+    MISSING,
+    NEW,
+    SHARED,
+    VIEW,
+    Closure,
+    Value,
+)
 from amorsize.inspection.known_names import CHANGES
 from amorsize.inspection.listeners import log_is_heard
 from amorsize.inspection.objects import class_attribute, dir_of
-from amorsize.inspection.origins import own_module
+from amorsize.inspection.origins import is_a, own_module
 from amorsize.inspection.verbs import may_change
 from amorsize.inspection.walker import Walker, own
 
@@ -44,17 +52,22 @@ class Methods(Walker):
         if name == ANY_NAME:
             self.any_method(base, args, frame.depth)
             return
-        if isinstance(defined, FunctionType) and own(defined):
+        if is_a(defined, FunctionType) and own(defined):
             return  # a method of the user's class: it is walked
-        if base.origin == SHARED and base.obj is not MISSING and defined is not MISSING:
+        known = base.origin == SHARED and base.obj is not MISSING
+        if (known or base.made_by is not None) and defined is not MISSING:
             self.inherited(base, frame.depth)
+        if known and not is_a(base.obj, ModuleType | type):
+            self.functions_behind(base.obj, frame.depth)
+        if base.kind == VIEW:
+            return
         if name in ("decode", "encode"):
             self.handlers_of(args, frame.depth)
         place = rules.OUTPUT_AT.get(name, len(args))
         if place < len(args):
             self.change(args[place], f"{name} changes")
         if name in CHANGES or name in rules.STORING:
-            if isinstance(base.obj, type) and args:  # list.append(out, x)
+            if is_a(base.obj, type) and args:  # list.append(out, x)
                 return
             if frame.code in self.locked and base.origin == SHARED and name in POOL_METHODS:
                 self.pools.setdefault(id(base.obj), (base, set()))[1].add(POOL_METHODS[name])
@@ -81,15 +94,26 @@ class Methods(Walker):
         ):
             self.keep(f"{name} changes a file that its items share")
 
+    def method_under_a_name(self, frame: Frame, callee: Value, args: list[Value]) -> None:
+        """A library's bound method that a variable stands for is a method of its object."""
+        func = callee.obj
+        if is_a(func, MethodType):
+            library = not own(func.__func__) if is_a(func.__func__, FunctionType) else False
+        else:
+            library = is_a(func, BuiltinFunctionType)
+        owner = func.__self__ if library else None
+        if owner is None or is_a(owner, ModuleType | type) or rules.draws(func, ""):
+            return
+        base = Value(SHARED, "object", callee.path, owner)
+        defined = class_attribute(type(owner), func.__name__)
+        self.method(frame, Value(obj=defined, base=base, attr=func.__name__), base, args)
+
     def inherited(self, base: Value, depth: int) -> None:
         """A library's method of an object of the user's: it calls the user's own methods back."""
-        kind = type(base.obj)
-        if isinstance(base.obj, ModuleType | type) or not own_module(kind.__module__):
+        kind = base.made_by or type(base.obj)
+        if is_a(base.obj, ModuleType | type) or not own_module(kind.__module__):
             return
-        for name in dir_of(kind):
-            func = class_attribute(kind, name)
-            if name[:2] != "__" and isinstance(func, FunctionType) and own(func):
-                self.enter_function(func, [base], {}, depth + 1)
+        self.call_all_methods(base, depth)
 
     def handlers_of(self, args: list[Value], depth: int) -> None:
         """Functions of the user's that handle what cannot be decoded, by the name they are known by."""
@@ -99,18 +123,18 @@ class Methods(Walker):
                     handler = codecs.lookup_error(one.obj)
                 except LookupError:
                     continue
-                if isinstance(handler, FunctionType | MethodType):
+                if is_a(handler, FunctionType | MethodType):
                     self.callable(handler, [FRESH], {}, depth + 1)
 
     def any_method(self, base: Value, args: list[Value], depth: int) -> None:
         """A method whose name is computed: each that the object has may be meant."""
-        if base.obj is MISSING or isinstance(base.obj, ModuleType | type):
+        if base.obj is MISSING or is_a(base.obj, ModuleType | type):
             return
         kind = type(base.obj)
         if own_module(kind.__module__):
             for name in dir_of(kind):
                 func = class_attribute(kind, name)
-                if name[:2] != "__" and isinstance(func, FunctionType) and own(func):
+                if name[:2] != "__" and is_a(func, FunctionType) and own(func):
                     self.enter_function(func, [base, *args], {}, depth + 1)
         elif any(class_attribute(kind, name) is not MISSING for name in CHANGES):
             self.change(base, "a method of a computed name changes")
@@ -118,8 +142,8 @@ class Methods(Walker):
     def derive(self, bases: Value, depth: int) -> None:
         """A class is made of others: what the user's base does with it."""
         base = bases.inner.obj if bases.inner is not None else MISSING
-        hook = class_attribute(base, "__init_subclass__") if isinstance(base, type) else MISSING
-        if isinstance(hook, classmethod) and own(hook.__func__):
+        hook = class_attribute(base, "__init_subclass__") if is_a(base, type) else MISSING
+        if is_a(hook, classmethod) and own(hook.__func__):
             self.enter_function(hook.__func__, [FRESH], {}, depth + 1)
 
     def hand_on(self, frame: Frame, values: tuple[Value, ...]) -> None:
@@ -129,19 +153,17 @@ class Methods(Walker):
                 self.call_unseen(frame, value.func)
                 continue
             obj, base = value.obj, value.base
-            if isinstance(obj, MethodType):
+            if is_a(obj, MethodType):
                 self.callable(obj, [], {}, frame.depth + 1)
-            elif isinstance(obj, FunctionType):
+            elif is_a(obj, FunctionType):
                 if own(obj):
-                    first = (
-                        [base] if base is not None and not isinstance(base.obj, ModuleType) else []
-                    )
+                    first = [base] if base is not None and not is_a(base.obj, ModuleType) else []
                     self.enter_function(obj, first, {}, frame.depth + 1)
-            elif isinstance(obj, BuiltinFunctionType):
+            elif is_a(obj, BuiltinFunctionType):
                 self.callable(obj, [], {}, frame.depth + 1)
             elif base is not None and value.attr in CHANGES and type(obj) in rules.UNBOUND:
                 self.change(base, f"{value.attr} changes")
-            elif value.origin == SHARED and obj is not MISSING and not isinstance(obj, type):
+            elif value.origin == SHARED and obj is not MISSING and not is_a(obj, type):
                 self.functions_behind(obj, frame.depth)
 
     def call_unseen(self, frame: Frame, closure: Closure) -> None:

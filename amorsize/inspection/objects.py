@@ -12,7 +12,7 @@ from amorsize.inspection.known_names import (
     NOT_SHARED_BY_FORK,
     PLAIN,
 )
-from amorsize.inspection.origins import own_file
+from amorsize.inspection.origins import is_a, own_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -175,6 +175,6 @@ def pickles_itself(value: Any) -> bool:
     for part in parts_of(value).values():
         for name in PICKLING:
             method = class_attribute(type(part), name)
-            if isinstance(method, FunctionType) and own_file(method.__code__.co_filename):
+            if is_a(method, FunctionType) and own_file(method.__code__.co_filename):
                 return True
     return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
 from amorsize.inspection import call_rules as rules
-from amorsize.inspection.abstract_value import GIVEN, SHARED, Value
+from amorsize.inspection.abstract_value import GIVEN, PART, SHARED, VIEW, Value
 from amorsize.inspection.bindings import BARE, CALLER, binding, foreign_attributes
 from amorsize.inspection.known_names import (
     FILTERS,
@@ -16,7 +16,8 @@ from amorsize.inspection.known_names import (
     UNSAFE_MODULES,
 )
 from amorsize.inspection.listeners import warnings_are_heard
-from amorsize.inspection.verbs import sets_library_state
+from amorsize.inspection.origins import is_a
+from amorsize.inspection.verbs import changes_by_name, sets_library_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Verdicts:
         self.no_processes: str | None = None
         self.draws: str | None = None
         self.elsewhere: str | None = None
+        self.unsure = False
+        """Whether what is looked at now runs for some items only."""
         self.reaches_objects = False
         """Something is used whose attributes and elements are worth a search."""
         self._filters: str | None = None
@@ -68,9 +71,9 @@ class Verdicts:
 
     def held(self, value: Any, where: str, *, given: bool = False) -> None:
         """A value that the function uses: may it be copied, or used by two threads?"""
-        if isinstance(value, PLAIN) and not (isinstance(value, tuple) and value):
+        if is_a(value, PLAIN) and not (is_a(value, tuple) and value):
             return
-        if isinstance(value, FunctionType | BuiltinFunctionType | ModuleType | type):
+        if is_a(value, FunctionType | BuiltinFunctionType | ModuleType | type):
             return
         self.reaches_objects = True
         if type(value).__name__ == "local" or any(
@@ -92,9 +95,11 @@ class Verdicts:
 
     def change(self, value: Value, how: str) -> None:
         """A call changes this value in place."""
-        if value.origin == SHARED and not isinstance(value.obj, PLAIN):
+        if value.kind in (PART, VIEW) and not self.unsure:
+            return  # the watched item does it, too
+        if value.origin == SHARED and not is_a(value.obj, PLAIN):
             self.keep(f"{how} {value.phrase}")
-        elif value.origin == GIVEN and not isinstance(value.obj, PLAIN):
+        elif value.origin == GIVEN and not is_a(value.obj, PLAIN):
             self.change_item(f"{how} its item")
 
     def store_local(self, local: Any, name: str | None, where: str) -> None:
@@ -162,6 +167,9 @@ class Tables(Verdicts):
             self.draws = self.draws or path or name
         if path and func is not None and sets_library_state(func, path.rpartition(".")[2]):
             self.keep(f"{path} sets what is one for all users of the library")
+        shared = any(one.origin == SHARED and not is_a(one.obj, PLAIN) for one in args)
+        if path and self.unsure and shared and changes_by_name(func, path.rpartition(".")[2]):
+            self.keep(f"some items call {path} with what lives outside of them")
         if not rules.WARNS.isdisjoint((path, name)) and warnings_are_heard():
             self.keep("it warns, and the caller keeps what is warned of, in its order")
         if not rules.IMPORTS.isdisjoint((path, name)) and args and type(args[0].obj) is not str:
@@ -205,7 +213,7 @@ class Tables(Verdicts):
     def of_new_object(func: Any, args: list[Value]) -> bool:
         """Is it a method of an object that the call itself made?"""
         method = type(func) in rules.UNBOUND or (
-            isinstance(func, FunctionType) and "." in func.__qualname__
+            is_a(func, FunctionType) and "." in func.__qualname__
         )
         return method and bool(args) and args[0].made_by is not None
 

@@ -15,7 +15,7 @@ from functools import partial
 from types import FunctionType, MethodType, ModuleType
 
 from amorsize.inspection.fresh import _not_importable
-from amorsize.inspection.origins import own_file, own_module
+from amorsize.inspection.origins import is_a, own_file, own_module
 from amorsize.inspection.reach import names_of
 
 TYPE_CHECKING = False
@@ -68,15 +68,15 @@ class _Search:
         self._todo.append(func)
         while self._todo and len(self._seen) < MOST_FUNCTIONS:
             one = self._todo.pop()
-            if isinstance(one, partial):
+            if is_a(one, partial):
                 self._todo += [one.func, *one.args]
-            elif isinstance(one, MethodType):
+            elif is_a(one, MethodType):
                 self._todo += [one.__func__, one.__self__]
-            elif isinstance(one, ModuleType):
+            elif is_a(one, ModuleType):
                 self._module(one, ())
-            elif isinstance(one, type):
+            elif is_a(one, type):
                 self._class(one)
-            elif isinstance(one, FunctionType):
+            elif is_a(one, FunctionType):
                 if id(one) not in self._seen:
                     self._seen.add(id(one))
                     self._function(one)
@@ -96,7 +96,7 @@ class _Search:
             except ValueError:  # not bound yet
                 continue
         for value in held:
-            if isinstance(value, ModuleType):
+            if is_a(value, ModuleType):
                 self._module(value, named.names)
             else:
                 self._todo.append(value)
@@ -117,20 +117,20 @@ class _Search:
 
     def _value(self, module: str, name: str, value: Any, names: tuple[str, ...]) -> None:
         """A global of a module that some code names. Those of ``__main__`` go with the functions."""
-        if isinstance(value, ModuleType):
+        if is_a(value, ModuleType):
             self._module(value, names)
             return
         if (module, name) in self._named:
             return
         self._named.add((module, name))
         sent = module != "__main__" and own_module(module) and module not in self.found.by_value
-        if isinstance(value, FunctionType):
+        if is_a(value, FunctionType):
             self._todo.append(value)
             there, local = value.__module__, "<" in value.__qualname__
             other = value.__name__ != name if there == module else local or there == "__main__"
             if sent and other and own_file(value.__code__.co_filename):
                 self.found.put(module, (name,), value, replaces=True)
-        elif isinstance(value, type):
+        elif is_a(value, type):
             self._todo.append(value)
         elif sent and type(value).__name__ == "ContextVar":
             if value in copy_context() and is_plain(value.get()):
@@ -156,7 +156,7 @@ class _Search:
         sent = module != "__main__" and module not in self.found.by_value
         sent = sent and "<" not in kind.__qualname__
         for name, value in list(vars(kind).items()):
-            if isinstance(value, FunctionType):
+            if is_a(value, FunctionType):
                 self._todo.append(value)
                 if sent and value.__module__ != module and own_file(value.__code__.co_filename):
                     self.found.put(

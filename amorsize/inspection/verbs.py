@@ -14,29 +14,45 @@ from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from amorsize.inspection.abstract_value import MISSING
 from amorsize.inspection.kinds import plan_of
 from amorsize.inspection.known_names import PLAIN
-from amorsize.inspection.origins import own_module
+from amorsize.inspection.origins import is_a, own_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-READING = (
-    "get", "is", "has", "find", "search", "match", "fullmatch", "items", "keys", "values", "count",
-    "index", "copy", "to", "as", "iter", "format", "encode", "decode", "dump", "compare", "check",
-    "join", "split", "exists", "stat", "name", "total", "most_common", "elements", "cache",
-    "dispatch", "ratio", "quick", "real", "substitute", "safe", "sections", "options", "unpack",
-    "pack", "calcsize", "digest", "hexdigest", "acquire", "release", "locked", "wait", "tell",
-    "fileno", "info", "debug", "warning", "log", "error", "exception", "critical", "qsize", "empty",
-    "full", "wrap", "dedent", "pformat", "repr", "cdf", "pdf", "quantiles", "inv", "samples",
-    "union", "intersection", "difference", "symmetric", "month", "week", "year", "date", "time",
-    "utcoffset", "tzname", "dst", "fromutc", "lookup", "open_", "lower", "upper", "strip", "hex",
-    "cast", "itertext", "canonic", "can", "parse_args", "parse_known", "print", "quote", "peek",
-    "subgroup", "hosts", "subnets", "supernet", "overlaps", "prepare", "submit", "map", "result",
-    "done", "cancelled", "new", "shutdown", "infolist", "child", "new_child", "limit", "kwargs",
-    "args", "signature", "bind", "replace_",
+READING = frozenset(
+    {"items", "keys", "values", "count", "copy", "format", "vformat", "encode", "decode", "raw", "dump",
+     "dumps", "compare", "check", "join", "split", "exists", "stat", "name", "total", "most", "elements",
+     "ratio", "quick", "real", "substitute", "safe", "sections", "options", "defaults", "unpack", "pack",
+     "calcsize", "digest", "hexdigest", "acquire", "release", "locked", "wait", "tell", "fileno", "info",
+     "debug", "warning", "log", "error", "exception", "critical", "qsize", "empty", "full", "wrap",
+     "dedent", "fill", "pformat", "repr", "cdf", "pdf", "quantiles", "inv", "zscore", "overlap",
+     "samples", "union", "intersection", "difference", "symmetric", "isoformat", "utcoffset", "tzname",
+     "dst",
+     "fromutc", "lookup", "lower", "upper", "strip", "hex", "cast", "canonic", "can", "print", "quote",
+     "peek", "subgroup", "hosts", "subnets", "supernet", "overlaps", "submit", "map", "result",
+     "cancelled", "new", "shutdown", "infolist", "namelist", "child", "kwargs", "args", "signature",
+     "bind", "search", "match", "fullmatch", "index", "as", "asdict", "limit", "sniff", "guess",
+     "ngettext", "walk", "valuerefs", "keyrefs", "buffer", "glob", "rglob", "monthdayscalendar",
+     "monthdatescalendar", "monthdays2calendar", "weekheader", "date", "time", "strftime"}
 )  # fmt: skip
 """First words of methods of the standard library that leave their object as it is, or are judged by what
 they are of: locks and executors are found as held objects, loggers by their handlers."""
+
+READING_STEMS = ("get", "is", "has", "find", "iter", "to")
+"""How other such words begin: "getvalue", "isupper", "findall", "itertext", "tobytes"."""
+
+READING_NAMES = frozenset({"parse_args", "parse_known_args", "parse_intermixed_args", "replace"})
+"""Whole names of such methods."""
+
+CHANGING_NAMES = frozenset({"touch", "toggle", "isolate"})
+"""Names that only look like those."""
+
+PART_WORDS = (
+    "get", "find", "iter", "child", "select", "node", "parent", "root", "section", "lookup", "walk",
+    "item", "first", "last", "next", "query", "cursor", "xpath",
+)  # fmt: skip
+"""How names of methods begin that give a part of their object."""
 
 CHANGING = frozenset(
     {"set", "add", "append", "insert", "register", "unregister", "install", "uninstall", "put", "push",
@@ -50,11 +66,19 @@ CHANGING = frozenset(
 )  # fmt: skip
 """First words of methods of other libraries that change their object."""
 
+SETTING_STATE = ("set", "add", "register", "unregister", "enable", "disable", "capture", "reset")
+"""How names of the standard library's functions begin that change what is one for all; more follows."""
+
 SETTING = ("set_", "install", "register", "unregister", "enable_", "disable_", "push_", "configure")
 """How names of a library's functions begin that change a state of the library."""
 
 SETTING_NOTHING = ("asyncio", "typing", "dataclasses", "functools", "torch", "contextlib")
 """Libraries whose functions of such names set what belongs to the thread, or what they are given."""
+
+COMPUTING = frozenset(
+    {"numpy", "pandas", "operator", "_operator", "builtins", "math", "functools", "itertools"}
+)
+"""Libraries whose functions of such names compute, or are in tables of their own."""
 
 CONTAINERS = (list, dict, set, bytearray, *PLAIN)
 """Builtins, whose methods are judged by tables."""
@@ -68,26 +92,63 @@ def may_change(owner: Any, name: str, defined: Any = MISSING) -> bool:
         return _first_word(name) in CHANGING
     kind = type(owner)
     module = kind.__module__
-    if own_module(str(module)) and isinstance(defined, FunctionType):
+    if own_module(str(module)) and is_a(defined, FunctionType):
         module = defined.__module__
-    if kind in CONTAINERS or type(module) is not str or isinstance(owner, ModuleType | type):
+    if kind in CONTAINERS or type(module) is not str or is_a(owner, ModuleType | type):
         return False
     root = module.partition(".")[0]
     if name[:2] == "__" or root in ("numpy", "logging") or own_module(module):
         return False
-    if isinstance(owner, FunctionType | BuiltinFunctionType | MethodType):
+    if is_a(owner, FunctionType | BuiltinFunctionType | MethodType):
         return name.startswith(("register", "add", "set_"))
     if root in sys.stdlib_module_names:
-        return not (name.startswith(READING) or _is_atom(kind))
+        return not (_reads(name) or _is_atom(kind)) or "Incremental" in kind.__name__
     return _first_word(name) in CHANGING or (name[-1:] == "_" and name[-2:] != "__")
 
 
 def sets_library_state(func: Any, name: str) -> bool:
     """Does a library's function set something that is one for all of the library's users?"""
     module = getattr(func, "__module__", None)
-    if type(module) is not str or own_module(module):
+    if type(module) is not str or own_module(module) or _is_method(func):
         return False
-    return name.startswith(SETTING) and module.partition(".")[0] not in SETTING_NOTHING
+    root = module.partition(".")[0]
+    if root in SETTING_NOTHING:
+        return False
+    if root in sys.stdlib_module_names and root not in COMPUTING:
+        return name.startswith(SETTING_STATE) and name not in SETTING_STATE
+    return name.startswith(SETTING)
+
+
+def changes_by_name(func: Any, name: str) -> bool:
+    """Does the name of a library's function say that it changes what it is given?"""
+    module = getattr(func, "__module__", None)
+    if type(module) is not str or own_module(module) or module.partition(".")[0] in COMPUTING:
+        return False
+    return not _is_method(func) and _first_word(name) in CHANGING
+
+
+def gives_parts(owner: Any, name: str, defined: Any) -> bool:
+    """Does the name of a library's method say that it gives a part of its object, not a new one?"""
+    kind = type(owner)
+    if owner is not MISSING and (
+        kind in CONTAINERS or is_a(owner, ModuleType | type) or _is_atom(kind)
+    ):
+        return False
+    if is_a(defined, FunctionType) and own_module(str(defined.__module__)):
+        return False
+    root = str(kind.__module__).partition(".")[0]
+    return name.startswith(PART_WORDS) and root not in COMPUTING
+
+
+def _is_method(func: Any) -> bool:
+    return "." in str(getattr(func, "__qualname__", ""))
+
+
+def _reads(name: str) -> bool:
+    word = _first_word(name)
+    return (
+        word in READING or name in READING_NAMES or word.startswith(READING_STEMS)
+    ) and name not in CHANGING_NAMES
 
 
 def _is_atom(kind: type) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from _weakref import ReferenceType  # the module weakref is 0.4 ms more to read
-from functools import partial, partialmethod
+from functools import partial, partialmethod, singledispatchmethod
 from gc import get_referents
 from itertools import islice
+from operator import methodcaller
 from types import (
     BuiltinFunctionType,
     CodeType,
@@ -21,11 +22,13 @@ from amorsize.inspection.abstract_value import (
     FRESH,
     GIVEN,
     MISSING,
+    PART,
     SHARED,
     Closure,
     Value,
     origins_of,
 )
+from amorsize.inspection.arguments import fill
 from amorsize.inspection.decode import Unreadable
 from amorsize.inspection.interpret import Frame, Function
 from amorsize.inspection.known_names import (
@@ -39,7 +42,7 @@ from amorsize.inspection.objects import (
     instance_attributes,
     shared_parts,
 )
-from amorsize.inspection.origins import own_file, own_module
+from amorsize.inspection.origins import is_a, own_file, own_module
 from amorsize.inspection.reasons import Tables
 from amorsize.inspection.verbs import may_change
 
@@ -50,6 +53,8 @@ if TYPE_CHECKING:
 
     from amorsize.inspection.abstract_value import Origins
 
+BUILTIN_CONTAINERS = (list, dict, set, bytearray, ModuleType)
+"""What calls nothing that it holds."""
 HEAP_TYPE = 1 << 9
 """Flag of a class that is not a static one of C (``Py_TPFLAGS_HEAPTYPE``)."""
 STEPS = 20_000
@@ -86,11 +91,10 @@ class Walker(Tables):
         super().__init__()
         self.steps = STEPS
         self.walked: dict[tuple[CodeType, Origins], Value] = {}
+        self.anew: set[CodeType] = set()
+        """Code that is walked anew just now."""
         self.made_parts: dict[tuple[type, str], Value] = {}
         """What lives outside of the call and is an attribute of objects that the call makes."""
-        self.keyword_defaults: dict[str, Any] | None = None
-        self.unsure = False
-        """Whether what is looked at now runs for some items only."""
         self.shared: frozenset[int] = frozenset()
         self.of_items: frozenset[int] = frozenset()
         """Ids of the items that are known, and of their parts."""
@@ -153,9 +157,9 @@ class Walker(Tables):
             this = Value(SHARED, "object", "self", owner)
             self.library_method(owner, func.__func__, this)
             return self.callable(func.__func__, [this, *args], named, depth + 1)
-        if isinstance(func, BuiltinFunctionType):
+        if is_a(func, BuiltinFunctionType):
             return self.builtin(func, args, named)
-        if isinstance(func, FunctionType):
+        if is_a(func, FunctionType):
             if not own(func):
                 self.known_call(func, f"{func.__module__}.{func.__qualname__}", args, named)
             return self.enter_function(func, args, named, depth)
@@ -167,12 +171,14 @@ class Walker(Tables):
             if func.__name__ in rules.STORING:
                 self.keep(f"{func.__name__} changes '{full_name(func.__self__)}'")
             return FRESH
-        if isinstance(func, ReferenceType):
+        if type(func) is methodcaller:
+            return self.called_by_name(func, args, depth)
+        if is_a(func, ReferenceType):
             target = type(func).__call__(func)
             return FRESH if target is None else Value(SHARED, "object", full_name(target), target)
-        if isinstance(func, type):
+        if is_a(func, type):
             return self.construct(func, args, named, depth)
-        if isinstance(func, staticmethod | classmethod):
+        if is_a(func, staticmethod | classmethod):
             return self.callable(func.__func__, args, named, depth + 1)
         if type(func) in rules.UNBOUND or type(func).__module__ == "numpy":
             self.known_call(func, "", args, named)
@@ -188,14 +194,27 @@ class Walker(Tables):
         if type(func).__qualname__ in rules.CALLED_ONCE:
             self.keep(f"calls a {type(func).__name__}, which is done then")
         self.functions_behind(func, depth)
-        if isinstance(call, FunctionType):
+        if is_a(call, FunctionType):
             this = Value(SHARED, "object", "self", func)
             return self.enter_function(call, [this, *args], named, depth)
         return FRESH
 
+    def called_by_name(self, func: Any, args: list[Value], depth: int) -> Value:
+        """A method of its argument, by the name that ``operator.methodcaller`` has."""
+        maker, given = func.__reduce__()
+        name = given[0] if maker is methodcaller else maker.args[0]  # a partial: it has keywords
+        if not args or args[0].obj is MISSING or type(name) is not str:
+            return FRESH
+        method = class_attribute(type(args[0].obj), name)
+        if is_a(method, FunctionType) and own(method):
+            return self.enter_function(method, args[:1], {}, depth + 1)
+        if name in CHANGES:
+            self.change(args[0], f"{name} changes")
+        return FRESH
+
     def library_method(self, owner: Any, func: Any, this: Value) -> None:
         """A bound method of a library's object, under whatever name."""
-        if isinstance(func, FunctionType) and not own(func):
+        if is_a(func, FunctionType) and not own(func):
             name = func.__name__
             if (
                 name in CHANGES
@@ -205,12 +224,28 @@ class Walker(Tables):
                 self.change(this, f"{name} changes")
 
     def functions_behind(self, value: Any, depth: int) -> None:
-        """The user's functions that an object made in C refers to: what it calls when it is called."""
-        if type(value).__flags__ & HEAP_TYPE and own_module(str(type(value).__module__)):
+        """The user's functions that a library's object refers to: what it calls when it is called.
+
+        In code that some items run: the methods of the user's objects that it has, too."""
+        kind = type(value)
+        if kind in BUILTIN_CONTAINERS or is_a(value, PLAIN):
             return
-        for one in get_referents(value):
-            if isinstance(one, FunctionType | MethodType) and own(getattr(one, "__func__", one)):
-                self.callable(one, [], {}, depth + 1)
+        if kind.__flags__ & HEAP_TYPE and own_module(str(kind.__module__)):
+            return
+        for one in (*get_referents(value), *instance_attributes(value).values()):
+            if is_a(one, FunctionType | MethodType):
+                if own(getattr(one, "__func__", one)):
+                    self.callable(one, [], {}, depth + 1)
+            elif self.unsure and not is_a(one, type) and own_module(str(type(one).__module__)):
+                self.call_all_methods(Value(SHARED, "object", full_name(one), one), depth)
+
+    def call_all_methods(self, value: Value, depth: int) -> None:
+        """A library that has this object of the user's may call any of its methods."""
+        kind = value.made_by or type(value.obj)
+        for name in dir_of(kind):
+            func = class_attribute(kind, name)
+            if name[:2] != "__" and is_a(func, FunctionType) and own(func):
+                self.enter_function(func, [value], {}, depth + 1)
 
     def builtin(self, func: Any, args: list[Value], named: dict[str, Value]) -> Value:
         """A function or method made in C."""
@@ -218,8 +253,13 @@ class Walker(Tables):
         if owner is not None and type(owner) is not ModuleType:
             if not rules.draws(func, ""):
                 self.held(owner, "the bound object")
-            if func.__name__ in CHANGES or func.__name__ in rules.STORING:
-                self.change(Value(SHARED, "bound", full_name(owner), owner), func.__name__)
+            name = func.__name__
+            if (
+                name in CHANGES
+                or name in rules.STORING
+                or (self.unsure and may_change(owner, name))
+            ):
+                self.change(Value(SHARED, "bound", full_name(owner), owner), name)
         self.known_call(func, "", args, named)
         return FRESH
 
@@ -245,6 +285,9 @@ class Walker(Tables):
                 cells[name] = cell.cell_contents
             except ValueError:
                 cells[name] = MISSING
+        for value in cells.values():
+            if type(value) is singledispatchmethod:
+                self.dispatched(value, Value(SHARED, "object", "self", cells.get("obj")), depth)
         if depth and not own(func):
             return self.library_function(func, cells, args, depth)
         called = Function(code, func.__globals__, func.__qualname__, cells)
@@ -252,11 +295,26 @@ class Walker(Tables):
         defaults = func.__defaults__ or ()
         for default in (*defaults, *(func.__kwdefaults__ or {}).values()):
             self.held(default, "a default argument")
-        self.keyword_defaults = func.__kwdefaults__
-        self.fill(frame, code, args, named, defaults)
-        self.keyword_defaults = None
+        fill(frame, args, named, defaults, func.__kwdefaults__ or {})
         self.walked[key] = result = frame.run()
         return result
+
+    def dispatched(self, method: Any, this: Value, depth: int) -> None:
+        """A method that chooses among functions by the class of its argument: all of them."""
+        for func in method.dispatcher.registry.values():
+            self.callable(func, [this, FRESH], {}, depth + 1)
+
+    def enter_anew(self, func: Any, args: list[Value], depth: int) -> Value:
+        """Walk a function whose way depends on what its arguments are, not only where they are from."""
+        if func.__code__ in self.anew:
+            return FRESH  # it asks itself
+        kept, self.walked = self.walked, {}
+        self.anew.add(func.__code__)
+        try:
+            return self.enter_function(func, args, {}, depth)
+        finally:
+            self.walked = kept
+            self.anew.discard(func.__code__)
 
     def library_function(
         self, func: Any, cells: dict[str, Any], args: list[Value], depth: int
@@ -265,67 +323,35 @@ class Walker(Tables):
         held = [*cells.values(), instance_attributes(func).get("__wrapped__")]
         for value in held:
             self.functions_of(value, depth)
-            if isinstance(value, FunctionType | MethodType | partial):
+            if is_a(value, FunctionType | MethodType | partial):
                 self.callable(value, args, {}, depth + 1)
         return FRESH
-
-    def fill(
-        self,
-        frame: Frame,
-        code: CodeType,
-        args: list[Value],
-        named: dict[str, Value],
-        defaults: tuple[Any, ...],
-    ) -> None:
-        """Put arguments into the locals of a frame."""
-        count = code.co_argcount
-        names = code.co_varnames
-        for at in range(min(count, len(args))):
-            frame.locals[at] = args[at]
-        for at, value in enumerate(reversed(defaults)):
-            place = count - 1 - at
-            if type(value).__module__ == "dataclasses":
-                continue  # it stands for a factory
-            if place >= 0 and frame.locals[place] is None and not isinstance(value, PLAIN):
-                frame.locals[place] = Value(SHARED, "default", names[place], value)
-        for name, value in (self.keyword_defaults or {}).items():
-            place = names.index(name)
-            if frame.locals[place] is None and not isinstance(value, PLAIN):
-                frame.locals[place] = Value(SHARED, "default", name, value)
-        for name, value in named.items():
-            if name in names[: count + code.co_kwonlyargcount]:
-                frame.locals[names.index(name)] = value
-        if code.co_flags & 4 and len(args) > count:  # *args
-            inner = FRESH
-            for value in args[count:]:
-                inner = value if value.origin > inner.origin else inner
-            frame.locals[count + code.co_kwonlyargcount] = Value(
-                inner=inner if inner.origin else None
-            )
-        for at, value in enumerate(frame.locals):
-            if value is None and at < count:
-                frame.locals[at] = FRESH
 
     def construct(
         self, kind: type, args: list[Value], named: dict[str, Value], depth: int = 0
     ) -> Value:
         """A call of a class: its ``__init__`` works on a new object."""
         made = Value(made_by=kind)
+        shared = next(
+            (one for one in args if one.origin == SHARED and not is_a(one.obj, PLAIN)), None
+        )
+        if shared is not None and not own_module(str(kind.__module__)):
+            made.take_element(Value(SHARED, PART, shared.path))
         for name, first in (
             ("__new__", Value(SHARED, "class", kind.__name__, kind)),
             ("__init__", made),
         ):
             func = class_attribute(kind, name)
-            if isinstance(func, staticmethod):
+            if is_a(func, staticmethod):
                 func = func.__func__
-            if isinstance(func, FunctionType) and own(func):
+            if is_a(func, FunctionType) and own(func):
                 self.enter_function(func, [first, *args], named, depth + 1)
         missing = class_attribute(kind, "_missing_")  # of an enumeration
-        if isinstance(missing, classmethod) and own(missing.__func__):
+        if is_a(missing, classmethod) and own(missing.__func__):
             this = Value(SHARED, "class", kind.__name__, kind)
             self.enter_function(missing.__func__, [this, *args], {}, depth + 1)
         call = class_attribute(type(kind), "__call__")
-        if isinstance(call, FunctionType) and own(call):
+        if is_a(call, FunctionType) and own(call):
             this = Value(SHARED, "class", kind.__name__, kind)
             self.enter_function(call, [this, *args], named, depth + 1)
         return made
@@ -336,7 +362,7 @@ class Walker(Tables):
         if kind is None or kind.__module__ == "builtins":
             return None
         func = class_attribute(kind, name)
-        if isinstance(func, FunctionType) and own(func):
+        if is_a(func, FunctionType) and own(func):
             return self.enter_function(func, [base, *args], {}, depth + 1)
         return None
 
@@ -348,7 +374,7 @@ class Walker(Tables):
         for name in dir_of(kind):
             if name[:2] == "__" and name not in NAMED_BY_CODE and name not in rules.STORING:
                 func = class_attribute(kind, name)
-                if isinstance(func, FunctionType) and own(func):
+                if is_a(func, FunctionType) and own(func):
                     self.enter_function(func, [value], {}, depth + 1)
 
     def functions_of(self, value: Any, depth: int, names: tuple[str, ...] = ()) -> None:
@@ -358,9 +384,11 @@ class Walker(Tables):
             value = value.values()
         elif type(value) not in (list, tuple):
             return
-        kinds = dict.fromkeys(map(type, islice(value, MOST_ENTRIES)))
+        kinds = dict(zip(map(type, islice(value, MOST_ENTRIES)), value, strict=False))
         callables = [kind for kind in kinds if issubclass(kind, CALLED)]
         classes = [kind for kind in kinds if own_module(str(kind.__module__))]
+        for kind in classes:
+            self.implicit(Value(SHARED, "object", kind.__name__, kinds[kind]), depth)
         if not callables and len(classes) < 2:
             return
         for one in islice(value, MOST_ENTRIES):
@@ -372,7 +400,7 @@ class Walker(Tables):
                 this = Value(SHARED, "object", full_name(one), one)
                 for name in names:
                     func = class_attribute(kind, name)
-                    if isinstance(func, FunctionType) and own(func):
+                    if is_a(func, FunctionType) and own(func):
                         self.enter_function(func, [this], {}, depth + 1)
 
     def walk_closure(
@@ -391,6 +419,6 @@ class Walker(Tables):
         closure.walked[key] = FRESH
         called = Function(code, frame.function.scope, code.co_name)
         inner = Frame(self, called, parent=closure.frame, depth=frame.depth + 1)  # type: ignore[arg-type]
-        self.fill(inner, code, args, named, ())
+        fill(inner, args, named)
         closure.walked[key] = result = inner.run()
         return result
