@@ -16,7 +16,7 @@ from amorsize.core.frozen import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from contextvars import Context
     from typing import Any
 
@@ -61,6 +61,9 @@ class BackendSpec:
     caller_state: Callable[[], Any] | None = None
     """Fresh interpreters: what they lack of the caller's modules, when one is started; an object with
     ``values``, ``by_value`` and ``replaced`` (see :mod:`amorsize.inspection.sent_state`)."""
+    late_look: Callable[[Sequence[Any]], Callable[[], tuple[str, ...]]] | None = None
+    """Forked workers: looks, given their first item, at what the function reaches; what it gives names
+    what changed since (see :mod:`amorsize.inspection.late`). None to look at nothing."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,8 @@ class BackendReport:
     run with a time limit are asked; None where the system does not tell."""
     inside: frozenset[int] = frozenset()
     """The workers of ``busy`` that are inside an item."""
+    changed: tuple[str, ...] = ()
+    """Names of what workers changed that outlives an item, where they were told to look."""
     drained: bool = False
     """After ``drain``: every item that was taken has its result, or is back in the source."""
 

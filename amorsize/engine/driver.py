@@ -431,3 +431,6 @@ class Engine:
                 work = max(run.wall_seconds, run.items * item_seconds)
                 told = ended_run(self.spec, self.state, run, self._lookups, work, usage)
                 self._observers.tell(told)
+                if outcome == "done" and self._effects.changed:
+                    with released():
+                        self._lookups.warn_of_changes(tuple(self._effects.changed))

@@ -8,6 +8,7 @@ two never perform commands at the same time: the end of a slice waits for the sa
 from __future__ import annotations
 
 import time
+from _thread import get_ident
 
 from amorsize import inspection
 from amorsize.backends import processes
@@ -67,6 +68,7 @@ def make_backend(
         caller_computes=command.caller_computes and (limiter is None or not limiter.is_active),
         context=lookups.loop.context,
         caller_state=lambda: inspection.caller_state(spec.func),
+        late_look=lookups.late_look(command) if config.backend == "fork" else None,
     )
     if config.backend == "serial":
         return CallerBackend(told)
@@ -105,6 +107,10 @@ class Effects:
         self._leaving: Backend | None = None
         """Workers that finish what they are in, beside those that have taken over."""
         self._taken_back = False
+        self._look: Callable[[], tuple[str, ...]] | None = None
+        """Tells what has changed since threads were started."""
+        self.changed: dict[str, None] = {}
+        """Names of what workers changed that outlives an item."""
         self.consumed = 0.0
         """Seconds that the consumer of a stream has taken."""
 
@@ -156,6 +162,9 @@ class Effects:
     def _start(self, command: do.StartBackend, spec: RunSpec) -> None:
         delivery = self.delivery
         assert delivery.collector is not None
+        if command.config.backend == "threads" and get_ident() == self._sampler.caller:
+            look = self._lookups.late_look(command)
+            self._look = None if look is None else look(self._loop.items_ahead(1))
         # It is kept before it starts, so that an interruption in between closes it.
         self.backend = made = make_backend(
             command, spec, self._loop.source, delivery.collector, self._lookups
@@ -179,6 +188,8 @@ class Effects:
     def _drained(self, backend: Backend) -> Drained:
         delivery = self.delivery
         report, item_seconds = backend.report(), self._meter.item_seconds
+        look, self._look = self._look, None
+        self.changed.update(dict.fromkeys(report.changed if look is None else look()))
         return Drained(clock(), report, delivery.done, item_seconds, delivery.failed)
 
     # -- while a backend is at work -------------------------------------------------------------

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from amorsize.backends.executors.connect import Target
     from amorsize.core.model import LinkCost, Machine
     from amorsize.core.observation import Observation
+    from amorsize.engine.commands import StartBackend
     from amorsize.engine.local_loop import LocalLoop
     from amorsize.engine.state import RunSpec
     from amorsize.items.source import ItemSource
@@ -71,6 +72,10 @@ SPREADING = {"amorsize.backends.processes.pool": 20, "resource": 1}
 """Those that start and end worker processes."""
 WATCH_SECONDS = 0.002
 """What watching an item costs (benchmarks/speed/watch_cost.py: 0.5 to 2 ms for usual functions)."""
+LATE_SHARE = 0.005
+"""Share of a worker's time that one of its two or three looks at what it changes may take."""
+LEAST_LATE_SECONDS, MOST_LATE_SECONDS = 1e-4, 1e-3
+"""Budget of such a look; that at a usual function takes 70 us (benchmarks/speed/watch_cost.py)."""
 LASTING = frozenset(
     ("cores", "machine", "safety", "fresh_refusal", "slots", "runs", "recall_seconds")
 )
@@ -188,6 +193,9 @@ class Lookups:
         if unknown is not None:
             warnings.warn(unknown, AmorsizeWarning, stacklevel=2)
         safety = inspection.inspect_function(spec.func, first, effects=watching)
+        late = sys.modules.get("amorsize.inspection.late")
+        earlier = late.remembered(spec.func) if late is not None and watching else None
+        safety = replace(safety, caller_only=safety.caller_only or earlier)
         if not facts.has("costs"):
             return {"safety": safety}
         return {"safety": safety, **self._find_costs(None, facts)}  # less is left to read
@@ -222,6 +230,35 @@ class Lookups:
             stacklevel=2,
         )
 
+    def late_look(
+        self, command: StartBackend
+    ) -> Callable[[Sequence[Any]], Callable[[], tuple[str, ...]]] | None:
+        """How workers look at what they change; None where it is the user's affair, or the run short."""
+        spec = self._spec
+        if spec.options.effects != "watch" or spec.settled:
+            return None
+        left, budget = self.loop.source.left(), MOST_LATE_SECONDS
+        if left is not None:
+            seconds = left * command.item_seconds / max(command.config.workers, 1)
+            budget = min(budget, LATE_SHARE * seconds)
+        if budget < LEAST_LATE_SECONDS:
+            return None
+        return lambda items: inspection.late_look(spec.func, budget, self._unnumbered(items))
+
+    def warn_of_changes(self, names: Sequence[str]) -> None:
+        """Workers have changed what outlives an item: said, and remembered for the next run."""
+        func = self._spec.func
+        inspection.remember(func, names)
+        name = getattr(func, "__qualname__", type(func).__name__)
+        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        warnings.warn(
+            f"{name} changed {names[0]}{others} in a worker, which the watched item had not: its results,"
+            " or what it leaves behind, may not be a loop's; it stays in the caller from now on, as"
+            ' backend="serial" keeps it from the start',
+            DifferenceWarning,
+            stacklevel=2,
+        )
+
     def forecast(self, choice: Choice | None) -> Forecast:
         """What is said of the items that are left; without earlier runs by their sizes, too."""
         loop = self.loop
@@ -243,8 +280,11 @@ class Lookups:
         data = self.loop.source.data
         if data is None:
             return ()
-        first = data[:SAFETY_ITEMS]
-        return first if self._spec.options.seed is None else [item for _, item in first]
+        return self._unnumbered(data[:SAFETY_ITEMS])
+
+    def _unnumbered(self, items: Sequence[Any]) -> Sequence[Any]:
+        """Items as the function gets them, without the numbers that a seed needs."""
+        return items if self._spec.options.seed is None else [item for _, item in items]
 
     def _find_costs(self, _: Any, facts: Facts) -> dict[str, Any]:
         machine = facts.known.get("machine") or detect_machine()

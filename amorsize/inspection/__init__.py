@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from amorsize.inspection.decode import unknown_python as unknown_python
     from amorsize.inspection.effects import inspect_function as inspect_function
     from amorsize.inspection.fresh import fresh_refusal as fresh_refusal
+    from amorsize.inspection.late import late_look as late_look
+    from amorsize.inspection.late import remember as remember
     from amorsize.inspection.objects import pickles_itself as pickles_itself
     from amorsize.inspection.objects import shared_parts as shared_parts
     from amorsize.inspection.sent_state import caller_state as caller_state
@@ -25,7 +27,9 @@ __getattr__ = lazy_names(
         "caller_state": "amorsize.inspection.sent_state",
         "fresh_refusal": "amorsize.inspection.fresh",
         "inspect_function": "amorsize.inspection.effects",
+        "late_look": "amorsize.inspection.late",
         "pickles_itself": "amorsize.inspection.objects",
+        "remember": "amorsize.inspection.late",
         "shared_parts": "amorsize.inspection.objects",
         "unknown_python": "amorsize.inspection.decode",
     },

@@ -61,8 +61,10 @@ class ProcessState:
         self.threads = thread_count()
         self.children = child_count()
 
-    def changed_to(self, after: ProcessState) -> list[str]:
-        """Names of what differs; what only one of the looks could read is left out."""
+    def changed_to(self, after: ProcessState, *, places: bool = True) -> list[str]:
+        """Names of what differs; what only one of the looks could read is left out.
+
+        ``places``: whether the places in open files count, too."""
         names = []
         for name, state in self.parts.items():
             now = after.parts.get(name)
@@ -70,7 +72,7 @@ class ProcessState:
                 continue  # an import registers what its module needs
             if now is not None and not same(state, now):
                 names.append(name)
-        for number, place in self.places.items():
+        for number, place in self.places.items() if places else ():
             if after.places.get(number, place) != place:
                 names.append(f"the place in descriptor {number} ({target(number)})")
         return names

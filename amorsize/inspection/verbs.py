@@ -31,7 +31,7 @@ READING = frozenset(
      "dst",
      "fromutc", "lookup", "lower", "upper", "strip", "hex", "cast", "canonic", "can", "print", "quote",
      "peek", "subgroup", "hosts", "subnets", "supernet", "overlaps", "submit", "map", "result",
-     "cancelled", "new", "shutdown", "infolist", "namelist", "child", "kwargs", "args", "signature",
+     "cancelled", "shutdown", "infolist", "namelist", "child", "kwargs", "args", "signature",
      "bind", "search", "match", "fullmatch", "index", "as", "asdict", "limit", "sniff", "guess",
      "ngettext", "walk", "valuerefs", "keyrefs", "buffer", "glob", "rglob", "monthdayscalendar",
      "monthdatescalendar", "monthdays2calendar", "weekheader", "date", "time", "strftime"}
@@ -42,7 +42,9 @@ they are of: locks and executors are found as held objects, loggers by their han
 READING_STEMS = ("get", "is", "has", "find", "iter", "to")
 """How other such words begin: "getvalue", "isupper", "findall", "itertext", "tobytes"."""
 
-READING_NAMES = frozenset({"parse_args", "parse_known_args", "parse_intermixed_args", "replace"})
+READING_NAMES = frozenset(
+    {"parse_args", "parse_known_args", "parse_intermixed_args", "replace", "new_child"}
+)
 """Whole names of such methods."""
 
 CHANGING_NAMES = frozenset({"touch", "toggle", "isolate"})
@@ -109,14 +111,16 @@ def may_change(owner: Any, name: str, defined: Any = MISSING) -> bool:
 def sets_library_state(func: Any, name: str) -> bool:
     """Does a library's function set something that is one for all of the library's users?"""
     module = getattr(func, "__module__", None)
-    if type(module) is not str or own_module(module) or _is_method(func):
+    if type(module) is not str or own_module(module):
         return False
     root = module.partition(".")[0]
     if root in SETTING_NOTHING:
         return False
-    if root in sys.stdlib_module_names and root not in COMPUTING:
-        return name.startswith(SETTING_STATE) and name not in SETTING_STATE
-    return name.startswith(SETTING)
+    if name.startswith(SETTING):
+        return True
+    if root not in sys.stdlib_module_names or root in COMPUTING or _is_method(func):
+        return False
+    return name.startswith(SETTING_STATE) and name not in SETTING_STATE
 
 
 def changes_by_name(func: Any, name: str) -> bool:
@@ -147,8 +151,10 @@ def _is_method(func: Any) -> bool:
 def _reads(name: str) -> bool:
     word = _first_word(name)
     return (
-        word in READING or name in READING_NAMES or word.startswith(READING_STEMS)
-    ) and name not in CHANGING_NAMES
+        name[:1] != "_"
+        and (word in READING or name in READING_NAMES or word.startswith(READING_STEMS))
+        and name not in CHANGING_NAMES
+    )
 
 
 def _is_atom(kind: type) -> bool:

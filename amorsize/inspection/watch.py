@@ -190,7 +190,7 @@ class Watch:
         drew = self._judge_draws(process, start - self._ready, names)
         try:
             for node, after in look.again():
-                names.update(dict.fromkeys(_changed_names(look, node, after)))
+                names.update(dict.fromkeys(changed_names(look, node, after)))
         except Exception as error:
             look.fail("the second look", error)
         seconds = self._clock() - start + self._ready - self._began
@@ -224,7 +224,7 @@ class Watch:
         return drew
 
 
-def _changed_names(look: Look, node: Any, after: State) -> list[str]:
+def changed_names(look: Look, node: Any, after: State) -> list[str]:
     """Names of what differs between two states of one object, those left out that do not matter."""
     obj, kind, _, before, index, style = node
     if style not in (ATTRIBUTE, NAME, BINDING) or before[1] is None or after[1] is None:

@@ -23,14 +23,18 @@ class Row:
 
     cases: int = 0
     equal: int = 0
+    told: int = 0
+    """Of those that differ, with a warning that names a difference."""
     free: int = 0
     parallel: int = 0
+    alarms: int = 0
+    """Of those without effects, warned of all the same."""
 
     def line(self, name: str) -> str:
         """The row as text."""
         effect = f"{self.equal:>5} of {self.cases:<5}"
-        return f"{name:24}{effect:>16}" + (
-            f"{self.parallel:>6} of {self.free}" if self.free else ""
+        return f"{name:24}{effect:>16}{self.told:>6}" + (
+            f"{self.parallel:>6} of {self.free:<5}{self.alarms:>6}" if self.free else ""
         )
 
 
@@ -76,17 +80,21 @@ def main() -> None:
         )
         for listed, (difference, ran) in zip(chosen, judged, strict=True):
             workers = (ran.workers or 0) if ran is not None else 0
+            named = ran.differences_named if ran is not None else []
             for row in (rows[listed.kind], rows["all"]):
                 row.cases += 1
                 row.equal += difference is None
                 row.free += not listed.effect
                 row.parallel += not listed.effect and workers >= 2
+                row.told += difference is not None and bool(named)
+                row.alarms += not listed.effect and not listed.documented and bool(named)
             if asked.why:
                 told = "equal" if difference is None else difference
                 where = "" if ran is None or ran.backend is None else f" [{ran.backend}, {workers}]"
+                told += "".join(f"; WARNED: {text}" for text in named)
                 seconds = 0.0 if ran is None else ran.seconds
                 print(f"{listed.name:56}{seconds:6.2f} s{where} {told}", flush=True)
-    print(f"{'kind':24}{'equal':>16}{'parallel':>12}")
+    print(f"{'kind':24}{'equal':>16}{'told':>6}{'parallel':>11}{'alarms':>8}")
     everything = rows.pop("all", Row())
     for kind in sorted(rows):
         print(rows[kind].line(kind))

@@ -114,6 +114,7 @@ def _work(given: LaunchSpec, sock: _socket.socket, page: SharedPage) -> None:
         given.flush_seconds,
         data=spec.source.data if shared else None,
         ticket_pipe=given.group.read_fd,
+        late_look=spec.late_look,
     )
     worker = Worker(job, sock)
     output_relay.start(worker.tell)

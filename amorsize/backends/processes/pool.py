@@ -184,6 +184,9 @@ class ProcessPool(Backend):
             unfinished = {one.pid for one in workers if abort or one.held or one.group.open_runs}
             for pid in unfinished:
                 exit_status.kill(pid)
+            if self.spec.late_look is not None and not (abort or hurry):
+                inherited = [one for one in workers if one.group.launcher.inherits]
+                self._reader.hear_out(one for one in inherited if one.pid not in unfinished)
             for worker in workers:
                 launcher = worker.group.launcher
                 self._recovery.count_cpu(launcher.release(worker, abort=worker.pid in unfinished))
@@ -211,6 +214,7 @@ class ProcessPool(Backend):
             item_seconds=self._pace.item_seconds,
             busy=None if deadlines is None else deadlines.busy_seconds(),
             inside=frozenset() if deadlines is None else deadlines.inside(),
+            changed=tuple(self._reader.changed),
             drained=self._dispatcher.draining and not (recovery.alone or table.has_open_items()),
         )
 

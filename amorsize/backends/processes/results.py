@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import _socket
 import time
 
 from amorsize.backends.processes import exit_status, output_relay, protocol
@@ -19,6 +20,7 @@ from amorsize.items.errors import place_salvaged, told_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from amorsize.backends.base import BackendSpec
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 clock = time.perf_counter
 
+FAREWELL_SECONDS = 0.5
+"""Workers that have sent everything may take so long for their last look before they are left alone."""
 LOOK_SECONDS = 0.05
 """Between two questions to the system whether a worker has died behind a socket that is still open."""
 
@@ -41,7 +45,27 @@ class ResultReader:
         self.spec, self.table, self.recovery, self.pace = spec, table, recovery, pace
         self.longest_seconds = 0.0
         """What the longest stretch between two results took, some milliseconds or one long item."""
+        self.changed: dict[str, None] = {}
+        """Names of what workers changed that outlives an item."""
         self._looked = clock()
+
+    def hear_out(self, workers: Iterable[WorkerHandle]) -> None:
+        """Read what workers say that have nothing left to do, until they have left."""
+        until = clock() + FAREWELL_SECONDS
+        for worker in workers:
+            try:
+                worker.sock.shutdown(
+                    _socket.SHUT_WR
+                )  # the end of file for those that wait for a frame
+                worker.sock.settimeout(max(until - clock(), 0.001))
+                while True:
+                    for kind, value in worker.receiver.receive():
+                        if kind == protocol.CHANGED:
+                            self.changed.update(dict.fromkeys(value))
+                        elif kind == protocol.TOLD:
+                            output_relay.heard(value)
+            except (protocol.Closed, OSError):
+                continue
 
     def learn(self, items: int, seconds: float) -> None:
         """A stretch of items took so long."""
@@ -102,6 +126,8 @@ class ResultReader:
                 worker.now_ready()
             elif kind == protocol.TOLD:
                 output_relay.heard(value)
+            elif kind == protocol.CHANGED:
+                self.changed.update(dict.fromkeys(value))
             elif kind == protocol.LEAVING:
                 self.recovery.leaves(worker, value)
             else:

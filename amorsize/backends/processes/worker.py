@@ -129,6 +129,8 @@ class WorkerJob:
     ticket_pipe: int = -1
     pickled: Callable[..., bytes] = dumps
     """How results are pickled."""
+    late_look: Callable[[Sequence[Any]], Callable[[], tuple[str, ...]]] | None = None
+    """As in the backend's spec."""
 
 
 class Worker:
@@ -155,6 +157,10 @@ class Worker:
         self._queue: deque[tuple[int, Sequence[Any]]] = deque()
         self._moved: dict[int, float] = {}
         """Thread -> seconds that sending its last results took, until they are told."""
+        self._look: Callable[[], tuple[str, ...]] | None = None
+        """Tells what has changed since the first item."""
+        self._changed: set[str] = set()
+        """What the caller was told of already."""
         self._taking = allocate_lock()
         self._sending = allocate_lock()
 
@@ -170,6 +176,16 @@ class Worker:
         self._body(0, None)
         for lock in gone:
             lock.acquire()
+        if self._look is not None:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        """Tell the caller what changed since the first look and outlives the items."""
+        assert self._look is not None
+        changed = [name for name in self._look() if name not in self._changed]
+        if changed:
+            self._changed.update(changed)
+            self._send(protocol.encode(protocol.CHANGED, tuple(changed)))
 
     def _body(self, thread: int, gone: Any) -> None:
         try:
@@ -199,6 +215,9 @@ class Worker:
         """Run one stretch in pieces. ``undone`` gets what is not begun because the worker leaves."""
         job, marks, slots = self.job, self.job.page.marks, self.job.page.slots
         lo, count, first, stop = 0, len(items), slots + thread, 2 * slots + thread
+        looks = self._look is None and job.late_look is not None and not thread
+        if looks and job.late_look is not None:
+            self._look = job.late_look(items[:1])
         mark = marks[thread : thread + 1]
         while lo < count and not self._ended:
             piece = items_in(job.flush_seconds, pace.item_seconds)
@@ -220,6 +239,9 @@ class Worker:
             )
             marks[first] = -1
             lo += len(done.values)
+            if looks:
+                looks = False
+                self._look_again()
             if self._guard is not None and self._guard.is_full(clock()):
                 self._ended = self._left = True
                 self.reusable = False

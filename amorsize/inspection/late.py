@@ -1,0 +1,118 @@
+"""A look at what workers change: what the watched item left alone, a later one may change.
+
+::
+
+    worker (fork):  LateLook, before its first item --> changed(), after its first stretch and at its end
+    caller (threads): LateLook, before they start ----> changed(), when they have ended
+    names --> DifferenceWarning; the next run of the function stays in the caller (remember)
+
+Items that only some branch sends elsewhere are not seen by the watch of one item. Here nothing is kept
+from happening any more: it is said that it happened.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from time import perf_counter
+from types import CodeType, FunctionType, MethodType
+
+from amorsize.inspection.look import Look
+from amorsize.inspection.objects import class_attribute
+from amorsize.inspection.process_state import ProcessState
+from amorsize.inspection.state import Limit
+from amorsize.inspection.watch import ITEM, MOST_NODES, changed_names
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+MOST_REMEMBERED = 1000
+"""Functions of which it is remembered what their workers changed."""
+
+_remembered: dict[CodeType, str] = {}
+
+
+class LateLook:
+    """The state of what a function and items reach, before a worker runs them.
+
+    ``budget_seconds`` bounds each look. Nothing is raised: what cannot be read is not compared."""
+
+    __slots__ = ("_flags", "_limit", "_look", "_process")
+
+    def __init__(
+        self,
+        func: Any,
+        items: Sequence[Any],
+        budget_seconds: float,
+        clock: Callable[[], float] = perf_counter,
+    ) -> None:
+        self._limit = Limit(budget_seconds, MOST_NODES, clock)
+        self._look = Look(self._limit)
+        try:
+            self._look.walk(func, items)
+        except Exception as error:
+            self._look.fail("the look", error)
+        self._process = ProcessState(self._look.trail.names)
+        self._flags = _decimal_flags()
+
+    def changed(self) -> tuple[str, ...]:
+        """Names of what differs now, such as "`found`" or "the environment"; at most once a second or so:
+        it costs some 70 microseconds for a usual function."""
+        self._limit.start()
+        process = ProcessState(self._look.trail.names)
+        # A place in an open file may have been moved by the process that shares it.
+        names = dict.fromkeys(self._process.changed_to(process, places=False))
+        if _decimal_flags() != self._flags:
+            names["the flags of the decimal context"] = None
+        try:
+            for node, after in self._look.again():
+                names.update(dict.fromkeys(changed_names(self._look, node, after)))
+        except Exception as error:
+            self._look.fail("the second look", error)
+        names.pop(ITEM, None)
+        return tuple(names)
+
+
+def late_look(
+    func: Any, budget_seconds: float, items: Sequence[Any] = ()
+) -> Callable[[], tuple[str, ...]]:
+    """Look at a function, and at items that it gets; what is returned tells what changed since."""
+    return LateLook(func, items, budget_seconds).changed
+
+
+def remember(func: Any, names: Sequence[str]) -> None:
+    """Workers of a run of this function changed what outlives an item."""
+    code = _code_of(func)
+    if code is not None and len(_remembered) < MOST_REMEMBERED:
+        _remembered[code] = names[0]
+
+
+def remembered(func: Any) -> str | None:
+    """Why a function stays in the caller after such a run of this process; None where there was none."""
+    code = _code_of(func) if _remembered else None
+    name = None if code is None else _remembered.get(code)
+    return None if name is None else f"{name} changed in a worker of an earlier run"
+
+
+def _code_of(func: Any) -> CodeType | None:
+    """The code that a callable stands for; None of what has none."""
+    for _ in range(4):
+        kind = type(func)
+        if kind is FunctionType:
+            code: CodeType = func.__code__
+            return code
+        if kind is MethodType:
+            func = func.__func__
+        elif kind is partial:
+            func = func.func
+        else:
+            func = class_attribute(kind, "__call__")
+    return None
+
+
+def _decimal_flags() -> tuple[bool, ...]:
+    """Flags of the decimal context of this thread, where the module is loaded."""
+    module = sys.modules.get("_decimal")
+    return () if module is None else tuple(map(bool, module.getcontext().flags.values()))

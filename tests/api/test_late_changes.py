@@ -1,0 +1,94 @@
+"""What only some items change, through a way that no rule reads, is said when workers have changed it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+SCRIPT = """
+import gc, hashlib, json, sys, threading, warnings
+import amorsize
+
+kept, buffer = [], bytes(1_500_000)
+
+def computes(item):
+    total = 0
+    for turn in range(40_000):
+        total += turn * turn % 7
+    if item in rare:
+        gc.get_referents((kept,))[0].append(item)
+    return total
+
+def releases(item):
+    found = hashlib.sha256(buffer).hexdigest()
+    if item in rare:
+        gc.get_referents((kept,))[0].append(item)
+    return found
+
+kind, backend, rare = sys.argv[1], sys.argv[2], {int(item) for item in sys.argv[3].split(",") if item}
+func = computes if kind == "computes" else releases
+if backend == "threads":
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+options = {"backend": "fork", "n_jobs": 2} if backend == "named" else {"history": None}
+if backend == "threads":
+    options["backend"] = ("serial", "threads")
+told = []
+for _ in range(2):
+    kept.clear()
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        plan = amorsize.optimize(func, range(160), **options)
+        results = plan.execute()
+    loop = [func(item) for item in range(3)]
+    told.append({
+        "right": len(results) == 160 and results[:3] == loop,
+        "warned": [str(one.message) for one in heard if one.category is amorsize.DifferenceWarning],
+        "backend": plan.run.config.backend,
+        "kept": [item for item in kept],
+    })
+print(json.dumps(told))
+"""
+
+
+def told(*arguments: str) -> list[dict[str, Any]]:
+    """What two runs of a fresh interpreter, one after the other, came to."""
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *arguments], capture_output=True, text=True, timeout=50
+    )
+    assert not done.returncode, done.stderr
+    found: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+RARE = [24, 49, 74, 99, 124, 149]
+
+
+@pytest.mark.parametrize(("kind", "backend"), [("computes", "fork"), ("releases", "threads")])
+def test_a_change_of_some_items_is_told_and_the_next_run_stays_here(
+    kind: str, backend: str
+) -> None:
+    """The first run warns, where it left the caller; the second is a loop's in what it leaves, too."""
+    first, second = told(kind, backend, ",".join(map(str, RARE)))
+    if first["backend"] == "serial":
+        assert first["kept"] == RARE
+        assert not first["warned"]
+        return
+    assert first["backend"] == backend
+    assert first["right"]
+    (warning,) = first["warned"]
+    assert f"{kind} changed global `kept` in a worker" in warning
+    assert second["backend"] == "serial"
+    assert second["kept"] == RARE
+    assert not second["warned"]
+
+
+@pytest.mark.parametrize("backend", ["fork", "named"])
+def test_nothing_is_said_without_a_change_nor_of_a_named_backend(backend: str) -> None:
+    """What changes nothing is not warned of; a backend that is named is the user's word."""
+    for run in told("computes", backend, "" if backend == "fork" else "24,149"):
+        assert run["right"]
+        assert not run["warned"]
