@@ -16,7 +16,7 @@ from amorsize.core.frozen import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from contextvars import Context
     from typing import Any
 
@@ -61,9 +61,9 @@ class BackendSpec:
     caller_state: Callable[[], Any] | None = None
     """Fresh interpreters: what they lack of the caller's modules, when one is started; an object with
     ``values``, ``by_value`` and ``replaced`` (see :mod:`amorsize.inspection.sent_state`)."""
-    late_look: Callable[[Sequence[Any]], Callable[[], tuple[str, ...]]] | None = None
-    """Forked workers: looks, given their first item, at what the function reaches; what it gives names
-    what changed since (see :mod:`amorsize.inspection.late`). None to look at nothing."""
+    late_look: Callable[[bool], tuple[str, ...]] | None = None
+    """Forked workers: names what changed of all that the function reaches since this spec was made, with
+    True also of the process (see :mod:`amorsize.inspection.late`). None to look at nothing."""
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ class Effects:
         self._leaving: Backend | None = None
         """Workers that finish what they are in, beside those that have taken over."""
         self._taken_back = False
-        self._look: Callable[[], tuple[str, ...]] | None = None
+        self._look: Callable[[bool], tuple[str, ...]] | None = None
         """Tells what has changed since threads were started."""
         self.changed: dict[str, None] = {}
         """Names of what workers changed that outlives an item."""
@@ -163,8 +163,7 @@ class Effects:
         delivery = self.delivery
         assert delivery.collector is not None
         if command.config.backend == "threads" and get_ident() == self._sampler.caller:
-            look = self._lookups.late_look(command)
-            self._look = None if look is None else look(self._loop.items_ahead(1))
+            self._look = self._lookups.late_look(command)
         # It is kept before it starts, so that an interruption in between closes it.
         self.backend = made = make_backend(
             command, spec, self._loop.source, delivery.collector, self._lookups
@@ -189,7 +188,7 @@ class Effects:
         delivery = self.delivery
         report, item_seconds = backend.report(), self._meter.item_seconds
         look, self._look = self._look, None
-        self.changed.update(dict.fromkeys(report.changed if look is None else look()))
+        self.changed.update(dict.fromkeys(report.changed if look is None else look(True)))
         return Drained(clock(), report, delivery.done, item_seconds, delivery.failed)
 
     # -- while a backend is at work -------------------------------------------------------------

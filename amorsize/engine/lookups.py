@@ -230,10 +230,9 @@ class Lookups:
             stacklevel=2,
         )
 
-    def late_look(
-        self, command: StartBackend
-    ) -> Callable[[Sequence[Any]], Callable[[], tuple[str, ...]]] | None:
-        """How workers look at what they change; None where it is the user's affair, or the run short."""
+    def late_look(self, command: StartBackend) -> Callable[[bool], tuple[str, ...]] | None:
+        """A first look before workers start: what tells what they changed; None where it is the user's
+        affair, or the run short."""
         spec = self._spec
         if spec.options.effects != "watch" or spec.settled:
             return None
@@ -243,7 +242,7 @@ class Lookups:
             budget = min(budget, LATE_SHARE * seconds)
         if budget < LEAST_LATE_SECONDS:
             return None
-        return lambda items: inspection.late_look(spec.func, budget, self._unnumbered(items))
+        return inspection.late_look(spec.func, budget, self._unnumbered(self.loop.items_ahead(1)))
 
     def warn_of_changes(self, names: Sequence[str]) -> None:
         """Workers have changed what outlives an item: said, and remembered for the next run."""

@@ -6,6 +6,7 @@ what it changes is seen by the watch alone.
 
 from __future__ import annotations
 
+import os
 from types import (
     BuiltinFunctionType,
     ClassMethodDescriptorType,
@@ -76,6 +77,11 @@ WRITES = frozenset(
      "replace", "move", "copy", "copyfile", "symlink", "symlink_to", "link", "hardlink_to", "rmdir",
      "rmtree"}
 )  # fmt: skip
+REPLACES = frozenset(
+    {"os.replace", "os.rename", "os.renames", "os.link", "os.symlink", "shutil.move", "shutil.copy",
+     "shutil.copy2", "shutil.copyfile"}
+)  # fmt: skip
+"""Functions that make a file of the name that is their second argument."""
 FILE_MODULES = ("os.", "posix.", "nt.", "shutil.", "pathlib.", "glob.")
 """Last names of functions that list a folder, and of those that change files."""
 
@@ -191,6 +197,15 @@ def draws(func: Any, path: str) -> bool:
 def is_shared_path(value: Value) -> bool:
     """Is it a path that all items have: no item's own, and none that is made of one?"""
     return value.origin == SHARED or (value.origin == NEW and type(value.obj) is str)
+
+
+def is_shared_file(value: Value) -> bool:
+    """Is it such a path, and no folder into which each item may put a file of its own?"""
+    if not is_shared_path(value):
+        return False
+    path = value.obj
+    plain = type(path) is str or type(path).__module__.partition(".")[0] == "pathlib"
+    return not (plain and os.path.isdir(path))
 
 
 def opens_to_write(func: Any, attr: str, args: list[Value], named: dict[str, Value]) -> bool:

@@ -121,6 +121,8 @@ class Judge(Methods):
                 if reached is not None:
                     return reached
             elif base.origin == SHARED:
+                if base.path.endswith("[...]"):  # other elements may not have worked it out yet
+                    self.computed_attribute(frame, base, class_attribute(type(obj), name), name)
                 self.held(found, f"the attribute '{name}' of {base.phrase}")
             if base.origin == SHARED and type(found) in (list, tuple, dict):
                 self.functions_of(found, frame.depth, frame.code.co_names)

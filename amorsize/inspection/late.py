@@ -2,8 +2,8 @@
 
 ::
 
-    worker (fork):  LateLook, before its first item --> changed(), after its first stretch and at its end
-    caller (threads): LateLook, before they start ----> changed(), when they have ended
+    caller: LateLook, then workers start --fork--> worker: changed(), after its first stretch, at its end
+                                         --threads, which have ended--> changed()
     names --> DifferenceWarning; the next run of the function stays in the caller (remember)
 
 Items that only some branch sends elsewhere are not seen by the watch of one item. Here nothing is kept
@@ -31,11 +31,16 @@ if TYPE_CHECKING:
 MOST_REMEMBERED = 1000
 """Functions of which it is remembered what their workers changed."""
 
+OF_WORKERS = frozenset(
+    {"the signal handlers", "the signal mask", "the standard streams", "the environment"}
+)
+"""What a process becomes another in when it is made a worker."""
+
 _remembered: dict[CodeType, str] = {}
 
 
 class LateLook:
-    """The state of what a function and items reach, before a worker runs them.
+    """The state of what a function and items reach, before workers run them.
 
     ``budget_seconds`` bounds each look. Nothing is raised: what cannot be read is not compared."""
 
@@ -54,18 +59,23 @@ class LateLook:
             self._look.walk(func, items)
         except Exception as error:
             self._look.fail("the look", error)
-        self._process = ProcessState(self._look.trail.names)
+        # What is open counts not: a place in a file may have been moved by the process that shares it.
+        self._process = ProcessState(self._look.trail.names, settings=True)
         self._flags = _decimal_flags()
 
-    def changed(self) -> tuple[str, ...]:
-        """Names of what differs now, such as "`found`" or "the environment"; at most once a second or so:
-        it costs some 70 microseconds for a usual function."""
+    def changed(self, process: bool = True) -> tuple[str, ...]:
+        """Names of what differs now, such as "`found`"; with ``process`` also "the locale" and its like.
+
+        Of a usual function 10 microseconds, and 30 for the process; in a worker that was just forked,
+        whose pages are the caller's still, some five times as much."""
         self._limit.start()
-        process = ProcessState(self._look.trail.names)
-        # A place in an open file may have been moved by the process that shares it.
-        names = dict.fromkeys(self._process.changed_to(process, places=False))
-        if _decimal_flags() != self._flags:
-            names["the flags of the decimal context"] = None
+        names: dict[str, None] = {}
+        if process:
+            now = ProcessState(self._look.trail.names, settings=True)
+            found = self._process.changed_to(now)
+            names = {name: None for name in found if name not in OF_WORKERS}
+            if _decimal_flags() != self._flags:
+                names["the flags of the decimal context"] = None
         try:
             for node, after in self._look.again():
                 names.update(dict.fromkeys(changed_names(self._look, node, after)))
@@ -77,7 +87,7 @@ class LateLook:
 
 def late_look(
     func: Any, budget_seconds: float, items: Sequence[Any] = ()
-) -> Callable[[], tuple[str, ...]]:
+) -> Callable[[bool], tuple[str, ...]]:
     """Look at a function, and at items that it gets; what is returned tells what changed since."""
     return LateLook(func, items, budget_seconds).changed
 

@@ -41,11 +41,11 @@ RESOURCES = ("RLIMIT_AS", "RLIMIT_CORE", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_FS
 
 
 class ProcessState:
-    """One look at the process."""
+    """One look at the process; ``settings`` only, or also what is open, runs, and was drawn."""
 
     __slots__ = ("children", "descriptors", "draws", "modules", "parts", "places", "threads")
 
-    def __init__(self, names: set[str]) -> None:
+    def __init__(self, names: set[str], *, settings: bool = False) -> None:
         self.parts: dict[str, State] = {}
         for read in READERS:
             try:
@@ -54,17 +54,15 @@ class ProcessState:
                 continue
         if "umask" in names:
             _mask(self.parts)
-        self.draws = _random_states()
         self.modules = len(sys.modules)
-        self.descriptors = open_descriptors()
-        self.places = places(self.descriptors)
-        self.threads = thread_count()
-        self.children = child_count()
+        self.draws = {} if settings else _random_states()
+        self.descriptors = frozenset() if settings else open_descriptors()
+        self.places = {} if settings else places(self.descriptors)
+        self.threads = 0 if settings else thread_count()
+        self.children = 0 if settings else child_count()
 
-    def changed_to(self, after: ProcessState, *, places: bool = True) -> list[str]:
-        """Names of what differs; what only one of the looks could read is left out.
-
-        ``places``: whether the places in open files count, too."""
+    def changed_to(self, after: ProcessState) -> list[str]:
+        """Names of what differs; what only one of the looks could read is left out."""
         names = []
         for name, state in self.parts.items():
             now = after.parts.get(name)
@@ -72,7 +70,7 @@ class ProcessState:
                 continue  # an import registers what its module needs
             if now is not None and not same(state, now):
                 names.append(name)
-        for number, place in self.places.items() if places else ():
+        for number, place in self.places.items():
             if after.places.get(number, place) != place:
                 names.append(f"the place in descriptor {number} ({target(number)})")
         return names

@@ -200,6 +200,8 @@ class Tables(Verdicts):
         self.note("a child is waited for", any(one.startswith("os.wait") for one in names))
         if args and not names.isdisjoint(rules.STAMPS) and rules.is_shared_path(args[0]):
             self.keep(f"{path or name} changes a file that its items share")
+        if args[1:] and not names.isdisjoint(rules.REPLACES) and rules.is_shared_file(args[1]):
+            self.keep(f"{path or name} puts a file where all items do")
         self.note("a descriptor is opened", not names.isdisjoint(rules.OPENS_DESCRIPTORS))
         self.note("a descriptor is closed", not names.isdisjoint(rules.CLOSES_DESCRIPTORS))
         if not args or names.isdisjoint(rules.DESCRIPTORS):

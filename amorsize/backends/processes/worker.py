@@ -129,7 +129,7 @@ class WorkerJob:
     ticket_pipe: int = -1
     pickled: Callable[..., bytes] = dumps
     """How results are pickled."""
-    late_look: Callable[[Sequence[Any]], Callable[[], tuple[str, ...]]] | None = None
+    late_look: Callable[[bool], tuple[str, ...]] | None = None
     """As in the backend's spec."""
 
 
@@ -157,8 +157,8 @@ class Worker:
         self._queue: deque[tuple[int, Sequence[Any]]] = deque()
         self._moved: dict[int, float] = {}
         """Thread -> seconds that sending its last results took, until they are told."""
-        self._look: Callable[[], tuple[str, ...]] | None = None
-        """Tells what has changed since the first item."""
+        self._looked = job.late_look is None
+        """It has looked at what its first stretch changed."""
         self._changed: set[str] = set()
         """What the caller was told of already."""
         self._taking = allocate_lock()
@@ -176,13 +176,14 @@ class Worker:
         self._body(0, None)
         for lock in gone:
             lock.acquire()
-        if self._look is not None:
-            self._look_again()
+        self._look(process=True)
 
-    def _look_again(self) -> None:
-        """Tell the caller what changed since the first look and outlives the items."""
-        assert self._look is not None
-        changed = [name for name in self._look() if name not in self._changed]
+    def _look(self, *, process: bool) -> None:
+        """Tell the caller what changed and outlives the items."""
+        self._looked = True
+        if self.job.late_look is None:
+            return
+        changed = [name for name in self.job.late_look(process) if name not in self._changed]
         if changed:
             self._changed.update(changed)
             self._send(protocol.encode(protocol.CHANGED, tuple(changed)))
@@ -215,9 +216,6 @@ class Worker:
         """Run one stretch in pieces. ``undone`` gets what is not begun because the worker leaves."""
         job, marks, slots = self.job, self.job.page.marks, self.job.page.slots
         lo, count, first, stop = 0, len(items), slots + thread, 2 * slots + thread
-        looks = self._look is None and job.late_look is not None and not thread
-        if looks and job.late_look is not None:
-            self._look = job.late_look(items[:1])
         mark = marks[thread : thread + 1]
         while lo < count and not self._ended:
             piece = items_in(job.flush_seconds, pace.item_seconds)
@@ -239,9 +237,8 @@ class Worker:
             )
             marks[first] = -1
             lo += len(done.values)
-            if looks:
-                looks = False
-                self._look_again()
+            if not self._looked:
+                self._look(process=False)
             if self._guard is not None and self._guard.is_full(clock()):
                 self._ended = self._left = True
                 self.reusable = False
