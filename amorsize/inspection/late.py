@@ -32,7 +32,13 @@ MOST_REMEMBERED = 1000
 """Functions of which it is remembered what their workers changed."""
 
 OF_WORKERS = frozenset(
-    {"the signal handlers", "the signal mask", "the standard streams", "the environment"}
+    {
+        "the signal handlers",
+        "the signal mask",
+        "the interval timer",
+        "the standard streams",
+        "the environment",
+    }
 )
 """What a process becomes another in when it is made a worker."""
 
