@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from _operator import methodcaller
 from _weakref import ReferenceType  # the module weakref is 0.4 ms more to read
 from functools import partial, partialmethod, singledispatchmethod
 from gc import get_referents
 from itertools import islice
-from operator import methodcaller
 from types import (
     BuiltinFunctionType,
     CodeType,
