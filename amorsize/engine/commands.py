@@ -27,6 +27,11 @@ class StopSampler:
 
 
 @dataclass(frozen=True)
+class ReadAhead:
+    """Have the sampler's thread read what judges a function, while the caller waits in its long item."""
+
+
+@dataclass(frozen=True)
 class InterruptSlice:
     """Make the caller's slice end after the item it is in; :class:`SliceInterrupted` follows."""
 

@@ -144,6 +144,8 @@ class Effects:
             self._loop.item_watch.ask()
         elif isinstance(command, do.OpenWindow):
             self._meter.open_window()
+        elif isinstance(command, do.ReadAhead):
+            self._watch.read_first(self._lookups.read_ahead)
         elif isinstance(command, do.Scale):
             assert self.backend is not None
             self.backend.scale_to(command.workers)

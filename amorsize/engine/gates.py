@@ -125,7 +125,7 @@ def on_slice(spec: RunSpec, state: RunState, event: SliceEnded, facts: Facts) ->
         known = recalled(facts, ahead * (1 - 1 / facts.cores), ahead)
         trusted = event.seconds >= TRUSTED_FIRST_SECONDS and not event.imported
         if not known and not trusted:
-            return state, ()
+            return _watch_soon(spec, state, event, facts, ahead)
     if event.elapsed < state.not_before or spec.unattended:
         return state, ()
     state, commands, wait = crowded(spec, state, event, facts)
@@ -137,6 +137,20 @@ def on_slice(spec: RunSpec, state: RunState, event: SliceEnded, facts: Facts) ->
     if choice.config.backend != "serial" and _is_worth_watching(spec, state, event):
         return evolve(state, watched=True), (*commands, *more, do.WatchItem())
     return _follow(spec, state, event, facts, choice, commands + more)
+
+
+def _watch_soon(
+    spec: RunSpec, state: RunState, event: SliceEnded, facts: Facts, ahead: float
+) -> Step:
+    """Watch the second item, whose time is to be known anyway, where the first says that workers pay by
+    far: else a third one would run in the caller."""
+    if event.imported or event.elapsed < state.not_before or facts.cores < 2:
+        return state, ()
+    gain = ahead * (1 - 1 / facts.cores)
+    before = START_FACTOR * (facts.preparation.seconds("fork") + FORK_SECONDS)
+    if gain < before or not _is_worth_watching(spec, state, event) or facts.safety.caller_only:
+        return state, ()
+    return evolve(state, watched=True), (do.WatchItem(),)
 
 
 def _only_waited(facts: Facts) -> bool:
@@ -218,7 +232,7 @@ def _consider(
         if not _is_gil_looked_at(state, event, facts):
             return state, None, ()
     if not remote:
-        state, pays = _pays_for_workers(state, facts, serial_seconds)
+        state, pays = _pays_for_workers(spec, state, facts, serial_seconds)
         if not pays:
             return evolve(state, not_before=event.elapsed * RECONSIDER_FACTOR), None, ()
     _ = facts.transfer
@@ -257,7 +271,7 @@ def _is_gil_looked_at(state: RunState, event: SliceEnded, facts: Facts) -> bool:
 
 
 def _pays_for_workers(
-    state: RunState, facts: Facts, serial_seconds: float
+    spec: RunSpec, state: RunState, facts: Facts, serial_seconds: float
 ) -> tuple[RunState, bool]:
     """Whether work could pay for workers, and for what must be done before they start; and the state.
 
@@ -267,7 +281,11 @@ def _pays_for_workers(
     _, cpu, _ = state.shares or (0.0, 1.0, 1.0)
     free = (facts.measured.gil_free_share or 0.0) >= GIL_FREE_SHARE
     threads = cpu < WAITING_CPU_SHARE or free
-    before = PREPARED_FACTOR * facts.preparation.seconds("threads" if threads else "fork")
+    before = facts.preparation.seconds("threads" if threads else "fork")
+    if (
+        spec.total is not None
+    ):  # else as much as was done is taken to be left: that is ski rental by itself
+        before *= PREPARED_FACTOR
     factor = 1.0 if facts.runs else START_FACTOR
     computes = cpu >= COMPUTES_SHARE
     least = FORK_SECONDS if state.only_computes else LEAST_START_SECONDS
@@ -307,6 +325,10 @@ def on_long_item(spec: RunSpec, state: RunState, event: LongItem, facts: Facts) 
         return state, ()  # an item like those before, which computed after their wait
     if _count(spec, event, facts) < 1:
         return state, ()
+    if not facts.can_judge:
+        return state, (
+            do.ReadAhead(),
+        )  # some milliseconds: it is looked again what the item does then
     if facts.safety.caller_only or facts.safety.no_threads:
         return state, ()
     # The costs are looked up now: beside threads at work each step costs a turn of the GIL.

@@ -59,11 +59,12 @@ PROCESSES = ("fork", "spawn")
 """Backends whose results come from processes of their own."""
 SAFETY_ITEMS = 3
 """Items that are shown to the inspection of the function's code."""
+JUDGE = "amorsize.inspection.effects"
 JUDGING = {
     "amorsize.items.pickling": 3,
     "amorsize.learning.learner": 17,
     "amorsize.inspection.decode": 3,
-    "amorsize.inspection.effects": 23,
+    JUDGE: 23,
     "amorsize.inspection.watch": 5,
 }
 """Modules that tell whether workers may start, and how many are read with each that is not there yet; a
@@ -293,6 +294,13 @@ class Lookups:
             "machine": machine,
             "costs": starting_costs(machine, warm, self._preparation()),
         }
+
+    def _find_can_judge(self, _: Any, facts: Facts) -> dict[str, Any]:
+        return {"can_judge": JUDGE in sys.modules}
+
+    def read_ahead(self) -> None:
+        """Read what judges a function."""
+        inspection.inspect_function, inspection.unknown_python  # noqa: B018 # read when named
 
     def _find_preparation(self, _: Any, facts: Facts) -> dict[str, Any]:
         return {"preparation": self._preparation()}

@@ -170,6 +170,8 @@ class SliceWatch:
         """Whether threads run what is behind the caller's item."""
         self.interrupted_at: int | None = None
         """First item that the interrupted slice did not run."""
+        self._to_read: Callable[[], None] | None = None
+        """What the sampler's thread reads before its next sample."""
         self._began = clock()
         self._not_before = FIRST_DECISION_SECONDS
         self._open_ended = False
@@ -209,6 +211,9 @@ class SliceWatch:
 
     def _begin(self) -> bool:
         """A sample begins: where is the caller now? False when there is nothing to see."""
+        read, self._to_read = self._to_read, None
+        if read is not None:
+            read()
         if _is_importing(self.sampler.caller):
             return False
         if self._source.interruptible:
@@ -233,7 +238,7 @@ class SliceWatch:
             return True
         if self._open_ended:  # a slice of counted items ends by itself
             self._end_heavy(position, (now - last_time) / max(1, position - last_position))
-        return False
+        return self._to_read is not None
 
     def _is_helped(self, position: int, cpu_share: float) -> bool:
         """Whether threads were started behind the long item that the caller is in."""
@@ -251,6 +256,10 @@ class SliceWatch:
             return False
         self.taken_over = self.late = True
         return True
+
+    def read_first(self, read: Callable[[], None]) -> None:
+        """Have modules read, then look again at once. Not under the claim: the caller's item may end."""
+        self._to_read = read
 
     def interrupt(self) -> int:
         """Make the caller's slice end after the item it is in: the first position that it will not

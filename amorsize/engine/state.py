@@ -329,6 +329,11 @@ class Facts:
         return self._get("fresh_refusal")  # type: ignore[no-any-return]
 
     @property
+    def can_judge(self) -> bool:
+        """Whether the modules that judge a function were read."""
+        return self._get("can_judge")  # type: ignore[no-any-return]
+
+    @property
     def preparation(self) -> Preparation:
         """What is to be done before a worker may start."""
         return self._get("preparation")  # type: ignore[no-any-return]

@@ -188,11 +188,13 @@ class Learner:
         history = self._opened()
         if history is None:
             return known
+        # Asked before the rows are read: what comes meanwhile counts as new.
+        arrivals = history.arrivals()
+        if not arrivals:  # there is nobody to ask: NumPy need not be imported for it
+            self._predictor = None
+            return None
         from amorsize.learning.predictor import Predictor
 
-        arrivals = (
-            history.arrivals()
-        )  # before the rows are read: what comes meanwhile counts as new
         self._predictor, self._arrivals = Predictor.of(history, rows), arrivals
         return self._predictor
 

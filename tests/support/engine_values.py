@@ -47,6 +47,7 @@ def facts(**changes: Any) -> Facts:
         "safety": Safety(),
         "costs": Costs(),
         "preparation": Preparation(),
+        "can_judge": True,
         "transfer": Transfer(100, 1e-6),
         "sending": Transfer(100, 1e-6),
         "slots": 8,

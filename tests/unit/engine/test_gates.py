@@ -70,6 +70,10 @@ def test_what_must_be_read_first_is_paid_for_or_forgone() -> None:
     assert after(RunState(), small, unread, total=101)[1] == (do.WatchItem(),)  # so does more work
     tiny = slice_ended(done=1, items=1, seconds=2e-5, item_seconds=2e-5)
     assert not after(RunState(), tiny, unread, total=101)[0].forgone  # it would not pay anyhow
+    grown = slice_ended(done=30, items=30, seconds=0.001, item_seconds=0.001)
+    unseen = facts(preparation=Preparation(judging=0.008, spreading=0.006))
+    assert after(RunState(), grown, unseen, total=None)[1] == (do.WatchItem(),)
+    assert after(RunState(), grown, unseen, total=60)[1] == ()  # it is known that no more will come
 
 
 def test_waiting_work_needs_nothing_of_processes() -> None:
@@ -79,6 +83,16 @@ def test_waiting_work_needs_nothing_of_processes() -> None:
     event = slice_ended(done=1, items=1, seconds=0.001, item_seconds=0.001)
     assert after(SEEN, event, unread, total=31)[0].decision.config.backend == "threads"
     assert not after(SEEN, event, unread, total=8)[0].decisions
+
+
+def test_the_second_item_is_watched_where_the_first_says_that_workers_pay() -> None:
+    first = slice_ended(done=1, items=1, seconds=0.04, item_seconds=0.04, elapsed=0.04, first=True)
+    assert after(RunState(), first, total=16)[1] == (do.WatchItem(),)
+    assert after(RunState(), first, total=2)[1] == ()  # there would be nothing left
+    assert after(RunState(), replace(first, imported=True), total=16)[1] == ()
+    assert after(RunState(), first, total=16, effects="ignore")[1] == ()
+    for known in ({"preparation": Preparation(0.2)}, {"safety": Safety(caller_only="it prints")}):
+        assert after(RunState(), first, facts(**known), total=16)[1] == ()
 
 
 SEEN = RunState(watched=True)

@@ -87,3 +87,9 @@ def test_the_caller_is_free(state: RunState, known: Any, workers: int | None) ->
     after_it, commands = after(state, CallerFreed(101.0, 7), facts(**known))
     assert after_it == state
     assert commands == (() if workers is None else (do.Scale(workers),))
+
+
+def test_what_judges_a_function_is_read_before_the_item_is_looked_at_again() -> None:
+    """It takes milliseconds, in which the item may begin to compute: threads would come too late."""
+    step = transition(spec(), RunState(), long_item(), facts(can_judge=False))
+    assert step == (RunState(), (do.ReadAhead(),))
