@@ -8,11 +8,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from amorsize.engine.coroutine_journal import LoopJournal as LoopJournal
     from amorsize.engine.limiter import limited as limited
+    from amorsize.engine.remote import RemoteAccess as RemoteAccess
 
 __getattr__ = lazy_names(
     __name__,
     {
         "LoopJournal": "amorsize.engine.coroutine_journal",
+        "RemoteAccess": "amorsize.engine.remote",
         "limited": "amorsize.engine.limiter",
     },
 )

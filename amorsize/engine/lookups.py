@@ -13,10 +13,10 @@ import sys
 import time
 import warnings
 
-from amorsize import inspection, items, learning
+from amorsize import engine, inspection, items, learning
 from amorsize.core.frozen import replace
 from amorsize.core.lazy import unread_seconds
-from amorsize.core.model import Forecast, RemoteOption, Safety
+from amorsize.core.model import Forecast, Safety
 from amorsize.engine.decisions import forecast_of
 from amorsize.engine.slice_watch import ONE_BY_ONE
 from amorsize.engine.state import Facts, NeedFact
@@ -26,7 +26,6 @@ from amorsize.items.source import NOTHING
 from amorsize.machine.detect import detect_machine
 from amorsize.machine.fork_safety import fork_refusal
 from amorsize.machine.threads import foreign_threads_running, most_cores, vanish
-from amorsize.planning import policy
 from amorsize.planning.cost_model import Preparation, starting_costs
 from amorsize.profiling.meter import TRANSFER_SAMPLE, UNMEASURED, measure_transfer
 
@@ -35,14 +34,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, TypeVar
 
-    from amorsize.backends.executors.base import ExecutorAdapter
-    from amorsize.backends.executors.connect import Target
-    from amorsize.core.model import LinkCost, Machine
+    from amorsize.core.model import Machine
     from amorsize.core.observation import Observation
     from amorsize.engine.commands import StartBackend
     from amorsize.engine.local_loop import LocalLoop
+    from amorsize.engine.remote import RemoteAccess
     from amorsize.engine.state import RunSpec
-    from amorsize.items.source import ItemSource
     from amorsize.learning.learner import Learner
     from amorsize.planning.values import Choice
     from amorsize.profiling.meter import Meter
@@ -124,7 +121,7 @@ class Lookups:
         self._spec = spec
         target = spec.options.target
         if target is not None and not spec.nested and self.remote is None:
-            self.remote = RemoteAccess(target, self.loop.source)
+            self.remote = engine.RemoteAccess(target, self.loop.source)
 
     def find(self, need: NeedFact, facts: Facts) -> Facts:
         """The facts with the missing one."""
@@ -386,66 +383,3 @@ class Lookups:
 
 def _encode(value: Any) -> list[Any]:
     return items.parts(value)
-
-
-SAMPLE_ITEMS = 8
-"""Items pickled together to see how large one is."""
-
-
-class RemoteAccess:
-    """The way to one executor or cluster, for one run."""
-
-    def __init__(self, target: Target, source: ItemSource) -> None:
-        self.target, self.source = target, source
-        self.port: ExecutorAdapter | None = None
-        self.link: LinkCost | None = None
-        self.option: RemoteOption | None = None
-        """What planning needs to know, once it has been looked up."""
-        self.failed = False
-
-    def is_worth(self, serial_seconds: float) -> bool:
-        """Whether that much work could gain from a look; looks, the first time that it could."""
-        if self.failed:
-            return False
-        if self.option is not None:
-            return True
-        if serial_seconds < policy.START_FACTOR * self.target.reach_seconds():
-            return False
-        try:
-            port, link = self.open(patient=False)
-        except Exception as error:
-            self.failed = True
-            warnings.warn(
-                f"backend {self.target.name} cannot be used ({error}); the run goes on without it",
-                AmorsizeWarning,
-                stacklevel=2,
-            )
-            return False
-        self.option = RemoteOption(self.target.name, port.slots(), link, self._argument_bytes())
-        return serial_seconds > policy.START_FACTOR * link.round_trip
-
-    def open(self, *, patient: bool = True) -> tuple[ExecutorAdapter, LinkCost]:
-        """The port, opened and measured."""
-        if self.port is None or self.link is None:
-            from amorsize.backends.executors.connect import reach
-
-            self.port, self.link = reach(self.target, patient=patient)
-        return self.port, self.link
-
-    def close(self) -> None:
-        """Let go of the port."""
-        port, self.port = self.port, None
-        if port is not None:
-            port.close()
-
-    def _argument_bytes(self) -> float:
-        data: Any = self.source.data
-        if data is None or not len(data):
-            return 0.0
-        import cloudpickle
-
-        sample = data[-SAMPLE_ITEMS:] if len(data) >= SAMPLE_ITEMS else data[0 : len(data)]
-        try:
-            return len(cloudpickle.dumps(sample, 5)) / len(sample)
-        except Exception:  # it will be told of the item when it is sent
-            return 0.0
