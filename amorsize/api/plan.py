@@ -211,6 +211,8 @@ def _warnings(seen: RunSoFar) -> tuple[str, ...]:
         found.append(
             "called from inside another run: stays serial so that cores are not oversubscribed"
         )
+    if seen.failed is not None:
+        found.append(f"item {seen.failed} raised: execute() raises it, if no item before it does")
     if seen.total is None and not seen.ended:
         found.append("the data do not know their length: the time that is left is a guess")
     return tuple(found)

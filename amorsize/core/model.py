@@ -190,6 +190,18 @@ class Forecast:
 
 
 @dataclass(frozen=True)
+class Crowd:
+    """Who else wants the cores, at one moment."""
+
+    others: int = 0
+    """Threads of other processes; how much of a core the system gives each is taken to be the same."""
+    cpus: int = 1
+    """Cores of the machine, whoever may use them."""
+    share: float = 1.0
+    """Share of a core that the caller's thread got while it wanted one."""
+
+
+@dataclass(frozen=True)
 class LinkCost:
     """What it costs to have something done by an executor or a cluster, in seconds."""
 

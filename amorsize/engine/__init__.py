@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from amorsize.engine.coroutine_journal import LoopJournal as LoopJournal
     from amorsize.engine.limiter import limited as limited
     from amorsize.engine.remote import RemoteAccess as RemoteAccess
+    from amorsize.engine.spread import SpreadItems as SpreadItems
 
 __getattr__ = lazy_names(
     __name__,
     {
         "LoopJournal": "amorsize.engine.coroutine_journal",
         "RemoteAccess": "amorsize.engine.remote",
+        "SpreadItems": "amorsize.engine.spread",
         "limited": "amorsize.engine.limiter",
     },
 )

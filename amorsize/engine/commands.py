@@ -45,6 +45,14 @@ class WatchItem:
 
 
 @dataclass(frozen=True)
+class RunSpread:
+    """Run items at spread positions in the caller; :class:`amorsize.engine.events.SpreadSeen` follows."""
+
+    speedup: float
+    """What the workers to come are expected to do in the time in which the caller does one item."""
+
+
+@dataclass(frozen=True)
 class Pause:
     """Measuring is over: it is clear how to go on."""
 

@@ -9,11 +9,13 @@
 
 from __future__ import annotations
 
+from math import hypot, log
+
 from amorsize import learning
 from amorsize.core.backends import TRAITS
 from amorsize.core.events import Decided
 from amorsize.core.frozen import replace
-from amorsize.core.model import Config, Forecast, Prediction, Profile
+from amorsize.core.model import Config, Crowd, Forecast, Prediction, Profile
 from amorsize.engine.commands import Emit, HandOver, StartBackend, StopSampler
 from amorsize.engine.state import Decision, Facts, Phase, RunSpec, RunState, Said, Workers, evolve
 from amorsize.errors import OptionError
@@ -78,6 +80,9 @@ def profile_of(state: RunState, facts: Facts) -> Profile:
 
 def sample_of(seen: Measured) -> Sample:
     """What this run has seen of its items. The first counts only while there is no other."""
+    if seen.spread_items:
+        count = seen.spread_items + (seen.front_seconds > 0)
+        return learning.Sample(count, seen.item_seconds, seen.item_spread, spread=True)
     later = max(1, seen.items - 1)
     return learning.Sample(later, seen.item_seconds, seen.item_spread, seen.items < 2)
 
@@ -208,6 +213,15 @@ STREAM_WINDOW_ITEMS = 4096
 """Most items that a stream keeps so."""
 
 
+def as_chosen(choice: Choice, config: Config) -> Choice:
+    """The choice, but for the kind of workers that was chosen before: the best of that kind."""
+    same = [one for one in choice.candidates if one.config.backend == config.backend]
+    if not same:
+        return choice
+    best = min(same, key=lambda one: one.seconds)
+    return replace(choice, prediction=best, caller_computes=best.caller_computes)
+
+
 def decide(
     state: RunState, facts: Facts, choice: Choice, origin: str, now: float, done: int
 ) -> Step:
@@ -232,19 +246,30 @@ def say(spec: RunSpec, state: RunState, facts: Facts, choice: Choice, now: float
     that is still being made says it again."""
     if spec.total is None or (state.said is not None and not state.measuring):
         return state
-    return evolve(state, said=Said(now, choice, facts.measured))
+    crowd = Crowd() if facts.measured_runs else facts.crowd
+    return evolve(state, said=Said(now, choice, facts.measured, crowd))
 
 
-def forecast_of(choice: Choice, seen: Measured, facts: Facts) -> Forecast:
+def forecast_of(said: Said, facts: Facts) -> Forecast:
     """How long the items that are left are said to take; zeros where nothing was seen of any."""
+    choice, seen = said.choice, said.seen
     predicted = choice.prediction
     if predicted.seconds <= 0:
         return Forecast()
     configuration = predicted.spread if predicted.source == "history" else 0.0
     doubt = choice.item_doubt or learning.unknown_doubt(sample_of(seen))
     runs = facts.measured_runs
-    said = learning.forecast_of(predicted.seconds, configuration, doubt, runs)
-    return said if runs else learning.by_size(said, facts.size_ratio)
+    seconds = predicted.seconds
+    if not runs and not TRAITS[choice.config.backend].remote:
+        # What earlier runs took, they took beside others, too.
+        slower = cost_model.slowdown(choice.config, seen.window[1], facts.machine.cores, said.crowd)
+        seconds, doubt = seconds * slower, hypot(doubt, CROWD_DOUBT * log(slower))
+    told = learning.forecast_of(seconds, configuration, doubt, runs)
+    return told if runs else learning.by_size(told, facts.size_ratio)
+
+
+CROWD_DOUBT = 0.5
+"""Share of the logarithm of a slowdown by other processes by which it is doubted: they come and go."""
 
 
 def hand_over(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from amorsize.engine.checkpoint_writer import CheckpointWriter
     from amorsize.engine.commands import HandOver
     from amorsize.engine.local_loop import LocalLoop
+    from amorsize.engine.spread import SpreadItems
     from amorsize.engine.state import RunSpec
     from amorsize.items.collector import CountingCollector, ResultCollector
     from amorsize.items.source import ItemSource
@@ -48,6 +49,7 @@ class Delivery:
         lines: list[tuple[Any, ...]] | None,
         journal: CheckpointWriter | None,
     ) -> None:
+        self._spread: SpreadItems | None = None
         self._loop, self._source, self._journal = loop, loop.source, journal
         self.usage = UsageLog(lines, loop.source.total)
         self.collector: ResultCollector | None = None
@@ -84,6 +86,8 @@ class Delivery:
         if limiter is not None:
             made = items.RetryingCollector(made, source, options.retries, options.retry_on, limiter)
         self.collector = made
+        if self._spread is not None:
+            self._spread.hand_over(made)
         if command.keeps_items and not (position or peeked or source.indexed):
             self._keep_items(made, position, copies=command.copies)
 
@@ -94,6 +98,10 @@ class Delivery:
         self._source.read_through(
             lambda iterator: items.KeptItems(iterator, copies=copies, first_done=first_done)
         )
+
+    def expect(self, spread: SpreadItems) -> None:
+        """Items that ran at spread positions have their results already."""
+        self._spread = spread
 
     @property
     def done(self) -> int:
@@ -137,9 +145,13 @@ class Delivery:
         if source.is_stopped:
             total = self._position + source.handed_out  # type: ignore[attr-defined]
         assert total is not None
-        made = self._list or self._stream
+        made, spread = self._list or self._stream, self._spread
         assert made is not None
-        return made.holds(total)
+        if spread is None or spread.failure is None:
+            return made.holds(total)
+        if made.holds(spread.failure[0]):
+            spread.raise_failure()
+        return False
 
     @property
     def failed(self) -> bool:

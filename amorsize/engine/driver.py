@@ -129,17 +129,18 @@ class Engine:
 
     def so_far(self) -> RunSoFar:
         """What is known after :meth:`measure`."""
-        loop, choice = self._loop, self.choice
+        loop, choice, spread = self._loop, self.choice, self._effects.spread
         return RunSoFar(
             choice,
             loop.ended,
-            loop.done,
+            loop.done + (0 if spread is None else len(spread.results)),
             loop.source.total,
             self.spec.nested,
             self._meter.measured(),
             self._lookups.lasting.runs,
             self._lookups.safety,
-            self._lookups.forecast(choice),
+            self._lookups.forecast(choice, self.state.said),
+            None if spread is None or spread.failure is None else spread.failure[0],
         )
 
     def bound(self) -> None:
@@ -240,6 +241,9 @@ class Engine:
                     if made.watched:
                         self._lookups.note_watched()
                     self._tell(made)
+                spread = self._effects.spread
+                if spread is not None and spread.asked:
+                    self._tell(spread.run(self._effects.delivery.usage))
                 loop.wait_until(self.state.not_before)
                 if self.state.phase != Phase.LOCAL or self.state.paused:
                     return

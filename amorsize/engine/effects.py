@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from _thread import get_ident
 
-from amorsize import inspection
+from amorsize import engine, inspection
 from amorsize.backends import processes
 from amorsize.backends.base import BackendSpec
 from amorsize.backends.caller import CallerBackend
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from amorsize.engine.commands import StartBackend
     from amorsize.engine.lookups import Lookups
     from amorsize.engine.slice_watch import SliceWatch
+    from amorsize.engine.spread import SpreadItems
     from amorsize.engine.state import RunSpec
     from amorsize.items.collector import ResultCollector
     from amorsize.items.source import ItemSource
@@ -102,6 +103,8 @@ class Effects:
         self._lookups, self._observers = lookups, observers
         self._loop, self._meter = lookups.loop, lookups.meter
         self.delivery = Delivery(lookups.loop, observers.lines, journal)
+        self.spread: SpreadItems | None = None
+        """Items that run at spread positions, if a plan asks for them."""
         self.backend: Backend | None = None
         """Who runs items now; None while the caller is alone."""
         self._leaving: Backend | None = None
@@ -142,6 +145,9 @@ class Effects:
             self._sampler.stop()
         elif isinstance(command, do.WatchItem):
             self._loop.item_watch.ask()
+        elif isinstance(command, do.RunSpread):
+            self.spread = engine.SpreadItems(self._loop, self._meter, command)
+            self.delivery.expect(self.spread)
         elif isinstance(command, do.OpenWindow):
             self._meter.open_window()
         elif isinstance(command, do.ReadAhead):

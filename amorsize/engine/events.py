@@ -50,6 +50,19 @@ class SliceEnded:
 
 
 @dataclass(frozen=True)
+class SpreadSeen:
+    """The caller has run items at spread positions."""
+
+    now: float
+    elapsed: float
+    """Age of the run."""
+    done: int
+    """Items done before the first position that is left."""
+    apart: int
+    """Items done beyond it."""
+
+
+@dataclass(frozen=True)
 class LongItem:
     """The sampler's thread sees the caller in one long item."""
 

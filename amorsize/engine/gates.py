@@ -21,6 +21,7 @@ from amorsize.engine.decisions import (
     ONLY_WAITS_CPU_SHARE,
     PREPARED_FACTOR,
     WAIT_SEEN_THREADS,
+    as_chosen,
     choice_unseen,
     decide,
     hand_over,
@@ -31,7 +32,13 @@ from amorsize.engine.decisions import (
     say,
     start,
 )
-from amorsize.engine.events import CallerFreed, LongItem, SliceEnded, SliceInterrupted
+from amorsize.engine.events import (
+    CallerFreed,
+    LongItem,
+    SliceEnded,
+    SliceInterrupted,
+    SpreadSeen,
+)
 from amorsize.engine.slices import LEAST_GAIN_SECONDS, SLICE_SECONDS, TRIVIAL_ITEM_SECONDS
 from amorsize.engine.state import Contention, Facts, RunSpec, RunState, evolve
 from amorsize.items.source import ATOMIC_ITEMS
@@ -185,7 +192,7 @@ def _follow(
     commands += told
     if not alone:
         if state.measuring:
-            return evolve(state, paused=True), (*commands, do.Pause())
+            return _spread_or_pause(spec, state, facts, choice, commands)
         state, started = hand_over(spec, state, facts, event.done, event.item_seconds)
         return state, commands + started
     if profile_of(state, facts).inner_threads > planning.INNER_THREADS:
@@ -196,6 +203,42 @@ def _follow(
     if state.measuring and event.elapsed > MEASURE_SECONDS and not event.first:
         return evolve(state, paused=True), (*commands, do.Pause())
     return state, commands
+
+
+def _spread_or_pause(
+    spec: RunSpec, state: RunState, facts: Facts, choice: Choice, commands: tuple[object, ...]
+) -> Step:
+    """A plan is made: the caller's next items are to tell of all others, if their order is free."""
+    seconds = choice.prediction.seconds
+    if state.spread or seconds <= 0 or not _is_plain(spec) or not facts.order_is_free:
+        return evolve(state, paused=True), (*commands, do.Pause())
+    return evolve(state, spread=True), (*commands, do.RunSpread(choice.serial_seconds / seconds))
+
+
+def _is_plain(spec: RunSpec) -> bool:
+    """Whether the number of items is known, and nothing about the run goes by their order."""
+    options = spec.options
+    return (
+        spec.total is not None
+        and options.on_error == "raise"
+        and not spec.journaled
+        and not options.limits_calls
+    )
+
+
+def on_spread(spec: RunSpec, state: RunState, event: SpreadSeen, facts: Facts) -> Step:
+    """Items at spread positions ran: what they tell is said; the kind of workers stays."""
+    before = state.decision
+    assert before is not None and spec.total is not None
+    paused = evolve(state, paused=True)
+    if not event.apart:
+        return paused, (do.Pause(),)
+    left = spec.total - event.done - event.apart
+    choice = plan(spec, state, facts, left, event.elapsed)
+    if choice.config.backend != before.config.backend:
+        choice = as_chosen(choice, before.config)
+    state, told = decide(paused, facts, choice, "planned", event.now, event.done)
+    return say(spec, state, facts, choice, event.now), (*told, do.Pause())
 
 
 def _consider(

@@ -16,14 +16,14 @@ import warnings
 from amorsize import engine, inspection, items, learning
 from amorsize.core.frozen import replace
 from amorsize.core.lazy import unread_seconds
-from amorsize.core.model import Forecast, Safety
+from amorsize.core.model import Crowd, Forecast, Safety
 from amorsize.engine.decisions import forecast_of
 from amorsize.engine.slice_watch import ONE_BY_ONE
-from amorsize.engine.state import Facts, NeedFact
+from amorsize.engine.state import Facts, NeedFact, Said
 from amorsize.errors import AmorsizeWarning, DifferenceWarning
 from amorsize.inspection.purity import only_computes
 from amorsize.items.source import NOTHING
-from amorsize.machine.detect import detect_machine
+from amorsize.machine.detect import crowd_now, detect_machine
 from amorsize.machine.fork_safety import fork_refusal
 from amorsize.machine.threads import foreign_threads_running, most_cores, vanish
 from amorsize.planning.cost_model import Preparation, starting_costs
@@ -256,15 +256,17 @@ class Lookups:
             stacklevel=2,
         )
 
-    def forecast(self, choice: Choice | None) -> Forecast:
+    def forecast(self, choice: Choice | None, said: Said | None) -> Forecast:
         """What is said of the items that are left; without earlier runs by their sizes, too."""
         loop = self.loop
         if choice is None:
             return Forecast()
-        if not self.lasting.measured_runs and self._spec.options.seed is None:
+        crowd = Crowd() if said is None else said.crowd
+        spread = self.meter.measured().spread_items
+        if not spread and not self.lasting.measured_runs and self._spec.options.seed is None:
             ratio = learning.log_ratio(loop.source.data, loop.done)
             self.know(size_ratio=ratio)
-        return forecast_of(choice, self.meter.measured(), self.lasting)
+        return forecast_of(Said(0.0, choice, self.meter.measured(), crowd), self.lasting)
 
     def note_watched(self) -> None:
         """An item was watched: what was seen joins what the function's code says."""
@@ -359,6 +361,13 @@ class Lookups:
         found = measure_transfer(ahead, _encode)
         # What cannot be pickled is told of when it is sent: the error names the item then.
         return {"sending": replace(found, picklable=True)}
+
+    def _find_crowd(self, _: Any, facts: Facts) -> dict[str, Any]:
+        return {"crowd": crowd_now(self.meter.core_share())}
+
+    def _find_order_is_free(self, _: Any, facts: Facts) -> dict[str, Any]:
+        indexed = self.loop.source.data is not None
+        return {"order_is_free": indexed and self.loop.item_watch.order_is_free}
 
     def _find_residual(self, argument: Any, facts: Facts) -> dict[str, Any]:
         profile, left = argument

@@ -68,6 +68,8 @@ class RunSoFar:
     """How the function was judged; None where nothing asked for it."""
     forecast: Forecast
     """What is said of the items that are left; zeros where nothing is."""
+    failed: int | None = None
+    """Position of an item that ran out of its order and raised; those before it run yet."""
 
 
 def run_of(
@@ -168,7 +170,7 @@ def _forecast(state: RunState, lookups: Lookups, ended: float) -> Forecast:
     said = state.said
     if said is None:
         return Forecast()
-    forecast = forecast_of(said.choice, said.seen, lookups.lasting)
+    forecast = forecast_of(said, lookups.lasting)
     return replace(forecast, real_seconds=max(0.0, ended - said.at))
 
 
@@ -189,7 +191,9 @@ def _work(state: RunState, run: Run, lookups: Lookups, taken: _Taken) -> tuple[W
     said = state.said
     if said is not None:
         seen = said.seen
-        work = replace(work, sample_items=seen.items, sample_seconds=seen.item_seconds)
+        work = replace(
+            work, sample_items=seen.items - seen.spread_items, sample_seconds=seen.front_seconds
+        )
     return replace(work, run_seconds=run.wall_seconds), item
 
 

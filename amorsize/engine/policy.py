@@ -96,6 +96,7 @@ def on_ended(spec: RunSpec, state: RunState, event: events.Drained, facts: Facts
 TRANSITIONS: dict[tuple[str, type], Rule] = {
     (Phase.LOCAL, events.Begun): on_begun,
     (Phase.LOCAL, events.SliceEnded): gates.on_slice,
+    (Phase.LOCAL, events.SpreadSeen): gates.on_spread,
     (Phase.LOCAL, events.LongItem): gates.on_long_item,
     (Phase.LOCAL, events.SliceInterrupted): gates.on_interrupted,
     (Phase.LOCAL, events.Closed): on_closed,

@@ -49,6 +49,7 @@ class ItemWatch:
         self.asked = False
         """Whether the next item is to be watched."""
         self.verdict: Verdict | None = None
+        self._writes = False
         self._number = 0
         self._item: Any = None
         self._reused = self._pickles_itself = False
@@ -76,6 +77,21 @@ class ItemWatch:
                 inspection.Watch(self._func, item).hear_files(self._since),
                 item,
             )
+            self._writes = self._watch.may_write
+
+    @property
+    def order_is_free(self) -> bool:
+        """Whether an item was watched that changed nothing, and nothing is printed, written or drawn."""
+        seen = self.verdict
+        return not (
+            seen is None
+            or seen.changed
+            or seen.cut_short
+            or seen.unwatched
+            or seen.left_open
+            or seen.drew_random
+            or self._writes
+        )
 
     def end(self, results: Sequence[Any] = ()) -> None:
         """The second look, after the item; ``results`` end with what it gave."""

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from amorsize import learning
 from amorsize.core.frozen import dataclass, replace
-from amorsize.core.model import Config
+from amorsize.core.model import Config, Crowd
 from amorsize.core.options import Options
 from amorsize.engine.slices import FIRST_DECISION_SECONDS
 
@@ -127,6 +127,8 @@ class Said:
     choice: Choice
     seen: Measured
     """What the meter said then."""
+    crowd: Crowd = Crowd()
+    """Who else wanted the cores then."""
 
 
 @dataclass(frozen=True)
@@ -226,6 +228,8 @@ class RunState:
     """A fresh window was opened to see whether the function is parallel inside."""
     watched: bool = False
     """An item was watched, or is about to be: see :class:`amorsize.engine.commands.WatchItem`."""
+    spread: bool = False
+    """Items at spread positions ran, or are about to."""
     not_before: float = FIRST_DECISION_SECONDS
     """Age of the run, in seconds, before which it decides nothing."""
     long_run_at: float = float("inf")
@@ -403,6 +407,17 @@ class Facts:
     def overall(self) -> tuple[float, float, float]:
         """Shares of CPU time since the run began: the first item counts."""
         return self._get("overall")  # type: ignore[no-any-return]
+
+    @property
+    def crowd(self) -> Crowd:
+        """Who else wants the cores."""
+        return self._get("crowd")  # type: ignore[no-any-return]
+
+    @property
+    def order_is_free(self) -> bool:
+        """Whether the caller may run items out of their order: the data are indexed, an item was watched
+        and changed nothing, and nothing is printed or written."""
+        return self._get("order_is_free")  # type: ignore[no-any-return]
 
     @property
     def left(self) -> int | None:

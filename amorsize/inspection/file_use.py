@@ -39,6 +39,17 @@ FILE_NAMES = frozenset(
 )  # fmt: skip
 """Names by which code uses files: of a function that names none of them no event is heard."""
 
+OUTPUT_NAMES = frozenset(
+    {"print", "write", "writelines", "write_text", "write_bytes", "writerow", "writerows", "mkdir",
+     "makedirs", "touch", "rename", "renames", "remove", "unlink", "rmdir", "rmtree", "symlink", "link",
+     "move", "copyfile", "copytree", "truncate", "save", "savez", "savetxt", "dump", "to_csv", "to_json",
+     "to_parquet", "to_pickle", "to_excel", "to_hdf", "savefig", "imsave", "tofile", "memmap", "connect",
+     "execute", "executemany", "commit", "send", "sendall", "sendto", "post", "put", "patch", "debug",
+     "info", "warning", "warn", "error", "exception", "critical", "log_message", "exec", "eval"}
+)  # fmt: skip
+"""Names by which code prints, logs, writes or sends: where one is used, others may see the order of the
+items."""
+
 MOST_EVENTS = 2000
 """Events of one item that are heard: some 5 microseconds each."""
 

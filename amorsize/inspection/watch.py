@@ -17,7 +17,7 @@ from __future__ import annotations
 from time import perf_counter
 from types import ModuleType
 
-from amorsize.inspection.file_use import FILE_NAMES, FileUse
+from amorsize.inspection.file_use import FILE_NAMES, OUTPUT_NAMES, FileUse
 from amorsize.inspection.kinds import plan_of
 from amorsize.inspection.look import Look, without_subscripts
 from amorsize.inspection.process_state import SETTING_NAMES, ProcessState, only_drawn
@@ -176,6 +176,11 @@ class Watch:
     def held(self) -> tuple[tuple[str, str], ...]:
         """Name and kind of what is reached that must not be copied into another process."""
         return tuple((self._look.name(index), kind) for index, kind in self._look.held)
+
+    @property
+    def may_write(self) -> bool:
+        """Whether the code that was reached names a way to print, write or send."""
+        return not OUTPUT_NAMES.isdisjoint(self._look.trail.names)
 
     def verdict(self, results: Sequence[Any] = ()) -> Verdict:
         """Look again, and tell what differs from the first look. ``results``: what the item gave."""

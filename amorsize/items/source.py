@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from _thread import allocate_lock
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 
 from amorsize.core.signals import released
 from amorsize.items.kinds import deque, is_indexed, is_snapshot, length_of
@@ -212,6 +212,13 @@ class ItemSource:
             self._buffer.extend(first)
             self.position = position + 1
 
+    def leave_out(self, done: Sequence[int], stop: int | None) -> None:
+        """Of the indexed data just handed over, hand out neither the positions ``done`` (ascending, below
+        ``stop``) nor those from ``stop`` on."""
+        first, end = self._runs.pop()
+        edges = [first - 1, *done, end if stop is None else stop]
+        self._runs.extend((a + 1, b) for a, b in pairwise(edges) if a + 1 < b)
+
     def read_through(self, wrap: Callable[[Iterator[Any]], KeptItems]) -> None:
         """From now on the source is read through what keeps its items as they were."""
         self.iterator = self._kept_items = wrap(self.iterator)
@@ -412,10 +419,6 @@ class ItemSource:
                 self._runs.appendleft((position, position + 1))
             else:
                 self._returned.appendleft((position, [self._kept[position]]))
-
-    def set_limit(self, limit: int | None) -> None:
-        """Positions at and beyond ``limit`` may not be taken yet (a stream's window)."""
-        self._limit = limit
 
     def read_elsewhere(self) -> None:
         """From now on another thread than the caller's reads the source, by :meth:`pull`."""

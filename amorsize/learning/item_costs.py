@@ -58,6 +58,8 @@ class Sample:
     spread_seconds: float = 0.0
     first_only: bool = False
     """Whether there is but the first item."""
+    spread: bool = False
+    """Whether its items lie among all that are left: then it needs no correction."""
 
 
 def measured(runs: Sequence[Observation]) -> tuple[Observation, ...]:
@@ -140,6 +142,8 @@ def _seen(
         and 1 / LIKE_ITEMS < run.work.sample_seconds / max(seconds, LEAST_SECONDS) < LIKE_ITEMS
     ]
     value = log(max(seconds, LEAST_SECONDS))
+    if sample.spread:
+        return value, doubt
     if not pairs or sample.first_only:
         return value, doubt + DATA_VARIANCE
     ratios, of_pairs = [ratio for ratio, _ in pairs], [weight for _, weight in pairs]

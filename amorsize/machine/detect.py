@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from amorsize.core.model import Machine
+from amorsize.core.model import Crowd, Machine
 from amorsize.machine.procfs import named_number, number, page_bytes, read_text
 
 TYPE_CHECKING = False
@@ -261,3 +261,12 @@ def _memory_and_cores(base: str, root: str) -> tuple[int, int, int, int | None]:
     words = read_text(base + "/proc/self/statm").split()
     pages = number(words[1]) if len(words) > 1 else None
     return total, available, (pages or 0) * page_bytes(), _physical_cores(root)
+
+
+def crowd_now(core_share: float, root: str = "") -> Crowd:
+    """Who wants the cores at this moment, besides the calling thread; nobody where the system does not
+    tell. ``core_share``: share of its wish for a core that the calling thread got so far."""
+    words = read_text(f"{root}/proc/loadavg").split()
+    running = number(words[3].partition("/")[0]) if len(words) > 3 else None
+    others = max(0, (running or 1) - 1)
+    return Crowd(others, os.cpu_count() or 1, min(1.0, max(core_share, 0.01)))

@@ -8,6 +8,7 @@ import time
 from math import inf
 from operator import add, sub
 
+from amorsize import profiling
 from amorsize.core.frozen import dataclass
 from amorsize.machine.threads import queued_seconds
 
@@ -74,8 +75,8 @@ def _clocks() -> tuple[float, float, float]:
     return clock(), thread_clock(), process_clock()
 
 
-def _wall_clock() -> tuple[float, float, float]:
-    return clock(), 0.0, 0.0
+def _thread_clocks() -> tuple[float, float, float]:
+    return clock(), thread_clock(), 0.0
 
 
 LONG_PAUSE_SECONDS = 0.001
@@ -98,6 +99,10 @@ class Measured:
     """Whether no item has ended since the window was opened."""
     gil_free_share: float | None
     """Share of the looks that found the GIL free, None before the first look."""
+    spread_items: int = 0
+    """Of the items, those at spread positions."""
+    front_seconds: float = 0.0
+    """What one of the next items would be expected to take without those."""
 
 
 class Meter:
@@ -130,6 +135,10 @@ class Meter:
         """Clocks since the start of the run, or of its going on, when the first slice ended."""
         self._carried = (0.0, 0.0)
         """Wall and CPU seconds after the first slice, before the run was measured and went on."""
+        self._spread: list[tuple[int, float]] = []
+        """Position and seconds of each item that ran at a spread position."""
+        self._ahead = (0, 0)
+        """First position and end of the items among which those are spread."""
 
     @property
     def is_paused(self) -> bool:
@@ -140,8 +149,15 @@ class Meter:
         """The run begins."""
         self.only_computes = only_computes
         if only_computes:
-            self._clocks = _wall_clock
+            self._clocks = _thread_clocks
         self.begin_again()
+
+    def core_share(self) -> float:
+        """Share of a core that the caller's thread got while it was in items and wanted one."""
+        wall, computed, _ = map(sub, self._paused or self._clocks(), self._origin)
+        if not self.only_computes:
+            wall = computed + max(0.0, queued_seconds() - self._queued_origin)
+        return min(1.0, computed / wall) if wall > 0 and computed > 0 else 1.0
 
     def begin_again(self) -> None:
         """The run goes on after a break that nobody measures, maybe in another thread: shares and
@@ -223,9 +239,26 @@ class Meter:
         self.items += items
         self.seconds += seconds
 
+    def add_spread(self, position: int, seconds: float, ahead: tuple[int, int]) -> None:
+        """The item at ``position``, out of those from the first number of ``ahead`` to the second, took
+        so long."""
+        self._spread.append((position, seconds))
+        self._ahead = ahead
+        self.items += 1
+        self.seconds += seconds
+
     @property
     def item_seconds(self) -> float:
-        """What one of the next items is expected to take.
+        """What one of the next items is expected to take: by items at spread positions, if some ran."""
+        front = self._front_seconds()
+        return (
+            profiling.mean_and_spread(self._spread, *self._ahead, front)[0]
+            if self._spread
+            else front
+        )
+
+    def _front_seconds(self) -> float:
+        """The same by the items before.
 
         The average, moved into the range of the last three slices: a lasting change is followed at
         the third slice, a single heavy item is not taken for one. The first slice (imports, caches)
@@ -286,11 +319,17 @@ class Meter:
 
     def measured(self) -> Measured:
         """What is known now."""
+        item = front = self._front_seconds()
+        spread = self._item_spread()
+        if self._spread:
+            item, spread = profiling.mean_and_spread(self._spread, *self._ahead, front)
         return Measured(
             self.items,
-            self.item_seconds,
-            self._item_spread(),
+            item,
+            spread,
             self.shares(),
             self.window_is_empty,
             self.gil_free_share(),
+            len(self._spread),
+            front,
         )

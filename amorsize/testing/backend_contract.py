@@ -152,7 +152,7 @@ class BackendContract:
         """What the consumer has not taken bounds what is begun."""
         collector = WindowCollector(0, "raise", ordered=True)
         spec = self.spec(square, list(range(30)), collector)
-        spec.source.set_limit(4)
+        spec.source.open_to(4)
         backend = self.make_backend(spec)
         backend.start()
         found: list[int] = []
@@ -165,7 +165,7 @@ class BackendContract:
                 backend.step(0.01)
                 continue
             found += values
-            spec.source.set_limit(len(found) + 4)
+            spec.source.open_to(len(found) + 4)
             backend.wake()
         backend.close()
         assert found == [item * item for item in range(30)]

@@ -16,6 +16,7 @@ states nothing of items that are left is a miss: factor 100, no range.
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import math
 import os
@@ -29,6 +30,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
+import amorsize
 from benchmarks.workloads.forecasting import JOBS
 
 MISS = 100.0
@@ -50,8 +52,6 @@ def names(which: str) -> list[str]:
 
 def child(name: str, run: int, history: str, by: str) -> None:
     """One run in this interpreter; prints what it stated and took."""
-    import amorsize
-
     job = JOBS[name]
     data = job.make(run)
     began = time.perf_counter()
@@ -202,6 +202,9 @@ def main() -> int:
     parser.add_argument("--run", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--history", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.child is None:  # no interpreter is to compile what it measures
+        for folder in (Path(amorsize.__file__).parent, Path(__file__).parents[1]):
+            compileall.compile_dir(folder, quiet=2)
     if options.child is not None:
         os.environ["AMORSIZE_HISTORY"] = "off"
         child(options.child, options.run, options.history, options.by)

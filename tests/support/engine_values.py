@@ -8,7 +8,7 @@ from typing import Any
 from amorsize.api.checks import make_options
 from amorsize.backends.base import BackendReport
 from amorsize.core.frozen import replace
-from amorsize.core.model import Config, Machine, Prediction, Profile, Safety, Work
+from amorsize.core.model import Config, Crowd, Machine, Prediction, Profile, Safety, Work
 from amorsize.core.observation import Observation
 from amorsize.engine.events import LongItem, Reported, SliceEnded
 from amorsize.engine.state import (
@@ -63,6 +63,8 @@ def facts(**changes: Any) -> Facts:
         "fork_refusal": None,
         "fresh_refusal": None,
         "computed_meanwhile": 0.0,
+        "order_is_free": False,
+        "crowd": Crowd(),
     }
     without = changes.pop("without", ())
     known.update(changes)

@@ -20,6 +20,7 @@ from amorsize.engine.events import (
     Reported,
     SliceEnded,
     SliceInterrupted,
+    SpreadSeen,
 )
 from amorsize.engine.policy import transition
 from amorsize.engine.state import ENDED, INITIAL, Facts, NeedFact, Phase, RunState, validate_state
@@ -105,6 +106,11 @@ class World:
         elif isinstance(command, do.Pause):
             assert self.state.measuring
             self.paused = True
+        elif isinstance(command, do.RunSpread):
+            assert self.state.measuring and self.open_from is None
+            self.send(
+                SpreadSeen(self.tick(), self.now - 100.0, self.caller, self.chance.choice((0, 5)))
+            )
         elif isinstance(command, do.Stop):
             ended = (self.leaving or self.closing) + (self.backend is not None)
             self.backend = None
@@ -171,6 +177,7 @@ class World:
             "transfer": chance.choice((Transfer(10, 1e-6), Transfer(picklable=False))),
             "computed_meanwhile": chance.choice((0.0, 1.0)),
             "overall": window,
+            "order_is_free": chance.random() < 0.5,
         }
         return drawn[name] if name in drawn else facts().known[name]
 
