@@ -28,6 +28,9 @@ if TYPE_CHECKING:
         def update(self, done: int) -> None:
             """So many items are done."""
 
+        def expect(self, seconds: float) -> None:
+            """The items that are left are said to take so many seconds from now on."""
+
         def close(self) -> None:
             """No more will come."""
 
@@ -95,6 +98,9 @@ class _NoProgress:
     def update(self, done: int) -> None:
         """Nothing to show."""
 
+    def expect(self, seconds: float) -> None:
+        """Nothing to show."""
+
     def close(self) -> None:
         """Nothing to close."""
 
@@ -145,6 +151,10 @@ class _Ahead:
     def update(self, done: int) -> None:
         """So many items are done, beside those before."""
         self._inner.update(done + self._before())
+
+    def expect(self, seconds: float) -> None:
+        """What is left is said to take so long."""
+        self._inner.expect(seconds)
 
     def close(self) -> None:
         """No more will come."""

@@ -264,6 +264,7 @@ class Engine:
             age = clock() - self.state.since.at
             with held():
                 self._lookups.prepare(max(self._meter.item_seconds, age))
+        self._expect()
         while True:
             values = delivery.pop()
             if values is not None:
@@ -279,6 +280,13 @@ class Engine:
             self._step(patience(spec, self.state, clock()))
             if progress.active:
                 progress.update(delivery.done)
+
+    def _expect(self) -> None:
+        """Show what is said of the items that are left."""
+        if self._progress.active and self.state.said is not None:
+            forecast = self._lookups.forecast(self.choice, self.state.said)
+            left = forecast.seconds - (clock() - self.state.said.at)
+            self._progress.expect(max(left, 0.0))
 
     def _step(self, seconds: float) -> None:
         """Look after the backend for at most so many seconds, and tell the policy what it reached."""
