@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from types import MappingProxyType
 
+from amorsize import engine as engines
 from amorsize import items
 from amorsize.api.checks import check_buffersize, check_call, check_settings, located, make_options
 from amorsize.api.observers import observers_for
@@ -241,9 +242,13 @@ class Tuner:
                 "is a coroutine function, whose limit finds its own level as it runs",
                 "call execute, stream, aexecute or astream",
             )
-        engine = self._engine(func, data, self._checked(func, data, options))
+        checked = self._checked(func, data, options)
+        engine = self._engine(func, data, checked)
         assert isinstance(engine, Engine)
         engine.measure()
+        if engine.spec.settled and checked.checkpoint is None:
+            observers = observers_for(func, checked)
+            engine = engines.tried_out(engine, data, self._machine, observers) or engine
         return plan_of(engine)
 
     if TYPE_CHECKING:

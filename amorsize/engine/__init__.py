@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from amorsize.engine.limiter import limited as limited
     from amorsize.engine.remote import RemoteAccess as RemoteAccess
     from amorsize.engine.spread import SpreadItems as SpreadItems
+    from amorsize.engine.trial import tried_out as tried_out
 
 __getattr__ = lazy_names(
     __name__,
@@ -18,5 +19,6 @@ __getattr__ = lazy_names(
         "RemoteAccess": "amorsize.engine.remote",
         "SpreadItems": "amorsize.engine.spread",
         "limited": "amorsize.engine.limiter",
+        "tried_out": "amorsize.engine.trial",
     },
 )

@@ -246,7 +246,9 @@ def say(spec: RunSpec, state: RunState, facts: Facts, choice: Choice, now: float
     that is still being made says it again."""
     if spec.total is None or (state.said is not None and not state.measuring):
         return state
-    crowd = Crowd() if facts.measured_runs else facts.crowd
+    waits = (state.shares or facts.measured.window)[1] < WAITING_CPU_SHARE
+    # What workers took already, they took beside others, too; who waits needs no core.
+    crowd = Crowd() if waits or spec.tried or facts.measured_runs else facts.crowd
     return evolve(state, said=Said(now, choice, facts.measured, crowd))
 
 
@@ -261,15 +263,14 @@ def forecast_of(said: Said, facts: Facts) -> Forecast:
     runs = facts.measured_runs
     seconds = predicted.seconds
     if not runs and not TRAITS[choice.config.backend].remote:
-        # What earlier runs took, they took beside others, too.
-        slower = cost_model.slowdown(choice.config, seen.window[1], facts.machine.cores, said.crowd)
+        slower = cost_model.slowdown(choice.config, facts.machine.cores, said.crowd)
         seconds, doubt = seconds * slower, hypot(doubt, CROWD_DOUBT * log(slower))
     told = learning.forecast_of(seconds, configuration, doubt, runs)
     return told if runs else learning.by_size(told, facts.size_ratio)
 
 
 CROWD_DOUBT = 0.5
-"""Share of the logarithm of a slowdown by other processes by which it is doubted: they come and go."""
+"""Share of the logarithm of a slowdown by others by which it is doubted: they come and go."""
 
 
 def hand_over(
@@ -377,11 +378,14 @@ def _named(spec: RunSpec, facts: Facts, *, measuring: bool) -> Choice:
 def _foreseen(spec: RunSpec, facts: Facts, config: Config, reason: str) -> Choice:
     """A choice that was made without comparing, before an item has run: only earlier runs tell what it
     will take."""
-    left, known = spec.total or 0, facts.measured_runs
-    if not left or not known or TRAITS[config.backend].remote:
+    left, known, profile = spec.total or 0, facts.measured_runs, spec.tried
+    if not left or not (known or profile) or TRAITS[config.backend].remote:
         return choice_unseen(config, 0.0, left, reason)
-    unseen = learning.Sample(0, 0.0, first_only=True)
-    profile = learning.known_costs(known[0].profile, unseen, known, facts.machine)
+    if profile is not None:
+        left -= profile.items
+    else:
+        unseen = learning.Sample(0, 0.0, first_only=True)
+        profile = learning.known_costs(known[0].profile, unseen, known, facts.machine)
     roles = cost_model.Roles(items_are_sent(spec, config))
     found = cost_model.seconds(config, profile, facts.machine, left, facts.costs, roles)
     found = planning.experienced(found, facts.residual(profile, left))
@@ -404,6 +408,8 @@ def _supervised(spec: RunSpec, facts: Facts, *, measuring: bool) -> Choice:
     if not spec.nested:
         runs = facts.recall(0.0)
         waits = bool(runs) and runs[0].profile.cpu_share < WAITING_CPU_SHARE
+        if spec.tried is not None:  # workers may have lacked cores
+            waits = spec.tried.cpu_share < ONLY_WAITS_CPU_SHARE
     name, jobs, why = "threads", 1, "an item that takes too long can be left behind"
     most = options.max_jobs or facts.machine.cores
     refusal = _fork_refusal(facts)

@@ -16,7 +16,7 @@ from amorsize.core.events import LongRun
 from amorsize.core.frozen import replace
 from amorsize.engine import events, gates, reviews
 from amorsize.engine.commands import Emit, Pause, Raise, StartSampler, Stop
-from amorsize.engine.decisions import decide, hand_over, ordered
+from amorsize.engine.decisions import decide, hand_over, ordered, say
 from amorsize.engine.state import Facts, Mark, NeedFact, Phase, RunSpec, RunState, evolve
 from amorsize.errors import OptionError
 
@@ -52,6 +52,8 @@ def on_begun(spec: RunSpec, state: RunState, event: events.Begun, facts: Facts) 
             return state, (Raise(error),)
         if choice is not None:
             state, commands = decide(state, facts, choice, "ordered", event.now, event.done)
+            if spec.tried is not None:
+                state = say(spec, state, facts, choice, event.now)
     elif state.said is not None:  # nothing ran since the last decision: that time does not count
         at = state.said.at + event.now - state.decision.at
         state = evolve(state, said=replace(state.said, at=at))

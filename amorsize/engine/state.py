@@ -87,6 +87,8 @@ class RunSpec:
     """Of a stream: most items ahead of the consumer, None for as many as pay."""
     journaled: bool = False
     """Whether results go to a checkpoint, after each slice and as they arrive."""
+    tried: Profile | None = None
+    """What the first items took, where they ran as all others are to run before this run began."""
 
     @property
     def settled(self) -> bool:

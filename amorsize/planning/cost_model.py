@@ -194,15 +194,15 @@ def seconds_remote(config: Config, profile: Profile, left: int, remote: RemoteOp
     return Prediction(config, link.round_trip + max(work, transfer), terms=terms)
 
 
-def slowdown(config: Config, cpu_share: float, cores: int, crowd: Crowd) -> float:
-    """How many times as long a run takes because other processes want the cores, too; 1 for items that
-    wait. Pure.
+def slowdown(config: Config, cores: int, crowd: Crowd) -> float:
+    """How many times as long a run of computing items takes because other processes want the cores, too.
+    Pure.
 
     Of C cores each of w threads of ours gets the share min(1, C / (w + o)), if o threads of others want a
     core all the time (fair scheduling). :func:`seconds` has the w threads work as quickly as the caller's
     thread did, which got the share s of a core. What others want is seen at one moment only: it is told
     of a run, and decides nothing."""
     workers = max(1, min(config.workers, cores))
-    if cpu_share < WAITING_CPU_SHARE or crowd.others <= 0:
+    if crowd.others <= 0:
         return 1.0
     return max(1.0, crowd.share / min(1.0, crowd.cpus / (workers + crowd.others)))

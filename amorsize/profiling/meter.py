@@ -113,6 +113,8 @@ class Meter:
         """It is known that the function neither waits nor lets others work: no share is measured."""
         self._clocks = _clocks
         self._start: tuple[float, ...] = (inf, inf, inf)
+        self._origin: tuple[float, ...] = self._start
+        self._queued_origin = 0.0
         """When the window was opened; not before the run begins."""
         self.items = self._items0 = 0
         self.seconds = 0.0
@@ -164,7 +166,7 @@ class Meter:
         :meth:`overall` begin anew."""
         self._carried = self.later()
         self.open_window()
-        self._origin: tuple[float, ...] = self._start
+        self._origin = self._start
         self._opened = (0.0, 0.0, 0.0) if self.items else None
         self._queued_origin = self._queued0
 

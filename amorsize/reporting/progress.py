@@ -125,7 +125,8 @@ class Bar(Progress):
     active = True
 
     def __init__(self, total: int | None) -> None:
-        self._bar: Any = _bar_class()(
+        self._forecast = Forecast(total)
+        self._bar: Any = _bar_class(self._forecast)(
             total=total,
             unit=" items",
             file=sys.stderr,
@@ -135,7 +136,6 @@ class Bar(Progress):
             **({} if total is None else {"bar_format": WITH_FORECAST}),
             **_width(),
         )
-        self._forecast = self._bar.forecast = Forecast(total)
         self._open = True
 
     def expect(self, seconds: float) -> None:
@@ -181,7 +181,7 @@ def _width() -> dict[str, Any]:
     return {"ncols": USUAL_COLUMNS, "nrows": USUAL_ROWS} if unset else {"dynamic_ncols": True}
 
 
-def _bar_class() -> Any:
+def _bar_class(forecast: Forecast) -> Any:
     """tqdm without its monitor thread and without its lock between processes.
 
     Both would outlive the bar: the thread makes a later fork unsafe, the lock starts a resource
@@ -201,7 +201,7 @@ def _bar_class() -> Any:
         import tqdm.std
 
         base = tqdm.std.tqdm
-    members: dict[str, Any] = {"monitor_interval": 0}
+    members: dict[str, Any] = {"monitor_interval": 0, "forecast": forecast}
     if not hasattr(base, "_lock"):
         from threading import RLock
 

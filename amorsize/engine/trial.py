@@ -1,0 +1,83 @@
+"""A plan where nothing may run in the caller: the first items run as all others are to run, and tell of
+them.
+
+::
+
+    optimize --Engine.measure--> nothing was seen, nothing is said
+        +--tried_out--> an engine of its own over the first items
+                          +--results, Profile--> another for the rest
+
+An option names the workers, or sets a limit on time or memory, so that the caller runs no item; without
+earlier runs nothing would be said of how long the items take.
+"""
+
+from __future__ import annotations
+
+from amorsize.core.events import Observers, RunEnded
+from amorsize.core.frozen import replace
+from amorsize.engine.local_loop import LocalLoop
+from amorsize.items.kinds import is_indexed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from amorsize.core.model import Machine, Profile
+
+TRIED_SHARE = 0.05
+"""Of the items, those that are tried, where they are more than one for each worker."""
+MOST_ROUNDS, LEAST_LEFT = 4, 4
+"""At most so many items for each worker, and one out of so many of all."""
+
+
+def tried_out(engine: Any, data: Any, machine: Machine | None, observers: Observers) -> Any:
+    """An :class:`amorsize.engine.driver.Engine` that goes on after the first items, measured; None where
+    none can be tried. ``engine``: one that has measured nothing.
+
+    Raises what an item raises, as the run would."""
+    spec, count = engine.spec, _items_to_try(engine)
+    if count < 1 or not is_indexed(data) or spec.options.limits_calls or spec.journaled:
+        return None
+    seen: list[Profile] = []
+
+    def listen(event: object) -> None:
+        study = event.study() if isinstance(event, RunEnded) else None
+        if study is not None and study.work.items:
+            seen.append(study.profile)
+
+    make = type(engine)
+    trial = make(spec, LocalLoop(spec.func, data[:count]), machine, Observers((listen,)))
+    loop = TriedLoop(spec.func, data, trial.execute(), seen)
+    made = make(replace(spec, tried=seen[0]) if seen else spec, loop, machine, observers)
+    made.measure()
+    return made
+
+
+def _items_to_try(engine: Any) -> int:
+    """How many of the first items; 0 where something was said, or none may be taken from the data."""
+    choice, spec = engine.choice, engine.spec
+    if choice is None or choice.prediction.seconds > 0 or not spec.total or not spec.settled:
+        return 0
+    if spec.options.on_error == "skip":  # the places of items that are left out would not be known
+        return 0
+    workers: int = choice.config.workers
+    count = min(max(workers, int(TRIED_SHARE * spec.total)), MOST_ROUNDS * workers)
+    return min(count, int(spec.total) // LEAST_LEFT)
+
+
+class TriedLoop(LocalLoop):
+    """The caller's loop of a run whose first items are done."""
+
+    def __init__(
+        self,
+        func: Callable[[Any], Any],
+        data: Sequence[Any],
+        results: list[Any],
+        seen: list[Profile],
+    ) -> None:
+        super().__init__(func, data)
+        self.results, self.done = results, len(results)
+        each, rest = seen[0].item_seconds if seen else 0.0, len(results) - 1
+        self.opened = [(1, each), (rest, rest * each)] if rest else [(1, each)]
+        self.source.rewind(len(results))
