@@ -245,10 +245,10 @@ class Tuner:
         checked = self._checked(func, data, options)
         engine = self._engine(func, data, checked)
         assert isinstance(engine, Engine)
-        engine.measure()
         if engine.spec.settled and checked.checkpoint is None:
             observers = observers_for(func, checked)
             engine = engines.tried_out(engine, data, self._machine, observers) or engine
+        engine.measure()
         return plan_of(engine)
 
     if TYPE_CHECKING:

@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from amorsize.engine.coroutine_journal import LoopJournal as LoopJournal
     from amorsize.engine.limiter import limited as limited
+    from amorsize.engine.orders import ordered as ordered
     from amorsize.engine.remote import RemoteAccess as RemoteAccess
     from amorsize.engine.spread import SpreadItems as SpreadItems
     from amorsize.engine.trial import tried_out as tried_out
@@ -19,6 +20,7 @@ __getattr__ = lazy_names(
         "RemoteAccess": "amorsize.engine.remote",
         "SpreadItems": "amorsize.engine.spread",
         "limited": "amorsize.engine.limiter",
+        "ordered": "amorsize.engine.orders",
         "tried_out": "amorsize.engine.trial",
     },
 )

@@ -398,11 +398,11 @@ class Engine:
             meter.begin_again()
             return
         meter.begin(only_computes=self._only_computes)
-        done = 0
+        done, at = 0, loop.began
         for count, seconds in loop.opened or ():
             meter.add(count, seconds)
-            self._effects.delivery.usage.slice(done, count, now, seconds)
-            done += count
+            self._effects.delivery.usage.slice(done, count, at, seconds, now - at)
+            done, at = done + count, min(at + seconds, now)
         if loop.opened:
             meter.open_window()
 

@@ -12,11 +12,12 @@ phase yet.
 
 from __future__ import annotations
 
+from amorsize import engine
 from amorsize.core.events import LongRun
 from amorsize.core.frozen import replace
 from amorsize.engine import events, gates, reviews
 from amorsize.engine.commands import Emit, Pause, Raise, StartSampler, Stop
-from amorsize.engine.decisions import decide, hand_over, ordered, say
+from amorsize.engine.decisions import decide, hand_over, say
 from amorsize.engine.state import Facts, Mark, NeedFact, Phase, RunSpec, RunState, evolve
 from amorsize.errors import OptionError
 
@@ -45,16 +46,18 @@ def on_begun(spec: RunSpec, state: RunState, event: events.Begun, facts: Facts) 
     commands: tuple[object, ...] = ()
     if spec.unattended:  # there is nothing to say before
         state = evolve(state, not_before=max(state.not_before, LONG_RUN_SECONDS))
-    if state.decision is None:
+    if state.decision is None and spec.settled:
         try:
-            choice = ordered(spec, facts, measuring=event.measuring)
+            choice = engine.ordered(spec, facts, measuring=event.measuring)
         except OptionError as error:
             return state, (Raise(error),)
         if choice is not None:
             state, commands = decide(state, facts, choice, "ordered", event.now, event.done)
             if spec.tried is not None:
                 state = say(spec, state, facts, choice, event.now)
-    elif state.said is not None:  # nothing ran since the last decision: that time does not count
+    elif (
+        state.said and state.decision
+    ):  # nothing ran since the last decision: that time does not count
         at = state.said.at + event.now - state.decision.at
         state = evolve(state, said=replace(state.said, at=at))
     decision = state.decision

@@ -3,15 +3,16 @@ them.
 
 ::
 
-    optimize --Engine.measure--> nothing was seen, nothing is said
-        +--tried_out--> an engine of its own over the first items
-                          +--results, Profile--> another for the rest
+    optimize --tried_out--> Engine.measure: is anything said? where not:
+        an engine of its own over the first items --results, Profile--> another for all
 
 An option names the workers, or sets a limit on time or memory, so that the caller runs no item; without
 earlier runs nothing would be said of how long the items take.
 """
 
 from __future__ import annotations
+
+import time
 
 from amorsize.core.events import Observers, RunEnded
 from amorsize.core.frozen import replace
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from amorsize.core.model import Machine, Profile
 
+clock = time.perf_counter
+
 TRIED_SHARE = 0.05
 """Of the items, those that are tried, where they are more than one for each worker."""
 MOST_ROUNDS, LEAST_LEFT = 4, 4
@@ -32,12 +35,19 @@ MOST_ROUNDS, LEAST_LEFT = 4, 4
 
 
 def tried_out(engine: Any, data: Any, machine: Machine | None, observers: Observers) -> Any:
-    """An :class:`amorsize.engine.driver.Engine` that goes on after the first items, measured; None where
-    none can be tried. ``engine``: one that has measured nothing.
+    """An :class:`amorsize.engine.driver.Engine` that goes on after the first items; None where none can
+    be tried, or need be. ``engine``: one that has not begun.
 
     Raises what an item raises, as the run would."""
-    spec, count = engine.spec, _items_to_try(engine)
-    if count < 1 or not is_indexed(data) or spec.options.limits_calls or spec.journaled:
+    spec, make = engine.spec, type(engine)
+    # The places of items that are left out would not be known.
+    unknown = spec.options.limits_calls or spec.options.on_error == "skip"
+    if unknown or not is_indexed(data) or not len(data):
+        return None
+    silent = make(spec, LocalLoop(spec.func, data), machine)
+    silent.measure()
+    count = _items_to_try(silent)
+    if count < 1:
         return None
     seen: list[Profile] = []
 
@@ -46,20 +56,17 @@ def tried_out(engine: Any, data: Any, machine: Machine | None, observers: Observ
         if study is not None and study.work.items:
             seen.append(study.profile)
 
-    make = type(engine)
     trial = make(spec, LocalLoop(spec.func, data[:count]), machine, Observers((listen,)))
-    loop = TriedLoop(spec.func, data, trial.execute(), seen)
-    made = make(replace(spec, tried=seen[0]) if seen else spec, loop, machine, observers)
-    made.measure()
-    return made
+    began, results = clock(), trial.execute()
+    loop = TriedLoop(spec.func, data, results, seen)
+    loop.goes_on_from(began)
+    return make(replace(spec, tried=seen[0]) if seen else spec, loop, machine, observers)
 
 
 def _items_to_try(engine: Any) -> int:
     """How many of the first items; 0 where something was said, or none may be taken from the data."""
     choice, spec = engine.choice, engine.spec
-    if choice is None or choice.prediction.seconds > 0 or not spec.total or not spec.settled:
-        return 0
-    if spec.options.on_error == "skip":  # the places of items that are left out would not be known
+    if choice is None or choice.prediction.seconds > 0 or not spec.total:
         return 0
     workers: int = choice.config.workers
     count = min(max(workers, int(TRIED_SHARE * spec.total)), MOST_ROUNDS * workers)
@@ -78,6 +85,9 @@ class TriedLoop(LocalLoop):
     ) -> None:
         super().__init__(func, data)
         self.results, self.done = results, len(results)
-        each, rest = seen[0].item_seconds if seen else 0.0, len(results) - 1
-        self.opened = [(1, each), (rest, rest * each)] if rest else [(1, each)]
+        self.opened = [(len(results), len(results) * (seen[0].item_seconds if seen else 0.0))]
         self.source.rewind(len(results))
+
+    def goes_on_from(self, began: float) -> None:
+        """The first items began at this time of ``time.perf_counter``."""
+        self.began = began

@@ -115,12 +115,16 @@ class UsageLog:
         if self.lines is not None:
             self._keep("chunk", worker, *span, began, seconds)
 
-    def slice(self, first: int, items: int, began: float, seconds: float) -> None:
-        """The caller has run items while it was alone."""
+    def slice(
+        self, first: int, items: int, began: float, seconds: float, most: float | None = None
+    ) -> None:
+        """The caller has run items while it was alone. Items that workers ran side by side before the run
+        began took ``seconds`` together, and ``most`` on the clock."""
         self._alone.add(items, began, seconds, 0.0, 0.0)
         self._book(0, (first, items), seconds)
         if self.lines is not None:
-            self._keep("slice", (os.getpid(), 0), first, items, began, seconds)
+            shown = seconds if most is None else min(seconds, most)
+            self._keep("slice", (os.getpid(), 0), first, items, began, shown)
 
     def _book(self, writer: int, span: tuple[int, int], seconds: float) -> None:
         """Add items to their part of the data, that of the middle one. A key for each writer, since

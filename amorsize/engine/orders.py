@@ -1,0 +1,147 @@
+"""What the user's options decide: one backend by name, or a limit under which nothing runs in the caller.
+Pure.
+
+Imported only where there is such an option.
+"""
+
+from __future__ import annotations
+
+from amorsize import learning
+from amorsize.core.backends import TRAITS
+from amorsize.core.model import Config
+from amorsize.engine.decisions import ONLY_WAITS_CPU_SHARE, choice_unseen, items_are_sent
+from amorsize.errors import OptionError
+from amorsize.planning import choose as planning
+from amorsize.planning import cost_model
+from amorsize.planning.cost_model import WAITING_CPU_SHARE
+from amorsize.planning.explain import describe
+from amorsize.planning.values import Choice
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from amorsize.engine.state import Facts, RunSpec
+
+MORE_THREADS = 4
+"""Threads beside one for each core where the user names threads and no number."""
+
+
+def ordered(spec: RunSpec, facts: Facts, *, measuring: bool) -> Choice | None:
+    """What the user's options decide; None where the run is to find out by itself.
+
+    Raises ``OptionError`` for an order that cannot be obeyed."""
+    options = spec.options
+    if options.supervised and spec.total != 0:
+        return _supervised(spec, facts, measuring=measuring)
+    alone = spec.nested or spec.one_by_one
+    if options.forced in (None, "serial") or alone or (spec.total == 0 and not measuring):
+        return None
+    return _named(spec, facts, measuring=measuring)
+
+
+def _named(spec: RunSpec, facts: Facts, *, measuring: bool) -> Choice:
+    """The user named one backend: every item goes there."""
+    options, name = spec.options, spec.options.forced
+    assert name is not None
+    if name in ("processes", "fork"):
+        refusal = _fork_refusal(facts)
+        if name == "fork" and refusal is not None:
+            raise OptionError(
+                "backend",
+                name,
+                f"the process must not be forked now: {refusal}",
+                "use backend='processes', which then starts fresh interpreters",
+            )
+        name = "spawn" if refusal is not None else "fork"
+    jobs = options.max_jobs
+    if options.target is not None and TRAITS[name].remote:
+        slots = max(1, facts.slots)
+        jobs = slots if jobs is None else min(slots, jobs)
+    if jobs is None:
+        jobs = facts.machine.cores + (MORE_THREADS if name == "threads" else 0)
+    if spec.total is not None:
+        jobs = min(jobs, spec.total)
+    config = Config(name, max(1, jobs), 1, options.chunksize)
+    reason = f"asked for by backend={options.forced!r}"
+    if measuring and spec.total:
+        facts.recall(float("inf"))
+    return _foreseen(spec, facts, config, reason)
+
+
+def _foreseen(spec: RunSpec, facts: Facts, config: Config, reason: str) -> Choice:
+    """A choice that was made without comparing, before an item has run: only earlier runs tell what it
+    will take."""
+    left, known, profile = spec.total or 0, facts.measured_runs, spec.tried
+    if not left or not (known or profile) or TRAITS[config.backend].remote:
+        return choice_unseen(config, 0.0, left, reason)
+    if profile is not None:
+        left -= profile.items
+    else:
+        unseen = learning.Sample(0, 0.0, first_only=True)
+        profile = learning.known_costs(known[0].profile, unseen, known, facts.machine)
+    roles = cost_model.Roles(items_are_sent(spec, config))
+    found = cost_model.seconds(config, profile, facts.machine, left, facts.costs, roles)
+    found = planning.experienced(found, facts.residual(profile, left))
+    loop = left * profile.item_seconds
+    words = (f"{describe(config)}: {reason}",)
+    return Choice(found, (), words, False, loop, profile.item_doubt)
+
+
+def _supervised(spec: RunSpec, facts: Facts, *, measuring: bool) -> Choice:
+    """What runs everything where nothing may run in the caller, which cannot be stopped in an item or be
+    replaced: there is a limit on time or memory.
+
+    Nothing has been seen of the items yet: worker processes, which can be ended, where they may
+    be used; threads for what is known to wait (``reviews.on_limited_report`` looks whether it does)."""
+    options, total = spec.options, spec.total
+    if options.forced is not None and not spec.nested:
+        return _named(spec, facts, measuring=measuring)
+    allowed, safety = options.backends, facts.safety
+    waits = False
+    if not spec.nested:
+        runs = facts.recall(0.0)
+        waits = bool(runs) and runs[0].profile.cpu_share < WAITING_CPU_SHARE
+        if spec.tried is not None:  # workers may have lacked cores
+            waits = spec.tried.cpu_share < ONLY_WAITS_CPU_SHARE
+    name, jobs, why = "threads", 1, "an item that takes too long can be left behind"
+    most = options.max_jobs or facts.machine.cores
+    refusal = _fork_refusal(facts)
+    process = "fork" if refusal is None and "fork" in allowed else "spawn"
+    threads = "threads" in allowed and not safety.no_threads
+    if spec.nested or safety.caller_only:
+        why = safety.caller_only or "it is called from inside another run"
+    elif waits and threads:
+        jobs, why = options.max_jobs or planning.FIRST_THREADS, "it waits"
+    elif process in allowed and not safety.no_processes:
+        name, jobs, why = process, most, "an item that takes too long can be ended"
+    elif threads:
+        jobs = most
+    if name not in allowed:
+        raise _refused(spec, facts, name, why)
+    jobs = max(1, jobs if total is None else min(jobs, total))
+    config = Config(name, jobs, 1, options.chunksize)
+    given = "memory_limit" if options.timeout is None else "timeout"
+    return _foreseen(spec, facts, config, f"{given} is given; {why}")
+
+
+def _fork_refusal(facts: Facts) -> str | None:
+    return facts.fork_refusal if facts.machine.can_fork else "this system cannot fork"
+
+
+def _refused(spec: RunSpec, facts: Facts, name: str, why: str) -> OptionError:
+    """The error for a limit that needs workers which the function, or ``backend=``, does not allow."""
+    options, safety = spec.options, facts.safety
+    if options.memory_limit is not None:
+        if name == "threads" and not spec.nested:
+            why = safety.caller_only or safety.no_processes or "none may be started"
+        return OptionError(
+            "memory_limit",
+            options.memory_limit,
+            f"needs worker processes, and this function stays in the caller: {why}",
+            "leave the option out, or see what makes the function unfit",
+        )
+    return OptionError(
+        "timeout",
+        options.timeout,
+        f"needs {name} for this function ({why}), which backend= does not allow",
+        "allow it, or leave backend out",
+    )
