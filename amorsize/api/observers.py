@@ -71,12 +71,19 @@ class _Recorder:
             return  # what a cluster did says nothing of this machine
         try:
             learner = learning.learner_for(self._history)
-            study = None if learner is None else event.study()
         except OSError:  # no descriptor is free to read modules of ours that are asked for now
             return
-        if learner is None or study is None:
+        if learner is None:
             return
-        learner.record(self._func, run, study, names=self._names)
+        try:
+            study = event.study()
+        except OSError:
+            return
+        except Exception as error:  # learning must never harm a run
+            learner.give_up(error)
+            return
+        if study is not None:
+            learner.record(self._func, run, study, names=self._names)
 
 
 class _UpkeepBesideRun:

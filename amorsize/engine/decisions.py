@@ -248,7 +248,17 @@ def say(spec: RunSpec, state: RunState, facts: Facts, choice: Choice, now: float
     waits = (state.shares or facts.measured.window)[1] < WAITING_CPU_SHARE
     # What workers took already, they took beside others, too; who waits needs no core.
     crowd = Crowd() if waits or spec.tried or facts.measured_runs else facts.crowd
-    return evolve(state, said=Said(now, choice, facts.measured, crowd))
+    seen, tried = facts.measured, spec.tried
+    if tried is not None and not seen.items:
+        seconds = tried.item_seconds
+        seen = replace(
+            seen,
+            items=tried.items,
+            item_seconds=seconds,
+            item_spread=tried.item_spread,
+            front_seconds=seconds,
+        )
+    return evolve(state, said=Said(now, choice, seen, crowd))
 
 
 def forecast_of(said: Said, facts: Facts) -> Forecast:

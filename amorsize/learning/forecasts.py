@@ -34,8 +34,9 @@ cores that others use (benchmarks/learning/forecasts.py)."""
 FIRST_CALL_SPREAD = 0.35
 """Standard deviation of log seconds beyond that of the items, of what the cost model says of a
 configuration that never ran here (benchmarks/learning/forecasts.py)."""
-LEAST_SPREAD = 0.05
-"""Two identical runs differ by as much on an idle machine."""
+LEAST_SPREAD, MOST_SPREAD = 0.05, 2.3
+"""Two identical runs differ by as much on an idle machine; of what is not known at all, most is within a
+factor of 10."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def spread_of(configuration: float, items: float, runs: int) -> float:
     """Spread of a forecast: that of the configuration's efficiency and that of what items cost. Without
     earlier ``runs`` nothing but the cost model speaks for the configuration."""
     own = configuration if runs and configuration > 0 else FIRST_CALL_SPREAD
-    return max(LEAST_SPREAD, float((own * own + items * items) ** 0.5))
+    return min(MOST_SPREAD, max(LEAST_SPREAD, float((own * own + items * items) ** 0.5)))
 
 
 def range_of(

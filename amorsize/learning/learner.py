@@ -266,6 +266,10 @@ class Learner:
             return None
         return self._history
 
+    def give_up(self, error: Exception) -> None:
+        """What a run would leave cannot be told: one warning, and no history for the process."""
+        self._fail(error)
+
     def _fail(self, error: Exception) -> None:
         """One warning, and no history for the rest of the process."""
         if not self.failed:

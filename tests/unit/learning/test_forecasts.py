@@ -38,6 +38,8 @@ def test_ranges_learn_from_their_own_errors(bias: float, scale: float) -> None:
 
 
 def test_a_forecast_tells_its_evidence() -> None:
+    nothing_known = forecast_of(2.0, 0.0, 1e3, ())
+    assert 0 < nothing_known.low_seconds < 0.5 and 20 < nothing_known.high_seconds < 1e6
     first = forecast_of(2.0, 0.0, 0.1, ())
     assert first.runs == 0 and first.low_seconds < 2.0 < first.high_seconds
     assert spread_of(0.1, 0.1, 3) == pytest.approx(0.02**0.5)

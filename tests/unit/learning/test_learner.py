@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 
 import pytest
 from support.learning import MACHINE, PROFILE, a_run, run_python
 
+import amorsize
 from amorsize.core.model import Config
 from amorsize.history.memory import MemoryHistory
 from amorsize.learning.learner import DATABASE_SECONDS, PREDICT_FACTOR, PREDICT_GAIN_SHARE, Learner
@@ -138,3 +140,20 @@ print(first > 1.5, told(learner) < 1.0)
         "OTHER", repr(paths + other)
     )
     assert run_python(paths + code, "off") == "True True"
+
+
+def test_an_error_of_what_a_run_would_leave_harms_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise OverflowError("math range error")
+
+    monkeypatch.setattr("amorsize.engine.outcome._study", broken)
+    with pytest.warns(amorsize.AmorsizeWarning, match="math range error"):
+        found = amorsize.execute(slow, range(40), history=tmp_path / "h.sqlite", backend="threads")
+    assert found == list(range(40))
+
+
+def slow(number: int) -> int:
+    time.sleep(0.01)
+    return number
