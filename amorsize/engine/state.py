@@ -92,8 +92,7 @@ class RunSpec:
 
     @property
     def settled(self) -> bool:
-        """Whether the user has decided: one backend, or a limit under which nothing runs in the
-        caller."""
+        """Whether the user has decided: one backend, or a limit that keeps items out of the caller."""
         return self.options.forced is not None or self.options.supervised
 
     @property
@@ -417,8 +416,7 @@ class Facts:
 
     @property
     def order_is_free(self) -> bool:
-        """Whether the caller may run items out of their order: the data are indexed, an item was watched
-        and changed nothing, and nothing is printed or written."""
+        """Whether items may run out of their order: one was watched, and changed and wrote nothing."""
         return self._get("order_is_free")  # type: ignore[no-any-return]
 
     @property
