@@ -26,6 +26,7 @@ class LimitedSource(ItemSource):
     def __init__(self, data: Iterable[Any], limiter: Limiter | None, most: int | None) -> None:
         super().__init__(data)
         self.limiter = limiter
+        self.errors_end_it = most is not None
         self._errors_left = most
         """Items that may still fail for good before nothing more is handed out; None for any number."""
         self.handed_out = 0

@@ -79,6 +79,8 @@ class ItemSource:
         self._lock = allocate_lock()
         self.limiter: Limiter | None = None
         """What is asked before an item is handed out, if anything is."""
+        self.errors_end_it = False
+        """Whether nothing more is handed out once some items have failed (``max_errors``)."""
         self.is_stopped = False
         """Whether so many items have failed that nothing more is handed out."""
         self._runs: deque[tuple[int, int]] = deque()

@@ -86,7 +86,7 @@ def test_skipped_items_count_too() -> None:
         )
     assert not any(item % 2 for item in found)
     assert found == sorted(found)
-    assert len(found) < 2000
+    assert len(found) < 1000  # all 2,000 in one run of ten, when workers had the tickets of all
 
 
 def test_enough_room_changes_nothing() -> None:

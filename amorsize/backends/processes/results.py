@@ -73,12 +73,14 @@ class ResultReader:
         self.pace.add(items, seconds)
 
     def take_in(self, patience: float) -> None:
-        """Place everything that has come; waits up to ``patience`` seconds for the first."""
+        """Place what has come; waits up to ``patience`` seconds for the first. Workers that never stop
+        sending do not keep the caller: it looks after the run in between."""
         if not self.table.workers:
             return
         with released():
             found = self.table.poll(patience)
-        while found:
+        until = clock() + LOOK_SECONDS
+        while found and clock() < until:
             woken = False
             for worker, event in found:
                 if worker is None:
