@@ -50,7 +50,9 @@ class Book:
         except BaseException:
             journal.close()
             raise
-        self._names = ItemNames(journal.secret, options.key, by_position=self._seeded)
+        self._names = ItemNames(
+            journal.secret, options.key, journal.done, journal.failed, by_position=self._seeded
+        )
         self.knows_length = not (journal.done or journal.failed or self._retry_failed)
         """Whether no item can be held, so that as many are left as there are data."""
 

@@ -2,21 +2,26 @@
 
 ::
 
-    item --key?--> digest --how many such before?--> name (bytes), label (text, for people)
+    item --key?--> digest --which of those that are equal?--> name (bytes), label (text, for people)
+
+Which of several equal items an item is does not matter, but what is held of any of them is used before
+one runs: rows go, and the first may have been in flight when the second was done.
 """
 
 from __future__ import annotations
 
 from json import dumps
 
-from amorsize.checkpoint.identity import Digests, Unknowable
+from amorsize.checkpoint.identity import DIGEST_BYTES, Digests, Unknowable
 from amorsize.errors import OptionError, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from typing import Any
 
+NUMBER_BYTES = 8
+"""Behind the digest, for equal items but the first."""
 MOST_LABEL = 200
 """Characters of the label of an item without a key; one of a key is kept whole, to be found by it."""
 
@@ -37,14 +42,21 @@ class ItemNames:
     """Names items in the order of the data; each is named once."""
 
     def __init__(
-        self, secret: bytes, key: Callable[[Any], Any] | None, *, by_position: bool
+        self,
+        secret: bytes,
+        key: Callable[[Any], Any] | None,
+        done: Collection[bytes] = (),
+        failed: Collection[bytes] = (),
+        *,
+        by_position: bool,
     ) -> None:
         self._key = key
         self._digests = Digests(secret, "item" if key is None else "key")
         self._by_position = by_position
         """Whether the position counts, too: ``seed`` makes results depend on it."""
-        self._met: dict[bytes, int] = {}
-        """How often a digest was met."""
+        self._several, self._met = _several(done, failed)
+        """Names that are held of several equal items and not yet used; how many names of a digest are
+        taken."""
         self._first: dict[bytes, tuple[int, bytes]] = {}
         """With a key: the position of the first item that has it, and that item's content."""
 
@@ -59,11 +71,15 @@ class ItemNames:
             raise self._unknowable(index, key, error) from None
         if self._by_position:
             base = self._digests.of((index, base))
-        met = self._met.get(base, 0)
-        self._met[base] = met + 1
         if self._key is not None and not self._by_position:
             self._compare(base, index, item, key)
-        name = base if not met else base + met.to_bytes(8, "big")
+        several = self._several.get(base)
+        if several:
+            name = several.pop()
+        else:
+            met = self._met.get(base, 0)
+            self._met[base] = met + 1
+            name = numbered(base, met)
         return Named(name, index, _short(item) if self._key is None else key)
 
     def _key_of(self, index: int, item: Any) -> Any:
@@ -108,6 +124,31 @@ class ItemNames:
                 f"gives {key!r} for item {first} and for item {index}, which are not equal",
                 "let it tell them apart",
             )
+
+
+def numbered(base: bytes, number: int) -> bytes:
+    """The name of the item with this number among those that are equal."""
+    return base if not number else base + number.to_bytes(NUMBER_BYTES, "big")
+
+
+def _several(
+    done: Collection[bytes], failed: Collection[bytes]
+) -> tuple[dict[bytes, list[bytes]], dict[bytes, int]]:
+    """Of digests of which more than the first item is held: the names, to be used from the end on, done
+    ones before failed ones; and the number of the first name that is free."""
+    found: dict[bytes, list[bytes]] = {}
+    free: dict[bytes, int] = {}
+    for names in (failed, done):
+        for name in names:
+            if len(name) > DIGEST_BYTES:
+                base, number = name[:DIGEST_BYTES], int.from_bytes(name[DIGEST_BYTES:], "big")
+                found.setdefault(base, [])
+                free[base] = max(free.get(base, 0), number + 1)
+    for base, names_of in found.items():
+        every = [numbered(base, number) for number in reversed(range(free[base]))]
+        names_of += [name for name in every if name in failed]
+        names_of += [name for name in every if name in done]
+    return found, free
 
 
 def label_of(key: Any) -> str | None:

@@ -54,18 +54,25 @@ class _Bucket:
         self._late = self.burst if burst is not None else min(self.burst, late)
         """Tokens that are saved while items wait."""
         self._level, self._at, self._asked = self.burst, -inf, -inf
+        self._bursting = True
+        """The burst that began after a pause is not used up: what comes back meanwhile is kept, for
+        workers may be slow to start."""
 
     def missing_seconds(self, now: float, cost: float) -> float:
         """Seconds until ``cost`` tokens are there; what costs more than the burst waits for that."""
         need = min(cost, self.burst)
         self._late = max(self._late, need)
-        idle = now - self._asked > IDLE_SECONDS
-        most = self.burst if idle else max(self._level, self._late)
+        if now - self._asked > IDLE_SECONDS:
+            self._bursting = True
+        most = self.burst if self._bursting else max(self._level, self._late)
         if self._at > -inf:
             self._level = min(most, self._level + max(0.0, now - self._at) * self.rate)
         self._at, self._asked = max(now, self._at), now
         missing = need - self._level
-        return missing / self.rate if missing > ROUNDING else 0.0
+        if missing <= ROUNDING:
+            return 0.0
+        self._bursting = False
+        return missing / self.rate
 
     def spend(self, cost: float) -> None:
         """Take tokens; what costs more than there are leaves a debt."""

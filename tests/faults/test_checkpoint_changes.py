@@ -102,6 +102,20 @@ def test_edited_rows_run_what_is_new_and_nothing_else(way: str, path: str) -> No
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_what_is_held_of_equal_items_is_used_before_one_runs(way: str, path: str) -> None:
+    """The first of three was not done, as if it had been in flight when the run was killed."""
+    function, run = Counting(), WAYS[way]
+    run(function, ["a", "a", "a", "b"], checkpoint=path, history=None)
+    function.take()
+    with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM results WHERE length(name) = 16 AND label = '\"a\"'")
+    connection.close()
+    for data, calls in ((["b", "a"], 0), (["a", "b", "a"], 0), (["a"] * 4, 2), (["a"] * 5, 1)):
+        assert run(function, data, checkpoint=path, history=None) == list(map(repr, data))
+        assert sum(function.take().values()) == calls
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_a_key_decides_what_is_new(way: str, path: str) -> None:
     function, run = Counting(), WAYS[way]
     rows = [{"id": number, "seen": 1} for number in range(20)]

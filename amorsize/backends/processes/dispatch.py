@@ -163,15 +163,23 @@ class Dispatcher:
         """Send items to the workers that have too few; read the source as far as that needs."""
         if not self.table.workers:
             return
-        chunk, depth = self._chunk(), self.depth
-        for worker in self.table.workers.values():
-            if worker.takes_frames():
-                while len(worker.held) < depth:
-                    if not self._send_one(worker, chunk):
-                        break
-                    if self.spec.collector.failure is not None:
-                        return
+        chunk = self._chunk()
+        able = [worker for worker in self.table.workers.values() if worker.takes_frames()]
+        if self._send_in_turns(able, chunk):
+            for worker in able:
                 self.table.pump(worker)
+
+    def _send_in_turns(self, able: list[WorkerHandle], chunk: int) -> bool:
+        """None has a second chunk while another has none: there may be few to send (``rate``). False
+        where the run is to end."""
+        for held in range(self.depth):
+            for worker in able:
+                if len(worker.held) <= held:
+                    if not self._send_one(worker, chunk):
+                        return True
+                    if self.spec.collector.failure is not None:
+                        return False
+        return True
 
     def _send_one(self, worker: WorkerHandle, chunk: int) -> bool:
         """Have one chunk sent. False where there is none to send now."""

@@ -87,6 +87,22 @@ def test_what_is_allowed_is_used(late: float) -> None:
     assert found[-1] - found[0] <= 1000 / 50 / 0.97
 
 
+@pytest.mark.parametrize("slow", [0.011, 0.015, 0.019])
+def test_workers_that_are_slow_to_start_lose_nothing_of_the_burst(slow: float) -> None:
+    """As long as the burst is not used up, at most the burst and what has come back since have begun."""
+    rate, now, found = Rate("50/s"), 0.0, []
+    for _ in range(600):
+        while (wait := rate.take(now, (1.0,))) > 0.0:
+            now += wait
+        found.append(now)
+        now += slow if now < 2.0 else 0.0  # later there are more workers than the rate needs
+    assert all(count <= 50 + 50 * at + 1 + 1e-6 for count, at in enumerate(found, 1))
+    assert found[-1] <= (600 - 50) / 50 / 0.97
+    used_up = next(at for count, at in enumerate(found, 1) if count >= 50 + 50 * at - 1e-6)
+    later = [at for at in found if at > used_up + 1e-6]
+    assert max(sum(at <= one < at + 1.0 for one in later) for at in later) <= 51
+
+
 def test_a_pause_brings_the_burst_back() -> None:
     rate = Rate("10/s")
     found = starts(rate, 30)
