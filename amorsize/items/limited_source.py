@@ -26,7 +26,6 @@ class LimitedSource(ItemSource):
     def __init__(self, data: Iterable[Any], limiter: Limiter | None, most: int | None) -> None:
         super().__init__(data)
         self.limiter = limiter
-        self.errors_end_it = most is not None
         self._errors_left = most
         """Items that may still fail for good before nothing more is handed out; None for any number."""
         self.handed_out = 0
@@ -43,6 +42,10 @@ class LimitedSource(ItemSource):
                 self.is_stopped = self.exhausted = True
                 for held in (self._runs, self._returned, self._buffer, self._later):
                     held.clear()
+
+    def most_ahead(self, workers: int) -> int | None:
+        """What lies ready is begun before the caller hears of an error."""
+        return None if self._errors_left is None else 2 * workers
 
     def next_of(self, iterator: Iterator[Any]) -> Any:
         if self.is_stopped:

@@ -79,8 +79,6 @@ class ItemSource:
         self._lock = allocate_lock()
         self.limiter: Limiter | None = None
         """What is asked before an item is handed out, if anything is."""
-        self.errors_end_it = False
-        """Whether nothing more is handed out once some items have failed (``max_errors``)."""
         self.is_stopped = False
         """Whether so many items have failed that nothing more is handed out."""
         self._runs: deque[tuple[int, int]] = deque()
@@ -333,6 +331,9 @@ class ItemSource:
             if self._returns_items:
                 self._kept.update(enumerate(taken, start))
             return start, taken
+
+    def most_ahead(self, workers: int) -> int | None:
+        """Most stretches that may lie ready for so many workers; None for as many as pay."""
 
     def next_of(self, iterator: Iterator[Any]) -> Any:
         """The next item; ``StopIteration`` where there is none, or none is handed out any more."""

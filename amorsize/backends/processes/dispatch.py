@@ -134,8 +134,9 @@ class Dispatcher:
     def _wanted(self, unit: int, most: int) -> int:
         """Tickets of ``unit`` items that the pipe is to hold."""
         workers = self.spec.config.workers
-        if self.spec.source.errors_end_it:
-            return 2 * workers  # what lies in the pipe is begun before the caller hears of an error
+        ahead = self.spec.source.most_ahead(workers)
+        if ahead is not None:
+            return ahead
         if self.spec.memory is not None and self.spec.memory.awaits_first:
             return 1  # those that come when the first has shown what it needs find the rest
         if self.pace.item_seconds <= 0:
