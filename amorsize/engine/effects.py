@@ -69,6 +69,7 @@ def make_backend(
         caller_computes=command.caller_computes and (limiter is None or not limiter.is_active),
         context=lookups.loop.context,
         caller_state=lambda: inspection.caller_state(spec.func),
+        travels=lookups.travels(),
         late_look=lookups.late_look(command) if config.backend == "fork" else None,
     )
     if config.backend == "serial":

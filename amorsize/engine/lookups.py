@@ -90,6 +90,8 @@ class Lookups:
         self._lasting = Facts({} if machine is None else {"machine": machine})
         self._early: Safety | None = None
         """A verdict that keeps the run in the caller, given before an item was done."""
+        self._travelled: frozenset[type] = frozenset()
+        """Classes of results that were pickled and compared."""
         self._spec: RunSpec
         self.remote: RemoteAccess | None = None
         """The way to the executor or cluster that the user gave."""
@@ -228,6 +230,15 @@ class Lookups:
             stacklevel=2,
         )
 
+    def travels(self) -> frozenset[type] | None:
+        """Classes of results that are known to come back from processes as they went.
+
+        None where what cannot be sent is an error: no item is to run twice, or the backend is named."""
+        options = self._spec.options
+        if options.effects != "watch" or self._spec.settled or not options.rerun_after_death:
+            return None
+        return self._travelled
+
     def late_look(self, command: StartBackend) -> Callable[[bool], tuple[str, ...]] | None:
         """A first look before workers start: what tells what they changed; None where it is the user's
         affair, or the run short."""
@@ -352,6 +363,9 @@ class Lookups:
             and items.changes(self.loop.samples, items.dumps, items.loads)
         ):
             found = replace(found, picklable=False)
+        elif watched and found.picklable:
+            kinds = set(map(type, items.compared(self.loop.samples)))
+            self._travelled = frozenset(one for one in kinds if not issubclass(one, BaseException))
         return {"transfer": found}
 
     def _find_sending(self, _: Any, facts: Facts) -> dict[str, Any]:

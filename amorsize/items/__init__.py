@@ -11,6 +11,7 @@ from amorsize.core.lazy import lazy_names
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from amorsize.items.pickling import changes as changes
+    from amorsize.items.pickling import compared as compared
     from amorsize.items.pickling import dumps as dumps
     from amorsize.items.pickling import loads as loads
     from amorsize.items.pickling import parts as parts
@@ -24,6 +25,7 @@ __getattr__ = lazy_names(
         "KeptItems": "amorsize.items.reuse",
         "RetryingCollector": "amorsize.items.retry",
         "changes": "amorsize.items.pickling",
+        "compared": "amorsize.items.pickling",
         "dumps": "amorsize.items.pickling",
         "loads": "amorsize.items.pickling",
         "numbered": "amorsize.items.seeding",

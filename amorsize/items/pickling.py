@@ -80,9 +80,14 @@ LIBRARIES = (
 PLAIN = (int, float, complex, str, bytes, bool, type(None), range)
 
 
+def compared(values: Sequence[Any]) -> Sequence[Any]:
+    """Those of some values that :func:`changes` looks at: the last."""
+    return values[-SAMPLES:]
+
+
 def changes(values: Any, dumps: Callable[[Any], bytes], loads: Callable[[bytes], Any]) -> bool:
     """Whether one of the last values is another one when it comes back. Errors of pickling count."""
-    for value in values[-SAMPLES:]:
+    for value in compared(values):
         if type(value) in PLAIN:
             continue
         if _rebuilds_itself(type(value)):

@@ -115,6 +115,7 @@ def _work(given: LaunchSpec, sock: _socket.socket, page: SharedPage) -> None:
         data=spec.source.data if shared else None,
         ticket_pipe=given.group.read_fd,
         late_look=spec.late_look,
+        travels=spec.travels,
     )
     worker = Worker(job, sock)
     output_relay.start(worker.tell)

@@ -10,12 +10,13 @@
 from __future__ import annotations
 
 import _socket
+import os
 import time
 
 from amorsize.backends.processes import exit_status, output_relay, protocol
 from amorsize.backends.processes.sockets import DONTWAIT, POLLOUT
 from amorsize.core.signals import released
-from amorsize.items.call import unreadable, unsendable_result
+from amorsize.items.call import run_chunk, unreadable, unsendable_result
 from amorsize.items.errors import place_salvaged, told_by
 
 TYPE_CHECKING = False
@@ -147,10 +148,27 @@ class ResultReader:
         collector.place(start, values)
         self.learn(len(values), seconds)
 
+    def _computed_here(self, worker: WorkerHandle, index: int) -> bool:
+        """A result that does not travel is computed by the caller; False where it is not to."""
+        spec = self.spec
+        if spec.travels is None:
+            return False
+        data = spec.source.data if worker.group.shared else None
+        item = worker.item_at(index) if data is None else data[index : index + 1]
+        if not len(item):
+            return False
+        worker.answered_run(index, 1)
+        with released():
+            outcome = run_chunk(spec.func, index, item, spec.collector.on_error)
+        outcome.deliver(spec.collector, (os.getpid(), 0))
+        return True
+
     def _failure(self, worker: WorkerHandle, kind: int, value: Any) -> None:
         if abs(kind) not in (protocol.FAILURE, protocol.UNSENDABLE, protocol.UNREADABLE):
             raise AssertionError(f"unknown frame {kind} from a worker")
         index, error, text = value
+        if abs(kind) == protocol.UNSENDABLE and self._computed_here(worker, index):
+            return
         if kind < 0:  # the exception could not be unpickled
             error = told_by(text)
         if abs(kind) == protocol.UNSENDABLE:

@@ -94,7 +94,7 @@ class SpawnLauncher(Launcher):
                 self._by_value = state.by_value
                 self._state = self.pickled((state.values, state.replaced or state.by_value != []))
             self._function = self.pickled((spec.func, spec.initializer, spec.initargs))
-        settings = {
+        settings: dict[str, Any] = {
             "path": list(sys.path),
             "directory": os.getcwd(),
             "function": self._function,
@@ -107,6 +107,7 @@ class SpawnLauncher(Launcher):
             "inner_threads": spec.inner_threads,
             "output": output_relay.settings(),
             "flush_seconds": given.flush_seconds,
+            "travels": None if spec.travels is None else frozenset(),
         }
         if "multiprocessing.managers" in sys.modules:  # its proxies show whose they are
             import multiprocessing

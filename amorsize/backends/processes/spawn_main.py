@@ -86,6 +86,7 @@ def _serve(sock: _socket.socket, page: SharedPage) -> bool:
             page,
             settings["flush_seconds"],
             pickled=dumps_by_value,
+            travels=settings["travels"],
         )
         worker = Worker(job, sock, receiver)
         output_relay.start(worker.tell, settings["output"])

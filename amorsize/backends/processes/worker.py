@@ -14,6 +14,7 @@ become a worker (signals, the tie to its caller, seeds, inner threads) is :func:
 
 from __future__ import annotations
 
+import _pickle
 import _signal as signal  # type: ignore[import-not-found]  # as in exit_status
 import os
 import sys
@@ -28,7 +29,7 @@ from amorsize.core.frozen import dataclass
 from amorsize.core.nesting import become_worker
 from amorsize.items.call import Pace, run_chunk
 from amorsize.items.errors import breakage, portable
-from amorsize.items.pickling import dumps
+from amorsize.items.pickling import PLAIN, changes, dumps, loads
 from amorsize.machine.native_libraries import limit_inner_threads
 from amorsize.planning.chunking import items_in
 
@@ -131,6 +132,8 @@ class WorkerJob:
     """How results are pickled."""
     late_look: Callable[[bool], tuple[str, ...]] | None = None
     """As in the backend's spec."""
+    travels: frozenset[type] | None = None
+    """As in the backend's spec."""
 
 
 class Worker:
@@ -159,6 +162,8 @@ class Worker:
         """Thread -> seconds that sending its last results took, until they are told."""
         self._looked = job.late_look is None
         """It has looked at what its first stretch changed."""
+        self._travel = None if job.travels is None else {*job.travels, *PLAIN}
+        """Classes whose results come back as they went, as far as it was tried."""
         self._changed: set[str] = set()
         """What the caller was told of already."""
         self._taking = allocate_lock()
@@ -295,6 +300,8 @@ class Worker:
     ) -> None:
         sending, moved = clock(), self._moved.pop(thread, 0.0)
         try:
+            if self._travel is not None and not self._travel.issuperset(map(type, values)):
+                self._try_out(values)
             frame = start, values, began, spent, moved, thread
             parts = protocol.encode(protocol.RESULT, frame, self.job.pickled)
         except Exception as error:
@@ -307,6 +314,20 @@ class Worker:
             parts = protocol.encode(protocol.UNSENDABLE, (start, *portable(error)))
         self._send(parts)
         self._moved[thread] = clock() - sending
+
+    def _try_out(self, values: list[Any]) -> None:
+        """Raise ``PicklingError`` where one of the values is another one when it comes back.
+
+        One of a class that was tried comes back as the first did; an exception has its own causes."""
+        assert self._travel is not None
+        for value in values:
+            kind = type(value)
+            if kind in self._travel:
+                continue
+            if changes((value,), dumps, loads):
+                raise _pickle.PicklingError("it is another one when it comes back")
+            if not issubclass(kind, BaseException):
+                self._travel.add(kind)
 
     def _send_failed(self, done: ChunkOutcome, failed: ItemFailed, thread: int) -> None:
         """An item raised and the run is to end: what was done before it, then its error."""

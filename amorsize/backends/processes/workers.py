@@ -147,6 +147,13 @@ class WorkerHandle:
         """Whether something is still to be written to it."""
         return bool(self._outbox)
 
+    def item_at(self, position: int) -> Sequence[Any]:
+        """The item of a position that this worker was sent and has not answered; empty for others."""
+        for start, items in self.held.items():
+            if start <= position < start + len(items):
+                return items[position - start : position - start + 1]
+        return ()
+
     def answered_run(self, start: int, count: int) -> None:
         """The results of ``count`` items from position ``start`` on have come."""
         if self.group.shared:
