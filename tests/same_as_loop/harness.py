@@ -13,9 +13,22 @@ import tempfile
 from dataclasses import dataclass
 from typing import Any
 
-from runner import HERE, MARK, SETTINGS
+from runner import APART, EIGHT, HERE, MARK, SETTINGS
 
-__all__ = ["SETTINGS", "Listed", "Ran", "cases", "compare", "known_differences", "run"]
+__all__ = [
+    "APART",
+    "EIGHT",
+    "SETTINGS",
+    "Listed",
+    "Ran",
+    "cases",
+    "compare",
+    "known_differences",
+    "run",
+]
+
+NOTEBOOK = "notebook"
+"""The setting of a kernel of its own."""
 
 SECONDS = 30.0
 """How long one run of a case may take."""
@@ -89,14 +102,12 @@ def _cases_of(module: str, tree: ast.Module) -> list[Listed]:
 
 def run(name: str, mode: str, setting: str, trace: bool = False) -> Ran:
     """Run one case in an interpreter of its own; raises ``RuntimeError`` if that said nothing."""
+    if setting == NOTEBOOK:
+        if mode == "loop":
+            return run(name, mode, "alone")
+        return in_kernel(name, mode, trace)
     command = [sys.executable, str(HERE / "runner.py"), name, mode, setting]
-    environment = {
-        key: value
-        for key, value in os.environ.items()
-        if not key.startswith(("AMORSIZE_", "PYTHON"))
-    }
-    environment |= {"PYTHONHASHSEED": "0", "AMORSIZE_HISTORY": "off", "OMP_NUM_THREADS": "1"}
-    environment["OPENBLAS_NUM_THREADS"] = "1"
+    environment = _environment()
     # Files, not pipes: a child that a case has started would keep a pipe open.
     with (
         tempfile.TemporaryDirectory(prefix="same-", ignore_cleanup_errors=True) as folder,
@@ -124,7 +135,45 @@ def run(name: str, mode: str, setting: str, trace: bool = False) -> Ran:
         if not lines:
             said = errors.read().decode(errors="replace")[-1500:]
             raise RuntimeError(f"{name} {mode} {setting}: {problem}; {said}")
-    report = json.loads(lines[-1][len(MARK) :])
+    return _ran(lines[-1])
+
+
+def in_kernel(name: str, mode: str, trace: bool = False) -> Ran:
+    """Run one case in a notebook kernel of its own."""
+    import nbclient
+    import nbformat
+
+    with tempfile.TemporaryDirectory(prefix="same-", ignore_cleanup_errors=True) as folder:
+        report = os.path.join(folder, "report")
+        words = [name, mode, "alone", "--out", report] + ["--trace"] * trace
+        code = (
+            f"import sys\nsys.path.insert(0, {str(HERE)!r})\nimport runner\nrunner.main({words!r})"
+        )
+        book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+        client = nbclient.NotebookClient(book, timeout=int(SECONDS), kernel_name="python3")
+        try:
+            client.execute(cwd=folder, env=_environment() | {"TMPDIR": folder})
+            with open(report, encoding="utf-8") as file:
+                lines = [line for line in file.read().splitlines() if line.startswith(MARK)]
+        except (nbclient.exceptions.CellExecutionError, RuntimeError, OSError) as error:
+            raise RuntimeError(f"{name} {mode} in a kernel: {error}") from error
+    return _ran(lines[-1])
+
+
+def _environment() -> dict[str, str]:
+    """Variables of an interpreter that runs a case."""
+    found = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("AMORSIZE_", "PYTHON"))
+    }
+    found |= {"PYTHONHASHSEED": "0", "AMORSIZE_HISTORY": "off", "OMP_NUM_THREADS": "1"}
+    return found | {"OPENBLAS_NUM_THREADS": "1"}
+
+
+def _ran(line: str) -> Ran:
+    """What a report says."""
+    report = json.loads(line[len(MARK) :])
     return Ran(
         report["results"],
         report["left"],

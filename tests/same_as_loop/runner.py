@@ -1,9 +1,10 @@
 """Run one case in this fresh interpreter, and say what came of it as one line of JSON.
 
-``python runner.py CASE loop|amorsize alone|beside|repeated [--trace]``
+``python runner.py CASE loop|amorsize alone|beside|repeated|eight [--trace] [--out FILE]``
 
 ``beside``: an idle thread is alive, as in a notebook. ``repeated``: a history knows the function from
-a run before; the second run is reported. ``--trace`` says where items ran for cases with effects, too.
+a run before; the second run is reported. ``eight``: eight threads make and run the case at once.
+``--trace`` says where items ran for cases with effects, too.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 MODES = ("loop", "amorsize")
 SETTINGS = ("alone", "beside", "repeated")
+EIGHT, APART = "eight", "the eight differ: "
+"""The setting of eight threads, and how its results begin where those of the threads differ."""
 MARK = "same-as-loop "
 """What the line of the report begins with: cases may print, too."""
 
@@ -86,16 +89,38 @@ def workers(trace: str) -> tuple[str, int]:
     return (runs[-1]["config"]["backend"], len(ran)) if runs else ("none", len(ran))
 
 
-def main() -> None:
+def eight_times(make: Any, mode: str) -> tuple[str, str]:
+    """The results of eight threads that make and run a case at once, and what each run left."""
+    ready, found = threading.Barrier(8), dict[int, tuple[str, str]]()
+
+    def run(number: int) -> None:
+        made = make()
+        ready.wait()
+        results = call(made, mode, None, None)
+        found[number] = results, look(made)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    different = sorted(set(found.values()))
+    if len(found) < 8 or len(different) > 1:
+        return f"{APART}{len(found)} ended, {different}", ""
+    return different[0]
+
+
+def main(words: list[str] | None = None) -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser()
     parser.add_argument("case")
     parser.add_argument("mode", choices=MODES)
-    parser.add_argument("setting", choices=SETTINGS)
+    parser.add_argument("setting", choices=(*SETTINGS, EIGHT))
     parser.add_argument("--trace", action="store_true")
-    asked = parser.parse_args()
+    parser.add_argument("--out", help="a file to which the report goes, instead of standard output")
+    asked = parser.parse_args(words)
 
-    out = os.dup(1)
+    out = os.dup(1) if asked.out is None else os.open(asked.out, os.O_WRONLY | os.O_CREAT)
     mend_path()
     # The case module must meet the very module `case` that is imported here.
     registry = importlib.import_module("case")
@@ -110,6 +135,10 @@ def main() -> None:
         traced = asked.mode == "amorsize" and (asked.trace or not registered.effect)
         history = os.path.join(folder, "history.sqlite") if asked.setting == "repeated" else None
         rounds = 2 if asked.setting == "repeated" else 1
+        if asked.setting == EIGHT:
+            report["seconds"], rounds, traced = 0.0, 0, False
+            report["results"], report["left"] = eight_times(registered.make, asked.mode)
+            report["warnings"] = list(seen)
         for number in range(rounds):
             seen.clear()
             trace = os.path.join(folder, f"trace{number}.json") if traced else None
