@@ -213,6 +213,14 @@ class deferred:  # noqa: N801
         _handlers.answer()
 
 
+def is_of_handler(error: BaseException) -> bool:
+    """Was what a ``try`` around calls of C functions has caught raised by a handler that ran there?
+
+    The handler's own frame tells: what a C function raises has none below that of the ``try``."""
+    trace = error.__traceback__
+    return trace is not None and trace.tb_next is not None
+
+
 handler_of = _handlers.handler_of
 
 

@@ -17,6 +17,7 @@ import sys
 import time
 from _thread import allocate_lock, get_ident, get_native_id, start_new_thread
 
+from amorsize.core.signals import is_of_handler
 from amorsize.machine.threads import _is_asleep, our_threads, threads_are_greenlets
 from amorsize.profiling.meter import Meter
 
@@ -241,5 +242,7 @@ def _cpu_clock_of(thread: int) -> int | None:
         return None
     try:
         return time.pthread_getcpuclockid(thread)
-    except (AttributeError, OSError):
+    except (AttributeError, OSError) as error:
+        if is_of_handler(error):
+            raise
         return None

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from amorsize.core.signals import deferred, forget_in_child, held, released
+from amorsize.core.signals import deferred, forget_in_child, held, is_of_handler, released
+from amorsize.machine.threads import queued_seconds
 
 
 class Late(Exception):
@@ -173,3 +176,53 @@ def test_a_first_import_of_threading_elsewhere_does_not_mislead() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
     assert done.stdout == "True\n", done.stderr
+
+
+def test_what_a_handler_raises_inside_of_a_c_function_is_told_from_its_own_errors() -> None:
+    """Both are an ``OSError``: one that an alarm raised while a call waited, one of a missing file."""
+
+    def late(*_: object) -> None:
+        raise TimeoutError("late")
+
+    before = signal.signal(signal.SIGALRM, late)
+    told = []
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
+        try:
+            time.sleep(5)
+        except OSError as error:
+            told.append(is_of_handler(error))
+        try:
+            os.stat("/no such file")
+        except OSError as error:
+            told.append(is_of_handler(error))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert told == [True, False]
+
+
+def test_an_alarm_in_the_middle_of_a_reading_of_the_clock_arrives_and_leaves_nothing_open() -> None:
+    """The clock of the scheduler is a file: what an alarm raises there is no error of that file."""
+    arrived = 0
+
+    def late(*_: object) -> None:
+        raise TimeoutError("late")
+
+    before = signal.signal(signal.SIGALRM, late)
+    opened = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    try:
+        for number in range(200):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 1e-5 + number * 1e-6)
+                until = time.monotonic() + 0.05
+                while time.monotonic() < until:
+                    queued_seconds()
+            except TimeoutError:
+                arrived += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    gc.collect()
+    assert arrived == 200
+    assert not opened or len(os.listdir("/proc/self/fd")) == opened
