@@ -46,6 +46,8 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/mypy $(TYPED)
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml amorsize
+	$(BIN)/zizmor --offline --quiet --persona pedantic .github
+	$(BIN)/sp-repo-review --show err .
 
 # Tests start more than a thousand interpreters; where PYTHONDONTWRITEBYTECODE is set, each would compile
 # the package anew, which takes longer than all else that it does.
@@ -83,9 +85,10 @@ lock:
 	rm -rf .lock-venv
 	$(find_python); "$$python" -m venv .lock-venv
 	.lock-venv/bin/python -m pip install --quiet pip-tools
+	.lock-venv/bin/python tests/support/packages.py --dev > .lock-venv/dev.in
 	.lock-venv/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --upgrade \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
-	    --no-header --no-annotate --output-file $(LOCK) pyproject.toml requirements-dev.in
+	    --no-header --no-annotate --output-file $(LOCK) pyproject.toml .lock-venv/dev.in
 	sed -i '1i # Made by `make lock` for Linux and Python 3.11 or newer; do not edit.' $(LOCK)
 	rm -rf .lock-venv
 

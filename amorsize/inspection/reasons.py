@@ -144,7 +144,7 @@ class Verdicts:
     def cannot_read(self, error: Exception) -> None:
         """What is not read is not safe: the run stays in the caller."""
         if self.caller_only is None:
-            self.caller_only = f"its code cannot be read here ({error or 'a stack differs'})"
+            self.caller_only = f"its code cannot be read here ({str(error) or 'a stack differs'})"
 
 
 class Tables(Verdicts):
