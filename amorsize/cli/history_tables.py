@@ -17,6 +17,7 @@ from amorsize.history.base import History
 from amorsize.inspection.fingerprint import fingerprint
 from amorsize.planning.explain import describe, format_seconds
 from amorsize.reporting.accuracy_plot import as_svg, as_text
+from amorsize.reporting.figures import FiguresMissing
 
 SHORT = 12
 """Characters of a fingerprint that are shown; as many or fewer name a function again."""
@@ -91,11 +92,13 @@ def learned(history: History, options: argparse.Namespace) -> int:
 
     found = spans(judge(history.table(), learning.parameters_of(history)))
     if options.plot:
+        with usage_errors(FiguresMissing, name="--plot"):
+            picture = as_svg(found)
         with (
             usage_errors(OSError, name=options.plot),
             open(options.plot, "w", encoding="utf-8") as file,
         ):
-            file.write(as_svg(found))
+            file.write(picture)
     drawn = f"\ndrawn in {options.plot}" if options.plot else ""
     ranges = ranges_text(list(history.read()))
     text = "\n".join(part for part in (ranges, as_text(found)) if part)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from math import exp
 
-from amorsize.core.frozen import dataclass
+from amorsize.reporting import figures
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Protocol
+
+    from matplotlib.axes import Axes
 
     class Span(Protocol):
         """Runs that followed each other, summed up; errors are of log seconds."""
@@ -36,10 +38,8 @@ if TYPE_CHECKING:
 
 BAR = 24
 """Characters of the longest bar."""
-WIDTH, HEIGHT, LEFT = 640, 150, 60
-"""Of one panel's area, and the room for the labels beside it, in pixels."""
-LEGEND = 120
-"""Pixels for one name."""
+HEIGHT_INCHES = 5.2
+"""Of both panels together."""
 
 
 def as_text(spans: Sequence[Span]) -> str:
@@ -70,84 +70,37 @@ def _percent(error: float) -> str:
 
 
 def as_svg(spans: Sequence[Span]) -> str:
-    """The spans as a picture: error above, regret below, both over the number of runs."""
-    error = _Panel(
-        "error of predicted seconds",
-        (
-            _Line("model alone", "#888888", tuple(exp(one.model_error) - 1 for one in spans)),
-            _Line("with experience", "#4477aa", tuple(exp(one.error) - 1 for one in spans)),
-        ),
-        top=20,
-        low=0.0,
-        form="{:.0%}",
-    )
-    regret = _Panel(
-        "regret",
-        (
-            _Line("median regret", "#ee6677", tuple(one.regret for one in spans)),
-            _Line("95th percentile", "#ccbb44", tuple(one.regret95 for one in spans)),
-        ),
-        top=230,
-        low=1.0,
-        form="{:.2f}",
-    )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH + LEFT + 20}" height="430" '
-        f'font-family="sans-serif" font-size="12">\n<rect width="100%" height="100%" fill="white"/>\n'
-        f"{_drawn(error, spans)}{_drawn(regret, spans)}</svg>\n"
-    )
+    """The spans as a picture: error above, regret below, both over the number of runs.
 
+    Raises FiguresMissing where matplotlib (the extra ``report``) is not installed."""
+    places = [(one.first + one.last) / 2 for one in spans]
 
-@dataclass(frozen=True)
-class _Line:
-    name: str
-    colour: str
-    values: tuple[float | None, ...]
+    def draw(
+        axes: Axes, name: str, lines: Sequence[tuple[str, Sequence[float | None]]], low: float
+    ) -> None:
+        for (text, values), (colour, mark, line) in zip(lines, figures.SERIES, strict=True):
+            known = [(x, y) for x, y in zip(places, values, strict=True) if y is not None]
+            axes.plot(
+                [x for x, _ in known], [y for _, y in known],
+                color=colour, marker=mark, linestyle=line, label=text,
+            )  # fmt: skip
+        axes.set_xlim(left=0.0)
+        axes.set_ylim(bottom=low)
+        figures.label(axes, "runs recorded", name)
+        figures.legend(axes)
 
+    def errors(axes: Axes) -> None:
+        alone = [100 * (exp(one.model_error) - 1) for one in spans]
+        learned = [100 * (exp(one.error) - 1) for one in spans]
+        lines = [("with experience", learned), ("model alone", alone)]
+        draw(axes, "error of seconds (%)", lines, 0.0)
 
-@dataclass(frozen=True)
-class _Panel:
-    title: str
-    lines: tuple[_Line, ...]
-    top: int
-    low: float
-    """Value at the lower edge."""
-    form: str
-    """Format of a value."""
-
-
-def _drawn(panel: _Panel, spans: Sequence[Span]) -> str:
-    values = [value for line in panel.lines for value in line.values if value is not None]
-    low, high = panel.low, max([*values, panel.low + 0.1])
-    last = spans[-1].last if spans else 1
-
-    def x(one: Span) -> float:
-        return LEFT + WIDTH * (one.first + one.last) / 2 / last
-
-    def y(value: float) -> float:
-        return panel.top + 20 + HEIGHT - HEIGHT * (value - low) / (high - low)
-
-    parts = [f'<text x="{LEFT}" y="{panel.top + 8}" font-weight="bold">{panel.title}</text>']
-    for value in (low, (low + high) / 2, high):
-        parts.append(
-            f'<line x1="{LEFT}" x2="{LEFT + WIDTH}" y1="{y(value):.1f}" y2="{y(value):.1f}" '
-            f'stroke="#dddddd"/><text x="{LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">'
-            f"{panel.form.format(value)}</text>"
-        )
-    for number, line in enumerate(panel.lines):
-        points = [
-            f"{x(one):.1f},{y(value):.1f}"
-            for one, value in zip(spans, line.values, strict=True)
-            if value is not None
+    def regrets(axes: Axes) -> None:
+        lines = [
+            ("median", [one.regret for one in spans]),
+            ("95th percentile", [one.regret95 for one in spans]),
         ]
-        legend = LEFT + WIDTH - LEGEND * (len(panel.lines) - number)
-        parts.append(
-            f'<polyline points="{" ".join(points)}" fill="none" stroke="{line.colour}" '
-            f'stroke-width="2"/><text x="{legend}" y="{panel.top + 8}" fill="{line.colour}">'
-            f"{line.name}</text>"
-        )
-    parts.append(
-        f'<text x="{LEFT + WIDTH}" y="{panel.top + HEIGHT + 38}" text-anchor="end">run {last}</text>'
-        f'<text x="{LEFT}" y="{panel.top + HEIGHT + 38}">run 1</text>'
-    )
-    return "\n".join(parts) + "\n"
+        draw(axes, "regret (1 = best)", lines, 1.0)
+
+    described = "Error of predicted seconds, and regret of decisions, by runs recorded"
+    return figures.standalone([errors, regrets], described, HEIGHT_INCHES)

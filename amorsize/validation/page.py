@@ -1,10 +1,11 @@
-"""A report as one HTML page: no network, no script, plots as SVG, every name escaped."""
+"""A report as one HTML page: no network, no script, every name escaped; plots by the extra ``report``."""
 
 from __future__ import annotations
 
 from html import escape
 
-from amorsize.validation.plots import plots
+from amorsize.reporting.figures import COLOURS
+from amorsize.validation.plots import contenders, plots
 from amorsize.validation.render import HEAD, clean, header, row
 from amorsize.validation.report import FAILED, PASSED
 
@@ -14,11 +15,11 @@ if TYPE_CHECKING:
 
     from amorsize.validation.report import Decision, ValidationReport
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1a1a1a; --paper: #ffffff; --line: #c8ccd2; --soft: #5b6470;
-  --one: #1d5fb4; --two: #b4521d; --good: #1a7a3a; --bad: #b3261e; --open: #8a6100; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8eaed; --paper: #16181c; --line: #3c424b;
-  --soft: #a3abb8; --one: #7fb2ff; --two: #ffa874; --good: #6fd28c; --bad: #ff8a80; --open: #f2c14e; } }
+STYLE = (
+    COLOURS
+    + """
+:root { --good: #1a7a3a; --bad: #b3261e; --open: #8a6100; }
+@media (prefers-color-scheme: dark) { :root { --good: #6fd28c; --bad: #ff8a80; --open: #f2c14e; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 76rem; padding: 1rem; background: var(--paper); color: var(--ink);
   font: 1rem/1.5 system-ui, sans-serif; }
@@ -31,13 +32,11 @@ th, td { padding: .35rem .6rem; border-bottom: 1px solid var(--line); text-align
 th:first-child, td:first-child, th:last-child, td:last-child, .verdict { text-align: left; }
 .scenarios th:last-child, .scenarios td:last-child { text-align: right; }
 .passed { color: var(--good); } .failed { color: var(--bad); } .open { color: var(--open); }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr));
-  gap: 1.5rem; }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr));
+  gap: 1.5rem; align-items: start; max-width: 60rem; }
 figure { margin: 0; } figcaption { font-weight: 600; } svg { width: 100%; height: auto; }
-svg text { fill: var(--soft); font: 11px system-ui, sans-serif; }
-.axis { stroke: var(--line); } .one { stroke: var(--one); } .two { stroke: var(--two); }
-.dot1 { fill: var(--one); } .dot2 { fill: var(--two); }
 """
+)
 
 
 def page(report: ValidationReport) -> str:
@@ -125,22 +124,8 @@ def _checks(report: ValidationReport) -> str:
 
 
 def _decision(decision: Decision) -> str:
-    order = sorted(decision.seconds, key=decision.median)
-    longest = max(decision.median(name) for name in order)
-    bars = []
-    for place, name in enumerate(order):
-        y, width = 8 + 22 * place, 210 * decision.median(name) / longest if longest else 0.0
-        width = width if 0.0 <= width <= 210.0 else 0.0  # a time that is no number has no bar
-        kind = "dot2" if name == "amorsize" else "dot1"
-        bars.append(
-            f'<rect class="{kind}" x="150" y="{y}" width="{max(width, 1):.1f}" height="14"/>'
-            f'<text x="145" y="{y + 11}" text-anchor="end">{escape(name[:24])}</text>'
-            f'<text x="{155 + width:.1f}" y="{y + 11}">{decision.median(name):.3g} s</text>'
-        )
-    label = escape(f"Median seconds of each contender for {decision.name}")
     return (
         f'<h2>{escape(decision.name)}: <span class="{_class(decision.verdict)}">'
         f"{escape(decision.verdict)}</span></h2><p>{escape(decision.sentence)}</p>"
-        f'<figure><svg viewBox="0 0 430 {16 + 22 * len(order)}" role="img" aria-label="{label}">'
-        f"{''.join(bars)}</svg></figure>"
+        f'<div class="plots">{contenders(decision)}</div>'
     )

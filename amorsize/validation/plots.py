@@ -1,130 +1,62 @@
-"""Plots of a report as SVG, every name escaped."""
+"""Plots of a report: what is drawn; `amorsize.reporting.figures` draws it, by matplotlib."""
 
 from __future__ import annotations
 
 from html import escape
-from math import log10
 from statistics import median
+
+from amorsize.reporting import figures
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from dataclasses import dataclass
+    from collections.abc import Callable, Sequence
 
-    from amorsize.validation.report import Outcome, Seed, ValidationReport
-else:
-    from amorsize.core.frozen import dataclass
+    from matplotlib.axes import Axes
+
+    from amorsize.validation.report import Decision, Outcome, Seed, ValidationReport
 
 FARTHEST = 1e100
 """Largest value that is drawn: beyond it are no measurements."""
-WIDTH, HEIGHT = 360.0, 240.0
-"""Size of a plot in units of its SVG."""
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 10, 24, 36.0
-"""Margins of the axes, in the same units."""
+ROW_INCHES = 0.24
+"""Height of a line of a plot that has a name on each line."""
+LONGEST_NAME = 30
+"""Characters of a name on an axis."""
 
 Points = list[tuple[float, float]]
 
 
-@dataclass(frozen=True)
-class Series:
-    """Points of one kind."""
-
-    name: str
-    points: Points
-    joined: bool = False
-    """Whether a line joins them."""
-
-
-@dataclass(frozen=True)
-class Axis:
-    """One axis, from where its least value is drawn to where its largest is."""
-
-    name: str
-    logarithmic: bool = False
-    low: float = 0.0
-    high: float = 1.0
-    """Range of the values, or of their logarithms."""
-    start: float = 0.0
-    length: float = 0.0
-    """Place of ``low``, and how far from it ``high`` is; below 0 upwards."""
-
-    def draws(self, value: float) -> bool:
-        """Whether a value has a place on the axis."""
-        if self.logarithmic:
-            return 1 / FARTHEST < value < FARTHEST
-        return abs(value) < FARTHEST
-
-    def over(self, values: Iterable[float], start: float, length: float) -> Axis:
-        """The axis for these values, at this place."""
-        scaled = [self._scaled(value) for value in values]
-        low, high = min(scaled), max(scaled)
-        spare = 0.04 * (high - low) or max(1.0, 1e-9 * abs(high))
-        return Axis(self.name, self.logarithmic, low - spare, high + spare, start, length)
-
-    def at(self, value: float) -> float:
-        """Place of a value."""
-        return self.start + (self._scaled(value) - self.low) / (self.high - self.low) * self.length
-
-    def tick(self, share: float) -> tuple[float, str]:
-        """Place and text of the value at a share of the axis."""
-        value = self.low + share * (self.high - self.low)
-        shown = 10.0**value if self.logarithmic else value
-        label = f"{shown:,.0f}" if abs(shown) >= 1000 else f"{shown:.3g}"
-        return self.start + share * self.length, label
-
-    def _scaled(self, value: float) -> float:
-        return log10(value) if self.logarithmic else float(value)
-
-
 def plots(report: ValidationReport) -> str:
-    """All plots that the report has figures for."""
-    figures = []
+    """All plots that the report has figures for; where nothing can draw them, a line that says so."""
+    if not figures.available():
+        return f"<p>{escape(figures.MISSING)}</p>"
+    made = []
     if report.front:
-        figures.append(
-            plot(
-                "Error against kept rows (Pareto front)",
-                Axis("rows kept (%)", True),
-                Axis("change of RMSE (%)"),
+        made.append(
+            lines(
+                "Error against kept rows",
+                ("rows kept (%)", "change of RMSE (%)"),
                 [
-                    Series("pruned", [(100 * k, 100 * e) for k, e, _ in report.front], True),
-                    Series("at random", [(100 * k, 100 * c) for k, _, c in report.front], True),
+                    ("pruned", [(100 * k, 100 * e) for k, e, _ in report.front]),
+                    ("deleted at random", [(100 * k, 100 * c) for k, _, c in report.front]),
                 ],
+                log_x=True,
             )
         )
     measured = [one for one in report.outcomes if one.seeds]
     if measured:
-        figures += _of_outcomes(measured)
+        made += _of_outcomes(measured)
     if report.learning:
         curve = [(float(rows), error) for rows, error in report.learning]
-        figures.append(
-            plot(
-                "Learning curve",
-                Axis("rows learned from", True),
-                Axis("RMSE"),
-                [Series("error", curve, True)],
-            )
+        made.append(
+            lines("Learning curve", ("rows learned from", "RMSE"), [("error", curve)], log_x=True)
         )
     if report.calibration:
-        figures.append(
-            plot(
-                "Predicted and true labels",
-                Axis("predicted"),
-                Axis("true"),
-                [Series("fresh rows", list(report.calibration))],
-            )
-        )
-    return f'<div class="plots">{"".join(figures)}</div>'
+        made.append(_calibration(list(report.calibration)))
+    return f'<div class="plots">{"".join(made)}</div>'
 
 
 def _of_outcomes(outcomes: list[Outcome]) -> list[str]:
     """Error, latency and memory of the scenarios."""
-
-    def each_seed(value: Callable[[Seed], float], offset: float = 0.0) -> Points:
-        return [
-            (place + offset, 100 * value(seed))
-            for place, outcome in enumerate(outcomes, 1)
-            for seed in outcome.seeds
-        ]
 
     def by_rows(value: Callable[[Seed], float]) -> Points:
         return sorted(
@@ -133,105 +65,138 @@ def _of_outcomes(outcomes: list[Outcome]) -> list[str]:
         )
 
     return [
-        plot(
-            "Change of error, each seed",
-            Axis("scenario (in the order of the table)"),
-            Axis("change of RMSE (%)"),
+        _errors(outcomes),
+        lines(
+            "Time of one prediction",
+            ("rows before", "microseconds"),
             [
-                Series("pruned", each_seed(lambda s: s.error_change)),
-                Series("at random", each_seed(lambda s: s.chance_change, 0.25)),
+                ("before", by_rows(lambda s: 1e6 * s.latency_before)),
+                ("after", by_rows(lambda s: 1e6 * s.latency_after)),
             ],
+            log_x=True,
+            log_y=True,
         ),
-        plot(
-            "One prediction",
-            Axis("rows before", True),
-            Axis("microseconds", True),
-            [
-                Series("before", by_rows(lambda s: 1e6 * s.latency_before), True),
-                Series("after", by_rows(lambda s: 1e6 * s.latency_after), True),
-            ],
-        ),
-        plot(
+        lines(
             "Memory of the predictor",
-            Axis("rows before", True),
-            Axis("kilobytes", True),
+            ("rows before", "kilobytes"),
             [
-                Series("before", by_rows(lambda s: s.memory_before / 1e3), True),
-                Series("after", by_rows(lambda s: s.memory_after / 1e3), True),
+                ("before", by_rows(lambda s: s.memory_before / 1e3)),
+                ("after", by_rows(lambda s: s.memory_after / 1e3)),
             ],
+            log_x=True,
+            log_y=True,
         ),
     ]
 
 
-def plot(title: str, x: Axis, y: Axis, series: Sequence[Series]) -> str:
-    """One figure: points, joined or not, of up to two series."""
-    series = [
-        Series(one.name, [(a, b) for a, b in one.points if x.draws(a) and y.draws(b)], one.joined)
-        for one in series
-    ]
-    points = [point for one in series for point in one.points] or [(1.0, 1.0)]
-    x = x.over([a for a, _ in points], LEFT, WIDTH - LEFT - RIGHT)
-    y = y.over([b for _, b in points], HEIGHT - BOTTOM, -(HEIGHT - BOTTOM - TOP))
-    marks = _axes(x, y)
-    for number, one in enumerate(series, 1):
-        marks += _marks(one, number, x, y)
+def lines(
+    title: str,
+    names: tuple[str, str],
+    series: Sequence[tuple[str, Points]],
+    *,
+    log_x: bool = False,
+    log_y: bool = False,
+) -> str:
+    """One or two series of points that a line joins; ``names`` of the axes, with their units."""
+
+    def draw(axes: Axes) -> None:
+        for (name, points), (colour, mark, line) in zip(series, figures.SERIES, strict=False):
+            shown = [(a, b) for a, b in points if _drawable(a, log_x) and _drawable(b, log_y)]
+            axes.plot(
+                [a for a, _ in shown], [b for _, b in shown],
+                color=colour, marker=mark, linestyle=line, label=name,
+            )  # fmt: skip
+        figures.label(axes, *names, log_x=log_x, log_y=log_y)
         if len(series) > 1:
-            marks.append(_legend(one.name, number, len(series)))
-    described = escape(f"{title}: {y.name} by {x.name}")
-    return (
-        f"<figure><figcaption>{escape(title)}</figcaption>"
-        f'<svg viewBox="0 0 {WIDTH:.0f} {HEIGHT:.0f}" role="img" aria-label="{described}">'
-        f"{''.join(marks)}</svg></figure>"
-    )
+            figures.legend(axes)
+
+    return figures.figure(title, f"{title}: {names[1]} by {names[0]}", draw)
 
 
-def _axes(x: Axis, y: Axis) -> list[str]:
-    """Two lines, with three ticks and the name of each."""
-    marks = [
-        f'<line class="axis" x1="{LEFT}" y1="{HEIGHT - BOTTOM}" '
-        f'x2="{WIDTH - RIGHT}" y2="{HEIGHT - BOTTOM}"/>',
-        f'<line class="axis" x1="{LEFT}" y1="{TOP}" x2="{LEFT}" y2="{HEIGHT - BOTTOM}"/>',
-    ]
-    for share in (0.0, 0.5, 1.0):
-        place, label = x.tick(share)
-        anchor = "end" if share == 1.0 else "middle"
-        marks.append(
-            f'<text x="{place:.0f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="{anchor}">{label}</text>'
+def _errors(outcomes: list[Outcome]) -> str:
+    """A line for each scenario, a dot for each seed: pruned, and deleted at random."""
+    rows = len(outcomes)
+
+    def draw(axes: Axes) -> None:
+        kinds: tuple[tuple[str, float, Callable[[Seed], float]], ...] = (
+            ("pruned", -0.14, lambda seed: seed.error_change),
+            ("deleted at random", 0.14, lambda seed: seed.chance_change),
         )
-        place, label = y.tick(share)
-        marks.append(f'<text x="{LEFT - 4}" y="{place + 4:.0f}" text-anchor="end">{label}</text>')
-    marks.append(
-        f'<text x="{(WIDTH + LEFT) / 2:.0f}" y="{HEIGHT - 6}" text-anchor="middle">'
-        f"{escape(x.name)}</text>"
-        f'<text x="4" y="12">{escape(y.name)}</text>'
+        for (name, offset, value), (colour, mark, _) in zip(kinds, figures.SERIES, strict=True):
+            points = [
+                (100 * value(seed), place + offset)
+                for place, outcome in enumerate(outcomes)
+                for seed in outcome.seeds
+                if _drawable(100 * value(seed), False)
+            ]
+            axes.plot(
+                [a for a, _ in points], [b for _, b in points],
+                color=colour, marker=mark, linestyle="", markersize=3, alpha=0.7, label=name,
+            )  # fmt: skip
+        figures.label(axes, "change of RMSE (%)", "")
+        axes.set_yticks(range(rows), [one.name[:LONGEST_NAME] for one in outcomes])
+        axes.set_ylim(rows - 0.5, -0.5)
+        figures.legend(axes)
+
+    described = "Change of error, each seed: change of RMSE (%) for each scenario"
+    height = max(figures.HEIGHT_INCHES, 0.9 + ROW_INCHES * rows)
+    return figures.figure("Change of error, each seed", described, draw, height)
+
+
+def _calibration(points: Points) -> str:
+    """Predicted and true labels, with the line on which both are equal."""
+    shown = [(a, b) for a, b in points if _drawable(a, False) and _drawable(b, False)]
+
+    def draw(axes: Axes) -> None:
+        axes.plot(
+            [a for a, _ in shown], [b for _, b in shown],
+            color=figures.ONE, marker="o", linestyle="", markersize=3, alpha=0.7, label="fresh rows",
+        )  # fmt: skip
+        if shown:
+            ends = [min(a for a, _ in shown), max(a for a, _ in shown)]
+            axes.plot(ends, ends, color=figures.SOFT, linewidth=1, label="both are equal")
+        figures.label(axes, "predicted label", "true label")
+        figures.legend(axes)
+
+    return figures.figure(
+        "Predicted and true labels", "Predicted and true labels of fresh rows", draw
     )
-    return marks
 
 
-def _marks(series: Series, number: int, x: Axis, y: Axis) -> list[str]:
-    """The points of a series; shape as well as colour tells two series apart."""
-    spots = [(x.at(a), y.at(b)) for a, b in series.points]
-    marks = []
-    if series.joined:
-        path = " ".join([f"{a:.1f},{b:.1f}" for a, b in spots])
-        kind = "one" if number == 1 else "two"
-        marks.append(f'<polyline class="{kind}" fill="none" points="{path}"/>')
-    radius = 3 if series.joined else 2
-    for a, b in spots:
-        if number == 1:
-            marks.append(f'<circle class="dot1" cx="{a:.1f}" cy="{b:.1f}" r="{radius}"/>')
-        else:
-            marks.append(
-                f'<rect class="dot2" x="{a - radius:.1f}" y="{b - radius:.1f}" '
-                f'width="{2 * radius}" height="{2 * radius}"/>'
-            )
-    return marks
+def contenders(decision: Decision) -> str:
+    """A bar for the median seconds of each contender, a dot for each of its runs."""
+    if not figures.available():
+        return f"<p>{escape(figures.MISSING)}</p>"
+    order = sorted(decision.seconds, key=decision.median)
+    drawable = [name for name in order if _drawable(decision.median(name), False)]
+    longest = max((decision.median(name) for name in drawable), default=1.0)
+    unit_seconds, unit = figures.unit_of(longest)
 
+    def draw(axes: Axes) -> None:
+        for place, name in enumerate(order):
+            colour = figures.TWO if name == "amorsize" else figures.ONE
+            runs = [one / unit_seconds for one in decision.seconds[name] if _drawable(one, False)]
+            middle = decision.median(name) / unit_seconds if name in drawable else 0.0
+            axes.barh(place, middle, height=0.62, color=colour, alpha=0.75)
+            axes.plot(
+                runs, [place] * len(runs),
+                color=figures.INK, marker="|", linestyle="", markersize=7, markeredgewidth=1,
+            )  # fmt: skip
+        axes.set_yticks(range(len(order)), [name[:LONGEST_NAME] for name in order])
+        axes.set_ylim(len(order) - 0.5, -0.5)
+        axes.set_xlim(left=0.0)
+        axes.set_xlabel(f"{unit}: the bar is the median, a stroke is one run")
+        figures.round_ticks(axes.xaxis, logarithmic=False)
+        axes.grid(visible=True, axis="x")
 
-def _legend(name: str, number: int, count: int) -> str:
-    place = WIDTH - RIGHT - 90 * (count - number)
-    sign = "●" if number == 1 else "■"
-    return (
-        f'<text x="{place:.0f}" y="12" text-anchor="end"><tspan class="dot{number}">{sign}</tspan> '
-        f"{escape(name)}</text>"
+    described = f"Median {unit} of each contender for {decision.name}"
+    return figures.figure(
+        "Time of each contender", described, draw, 0.8 + ROW_INCHES * max(3, len(order))
     )
+
+
+def _drawable(value: float, logarithmic: bool) -> bool:
+    """Whether a value has a place on an axis."""
+    if logarithmic:
+        return 1 / FARTHEST < value < FARTHEST
+    return abs(value) < FARTHEST
