@@ -22,9 +22,10 @@ from concurrent.futures import TimeoutError as _TimeoutError
 from contextvars import copy_context
 from itertools import islice
 
+from amorsize import planning
 from amorsize.api import stream
 from amorsize.api.checks import check_buffersize
-from amorsize.backends.processes.service import Pool
+from amorsize.backends.processes.service import Pool, item_of
 from amorsize.errors import OptionError, OptionTypeError
 from amorsize.items.kinds import star
 from amorsize.machine.detect import usable_cores
@@ -33,6 +34,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
     from typing import Any, Literal, ParamSpec, TypeVar
+
+    from amorsize.planning.rate import Rate
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -65,6 +68,10 @@ class Executor(_Executor):
         As in ``ThreadPoolExecutor``.
     rerun_after_death : bool
         Whether a call whose worker process died runs once more (see ``amorsize.execute``).
+    rate : text, number, Rate or None
+        Upper bound of calls, of ``submit`` and ``map`` together: "500/min", 50 (a second), or an
+        :class:`amorsize.Rate`, which other calls may share. ``cost=`` of a rate is asked about the one
+        argument of a call, or the tuple of all. ``OptionError`` for what is no rate.
     """
 
     def __init__(
@@ -76,11 +83,16 @@ class Executor(_Executor):
         initargs: tuple[Any, ...] = (),
         thread_name_prefix: str = "",
         rerun_after_death: bool = True,
+        rate: Rate | str | float | None = None,
     ) -> None:
         _check(max_workers, backend, initializer)
         self._backend = backend
         self._asked = max_workers
-        self._options: dict[str, Any] = {"rerun_after_death": rerun_after_death}
+        self._rate = None if rate is None else planning.rate_of(rate)
+        self._options: dict[str, Any] = {
+            "rerun_after_death": rerun_after_death,
+            "rate": self._rate,
+        }
         if initializer is not None:
             self._options |= {"initializer": initializer, "initargs": initargs}
             if backend == "auto":
@@ -97,6 +109,7 @@ class Executor(_Executor):
                 initargs=initargs,
                 inner_threads=max(1, cores // self._max_workers),
                 rerun_after_death=rerun_after_death,
+                rate=self._rate,
             )
             weakref.finalize(self, self._pool.end)
         else:
@@ -106,6 +119,8 @@ class Executor(_Executor):
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """A future of ``fn(*args, **kwargs)``."""
         if isinstance(self._pool, ThreadPoolExecutor):
+            if self._rate is not None:
+                return self._pool.submit(_in_time, self._rate, fn, args, kwargs)
             return self._pool.submit(fn, *args, **kwargs)
         return self._pool.submit(fn, args, kwargs)  # type: ignore[no-any-return]
 
@@ -191,6 +206,14 @@ class Executor(_Executor):
         self._pool.end(cancel=cancel_futures)
         if wait:
             self._pool.join()
+
+
+def _in_time(rate: Rate, fn: Callable[..., T], args: tuple[Any, ...], named: dict[str, Any]) -> T:
+    """Call when the rate allows it; the thread waits for that."""
+    costs = rate.costs(item_of(args, named))
+    while (wait := rate.take(time.monotonic(), costs)) > 0.0:
+        time.sleep(wait)
+    return fn(*args, **named)
 
 
 class _Run:

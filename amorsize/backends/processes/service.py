@@ -15,6 +15,7 @@ from __future__ import annotations
 import itertools
 import pickle
 import threading
+import time
 import weakref
 from collections import deque
 from concurrent.futures import Future
@@ -37,8 +38,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from amorsize.planning.rate import Rate
+
 AHEAD_SECONDS = 0.01
 """A worker is sent a second task while it is in one if tasks are shorter: sending costs 0.1 ms."""
+LEAST_SLEEP_SECONDS = 0.0005
+"""Until the rate allows a task: a timer of the system is no finer."""
 IDLE_LOOK_SECONDS = 10.0
 """How long the thread sleeps at most while no task is open; a new one wakes it."""
 
@@ -51,8 +56,11 @@ class TaskDied(WorkerDied, BrokenProcessPool):
 class Tasks(ItemSource):
     """Open tasks in the place of a run's data: pickled as they are taken."""
 
-    def __init__(self, collector: Answers) -> None:
+    def __init__(self, collector: Answers, rate: Rate | None = None) -> None:
         super().__init__(iter(()))
+        self._rate = rate
+        self._due = 0.0
+        """When the rate allows the next task, on the monotonic clock."""
         self.caller_reads_source = False
         self.collector = collector
         self.numbers = itertools.count()
@@ -77,6 +85,8 @@ class Tasks(ItemSource):
         if self._returned:
             return self._returned.popleft()
         while self.waiting_tasks:
+            if self._rate is not None and not self._may_begin(self._rate):
+                return None
             future, call = self.waiting_tasks.popleft()
             if not future.set_running_or_notify_cancel():
                 continue
@@ -90,6 +100,26 @@ class Tasks(ItemSource):
             self.collector.open[number] = future
             return number, [(body, buffers)]
         return None
+
+    def _may_begin(self, rate: Rate) -> bool:
+        """Whether the rate allows the next task now. One whose cost cannot be told goes, and says so."""
+        future, (_, args, named) = self.waiting_tasks[0]
+        if future.cancelled():
+            return True
+        now = time.monotonic()
+        try:
+            wait = rate.take(now, rate.costs(item_of(args, named)))
+        except Exception as error:
+            self.waiting_tasks[0] = future, (_raise, (error,), {})
+            return True
+        self._due = now + wait
+        return wait <= 0.0
+
+    def patience(self, longest: float) -> float:
+        """How long to sleep at most: until the rate allows the next task."""
+        if self._rate is None or not self.waiting_tasks:
+            return longest
+        return min(longest, max(LEAST_SLEEP_SECONDS, self._due - time.monotonic()))
 
     def give_back(self, start: int, items: Sequence[Any] | int) -> None:
         """A task whose worker died before it began."""
@@ -170,10 +200,11 @@ class Pool:
         initargs: tuple[Any, ...] = (),
         inner_threads: int = 1,
         rerun_after_death: bool = True,
+        rate: Rate | None = None,
     ) -> None:
         self.max_workers = max_workers
         self.answers = Answers()
-        self.tasks = Tasks(self.answers)
+        self.tasks = Tasks(self.answers, rate)
         self.broken: BaseException | None = None
         self._initialized = (initializer, initargs)
         self._inner_threads, self._rerun = inner_threads, rerun_after_death
@@ -245,7 +276,7 @@ class Pool:
                     workers.scale_to(unfinished)
                     if workers.report().workers or not tasks.finished:
                         looks = PATIENCE_SECONDS if unfinished else IDLE_LOOK_SECONDS
-                        workers.step(looks)
+                        workers.step(tasks.patience(looks))
                     else:
                         workers.idle(IDLE_LOOK_SECONDS)
                 except Exception as error:  # a function that cannot be sent is its own answer
@@ -267,6 +298,15 @@ class Pool:
             broken.__cause__ = error
             if future.running() or future.set_running_or_notify_cancel():
                 _settle(future, error=broken)
+
+
+def item_of(args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    """What ``cost=`` of a rate is asked about: the one argument of a call, or all of them."""
+    return args[0] if len(args) == 1 and not named else args
+
+
+def _raise(error: BaseException) -> None:
+    raise error
 
 
 def call(item: tuple[bytes, list[Any]]) -> tuple[str, bytes, list[Any]]:

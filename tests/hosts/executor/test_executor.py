@@ -371,3 +371,40 @@ def test_a_single_thread_ends_a_map_with_a_buffersize_at_shutdown() -> None:
         assert next(endless) == 0
     assert list(itertools.islice(endless, 3)) == [2, 4, 6]
     endless.close()  # type: ignore[attr-defined]
+
+
+def began(_: int) -> float:
+    return time.monotonic()
+
+
+def test_a_rate_bounds_submitted_calls_and_maps_together(form: str) -> None:
+    rate = amorsize.Rate("50/s", burst=5)
+    with amorsize.Executor(2, backend=form, rate=rate) as executor:  # type: ignore[arg-type]
+        futures = [executor.submit(began, number) for number in range(20)]
+        found = [future.result() for future in futures]
+        found += executor.map(began, range(20))
+    found.sort()
+    gaps = [last - first for first, last in zip(found, found[10:], strict=False)]
+    assert min(gaps[5:]) >= 10 / 50 - 5 / 50, "ten calls take two tenths, but for what came late"
+    assert found[-1] - found[0] >= (40 - 5 - 2) / 50
+
+
+def test_what_a_call_costs_is_asked_of_its_arguments(form: str) -> None:
+    asked: list[object] = []
+
+    def cost(item: object) -> float:
+        asked.append(item)
+        if item == 3:
+            raise KeyError("no price")
+        return 1.0
+
+    with amorsize.Executor(2, backend=form, rate=amorsize.Rate(1e6, cost=cost)) as executor:  # type: ignore[arg-type]
+        assert executor.submit(doubled, 2).result() == 4
+        assert executor.submit(power, 2, exponent=3).result() == 8
+        with pytest.raises(KeyError, match="no price"):
+            executor.submit(doubled, 3).result()
+        cancelled = executor.submit(doubled, 4)
+        cancelled.cancel()
+    assert asked[:3] == [2, (2,), 3]
+    with pytest.raises(ValueError, match="rate"):
+        amorsize.Executor(rate="often")
