@@ -13,7 +13,7 @@ export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH
 unexport PYTHONHOME
 
-.PHONY: help demo test test-long compiled lint audit bench report api docs package lock clean
+.PHONY: help demo test test-long compiled lint audit bench report api docs package everywhere lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo 'make api     write tests/public_api.txt anew: the public names and signatures'
 	@echo 'make docs    build the documentation as build/docs/index.html'
 	@echo 'make package build sdist and wheel, and install them into empty environments'
+	@echo 'make everywhere   the tests on every Python that is found, in hours; ALL=1 for more of them'
 	@echo 'make lock    make $(LOCK) anew'
 	@echo 'make clean   remove what was built'
 	@echo 'PYTHON=/path/to/python chooses the interpreter (3.11 or newer)'
@@ -79,6 +80,11 @@ docs: $(VENV)/.dev
 # newest and the lowest dependencies. Needs a package index.
 package: $(VENV)/.dev
 	$(BIN)/python tests/support/packages.py $(PYTHONS)
+
+# On every Python found (PYTHONS), each in an environment with the newest packages that it can have. Needs a
+# package index, and hours; the table is docs/reference/everywhere.md.
+everywhere: $(VENV)/.dev
+	$(BIN)/python tests/support/everywhere.py $(if $(ALL),--all) $(PYTHONS)
 
 # In an environment of its own; no index, host or path gets into the file.
 lock:

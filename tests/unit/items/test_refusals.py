@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import urllib.error
 from datetime import UTC, datetime
 from email.message import Message
@@ -41,7 +42,7 @@ def boto_like(code: str, status: int) -> Shaped:
 def urllib_like(status: int) -> urllib.error.HTTPError:
     headers = Message()
     headers["Retry-After"] = "4"
-    return urllib.error.HTTPError("http://x", status, "no", headers, None)
+    return urllib.error.HTTPError("http://x", status, "no", headers, io.BytesIO())
 
 
 class Grpc(Exception):

@@ -1,0 +1,160 @@
+"""The tests on every Python that is found: ``make everywhere``. Takes hours; the table stays in the docs.
+
+::
+
+    each Python --> build/everywhere/X.Y: the newest packages that it can have --> pytest
+                --> one row of docs/reference/everywhere.md, and the names of what failed
+
+``everywhere.py [--all] [PYTHON ...]``: by default what depends on the interpreter (reading functions,
+engine, calls, streams, backends, coroutines, the suite "same as the loop"), with ``--all`` every test
+but the long ones. Packages that a Python cannot have, and one that cannot be run, are told of.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import platform
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from support.packages import ROOT, project, pythons
+
+TABLE = ROOT / "docs" / "reference" / "everywhere.md"
+PLACE = ROOT / "build" / "everywhere"
+PART = [
+    "tests/api", "tests/contract/backend", "tests/hosts/asyncio", "tests/same_as_loop",
+    "tests/unit/backends", "tests/unit/core", "tests/unit/engine", "tests/unit/inspection",
+    "tests/unit/items", "tests/unit/machine",
+]  # fmt: skip
+"""What depends on the interpreter."""
+MOST_SHOWN = 40
+"""Failures that are named on the page."""
+SECONDS = 4 * 3600
+"""Longest run of one Python."""
+HEAD = """# Everywhere: the tests on other Pythons
+
+Written by `make everywhere`: the newest result of each Python and choice of tests. *Part* is what
+depends on the interpreter: reading functions, engine, calls, streams, backends, coroutines, the suite
+"same as the loop".
+
+| System | Python | Tests | Result | NumPy | Commit | When |
+| --- | --- | --- | --- | --- | --- | --- |
+"""
+
+
+def said_by(*words: str | Path) -> str:
+    """What a program prints; "" where it fails."""
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, cwd=ROOT)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def version(python: str) -> str:
+    """Its version in full, with "t" where it has no GIL; "" where it does not run."""
+    code = (
+        "import platform, sys; gil = getattr(sys, '_is_gil_enabled', lambda: True)(); "
+        "print(platform.python_version() + ('' if gil else 't'))"
+    )
+    return said_by(python, "-c", code)
+
+
+def environment(python: str, number: str) -> tuple[Path, list[str]]:
+    """An environment with the newest packages, and the names of those that cannot be had."""
+    inside = PLACE / number / "bin" / "python"
+    if (
+        not inside.exists()
+    ):  # some systems split ensurepip off: the pip of this environment fills it
+        subprocess.run([python, "-m", "venv", "--without-pip", str(PLACE / number)], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(inside), "--disable-pip-version-check"]
+    pip += ["install", "--quiet"]
+    wheels = [*pip, "--only-binary", ":all:"]
+    wanted = project()["dependency-groups"]["tests"]
+    missing = []
+    if subprocess.run([*wheels, *wanted], capture_output=True).returncode:
+        missing = [
+            name
+            for name in wanted
+            if subprocess.run([*wheels, name], capture_output=True).returncode
+        ]
+    subprocess.run([*pip, "--editable", str(ROOT)], check=True)
+    return inside, missing
+
+
+def tried(inside: Path, number: str, paths: list[str]) -> tuple[str, list[str]]:
+    """What came out, in words, and the names of the tests that failed."""
+    report = PLACE / f"{number}.xml"
+    report.unlink(missing_ok=True)
+    words = [str(inside), "-m", "pytest", "-q", "-m", "not long", "-p", "no:cacheprovider"]
+    try:
+        subprocess.run(
+            [*words, f"--junitxml={report}", *paths], cwd=ROOT, check=False, timeout=SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return f"did not end in {SECONDS} s", []
+    if not report.exists():
+        return "pytest did not begin", []
+    cases = list(ElementTree.parse(report).getroot().iter("testcase"))
+    failed = [
+        f"{case.get('classname', '').replace('.', '/')}::{case.get('name')}"
+        for case in cases
+        if case.find("failure") is not None or case.find("error") is not None
+    ]
+    skipped = sum(case.find("skipped") is not None for case in cases)
+    passed = len(cases) - len(failed) - skipped
+    return f"{passed:,} passed, {len(failed)} failed, {skipped} skipped", failed
+
+
+def keep(cells: list[str], failed: list[str]) -> None:
+    """Put a row, and its failures, in the place of an older one of the same system, Python and tests."""
+    text = TABLE.read_text(encoding="utf-8") if TABLE.exists() else HEAD
+    rows = {
+        tuple(cell.strip() for cell in line.split("|")[1:4]): line
+        for line in re.findall(r"^\| (?!System|---).*$", text, re.MULTILINE)
+    }
+    rows[tuple(cells[:3])] = f"| {' | '.join(cells)} |"
+    pages = dict(part.split("\n", 1) for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:])
+    title = f"{cells[1]}, {cells[2]}: what failed"
+    pages.pop(title, None)
+    if failed:
+        names = [f"- `{name}`" for name in failed[:MOST_SHOWN]]
+        names += [f"- and {len(failed) - MOST_SHOWN} more"] if len(failed) > MOST_SHOWN else []
+        pages[title] = "\n".join(["", *names])
+    body = HEAD + "\n".join(line for _, line in sorted(rows.items())) + "\n"
+    body += "".join(f"\n## {name}\n{page.rstrip()}\n" for name, page in sorted(pages.items()))
+    TABLE.write_text(body, encoding="utf-8")
+
+
+def main(words: list[str]) -> int:
+    """Try each Python; 1 if a test failed on one, or one could not be tried."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("pythons", nargs="*")
+    chosen = parser.parse_args(words)
+    what, paths = ("all but the long", ["tests"]) if chosen.all else ("part", PART)
+    bad = 0
+    for python in chosen.pythons or pythons():
+        number = version(python)
+        if not number:
+            print(f"{python}: does not run here", flush=True)
+            bad = 1
+            continue
+        inside, missing = environment(python, number)
+        came, failed = tried(inside, number, paths)
+        came += f"; without {', '.join(missing)}" if missing else ""
+        print(f"{number}: {came}", *failed, sep="\n  ", flush=True)
+        numpy = said_by(inside, "-c", "import numpy; print(numpy.__version__)") or "none"
+        system = f"{platform.system()}, {platform.machine()}"
+        commit = said_by("git", "rev-parse", "--short", "HEAD")
+        date = datetime.date.today().isoformat()
+        keep([system, number, what, came, numpy, commit, date], failed)
+        bad |= bool(failed)
+    return bad
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
