@@ -276,7 +276,8 @@ def _consider(
             return state, None, ()
     if not remote:
         state, pays = _pays_for_workers(spec, state, facts, serial_seconds)
-        if not pays:
+        # Whoever asks for a plan is told what is best, and soon.
+        if not pays and not (state.measuring and event.elapsed > MEASURE_SECONDS):
             return evolve(state, not_before=event.elapsed * RECONSIDER_FACTOR), None, ()
     _ = facts.transfer
     return state, plan(spec, state, facts, left, event.elapsed), ()

@@ -76,6 +76,15 @@ def test_what_must_be_read_first_is_paid_for_or_forgone() -> None:
     assert after(RunState(), grown, unseen, total=60)[1] == ()  # it is known that no more will come
 
 
+def test_a_plan_is_made_whatever_must_be_read_for_it() -> None:
+    unread = facts(preparation=Preparation(judging=100.0))
+    event = slice_ended(elapsed=0.06)
+    measuring = RunState(measuring=True, watched=True)
+    assert after(measuring, event, unread)[0].paused
+    assert not after(measuring, replace(event, elapsed=0.04), unread)[0].paused
+    assert not after(evolve(measuring, measuring=False), event, unread)[0].decisions
+
+
 def test_waiting_work_needs_nothing_of_processes() -> None:
     unread = facts(
         measured=measured(WAITS), preparation=Preparation(judging=0.008, spreading=100.0)
