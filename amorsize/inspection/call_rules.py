@@ -169,7 +169,8 @@ def changed_arguments(
     if "inplace" in named and named["inplace"].obj is not False and args:
         found.append(args[0])
     if "copy" in named and named["copy"].obj is False and args and not is_a(func, type):
-        found += [] if path.startswith("pandas") or path.endswith("array") else args[:1]
+        copies = any(one.startswith("pandas") or one.endswith("array") for one in names)
+        found += [] if copies else args[:1]
     return found
 
 

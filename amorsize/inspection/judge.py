@@ -24,7 +24,7 @@ from amorsize.inspection.bindings import is_iterator
 from amorsize.inspection.known_names import CHANGEABLE, PLAIN, PROCESS_WIDE
 from amorsize.inspection.methods import ANY_NAME, LOCKS, Methods
 from amorsize.inspection.objects import class_attribute, instance_attributes
-from amorsize.inspection.origins import is_a
+from amorsize.inspection.origins import is_a, own_module
 from amorsize.inspection.verbs import gives_parts
 from amorsize.inspection.walker import own
 
@@ -103,7 +103,7 @@ class Judge(Methods):
             return Value(base=base, attr=name)
         obj = base.obj
         if is_a(obj, ModuleType):
-            return self.module_attribute(base, obj, name)
+            return self.module_attribute(frame, base, obj, name)
         if base.made_by is not None:
             return self.new_attribute(frame, base, name)
         found: Any = MISSING
@@ -134,7 +134,7 @@ class Judge(Methods):
         origin = SHARED if id(found) in self.shared else base.origin
         return Value(origin, base.kind, path, found, base=base, attr=name)
 
-    def module_attribute(self, base: Value, module: ModuleType, name: str) -> Value:
+    def module_attribute(self, frame: Frame, base: Value, module: ModuleType, name: str) -> Value:
         """A name of a module."""
         if name == "__dict__":
             return Value(SHARED, "", f"{module.__name__}.__dict__", vars(module))
@@ -147,7 +147,11 @@ class Judge(Methods):
             if path not in PROCESS_WIDE and path not in STREAMS and not rules.draws(found, path):
                 self.held(found, path)
             kind = "" if path in PROCESS_WIDE or callable(found) else "global"
-            return Value(SHARED, kind, path, found, base=base, attr=name)
+            shared = Value(SHARED, kind, path, found, base=base, attr=name)
+            if own_module(module.__name__) and not is_a(found, FunctionType | type):
+                self.implicit(shared, frame.depth)
+                self.functions_of(found, frame.depth, frame.code.co_names)
+            return shared
         return Value(base=base, attr=name, obj=found, path=path)
 
     def new_attribute(self, frame: Frame, base: Value, name: str) -> Value:
@@ -163,9 +167,16 @@ class Judge(Methods):
         part = self.made_parts.get((kind, name))
         if part is not None and found is MISSING:
             return Value(SHARED, part.kind, part.path, part.obj, base=base, attr=name)
-        if is_a(found, CHANGEABLE):  # shared by all objects of the class
+        if is_a(found, CHANGEABLE) or self.is_object(found):  # shared by all objects of the class
             return Value(SHARED, "class attribute", name, found, base=base, attr=name)
         return Value(NEW, obj=found, base=base, attr=name)
+
+    @staticmethod
+    def is_object(found: Any) -> bool:
+        """Is what a class has under a name an object with a state, rather than a value or a method?"""
+        if found is MISSING or is_a(found, PLAIN) or is_a(found, type | ModuleType):
+            return False
+        return class_attribute(type(found), "__get__") is MISSING
 
     def computed_attribute(self, frame: Frame, base: Value, found: Any, name: str) -> Value | None:
         """A property or another descriptor of the user's; None where there is none."""

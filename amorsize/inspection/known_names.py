@@ -31,6 +31,8 @@ ONE_FOR_ALL_THREADS = {
     "unittest.mock._patch_dict": "what it patches", "sys.set_int_max_str_digits": "the limit of digits",
     "sys.setswitchinterval": "the switch interval", "signal.pthread_sigmask": "the signal mask",
     "decimal.setcontext": "the decimal context",
+    "asyncio.set_event_loop_policy": "the policy of event loops",
+    "asyncio.events.set_event_loop_policy": "the policy of event loops",
     "numpy.set_printoptions": "the print options", "numpy.seterrcall": "the floating-point error state",
     "csv.register_dialect": "the dialects", "csv.field_size_limit": "the limit of csv",
     "signal.raise_signal": "the signals to come", "os.kill": "the signals to come",

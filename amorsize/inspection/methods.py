@@ -59,7 +59,7 @@ class Methods(Walker):
             self.inherited(base, frame.depth)
         if known and not is_a(base.obj, ModuleType | type):
             self.functions_behind(base.obj, frame.depth)
-        if base.kind == VIEW:
+        if base.kind == VIEW and name not in rules.STORING:
             return
         if name in ("decode", "encode"):
             self.handlers_of(args, frame.depth)
