@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from amorsize.core.frozen import dataclass
 
 
@@ -15,6 +17,22 @@ class Refusal:
     """How long it asks to wait, more than 0; None where it does not say."""
     unreached: bool = False
     """The connection was refused: nothing may be there at all."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """What a run has found of a server: where the next one begins."""
+
+    limit: int
+    """Calls in flight."""
+    growing: bool = True
+    """Whether the limit was still growing by factors."""
+    cap: float = inf
+    """Calls in flight beyond which the server refused."""
+    rate: float = inf
+    """Calls a second that it accepted."""
+    burst: float = inf
+    """Calls that its bucket held."""
 
 
 TYPE_CHECKING = False

@@ -20,7 +20,7 @@ from heapq import heappop, heappush
 from itertools import count
 from math import inf
 
-from amorsize import engine
+from amorsize import engine, learning
 from amorsize.core.events import RunEnded
 from amorsize.core.model import Config, Run
 from amorsize.engine.coroutine_source import items_of
@@ -44,6 +44,11 @@ clock = time.perf_counter
 
 TICK_SECONDS = 0.005
 """Between two looks whether the loop is held up (by other code in it, by other programs)."""
+ASKED_SECONDS = 0.02
+"""A run that lasts for so long asks what an earlier one has found of the server (10 ms the first
+time)."""
+TOLD_SECONDS = 0.5
+"""One that lasted for so long tells what it has found."""
 AHEAD_ROUNDS = 2
 """A stream without ``buffersize`` is ahead of its consumer by so many times the limit."""
 LEAST_WAIT_SECONDS = 0.0005
@@ -112,9 +117,19 @@ class CoroutineRun:
             **limiter.told(),
         )
         self._observers.tell(RunEnded(run, self._began, self._usage.dropped))
+        level, history = limiter.level, self._options.history
+        if outcome == "done" and wall >= TOLD_SECONDS and level is not None and history is not None:
+            learning.keep_level(self._func, history, level)
 
     async def _tick(self) -> None:
+        asked = self._options.history is None
         while True:
+            if not asked and clock() - self._began >= ASKED_SECONDS:
+                asked = True
+                level = learning.recall_level(self._func, self._options.history)
+                if level is not None:
+                    self.limiter.go_on(level)
+                    self._room.set()
             self._look_due = clock() + TICK_SECONDS
             await asyncio.sleep(TICK_SECONDS)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.core.options import Options
-    from amorsize.core.refusal import Refusal
+    from amorsize.core.refusal import Level, Refusal
     from amorsize.items.source import ItemSource
     from amorsize.planning.admission import Call
     from amorsize.planning.rate import Rate
@@ -70,6 +70,17 @@ class CallLimiter:
     def limit(self) -> int | None:
         """Calls that may be in flight, None for no limit of this kind."""
         return None if self._admission is None else self._admission.limit
+
+    @property
+    def level(self) -> Level | None:
+        """What was found of the server, where that is looked for."""
+        return None if self._admission is None else self._admission.level
+
+    def go_on(self, level: Level) -> None:
+        """Go on where an earlier run of the function has ended."""
+        with self._lock:
+            if self._admission is not None:
+                self._admission.go_on(level)
 
     @property
     def waited_seconds(self) -> float:

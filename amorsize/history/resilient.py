@@ -61,6 +61,10 @@ class SafeHistory:
         """A text kept under a name, None if there is none."""
         return self._try(lambda: self.history.note(name), None)
 
+    def set_note(self, name: str, text: str) -> None:
+        """Keep a text under a name."""
+        self._try(lambda: self.history.set_note(name, text), None)
+
     def arrivals(self) -> int:
         """A number that grows with each observation that comes; 0 if the history is out of use."""
         return self._try(self.history.arrivals, 0)

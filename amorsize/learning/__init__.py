@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from amorsize.learning.item_costs import unknown_doubt as unknown_doubt
     from amorsize.learning.item_sizes import log_ratio as log_ratio
     from amorsize.learning.learner import learner_for as learner_for
+    from amorsize.learning.levels import keep_level as keep_level
+    from amorsize.learning.levels import recall_level as recall_level
     from amorsize.learning.parameters import parameters_of as parameters_of
     from amorsize.learning.parameters import tune as tune
     from amorsize.learning.work_done import loop_item as loop_item
@@ -26,12 +28,14 @@ _NAMES = {
     "Sample": "amorsize.learning.item_costs",
     "by_size": "amorsize.learning.forecasts",
     "forecast_of": "amorsize.learning.forecasts",
+    "keep_level": "amorsize.learning.levels",
     "known_costs": "amorsize.learning.item_costs",
     "learner_for": "amorsize.learning.learner",
     "log_ratio": "amorsize.learning.item_sizes",
     "loop_item": "amorsize.learning.work_done",
     "measured": "amorsize.learning.item_costs",
     "parameters_of": "amorsize.learning.parameters",
+    "recall_level": "amorsize.learning.levels",
     "tune": "amorsize.learning.parameters",
     "unknown_doubt": "amorsize.learning.item_costs",
     "work_of": "amorsize.learning.work_done",
@@ -40,12 +44,14 @@ __all__ = [
     "Sample",
     "by_size",
     "forecast_of",
+    "keep_level",
     "known_costs",
     "learner_for",
     "log_ratio",
     "loop_item",
     "measured",
     "parameters_of",
+    "recall_level",
     "tune",
     "unknown_doubt",
     "work_of",

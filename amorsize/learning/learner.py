@@ -254,6 +254,28 @@ class Learner:
         except HistoryUnavailable:
             pass  # another process is at it; a later run tries again
 
+    def noted(self, func: Callable[..., Any], note: str) -> tuple[str, str | None] | None:
+        """The function's fingerprint, and a note of the history; None where a server would be asked."""
+        if is_on_server(self.location) and self._history is None:
+            return None
+        try:
+            history = self._opened()
+            if history is None or history.key is None:
+                return None
+            found = fingerprint(func, history.key), history.note(note)
+            history.close()
+            return found
+        except Exception as error:  # learning must never harm a run
+            self._fail(error)
+            return None
+
+    def note(self, name: str, text: str) -> None:
+        """Keep a note with the history."""
+        history = self._opened()
+        if history is not None:
+            history.set_note(name, text)
+            history.close()
+
     # ------------------------------------------------------------------ the history itself
 
     def _opened(self) -> SafeHistory | None:

@@ -19,7 +19,8 @@ from __future__ import annotations
 from collections import deque
 from math import inf
 
-from amorsize.planning.concurrency import FIRST, Limit
+from amorsize.core.refusal import Level
+from amorsize.planning.concurrency import FIRST, GROWING, HOLDING, Limit
 from amorsize.planning.server_pace import ServerPace
 
 TYPE_CHECKING = False
@@ -76,6 +77,7 @@ class Admission:
     """The controller of one run, or of all that share it; it hears of every call."""
 
     def __init__(self, most: int | None = None, first: int = FIRST) -> None:
+        self._most = most
         self._queue = Limit(most, first)
         self._allowed = self._ceiling = inf
         """Limit by refusals, and where it was refused last: beyond it is a probe."""
@@ -119,6 +121,22 @@ class Admission:
     def limit(self) -> int:
         """Calls that may be in flight."""
         return max(1, int(min(self._queue.value, self._allowed)))
+
+    @property
+    def level(self) -> Level:
+        """What was found of the server so far."""
+        growing = self._queue.phase == GROWING
+        pace = self._pace
+        return Level(self._queue.value, growing, self._ceiling, pace.rate, pace.burst)
+
+    def go_on(self, level: Level) -> None:
+        """Go on where an earlier run has ended, unless this one has found something by itself."""
+        if self.refused_calls or self._queue.has_measured:
+            return
+        self._queue = Limit(self._most, level.limit, GROWING if level.growing else HOLDING)
+        self._allowed = self._ceiling = level.cap
+        if level.rate < inf:
+            self._pace.go_on(level.rate, level.burst)
 
     @property
     def is_outage(self) -> bool:

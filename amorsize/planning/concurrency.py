@@ -55,11 +55,15 @@ GROWING, SINKING, HOLDING = "growing", "sinking", "holding"
 class Limit:
     """The limit of one run; :meth:`ended` is told of every item."""
 
-    def __init__(self, most: int | None = None, first: int = FIRST) -> None:
+    def __init__(
+        self, most: int | None = None, first: int = FIRST, phase: str | None = None
+    ) -> None:
         self.most = MOST if most is None else most
         self.value = max(1, min(first, self.most))
         """Items that may run side by side."""
-        self.phase = GROWING
+        self.phase = phase or GROWING
+        self._first_growth = FIRST_GROWTH if phase is None else 1
+        """Where an earlier run has found ``first`` and ended in this phase, a first round measures."""
         self._rounds = 0
         self._least = self._least_variance = 0.0
         """Least mean latency of a round, and the square of its standard error."""
@@ -69,6 +73,11 @@ class Limit:
         self._full = False
         self._count, self._sum, self._squares = 0, 0.0, 0.0
         self._late = 0.0
+
+    @property
+    def has_measured(self) -> bool:
+        """Whether a round has ended."""
+        return self._rounds > 0
 
     def ended(self, began: float, now: float, in_flight: int, late: float = 0.0) -> None:
         """An item that began then has ended; ``in_flight`` others run. It may have waited for the last
@@ -119,7 +128,7 @@ class Limit:
         limit = self.value
         if self.phase == GROWING:
             if not self._rounds:
-                limit *= FIRST_GROWTH
+                limit *= self._first_growth
             elif gradient > GROW_GRADIENT and rate > GROW_GAIN * rate_before:
                 limit *= GROWTH
             else:

@@ -103,6 +103,10 @@ class ServerPace:
             if not self._hold_seconds:
                 self._by_count(seconds, before)
 
+    def go_on(self, rate: float, burst: float) -> None:
+        """Begin with what an earlier run has found; the bucket is full."""
+        self.rate, self.burst, self._level = max(LEAST_RATE, rate), max(1.0, burst), max(1.0, burst)
+
     def free(self) -> None:
         """It is not the pace that is limited."""
         self.rate, self._counted, self._known = inf, None, 0.0

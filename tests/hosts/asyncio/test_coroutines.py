@@ -339,3 +339,28 @@ def test_an_abandoned_stream_is_told_of(caplog: pytest.LogCaptureFixture) -> Non
     results.close()
     (record,) = caplog.records
     assert record.amorsize["outcome"] == "abandoned"  # type: ignore[attr-defined]
+
+
+in_first_wait: list[int] = []
+"""Items that began before the first answer; no part of the function."""
+answered: list[int] = []
+
+
+async def ask(item: int) -> int:
+    if not answered:
+        in_first_wait.append(item)
+    await asyncio.sleep(0.4)
+    answered.append(item)
+    return item
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_known_function_begins_where_the_last_run_ended(way: str, tmp_path: Path) -> None:
+    """More than the usual first twenty are in flight before the first answer is there."""
+    tmp_path.chmod(0o700)
+    for known in (False, True):
+        in_first_wait.clear()
+        answered.clear()
+        found = WAYS[way](ask, range(400), history=str(tmp_path / "history"), n_jobs=400)
+        assert sorted(found) == list(range(400))
+        assert (len(in_first_wait) > 20) == known

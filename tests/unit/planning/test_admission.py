@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amorsize.core.refusal import Refusal
+from amorsize.core.refusal import Level, Refusal
 from amorsize.planning.admission import GIVE_UP_SECONDS, LONGEST_HOLD_SECONDS, Admission
 from benchmarks.api.virtual import Given, ideal_seconds, random_server, simulate
 
@@ -27,6 +27,30 @@ SERVERS: dict[str, Given] = {
     "halved and restored": Given(cap=80, changes=((5.0, 0.5), (15.0, 1.0)), items=8000),
     "cap and bucket": Given(cap=40, rate=100.0, burst=50.0, hint="float", items=3000),
 }
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_known_server_is_used_from_the_start(name: str) -> None:
+    """A second run of a third as many items goes on where the first has ended, and wastes no more."""
+    given_, first = SERVERS[name], Admission()
+    before = simulate(given_, first)
+    short = replace(given_, items=given_.items // 3, changes=())
+    second = Admission()
+    second.go_on(first.level)
+    found = simulate(short, second)
+    assert found.items == short.items
+    assert found.wasted <= before.wasted + 20
+    if not given_.changes and not given_.outages:
+        assert ideal_seconds(short) >= 0.9 * found.seconds
+
+
+def test_what_a_run_has_found_by_itself_stays() -> None:
+    controller = Admission()
+    call = controller.begin(1.0)
+    controller.refused(call, 1.1, Refusal(429))
+    found = controller.level
+    controller.go_on(Level(500, growing=False))
+    assert controller.level == found
 
 
 @pytest.mark.parametrize("name", SERVERS)
