@@ -22,6 +22,7 @@ import tempfile
 import tomllib
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -199,13 +200,22 @@ def main(words: list[str]) -> None:
             for one in project()["project"]["dependencies"]
             if "platform_system" not in one
         ]
-        for number, python in enumerate(words or pythons()):
-            for kind, package, constraints in (
-                ("wheel", wheel, []), ("sdist", sdist, []), ("wheel, lowest", wheel, floors),
-            ):  # fmt: skip
-                home = place / f"{number}-{kind.replace(', ', '-')}"
-                print(f"{kind}: {try_package(python, home, package, constraints)}", flush=True)
-            check_types(home / "bin" / "python", home)
+        kinds: list[tuple[str, Path, list[str]]] = [
+            ("wheel", wheel, []), ("sdist", sdist, []), ("wheel, lowest", wheel, floors),
+        ]  # fmt: skip
+        tries = [(python, *kind) for python in words or pythons() for kind in kinds]
+
+        def one(number: int) -> str:
+            python, kind, package, constraints = tries[number]
+            home = place / str(number)
+            said = try_package(python, home, package, constraints)
+            if kind == "wheel":
+                check_types(home / "bin" / "python", home)
+            return f"{kind}: {said}"
+
+        with ThreadPoolExecutor(2) as pool:  # pip waits as much as it computes
+            for said in pool.map(one, range(len(tries))):
+                print(said, flush=True)
 
 
 if __name__ == "__main__":
