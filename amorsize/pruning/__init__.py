@@ -2,7 +2,7 @@
 
     history.prune_training_data --> selector.PrototypeSelector --> select.select --> Selection
     select: age_weighting -> problem (regions) -> prototypes.Reducer -> splits, size_search, error_bound
-    Reducer: partition (cells) -> agglomeration (dendrogram) -> refine (elimination, refitted labels)
+    Reducer: partition (cells), agglomeration (dendrogram) -> refine (elimination) -> descent (fit)
 
 `upkeep` prunes a history beside long runs, in a process of its own.
 """

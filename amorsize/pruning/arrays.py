@@ -61,8 +61,11 @@ class Kernel:
         """Share of each neighbour in a prediction: (queries, neighbours).
 
         Neighbours are in ascending order of distance; those of mass 0 have no share."""
-        counted = mass if self.by_mass else (mass > 0).astype(float)
-        return shares(d2, count(d2, counted, self.k), self.weights)
+        return shares(d2, self.counted(d2, mass), self.weights)
+
+    def counted(self, d2: Floats, mass: Floats) -> Floats:
+        """How much of each neighbour counts towards k; arguments as of `share`."""
+        return count(d2, mass if self.by_mass else (mass > 0).astype(float), self.k)
 
 
 def group_sums(mass: Floats, own: Ints, size: int) -> Floats:

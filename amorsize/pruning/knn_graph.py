@@ -37,6 +37,24 @@ def pair_squares(Z: Floats, pairs: Ints) -> Floats:
     return np.asarray(np.einsum("ij,ij->i", away, away))
 
 
+def nearest(Z: Floats, points: Floats, k: int) -> Ints:
+    """The k points nearest to each row, in no order: (rows, k). All pairs are compared, in single
+    precision."""
+    center = points.mean(0)
+    extent = float(np.abs(points - center).max()) or 1.0
+    near = ((points - center) / extent).astype(np.float32)
+    norms = np.einsum("ij,ij->i", near, near)
+    result = np.empty((len(Z), k), np.intp)
+    step = max(1, HELD_DISTANCES // len(points))
+    for start in range(0, len(Z), step):
+        rows = ((Z[start : start + step] - center) / extent).astype(np.float32)
+        d2 = norms - 2.0 * (rows @ near.T)
+        result[start : start + step] = (
+            np.argpartition(d2, k - 1, 1)[:, :k] if k < len(points) else np.arange(k)
+        )
+    return result
+
+
 def neighbor_pairs(Z: Floats, k: int, rng: np.random.Generator) -> Ints:
     """Unordered pairs of rows, one among about the k nearest of the other: (pairs, 2), sorted."""
     rows = len(Z)

@@ -54,6 +54,8 @@ class Task:
     seed: int
     names: tuple[str, ...] | None = None
     """Names of the groups, by code."""
+    any_predictor: bool = False
+    """Whether prototypes are for any nearest-neighbour predictor: none was named, nothing is checked."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,21 @@ class Problem:
         regions = np.zeros(len(self.mass), np.intp)
         rows = Rows(self.rows.Z, self.rows.y, self.mass, regions)
         return replace(self, regions=regions, rows=rows)
+
+    def aims(self, total: int) -> tuple[Kernel, ...]:
+        """The predictors that ``total`` prototypes are made for: the deployed one.
+
+        Where none is named and nothing is checked: those that count rows, those whose neighbourhood
+        grows with the mean mass, and the default one."""
+        if not self.task.any_predictor:
+            return (self.kernel,)
+        k = DEFAULT_NEIGHBORS
+        grown = k * max(1.0, float(self.mass.sum()) / total)
+        return (
+            Kernel(k, "distance", False),
+            Kernel(grown, "distance", True),
+            self.kernel,
+        )
 
     def reducer(self, which: Ints | None = None, stop: int = 1) -> Reducer:
         """A reducer over all rows or some of them; ``stop``: the fewest prototypes to ask it for."""

@@ -1,8 +1,9 @@
 """From rows to prototypes at any size, built once and cut many times.
 
 rows --duplicates--> unique rows --cells--> pool --agglomerate--> dendrogram
-                                                                      | cut, wider than asked
-        prototypes <--refitted-- the better by left-out error <--eliminated-- clusters
+                                                                      | cut; and wider, eliminated;
+                                                                      | and a tree of cuts, eliminated
+        prototypes <--moved-- the best at rows held out <--labels fitted-- candidates
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ import numpy as np
 
 from amorsize.pruning.agglomeration import agglomerate
 from amorsize.pruning.arrays import Prototypes, grouped, stable_order, subset
+from amorsize.pruning.descent import STEPS, Fitter
+from amorsize.pruning.error_bound import CERTIFIABLE_ROWS
 from amorsize.pruning.knn_graph import neighbor_pairs, separate
 from amorsize.pruning.leave_one_out import mean_predictions
 from amorsize.pruning.partition import cells
 from amorsize.pruning.refine import (
     eliminated,
-    left_out_errors,
     medoids,
-    refitted,
     split_evenly,
 )
 
@@ -29,12 +30,14 @@ if TYPE_CHECKING:
 
 POOL_ROWS = 20_000
 """Unique rows above which rows are first cut into cells."""
-WIDER = 1.6
+WIDER = 3.0
 """Candidates for each prototype that elimination chooses from."""
 JUDGES = 12_000
-"""Rows that guide elimination, and as many others that judge its result against the plain cut."""
-FIT_ROWS = 40_000
-"""Rows that labels are refitted on."""
+"""Rows that guide elimination."""
+FIT_ROWS = 20_000
+"""Rows that labels and positions are fitted to."""
+MOST_SHARE = 0.7
+"""Share of the rows above which prototypes stay the means of their rows."""
 MOST_ELIMINATED = 8_000
 """Prototypes above which elimination is too slow for what it gains."""
 NOISE_ROWS, NOISE_NEIGHBORS = 20_000, 3
@@ -100,33 +103,62 @@ class Reducer:
         sizes = self._tree.sizes(total)
         return np.pad(sizes, (0, self.regions - len(sizes)))
 
-    def prototypes(self, sizes: Ints, kernel: Kernel) -> tuple[Prototypes, Ints | None]:
-        """``sizes`` prototypes in each region; their positions among the rows if they are rows."""
+    def prototypes(self, sizes: Ints, aims: tuple[Kernel, ...]) -> tuple[Prototypes, Ints | None]:
+        """``sizes`` prototypes in each region; their positions among the rows if they are rows.
+
+        ``aims``: the predictors to make them for; the first guides elimination."""
         rng = np.random.default_rng(self.seed)
         rows = self.rows
         inside = np.bincount(self._pool.regions, minlength=len(sizes))
         wanted = np.minimum(np.maximum(sizes, 1), self.counts)
         found = grouped(rows, self._tree.cut(np.minimum(wanted, inside))[self._own])
-        total = int(wanted.sum())
         if (wanted > inside).any():
             found = grouped(rows, split_evenly(rows, found.own, wanted))
-        if total < 0.7 * len(rows.mass):
-            if total <= MOST_ELIMINATED:
-                found = self._better(
-                    found,
-                    wanted,
-                    np.minimum(inside, np.ceil(WIDER * wanted).astype(np.intp)),
-                    kernel,
-                    rng,
-                )
+        if int(wanted.sum()) < MOST_SHARE * len(rows.mass):
+            found = self._best(found, wanted, aims, rng)
             if self.subset_least == 0:
-                some = stride(len(rows.mass), FIT_ROWS)
-                found = refitted(found, subset(rows, some), found.own[some], kernel, rng)[0]
-                found = self._relabelled(found, kernel)
+                found = self._relabelled(found, aims[0])
         if self.subset_least:
             least = np.minimum(np.maximum(self.subset_least, wanted), self.counts)
             return medoids(found, rows, least)
         return found, None
+
+    def _best(
+        self, cut: Prototypes, sizes: Ints, aims: tuple[Kernel, ...], rng: np.random.Generator
+    ) -> Prototypes:
+        """Of the cut and of what elimination leaves of wider pools, the best at rows held out; moved."""
+        rows = self.rows
+        some = stride(len(rows.mass), FIT_ROWS)
+        fitter = Fitter(subset(rows, some), aims, rng)
+        many = len(rows.mass) >= CERTIFIABLE_ROWS  # fewer cannot tell which candidate is better
+        # where the nearest prototype alone predicts, its position has no slope
+        mean_mass = float(rows.mass.sum()) / len(cut.mass)
+        slope = any(kernel.prototypes(mean_mass) > 1 for kernel in aims)
+        candidates = [cut]
+        if many and len(cut.mass) <= MOST_ELIMINATED:
+            guides = some[~fitter.held]
+            guides = guides[stride(len(guides), JUDGES)]
+            for own in self._wider(sizes)[: 2 if slope else 1]:
+                wide = grouped(rows, split_evenly(rows, own, sizes))
+                candidates.append(eliminated(wide, rows, guides, sizes, aims[0], rng))
+        fits = [fitter.labelled(one, one.own[some]) for one in candidates]
+        best = min(range(len(fits)), key=lambda i: fits[i].score())
+        chosen = candidates[best]
+        if self.subset_least:
+            return chosen
+        steps = STEPS if many and slope else 0
+        return fitter.moved(fits[best], chosen, chosen.own[some], steps)
+
+    def _wider(self, sizes: Ints) -> list[Ints]:
+        """Owners of rows in pools of WIDER times as many prototypes: of the dendrogram, and of a tree of
+        cuts."""
+        rows = self.rows
+        inside = np.bincount(self._pool.regions, minlength=len(sizes))
+        wider = np.minimum(inside, np.ceil(WIDER * sizes).astype(np.intp))
+        merged = self._tree.cut(wider)[self._own]
+        if int(wider.sum()) >= len(self._pool.mass):
+            return [merged]
+        return [merged, cells(rows.Z, rows.y, rows.mass, rows.regions, int(wider.sum()))]
 
     def _relabelled(self, found: Prototypes, kernel: Kernel) -> Prototypes:
         """Prototypes that are few in a small region get the labels of `mean_predictions`."""
@@ -144,30 +176,6 @@ class Reducer:
                 self._labels[key] = mean_predictions(self.rows, inside, own, kernel, rng)
             y[which] = self._labels[key]
         return Prototypes(found.Z, y, found.mass, found.regions, found.own)
-
-    def _better(
-        self, cut: Prototypes, sizes: Ints, wider: Ints, kernel: Kernel, rng: np.random.Generator
-    ) -> Prototypes:
-        """The cut, or what elimination leaves of a wider one, whichever is better at rows that did not
-        guide it."""
-        if int(wider.sum()) <= len(cut.mass):
-            return cut
-        rows = self.rows
-        some = stride(len(rows.mass), 2 * JUDGES)
-        guides, judges = some[::2], some[1::2]
-        own = self._tree.cut(wider)[self._own]
-        if (sizes > wider).any():  # the pool has fewer of regions that are kept whole
-            own = split_evenly(rows, own, np.maximum(sizes, wider))
-        wide = grouped(rows, own)
-        other = eliminated(wide, rows, guides, sizes, kernel, rng)
-        errors = [
-            float(
-                rows.mass[judges]
-                @ left_out_errors(found, subset(rows, judges), found.own[judges], kernel, rng)
-            )
-            for found in (cut, other)
-        ]
-        return other if errors[1] < errors[0] else cut
 
 
 def stride(rows: int, most: int) -> Ints:

@@ -1,4 +1,4 @@
-"""Refining a cut of the dendrogram for one predictor: backward elimination, refitted labels, medoids."""
+"""Refining a pool of prototypes for one predictor: near prototypes, backward elimination, medoids."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from amorsize.pruning.arrays import (
     renumbered,
     subset,
 )
-from amorsize.pruning.knn_graph import neighbor_table, separate, squares
+from amorsize.pruning.knn_graph import nearest, neighbor_table, separate, squares
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,35 +23,50 @@ if TYPE_CHECKING:
 else:
     from amorsize.core.frozen import dataclass
 
+EXACT_PAIRS = 40_000_000
+"""Pairs of a row and a prototype that are all compared: 0.4 s."""
+AROUND, BLOCK = 31, 2_000
+"""Where there are more: neighbours of a prototype that are looked at, and rows looked at together."""
 WIDTH = 12
 """Nearest prototypes that are looked at: of a row, to predict it; of an eliminated prototype, to take
 its rows."""
+WORN_OUT = 0.02
+"""Share of the rows that may have too few neighbours left before neighbours are searched anew."""
 ROUND_SHARE = 0.2
 """Share of the prototypes that one round of elimination may remove."""
-RIDGES = (0.3, 3.0)
-"""Strengths of the ridge that are tried: pull of a label towards the mean of its own rows, in rows."""
-STEPS = 12
-"""Iterations of conjugate gradients at most: longer fits followed the noise."""
-HELD_OUT = 5
-"""One row in so many is held out to judge refitted labels before they are accepted."""
 
 
 def near_prototypes(
-    Z: Floats, found: Prototypes, own: Ints, rng: np.random.Generator
+    Z: Floats, found: Prototypes, own: Ints, rng: np.random.Generator, width: int = WIDTH
 ) -> tuple[Floats, Ints]:
-    """Squared distances and positions of prototypes near each row, nearest first: (rows, WIDTH).
+    """Squared distances and positions of prototypes near each row, nearest first: (rows, width).
 
-    They are looked for among the neighbours of the row's own prototype, then of the nearest one found."""
-    width = min(WIDTH, len(found.mass))
+    All are compared up to EXACT_PAIRS pairs; above, those near the row's own prototype, then those near
+    the nearest one found."""
+    width = min(width, len(found.mass))
+    if len(Z) * len(found.mass) <= EXACT_PAIRS:
+        return at_distances(Z, found, nearest(Z, found.Z, width))
     around = np.arange(len(found.mass))[:, None]
-    if width > 1:
-        around = np.concatenate([around, neighbor_table(found.Z, width - 1, rng)], 1)
-    for _ in range(2):
-        index = around[own]
-        away = found.Z[index] - Z[:, None, :]
-        d2 = np.einsum("nkd,nkd->nk", away, away)
-        own = index[np.arange(len(index)), d2.argmin(1)]
-    # `neighbor_table` fills missing neighbours with the prototype itself
+    around = np.concatenate([around, neighbor_table(found.Z, AROUND, rng)], 1)
+    result = np.empty((len(Z), width), np.intp)
+    for start in range(0, len(Z), BLOCK):
+        part = slice(start, start + BLOCK)
+        mine = own[part]
+        for _ in range(2):
+            index = at_distances(Z[part], found, around[mine])[1]
+            mine = index[:, 0]
+        result[part] = index[:, :width]
+    return at_distances(Z, found, result)
+
+
+def at_distances(Z: Floats, found: Prototypes, index: Ints) -> tuple[Floats, Ints]:
+    """Squared distances of each row to some prototypes, and these, nearest first; at infinity those that
+    repeat the first, by which `neighbor_table` fills missing neighbours."""
+    d2 = np.empty(index.shape)
+    for start in range(0, len(Z), BLOCK):
+        part = slice(start, start + BLOCK)
+        away = found.Z[index[part]] - Z[part, None, :]
+        d2[part] = np.einsum("nkd,nkd->nk", away, away)
     d2[:, 1:][index[:, 1:] == index[:, :1]] = np.inf
     order = np.argsort(d2, 1)
     return np.take_along_axis(d2, order, 1), np.take_along_axis(index, order, 1)
@@ -76,14 +91,6 @@ def without_self(
         np.take_along_axis(rest, order, 1),
         np.take_along_axis(label, order[..., None], 1),
     )
-
-
-def left_out_errors(
-    found: Prototypes, rows: Rows, own: Ints, kernel: Kernel, rng: np.random.Generator
-) -> Floats:
-    """Squared error at each row, predicted from prototypes without its part in them."""
-    guess = left_out_guesses(found, rows, own, kernel, rng)
-    return np.asarray(((guess - rows.y) ** 2).sum(1))
 
 
 def left_out_guesses(
@@ -177,7 +184,7 @@ def elimination_phase(
     alive = np.ones(count, bool)
     excess = excess.copy()
     used = kernel.prototypes(float(found.mass.mean()))
-    d2, index = near_prototypes(judges.Z, found, own, rng)
+    d2, index = near_prototypes(judges.Z, found, own, rng, 2 * WIDTH)
     d2, index, mass, label = without_self(d2, index, found, judges, own)
     weight = np.where(mass > 0, 1.0 / np.sqrt(d2 + 1e-6 * np.median(d2[:, 0]) + 1e-300), 0.0)
     if not kernel.by_mass:
@@ -186,7 +193,8 @@ def elimination_phase(
     near = NearPrototypes(weight, index, label)
     while (excess > 0).any():
         live = alive[index] & (weight > 0)
-        if int(alive.sum()) < count / 2 or live.sum(1).min() <= min(used, int(alive.sum()) - 2):
+        short = live.sum(1) <= min(used, int(alive.sum()) - 2)
+        if int(alive.sum()) < count / 2 or short.mean() > WORN_OUT:
             break
         gain, first, second = removal_costs(near, live, judges, used, count)
         candidates = np.flatnonzero(alive & (excess[found.regions] > 0))
@@ -236,69 +244,6 @@ def removal_costs(
         without = error(total - share[:, t] + share[:, used], sums - pull[:, t] + pull[:, used])
         gain += np.bincount(which[:, t], (without - present) * (share[:, t] > 0), count)
     return gain, which[:, 0], which[:, min(used, which.shape[1] - 1)]
-
-
-def refitted(
-    found: Prototypes, rows: Rows, own: Ints, kernel: Kernel, rng: np.random.Generator
-) -> tuple[Prototypes, float]:
-    """Prototypes with labels by ridge least squares through the kernel, if rows held out agree.
-
-    Returns the share of the held-out squared error that is left, too."""
-    d2, index = near_prototypes(rows.Z, found, own, rng)
-    share = kernel.share(d2, np.where(np.isfinite(d2), found.mass[index], 0.0))
-    wide = max(1, int((share > 0).any(0).sum()))
-    share, index = share[:, :wide], index[:, :wide]
-    held = np.arange(len(own)) % HELD_OUT == 0
-    fit = ~held
-
-    def held_error(labels: Floats) -> float:
-        guess = np.einsum("nk,nko->no", share[held], labels[index[held]])
-        return float(rows.mass[held] @ ((guess - rows.y[held]) ** 2).sum(1))
-
-    size = len(found.mass)
-    seen = np.bincount(own[fit], rows.mass[fit], size) > 0
-    prior = np.where(
-        seen[:, None], group_means(rows.y[fit], rows.mass[fit], own[fit], size), found.y
-    )
-    before = least = held_error(prior)
-    strength = 0.0
-    for ridge in RIDGES:
-        labels = solved(share[fit], index[fit], rows.y[fit], rows.mass[fit], prior, ridge)
-        error = held_error(labels)
-        if error < least:
-            least, strength = error, ridge
-    if not strength:
-        return found, 1.0
-    y = solved(share, index, rows.y, rows.mass, found.y, strength)
-    return Prototypes(found.Z, y, found.mass, found.regions, found.own), least / before
-
-
-def solved(
-    share: Floats, index: Ints, y: Floats, weight: Floats, prior: Floats, ridge: float
-) -> Floats:
-    """Labels of least squared error plus ``ridge`` times the squared change from ``prior``.
-
-    By conjugate gradients."""
-    size, flat = len(prior), index.ravel()
-    result = prior.copy()
-    ridge *= float(weight.mean())
-    for j in range(prior.shape[1]):
-        residual = y[:, j] - np.einsum("nk,nk->n", share, prior[index, j])
-        left = np.bincount(flat, (share * (weight * residual)[:, None]).ravel(), size)
-        step, size2 = left.copy(), float(left @ left)
-        start = size2
-        for _ in range(STEPS):
-            if size2 <= 1e-12 * start:
-                break
-            forward = np.einsum("nk,nk->n", share, step[index])
-            image = np.bincount(flat, (share * (weight * forward)[:, None]).ravel(), size)
-            image = image + ridge * step
-            length = size2 / float(step @ image)
-            result[:, j] += length * step
-            left = left - length * image
-            size2, before = float(left @ left), size2
-            step = left + (size2 / before) * step
-    return result
 
 
 def medoids(found: Prototypes, rows: Rows, least: Ints) -> tuple[Prototypes, Ints]:

@@ -199,7 +199,8 @@ def of_size(problem: Problem, total: int, least: int) -> Chosen:
     if problem.task.merge and problem.kernel.by_mass and total >= reducer.unique:
         return without_loss(problem, least)
     sizes = np.minimum(np.maximum(reducer.sizes(total), 1), reducer.counts)
-    return Chosen(*reducer.prototypes(apportion(sizes, reducer.counts, total), problem.kernel))
+    wanted = apportion(sizes, reducer.counts, total)
+    return Chosen(*reducer.prototypes(wanted, problem.aims(total)))
 
 
 def within_bound(problem: Problem, tolerance: float, least: int) -> Chosen:
@@ -227,7 +228,7 @@ def within_bound(problem: Problem, tolerance: float, least: int) -> Chosen:
             wanted = apportion(sizes.of(reducer, whole, first.least), reducer.counts, least)
             if int(wanted.sum()) >= len(everything.found.mass):
                 break
-            return Chosen(*reducer.prototypes(wanted, problem.kernel), errors, bound.certain)
+            return Chosen(*reducer.prototypes(wanted, (problem.kernel,)), errors, bound.certain)
         tried = first.larger(tried[0])
     return everything
 

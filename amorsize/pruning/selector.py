@@ -43,8 +43,9 @@ class SelectorParameters(Parameters):
 class PrototypeSelector(SelectorParameters):
     """Fewer rows from which the deployed predictor predicts as well, within a checked bound.
 
-    Exact duplicates are merged; the distinct rows are agglomerated by labels and features, prototypes
-    whose removal costs least are eliminated, and labels are refitted through the predictor's kernel. In
+    Exact duplicates are merged. The distinct rows are agglomerated by labels and features, and cut by a
+    tree; prototypes of these pools whose removal costs least are eliminated, labels are fitted through
+    the predictor's kernel, positions follow the gradient, and rows held out choose among the results. In
     tolerance mode the number kept is the least for which the mean absolute error and the root mean
     squared error at rows that pruning has not seen stay within the tolerance, and the mean absolute
     error of each region within twice the tolerance. Where nothing is redundant everything is returned.
@@ -66,7 +67,8 @@ class PrototypeSelector(SelectorParameters):
         the diagonal, from which rows share a region. None adapts, starting at 0.5.
     estimator : regressor, default=None
         The deployed predictor, by which the bound is checked: anything with ``fit``, ``predict`` and
-        ``get_params``. None is ``KNNRegressor()``.
+        ``get_params``. None is ``KNNRegressor()``; with ``keep_fraction``, prototypes then suit
+        predictors that count rows, or weigh neighbours by mass, as well.
     random_state : int, default=None
         Seed of splits; None is 0. The order of the rows changes nothing beyond ties.
 
@@ -87,7 +89,8 @@ class PrototypeSelector(SelectorParameters):
     References
     ----------
     Condensing for regression: Kordos and Blachnik, "Instance selection with neural networks for
-    regression problems", ICANN 2012; agglomeration: Ward, "Hierarchical grouping to optimize an
+    regression problems", ICANN 2012; positions: Kusner et al., "Stochastic neighbor compression", ICML
+    2014; agglomeration: Ward, "Hierarchical grouping to optimize an
     objective function", JASA 1963.
 
     Examples
@@ -175,6 +178,7 @@ class PrototypeSelector(SelectorParameters):
                 merge=bool(self.merge),
                 threshold=self.similarity_threshold,
                 seed=_seed(self.random_state),
+                any_predictor=self.estimator is None and self.keep_fraction is not None,
             )
         )
         self.n_features_in_ = features.shape[1]

@@ -139,7 +139,7 @@ class SizeSearch:
         columns, inside = [], []
         for number, split in enumerate(self.splits):
             found, _ = split.reducer.prototypes(
-                sizes.of(split.reducer, self.whole, self.least), problem.kernel
+                sizes.of(split.reducer, self.whole, self.least), (problem.kernel,)
             )
             guess = problem.predicted(found, split.train, split.test)
             columns.append(self._errors(split, guess))

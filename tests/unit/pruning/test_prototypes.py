@@ -10,9 +10,10 @@ pytestmark = pytest.mark.timeout(120)
 
 
 def test_a_region_kept_whole_is_whole_where_there_are_more_rows_than_the_pool_has() -> None:
-    """Elimination chooses among what the pool has: it must not take rows from those regions."""
+    """Elimination chooses among what a pool has: it must not take rows from those regions."""
     from amorsize.pruning.arrays import Kernel, Rows, grouped
-    from amorsize.pruning.prototypes import POOL_ROWS, Reducer
+    from amorsize.pruning.prototypes import POOL_ROWS, Reducer, stride
+    from amorsize.pruning.refine import eliminated, split_evenly
 
     rng = np.random.default_rng(31)
     work = Workloads(60, 31)
@@ -25,9 +26,11 @@ def test_a_region_kept_whole_is_whole_where_there_are_more_rows_than_the_pool_ha
     sizes[whole] = reducer.counts[whole]
     pooled = np.bincount(reducer._pool.regions, minlength=60)
     assert (pooled[whole] < sizes[whole]).any()
-    poor = grouped(rows, group)
-    poor.y[:] += 100.0
-    wider = np.minimum(pooled, 2 * sizes)
     kernel = Kernel(5.0, "distance", True)
-    found = reducer._better(poor, sizes, wider, kernel, np.random.default_rng(0))
-    assert (np.bincount(found.regions, minlength=60) == sizes).all()
+    pools = reducer._wider(sizes)
+    assert len(pools) == 2
+    for own in pools:
+        wide = grouped(rows, split_evenly(rows, own, sizes))
+        assert len(wide.mass) > sizes.sum()
+        found = eliminated(wide, rows, stride(len(X), 4_000), sizes, kernel, rng)
+        assert (np.bincount(found.regions, minlength=60) == sizes).all()
