@@ -159,3 +159,28 @@ def test_joblog_keeps_tabs_and_ends_of_lines_out(place: Path) -> None:
     results(call(place, "run", "jobs:upper", "--joblog", "log", "a\tb\nc"))
     (line,) = read_log(place / "log")
     assert json.loads(line["Item"]) == "a\tb\nc"
+
+
+@pytest.mark.parametrize("on_error", ["collect", "skip"])
+def test_so_many_errors_end_the_run(place: Path, on_error: str) -> None:
+    words = ["--range", "500", "--on-error", on_error, "--max-errors", "20"]
+    done = call(place, "run", "jobs:unplugged", *words)
+    assert done.returncode == 1
+    assert "20 of " in done.stderr
+    assert "max_errors=20" in done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == (20 if on_error == "collect" else 0)
+    refused = call(place, "run", "jobs:unplugged", "--range", "3", "--max-errors", "20")
+    assert "max_errors" in one_line(refused, 2)
+
+
+@pytest.mark.parametrize("rate", ["3000/min", "50", "50/s"])
+def test_a_rate_bounds_the_calls(place: Path, rate: str) -> None:
+    """One second's worth at once, 25 more in half a second."""
+    began = time.monotonic()
+    done = call(place, "run", "jobs:double", "--range", "75", "--rate", rate)
+    assert results(done) == [2 * number for number in range(75)]
+    assert time.monotonic() - began > 0.45
+    assert "rate" in one_line(
+        call(place, "run", "jobs:double", "--range", "3", "--rate", "often"), 2
+    )
