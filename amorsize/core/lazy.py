@@ -66,6 +66,13 @@ def lazy_names(package: str, places: Mapping[str, str]) -> Callable[[str], Any]:
     return find
 
 
+def loaded(name: str) -> Any:
+    """A module that has been imported; None where it has not, or another thread is importing it now."""
+    module = modules.get(name)
+    spec = getattr(module, "__spec__", None)
+    return None if getattr(spec, "_initializing", False) else module
+
+
 def unread_seconds(parts: Mapping[str, int]) -> float:
     """Seconds that reading takes; ``parts`` has how many modules come with each that is not there yet.
 

@@ -15,7 +15,7 @@ import warnings
 
 from amorsize import engine, inspection, items, learning
 from amorsize.core.frozen import replace
-from amorsize.core.lazy import unread_seconds
+from amorsize.core.lazy import loaded, unread_seconds
 from amorsize.core.model import Crowd, Forecast, Safety
 from amorsize.engine.decisions import forecast_of
 from amorsize.engine.slice_watch import ONE_BY_ONE
@@ -193,7 +193,7 @@ class Lookups:
         if unknown is not None:
             warnings.warn(unknown, AmorsizeWarning, stacklevel=2)
         safety = inspection.inspect_function(spec.func, first, effects=watching)
-        late = sys.modules.get("amorsize.inspection.late")
+        late = loaded("amorsize.inspection.late")
         earlier = late.remembered(spec.func) if late is not None and watching else None
         safety = replace(safety, caller_only=safety.caller_only or earlier)
         if not facts.has("costs"):
@@ -298,7 +298,7 @@ class Lookups:
 
     def _find_costs(self, _: Any, facts: Facts) -> dict[str, Any]:
         machine = facts.known.get("machine") or detect_machine()
-        spawn = sys.modules.get("amorsize.backends.processes.spawn")
+        spawn = loaded("amorsize.backends.processes.spawn")
         warm = spawn.idle_workers() if spawn is not None else 0
         return {
             "machine": machine,

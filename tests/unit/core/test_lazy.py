@@ -63,3 +63,22 @@ print(gc.isenabled())
 @pytest.mark.parametrize("first", ["gc.enable()", "gc.disable()"])
 def test_reading_leaves_the_collector_as_it_was(first: str) -> None:
     assert run(COLLECTS.format(first=first)).strip() == str(first == "gc.enable()")
+
+
+HALF = """
+import sys, threading, types
+from amorsize.core.lazy import loaded
+import amorsize.version
+
+half = types.ModuleType("amorsize.half")
+half.__spec__ = types.SimpleNamespace(_initializing=True)
+sys.modules["amorsize.half"] = half
+print(loaded("amorsize.half"), loaded("amorsize.none"), loaded("amorsize.version") is amorsize.version)
+half.__spec__._initializing = False
+print(loaded("amorsize.half") is half)
+"""
+
+
+def test_a_module_that_another_thread_imports_is_not_loaded_yet() -> None:
+    """Eight threads that ran at once met a module without its names."""
+    assert run(HALF).split() == ["None", "None", "True", "True"]
