@@ -24,6 +24,9 @@ def settings() -> dict[str, Any]:
         found["decimal"] = decimal.getcontext().copy()
     if calendar is not None:
         found["first day"] = calendar.firstweekday()
+    temporary = sys.modules.get("tempfile")
+    if temporary is not None:
+        found["temporary"] = vars(temporary).get("tempdir")
     numpy = sys.modules.get("numpy")
     if numpy is not None and hasattr(numpy, "geterr"):
         printing = {
@@ -50,6 +53,9 @@ def adopt(found: dict[str, Any]) -> None:
         importlib.import_module("decimal").setcontext(found["decimal"])
     if "first day" in found:
         importlib.import_module("calendar").setfirstweekday(found["first day"])
+    folder = found.get("temporary")
+    if "tempfile" in sys.modules or folder not in (None, "/tmp", os.environ.get("TMPDIR")):
+        put([("tempfile", ("tempdir",), folder)])
     if "numpy" in found:
         numpy = importlib.import_module("numpy")
         errors, printing = found["numpy"]
