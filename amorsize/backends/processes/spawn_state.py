@@ -54,7 +54,11 @@ def adopt(found: dict[str, Any]) -> None:
     if "first day" in found:
         importlib.import_module("calendar").setfirstweekday(found["first day"])
     folder = found.get("temporary")
-    usual = (None, os.path.join(os.sep, "tmp"), os.environ.get("TMPDIR"))  # what the import would find
+    usual = (
+        None,
+        os.path.join(os.sep, "tmp"),
+        os.environ.get("TMPDIR"),
+    )  # what the import would find
     if "tempfile" in sys.modules or folder not in usual:
         put([("tempfile", ("tempdir",), folder)])
     if "numpy" in found:
