@@ -1,4 +1,4 @@
-"""``amorsize validate``: what pruning promises, measured."""
+"""``amorsize validate``: what pruning and forecasts promise, measured."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from amorsize.learning.learner import resolve
 
 TEXT = """\
 Measure what pruning promises, on seeded histories of known truth: memory, error, decisions, latency.
+And what forecasts promise, on seeded runs and those of --history: how often ranges held, and by how
+much the seconds were wrong.
 
 Ctrl-C ends it with the report of what was finished, and exit code 130. The exit code is 1 if anything
 failed or could not be decided, or if it became worse (--compare).
@@ -51,6 +53,7 @@ def run(options: argparse.Namespace) -> int:
             seeds=options.seeds,
             history=history,
             progress=bar,
+            forecasts=True,
         )
     if not report.complete:
         take_time()

@@ -72,6 +72,8 @@ HEAD = (
 def row(outcome: Outcome) -> tuple[str, ...]:
     """One line of the table."""
     seeds = outcome.seeds
+    if outcome.kind == "forecasts":
+        return (outcome.name, *[""] * (len(HEAD) - 2), outcome.verdict)
     if not seeds:  # a user's history
         rows = next((check.measured for check in outcome.checks if check.name == "rows"), "")
         return (outcome.name, rows, "", f"{outcome.memory.mean:.0%}", f"{outcome.error.mean:+.1%}",
@@ -110,7 +112,7 @@ def text(report: ValidationReport, *, colour: bool = False) -> str:
 
 def _summary(report: ValidationReport) -> str:
     parts = []
-    for kind in ("classic", "further", "own"):
+    for kind in ("classic", "further", "forecasts", "own"):
         passed, count = report.counted(kind)
         if count:
             parts.append(f"{kind} {passed} of {count}")

@@ -23,6 +23,7 @@ from amorsize.learning.regressor import KNNRegressor
 from amorsize.pruning.error_bound import CERTIFIABLE_ROWS
 from amorsize.pruning.history import prune_training_data
 from amorsize.pruning.selector import PrototypeSelector
+from amorsize.validation import forecasts as forecasting
 from amorsize.validation.report import UNDECIDED, Check, Outcome, Seed, ValidationReport
 from amorsize.validation.scenarios import Scenario, World, classic, further, world
 from amorsize.validation.statistics import estimate
@@ -93,8 +94,9 @@ def run_validation(
     history: History | None = None,
     progress: Progress | None = None,
     plots: bool = True,
+    forecasts: bool = False,
 ) -> ValidationReport:
-    """Validate pruning.
+    """Validate pruning, and forecasts.
 
     Parameters
     ----------
@@ -117,6 +119,8 @@ def run_validation(
         Called with (done, total, what).
     plots : bool, default=True
         Measure what the plots of the report show, too.
+    forecasts : bool, default=False
+        Validate forecasts of seeded runs, and those of ``history``, too.
 
     Returns
     -------
@@ -135,7 +139,8 @@ def run_validation(
         chosen = _quick(chosen)
     if seeds is not None:
         chosen = [replace(one, seeds=seeds) for one in chosen]
-    if not chosen and history is None:
+    foretold = forecasts and re.search(only, forecasting.SEEDED) is not None
+    if not chosen and history is None and not foretold:
         raise ValueError(f"only={only!r} matches no scenario; leave it out to see their names")
     choose = selector or AmorsizeSelector()
     tell = progress or (lambda done, total, what: None)
@@ -151,9 +156,14 @@ def run_validation(
                 found.append(measured(scenario, seed * 1_000_003 + number, choose))
                 done += 1
             outcomes.append(judged(scenario, found))
+        if foretold:
+            tell(done, total, forecasting.SEEDED)
+            outcomes.append(forecasting.of_seeded_runs(seed))
         if history is not None:
             tell(done, total, "your history")
             outcomes.append(of_history(history))
+            if forecasts:
+                outcomes.append(forecasting.of_own_history(list(history.read())))
         if plots:
             tell(done, total, "plots")
             drawn = pictures(seed)
