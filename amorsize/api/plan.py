@@ -59,8 +59,8 @@ class Plan(Generic[R]):
     estimated_spread: float = 0.0
     """Standard deviation of the logarithm of ``estimated_seconds``: 0.1 says about 10 %."""
     estimated_interval: tuple[float, float] | None = None
-    """Seconds between which four of five such runs end, by how far the function's earlier forecasts were
-    wrong; None where nothing was seen of an item, as with ``backend="threads"`` on a first call."""
+    """Seconds between which four of five such runs are to end, by how far earlier forecasts were wrong;
+    None where nothing was seen of an item, as of a source of unknown length."""
     neighbours: float = 0.0
     """Earlier runs that the estimate rests on: the function's own, else those most like it."""
     safety: str = ""

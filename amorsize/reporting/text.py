@@ -18,7 +18,7 @@ def _how_long(plan: ShownPlan) -> str:
     if plan.estimated_interval is None:
         return f"{about}, if the items left are like those seen"
     low, high = (format_seconds(seconds) for seconds in plan.estimated_interval)
-    return f"{about}: four of five such runs take {low} to {high}, {_evidence(plan)}"
+    return f"{about}; {low} to {high} is to hold four of five such runs, {_evidence(plan)}"
 
 
 def _evidence(plan: ShownPlan) -> str:

@@ -109,7 +109,7 @@ def run_validation(
     only : str, default=""
         Regular expression that names of scenarios must match.
     seeds : int, default=None
-        Repetitions, in place of the scenario's own number.
+        Repetitions, in place of each scenario's own.
     selector : callable, default=None
         What is validated: ``selector(X, y, scenario, seed, groups, times)`` returns X, y and masses (or
         None). amorsize's by default.
@@ -145,8 +145,7 @@ def run_validation(
     choose = selector or AmorsizeSelector()
     tell = progress or (lambda done, total, what: None)
     total, done = sum(one.seeds for one in chosen) + plots, 0
-    outcomes: list[Outcome] = []
-    complete = False
+    outcomes, complete = list[Outcome](), False
     drawn: dict[str, tuple[Any, ...]] = {}
     try:
         for scenario in chosen:
@@ -157,13 +156,10 @@ def run_validation(
                 done += 1
             outcomes.append(judged(scenario, found))
         if foretold:
-            tell(done, total, forecasting.SEEDED)
             outcomes.append(forecasting.of_seeded_runs(seed))
         if history is not None:
             tell(done, total, "your history")
-            outcomes.append(of_history(history))
-            if forecasts:
-                outcomes.append(forecasting.of_own_history(list(history.read())))
+            outcomes += _of_own_runs(history, forecasts=forecasts)
         if plots:
             tell(done, total, "plots")
             drawn = pictures(seed)
@@ -304,6 +300,14 @@ def timed(models: list[Any], queries: Floats) -> list[tuple[float, float]]:
 
 
 # -- the user's own runs -------------------------------------------------------------------------------
+
+
+def _of_own_runs(history: Any, *, forecasts: bool) -> list[Outcome]:
+    """What pruning, and forecasts, promise of the user's own runs."""
+    found = [of_history(history)]
+    if forecasts:
+        found.append(forecasting.of_own_history(list(history.read())))
+    return found
 
 
 def of_history(history: History) -> Outcome:
