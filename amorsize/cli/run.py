@@ -20,6 +20,7 @@ from amorsize.cli.pending_items import PassingItems, PendingItems
 from amorsize.cli.run_options import add_engine, engine_options
 from amorsize.errors import CheckpointError, ItemError, NotRun, OptionError
 from amorsize.items.call import format_traceback
+from amorsize.items.kinds import is_coroutine_function
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -171,7 +172,9 @@ class _Run:
     ) -> int:
         kind: Any = PendingItems if isinstance(items, (list, range)) else PassingItems
         known: PendingItems = kind(items)
-        called = function if self.log is None else Timed(function)
+        called: Callable[[Any], Any] = function
+        if self.log is not None:
+            called = TimedLater(function) if is_coroutine_function(function) else Timed(function)
         index = -1
         with (
             usage_errors(OptionError, CheckpointError),
@@ -262,7 +265,28 @@ class Timed:
         try:
             result = self.__wrapped__(item)
         except Exception as error:
-            with suppress(Exception):  # one without room for it: the log says "-"
-                setattr(error, TIMES, (start, perf_counter() - began))
+            _keep_times(error, start, perf_counter() - began)
             raise
         return start, perf_counter() - began, result
+
+
+class TimedLater:
+    """The same of a coroutine function."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.__wrapped__ = function
+
+    async def __call__(self, item: Any) -> tuple[float, float, Any]:
+        start, began = time(), perf_counter()
+        try:
+            result = await self.__wrapped__(item)
+        except Exception as error:
+            _keep_times(error, start, perf_counter() - began)
+            raise
+        return start, perf_counter() - began, result
+
+
+def _keep_times(error: Exception, start: float, seconds: float) -> None:
+    """Carry an item's times on the exception that it raised."""
+    with suppress(Exception):  # one without room for it: the log says "-"
+        setattr(error, TIMES, (start, seconds))

@@ -184,3 +184,14 @@ def test_a_rate_bounds_the_calls(place: Path, rate: str) -> None:
     assert "rate" in one_line(
         call(place, "run", "jobs:double", "--range", "3", "--rate", "often"), 2
     )
+
+
+def test_coroutines_have_a_job_log_too(place: Path) -> None:
+    text = "async def half(x):\n    return 8 / x\n"
+    (place / "later.py").write_text(text)
+    words = ["--json-items", "1", "0", "2", "--on-error", "skip", "--joblog", "log"]
+    done = call(place, "run", "later:half", *words)
+    assert done.stdout.split() == ["8.0", "4.0"]
+    lines = [line.split("\t") for line in (place / "log").read_text().splitlines()[1:]]
+    assert [line[3] for line in lines] == ["0", "1", "0"]
+    assert all(float(line[1]) > 0 and float(line[2]) >= 0 for line in lines)
