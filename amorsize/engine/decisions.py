@@ -35,10 +35,9 @@ if TYPE_CHECKING:
 
     Step = tuple[RunState, tuple[object, ...]]
 
-PREPARED_FACTOR = 1.5
-"""What could be gained must be so many times what must be done once before any worker starts: that is
-certain, and the gain an upper bound, which a function that stays in the caller never reaches (a third of
-those of ``tests/same_as_loop`` do)."""
+PREPARED_FACTOR = 1.25
+"""So many times what must be done once before any worker starts must be gained: that is spent in vain
+where the function turns out to stay in the caller, which one of five is taken to do."""
 ASK_GAIN_SECONDS = 0.02
 """The history is asked when at least this could be gained: asking costs 2 ms in a new process, and
 0.3 ms later (benchmarks/learning/evaluate.py)."""

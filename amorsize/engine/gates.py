@@ -154,7 +154,7 @@ def _watch_soon(
     if event.imported or event.elapsed < state.not_before or facts.cores < 2:
         return state, ()
     gain = ahead * (1 - 1 / facts.cores)
-    before = START_FACTOR * (facts.preparation.seconds("fork") + FORK_SECONDS)
+    before = START_FACTOR * (facts.preparation.seconds("fork") + FORK_SECONDS)  # by far
     if gain < before or not _is_worth_watching(spec, state, event) or facts.safety.caller_only:
         return state, ()
     return evolve(state, watched=True), (do.WatchItem(),)
@@ -326,23 +326,22 @@ def _pays_for_workers(
     free = (facts.measured.gil_free_share or 0.0) >= GIL_FREE_SHARE
     threads = cpu < WAITING_CPU_SHARE or free
     before = facts.preparation.seconds("threads" if threads else "fork")
-    if (
-        spec.total is not None
-    ):  # else as much as was done is taken to be left: that is ski rental by itself
-        before *= PREPARED_FACTOR
+    if spec.total is not None:
+        before *= (
+            PREPARED_FACTOR  # else as much as was done is taken to be left: ski rental by itself
+        )
     factor = 1.0 if facts.runs else START_FACTOR
     computes = cpu >= COMPUTES_SHARE
-    least = FORK_SECONDS if state.only_computes else LEAST_START_SECONDS
+    start = 0.0 if threads else FORK_SECONDS if state.only_computes else LEAST_START_SECONDS
     gain = serial_seconds * (1 - 1 / facts.cores if computes else 1.0)
-    start = factor * (0.0 if threads else least)
-    if gain >= start + before:
+    if gain >= max(factor * start, start + before):
         if computes:
             gain = serial_seconds * (1 - 1 / facts.machine.cores)
         costs = facts.costs
-        start = factor * (costs.thread if threads else min(costs.fork, costs.spawn))
-        if gain >= start + before:
+        start = costs.thread if threads else min(costs.fork, costs.spawn)
+        if gain >= max(factor * start, start + before):
             return state, True
-    if gain > start:
+    if gain > factor * start:
         state = evolve(state, forgone=max(state.forgone, gain - start))
     return state, False
 

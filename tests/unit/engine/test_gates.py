@@ -14,7 +14,6 @@ from amorsize.engine.gates import LEAST_START_SECONDS
 from amorsize.engine.policy import transition
 from amorsize.engine.state import Facts, NeedFact, Phase, RunState, evolve
 from amorsize.planning.cost_model import Preparation
-from amorsize.planning.policy import START_FACTOR
 from amorsize.profiling.meter import Transfer
 
 
@@ -65,13 +64,13 @@ def test_what_must_be_read_first_is_paid_for_or_forgone() -> None:
     small = slice_ended(done=1, items=1, seconds=0.001, item_seconds=0.001)
     state, commands = after(RunState(), small, unread, total=16)
     assert not state.decisions and commands == ()
-    assert state.forgone == pytest.approx(0.75 * 0.015 - START_FACTOR * LEAST_START_SECONDS)
+    assert state.forgone == pytest.approx(0.75 * 0.015 - LEAST_START_SECONDS)
     assert after(RunState(), small, total=16)[1] == (do.WatchItem(),)  # all is read: it pays
     assert after(RunState(), small, unread, total=101)[1] == (do.WatchItem(),)  # so does more work
     tiny = slice_ended(done=1, items=1, seconds=2e-5, item_seconds=2e-5)
     assert not after(RunState(), tiny, unread, total=101)[0].forgone  # it would not pay anyhow
     grown = slice_ended(done=30, items=30, seconds=0.001, item_seconds=0.001)
-    unseen = facts(preparation=Preparation(judging=0.008, spreading=0.006))
+    unseen = facts(preparation=Preparation(judging=0.010, spreading=0.006))
     assert after(RunState(), grown, unseen, total=None)[1] == (do.WatchItem(),)
     assert after(RunState(), grown, unseen, total=60)[1] == ()  # it is known that no more will come
 
