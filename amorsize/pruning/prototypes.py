@@ -103,10 +103,13 @@ class Reducer:
         sizes = self._tree.sizes(total)
         return np.pad(sizes, (0, self.regions - len(sizes)))
 
-    def prototypes(self, sizes: Ints, aims: tuple[Kernel, ...]) -> tuple[Prototypes, Ints | None]:
+    def prototypes(
+        self, sizes: Ints, aims: tuple[Kernel, ...], *, cautious: bool = True
+    ) -> tuple[Prototypes, Ints | None]:
         """``sizes`` prototypes in each region; their positions among the rows if they are rows.
 
-        ``aims``: the predictors to make them for; the first guides elimination."""
+        ``aims``: the predictors to make them for; the first guides elimination. ``cautious``: see
+        `Fitter`."""
         rng = np.random.default_rng(self.seed)
         rows = self.rows
         inside = np.bincount(self._pool.regions, minlength=len(sizes))
@@ -115,7 +118,9 @@ class Reducer:
         if (wanted > inside).any():
             found = grouped(rows, split_evenly(rows, found.own, wanted))
         if int(wanted.sum()) < MOST_SHARE * len(rows.mass):
-            found = self._best(found, wanted, aims, rng)
+            some = stride(len(rows.mass), FIT_ROWS)
+            fitter = Fitter(subset(rows, some), aims, rng, cautious=cautious)
+            found = self._best(found, wanted, fitter, some)
             if self.subset_least == 0:
                 found = self._relabelled(found, aims[0])
         if self.subset_least:
@@ -123,13 +128,11 @@ class Reducer:
             return medoids(found, rows, least)
         return found, None
 
-    def _best(
-        self, cut: Prototypes, sizes: Ints, aims: tuple[Kernel, ...], rng: np.random.Generator
-    ) -> Prototypes:
-        """Of the cut and of what elimination leaves of wider pools, the best at rows held out; moved."""
-        rows = self.rows
-        some = stride(len(rows.mass), FIT_ROWS)
-        fitter = Fitter(subset(rows, some), aims, rng)
+    def _best(self, cut: Prototypes, sizes: Ints, fitter: Fitter, some: Ints) -> Prototypes:
+        """Of the cut and of what elimination leaves of wider pools, the best at rows held out; moved.
+
+        ``some``: the rows that the fitter has."""
+        rows, aims, rng = self.rows, fitter.aims, fitter.rng
         many = len(rows.mass) >= CERTIFIABLE_ROWS  # fewer cannot tell which candidate is better
         # where the nearest prototype alone predicts, its position has no slope
         mean_mass = float(rows.mass.sum()) / len(cut.mass)

@@ -200,7 +200,7 @@ def of_size(problem: Problem, total: int, least: int) -> Chosen:
         return without_loss(problem, least)
     sizes = np.minimum(np.maximum(reducer.sizes(total), 1), reducer.counts)
     wanted = apportion(sizes, reducer.counts, total)
-    return Chosen(*reducer.prototypes(wanted, problem.aims(total)))
+    return Chosen(*reducer.prototypes(wanted, problem.aims(total), cautious=False))
 
 
 def within_bound(problem: Problem, tolerance: float, least: int) -> Chosen:
