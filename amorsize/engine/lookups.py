@@ -92,6 +92,8 @@ class Lookups:
         """A verdict that keeps the run in the caller, given before an item was done."""
         self._travelled: frozenset[type] = frozenset()
         """Classes of results that were pickled and compared."""
+        self._reads_ahead = True
+        """Whether modules can be read beside the caller."""
         self._spec: RunSpec
         self.remote: RemoteAccess | None = None
         """The way to the executor or cluster that the user gave."""
@@ -306,11 +308,14 @@ class Lookups:
         }
 
     def _find_can_judge(self, _: Any, facts: Facts) -> dict[str, Any]:
-        return {"can_judge": JUDGE in sys.modules}
+        return {"can_judge": JUDGE in sys.modules or not self._reads_ahead}
 
     def read_ahead(self) -> None:
-        """Read what judges a function."""
-        inspection.inspect_function, inspection.unknown_python  # noqa: B018 # read when named
+        """Read what judges a function. In the sampler's thread, whose end nobody would be told of."""
+        try:
+            inspection.inspect_function, inspection.unknown_python  # noqa: B018 # read when named
+        except OSError:  # no descriptor is free
+            self._reads_ahead = False
 
     def _find_preparation(self, _: Any, facts: Facts) -> dict[str, Any]:
         return {"preparation": self._preparation()}

@@ -185,7 +185,7 @@ def test_nothing_runs_in_the_caller(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "calls")
     amorsize.execute(recorder, range(50), timeout=30, effects="ignore")
     plan = amorsize.optimize(recorder, range(50), timeout=30, effects="ignore")
-    assert plan.backend == "processes" and plan.items_done == 0
+    assert plan.backend == "processes"  # the plan tries some items, in workers as well
     plan.execute()
     assert os.getpid() not in recorder.pids()
 
