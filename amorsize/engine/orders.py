@@ -10,6 +10,7 @@ from amorsize import learning
 from amorsize.core.backends import TRAITS
 from amorsize.core.model import Config
 from amorsize.engine.decisions import ONLY_WAITS_CPU_SHARE, choice_unseen, items_are_sent
+from amorsize.engine.slices import SLICE_SECONDS
 from amorsize.errors import OptionError
 from amorsize.planning import choose as planning
 from amorsize.planning import cost_model
@@ -100,8 +101,9 @@ def _supervised(spec: RunSpec, facts: Facts, *, measuring: bool) -> Choice:
     if not spec.nested:
         runs = facts.recall(0.0)
         waits = bool(runs) and runs[0].profile.cpu_share < WAITING_CPU_SHARE
-        if spec.tried is not None:  # workers may have lacked cores
-            waits = spec.tried.cpu_share < ONLY_WAITS_CPU_SHARE
+        if spec.tried is not None:  # workers may have lacked cores; a moment tells nothing
+            seconds = spec.tried.item_seconds
+            waits = seconds >= SLICE_SECONDS and spec.tried.cpu_share < ONLY_WAITS_CPU_SHARE
     name, jobs, why = "threads", 1, "an item that takes too long can be left behind"
     most = options.max_jobs or facts.machine.cores
     refusal = _fork_refusal(facts)
