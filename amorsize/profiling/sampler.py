@@ -65,8 +65,8 @@ LATE_SECONDS = 0.0025
 class Sampler:
     """The thread that looks while the caller works; see the module.
 
-    ``on_begin()`` is called when a sample begins, ``on_sample(cpu_share, busy, late)`` when it ends, some
-    milliseconds later, in the sampler's thread while the caller is inside one slice; ``cpu_share`` is
+    ``on_begin(known)`` is called when a sample begins and tells whether there is anything to see (``known``:
+    of the GIL there is not), ``on_sample(cpu_share, busy, late)`` when it ends, some milliseconds later, in the sampler's thread while the caller is inside one slice; ``cpu_share`` is
     that of the caller's thread meanwhile, ``busy`` the CPU seconds a second of the process, ``late`` by
     how much the sample ended too late. It runs under ``claim``, so the end of the slice waits for it, and
     returns True for another sample soon.
@@ -75,7 +75,7 @@ class Sampler:
     def __init__(
         self,
         meter: Meter,
-        on_begin: Callable[[], bool],
+        on_begin: Callable[[bool], bool],
         on_sample: Callable[[float, float, float], bool],
     ) -> None:
         self.meter = meter
@@ -178,11 +178,11 @@ class Sampler:
         began, cpu, process = clock(), self._caller_cpu(), process_clock()
         if self.meter.gil_held and began - self.slice_began < LATE_SECONDS:
             return True  # nothing to see, and another turn of the GIL would be the caller's loss
-        self._saw = self.on_begin()
+        known = self.meter.gil_prompt + 4 * self.meter.gil_held >= GIL_ENOUGH
+        self._saw = self.on_begin(known and not again)
         if not self._saw:
             return True
-        samples = self.meter.gil_prompt + 4 * self.meter.gil_held
-        if samples < GIL_ENOUGH and not again:
+        if not (known or again):
             alive = self._sample_gil()
         else:
             alive = self._sleep(SOON_SECONDS if again else GIL_PROBE_SECONDS)
