@@ -92,6 +92,9 @@ class BackendReport:
     run with a time limit are asked; None where the system does not tell."""
     inside: frozenset[int] = frozenset()
     """The workers of ``busy`` that are inside an item."""
+    ended: tuple[int, float, float] = (0, 0.0, 0.0)
+    """Items that have ended after each worker's first chunk, their wall seconds, and those of them in
+    which they computed or wanted a core. As ``busy``, of worker processes of a run with a time limit."""
     changed: tuple[str, ...] = ()
     """Names of what workers changed that outlives an item, where they were told to look."""
     drained: bool = False

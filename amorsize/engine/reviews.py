@@ -40,6 +40,8 @@ from amorsize.planning import policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from amorsize.backends.base import BackendReport
+
     Step = tuple[RunState, tuple[object, ...]]
 
 REVIEW_SECONDS = 0.015
@@ -179,6 +181,10 @@ it wait."""
 WATCHED_LOOKS = 3
 """So many such looks one after the other: a single one may have met a slow disk, and a thread that
 computes without end cannot be ended."""
+ENDED_ITEMS, ENDED_WAIT_SECONDS = 3, 0.0001
+"""So many items that have ended for each worker say the same, where each waited for so long: twenty times
+what it costs to hand an item to a thread. How long an item waited is known to some microseconds, from the
+clock of its thread and from its voluntary switches; a look from outside knows milliseconds."""
 
 
 def on_limited_report(spec: RunSpec, state: RunState, event: Reported, facts: Facts) -> Step:
@@ -193,12 +199,13 @@ def on_limited_report(spec: RunSpec, state: RunState, event: Reported, facts: Fa
         or facts.safety.no_threads
     ):
         return state, ()
-    left = facts.left
-    if left == 0:
+    if _left_to_threads(spec, event, facts) == 0:
         return state, ()
     now, busy, watch = event.now, event.report.busy or {}, state.watch
     before = dict(watch.busy)
     looked = tuple(busy.items())
+    if _have_waited(event.report):
+        return _to_threads(spec, state, event, facts)
     if not busy or busy.keys() != before.keys():
         return evolve(state, watch=WaitWatch(now, looked, watch.looks)), ()
     seconds = now - watch.at
@@ -210,9 +217,35 @@ def on_limited_report(spec: RunSpec, state: RunState, event: Reported, facts: Fa
     waits = bool(inside) and computed <= WATCHED_WAITS_SHARE * seconds * len(inside)
     looks = watch.looks + 1 if waits else 0
     state = evolve(state, watch=WaitWatch(now, looked, looks))
-    count = options.max_jobs or planning.FIRST_THREADS
+    if looks < WATCHED_LOOKS:
+        return state, ()
+    return _to_threads(spec, state, event, facts)
+
+
+def _left_to_threads(spec: RunSpec, event: Reported, facts: Facts) -> int | None:
+    """Items that no worker has begun, None where the data do not know their number. What the workers were
+    dealt beforehand comes back from them."""
+    if spec.total is None or facts.left is None:
+        return facts.left
+    return max(facts.left, spec.total - event.done - event.report.workers, 0)
+
+
+def _have_waited(report: BackendReport) -> bool:
+    """Whether items have ended, some for each worker, that did little but wait."""
+    items, wall, computed = report.ended
+    return (
+        items >= ENDED_ITEMS * report.workers > 0
+        and computed <= WATCHED_WAITS_SHARE * wall
+        and wall - computed >= ENDED_WAIT_SECONDS * items
+    )
+
+
+def _to_threads(spec: RunSpec, state: RunState, event: Reported, facts: Facts) -> Step:
+    """Threads take over, where there may be more of them than there are workers."""
+    left, now = _left_to_threads(spec, event, facts), event.now
+    count = spec.options.max_jobs or planning.FIRST_THREADS
     config = Config("threads", count if left is None else min(count, left))
-    if looks < WATCHED_LOOKS or config.n_jobs <= len(busy):
+    if config.n_jobs <= event.report.workers:
         return state, ()
     item_seconds = event.report.item_seconds
     choice = choice_unseen(config, item_seconds, left or 0, "the workers waited")

@@ -144,6 +144,15 @@ class UsageLog:
         """What the items of each worker took."""
         return tuple(use.sums(*worker) for worker, use in sorted(self._uses.items()))
 
+    def later(self) -> tuple[int, float, float]:
+        """Items of all workers, wall and CPU seconds, without each one's first chunk. O(workers)."""
+        sums = self.sums()
+        return (
+            sum(one.items for one in sums),
+            sum(one.seconds for one in sums),
+            sum(one.cpu_seconds for one in sums),
+        )
+
     def parts(self) -> tuple[float, ...]:
         """Mean seconds of an item in each eighth of the data; 0 where none was timed, or the number of
         items is not known."""

@@ -65,8 +65,9 @@ LATE_SECONDS = 0.0025
 class Sampler:
     """The thread that looks while the caller works; see the module.
 
-    ``on_begin(known)`` is called when a sample begins and tells whether there is anything to see (``known``:
-    of the GIL there is not), ``on_sample(cpu_share, busy, late)`` when it ends, some milliseconds later, in the sampler's thread while the caller is inside one slice; ``cpu_share`` is
+    ``on_begin(known)`` is called when a sample begins and tells whether there is anything to see
+    (``known``: of the GIL there is not), ``on_sample(cpu_share, busy, late)`` when it ends, some
+    milliseconds later, in the sampler's thread while the caller is inside one slice; ``cpu_share`` is
     that of the caller's thread meanwhile, ``busy`` the CPU seconds a second of the process, ``late`` by
     how much the sample ended too late. It runs under ``claim``, so the end of the slice waits for it, and
     returns True for another sample soon.

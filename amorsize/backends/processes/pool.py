@@ -214,6 +214,7 @@ class ProcessPool(Backend):
             item_seconds=self._pace.item_seconds,
             busy=None if deadlines is None else deadlines.busy_seconds(),
             inside=frozenset() if deadlines is None else deadlines.inside(),
+            ended=(0, 0.0, 0.0) if deadlines is None else self.spec.collector.usage.later(),
             changed=tuple(self._reader.changed),
             drained=self._dispatcher.draining and not (recovery.alone or table.has_open_items()),
         )

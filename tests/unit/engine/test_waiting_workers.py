@@ -21,10 +21,12 @@ def after(state: RunState, event: Any, known: Any = None, **options: Any) -> Any
     return step
 
 
-def look(seconds: float, busy: float | None, inside: tuple[int, ...] = (7, 8)) -> Any:
+def look(
+    seconds: float, busy: float | None, inside: tuple[int, ...] = (7, 8), done: int = 0
+) -> Any:
     told = None if busy is None else {7: busy, 8: busy}
     report = BackendReport(workers=2, item_seconds=0.2, busy=told, inside=frozenset(inside))
-    return reported(seconds, 0, report=report)
+    return reported(seconds, done, report=report)
 
 
 def watched(state: RunState, *events: Any, known: Any = None, **options: Any) -> Any:
@@ -62,8 +64,9 @@ def test_when_they_have_ended_the_threads_are_alone() -> None:
         ([look(0.03 * n, 0.001, inside=()) for n in range(1, 9)], {}, {}),  # they have no item
         ([look(0.03 * n, None) for n in range(1, 9)], {}, {}),  # the system does not tell
         (WAITING, {"safety": Safety(no_threads="it sets a global")}, {}),
-        (WAITING, {"left": 0}, {}),
-        (WAITING, {"left": 2}, {}),  # no more threads than there are workers
+        ([look(0.03 * n, 0.001 * n, done=989) for n in range(1, 5)], {"left": 0}, {}),
+        # no more threads than there are workers
+        ([look(0.03 * n, 0.001 * n, done=986) for n in range(1, 5)], {"left": 1}, {}),
         (WAITING, {}, {"backend": "processes"}),
         (WAITING, {}, {"backend": ("processes", "serial")}),
     ],
@@ -82,3 +85,33 @@ def test_threads_and_the_caller_are_not_watched() -> None:
     for backend in ("threads", "serial"):
         state = working(backend, review=None)
         assert after(state, WAITING[0]) == (state, ())
+
+
+def ended(items: int, wall: float, computed: float, done: int = 0) -> Any:
+    report = BackendReport(workers=2, item_seconds=0.002, ended=(items, wall, computed))
+    return reported(0.01, done, report=report)
+
+
+def test_what_the_workers_were_dealt_counts_as_left() -> None:
+    state, commands = watched(working("fork"), *WAITING, known=facts(left=0))
+    assert state.leaving and commands[0] == do.Drain(wait=False)
+
+
+def test_items_that_have_ended_and_waited_are_enough() -> None:
+    state, commands = after(working("fork"), ended(6, 0.012, 0.001))
+    assert state.leaving and [type(one) for one in commands] == [do.Drain, do.Emit, do.StartBackend]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ended(5, 0.010, 0.001),  # too few for two workers
+        ended(6, 0.012, 0.007),  # they compute for more than half of their time
+        ended(60, 0.005, 0.001),  # a wait of 67 µs is no longer than what threads cost
+        ended(0, 0.0, 0.0),
+        ended(6, 0.012, 0.001, done=988),  # nothing is left that no worker has begun
+    ],
+)
+def test_others_are_not(event: Any) -> None:
+    state, commands = after(working("fork"), event, facts(left=0))
+    assert state.phase == Phase.DELEGATED and commands == ()
