@@ -6,7 +6,7 @@ import os
 from types import MappingProxyType
 
 from amorsize import engine as engines
-from amorsize import items
+from amorsize import items, learning
 from amorsize.api.checks import check_buffersize, check_call, check_settings, located, make_options
 from amorsize.api.observers import observers_for
 from amorsize.api.plan import Plan, plan_of
@@ -15,6 +15,7 @@ from amorsize.core.nesting import is_nested
 from amorsize.core.options import Options
 from amorsize.engine.driver import Engine, engine_for
 from amorsize.engine.local_loop import LocalLoop
+from amorsize.engine.slices import may_take_long
 from amorsize.engine.state import RunSpec
 from amorsize.errors import OptionTypeError
 from amorsize.items.kinds import is_coroutine_function
@@ -142,10 +143,10 @@ class Tuner:
         checked = self._checked(func, data, options)
         if not checked.is_plain or is_heard() or is_coroutine_function(func):
             return self._engine(func, data, checked).execute()
-        loop = LocalLoop(func, data)
-        if loop.open():
+        loop, long = LocalLoop(func, data), _is_known_long(func, checked)
+        if not long and loop.open():
             return loop.results
-        spec = RunSpec(func, func, checked, nested=is_nested())
+        spec = RunSpec(func, func, checked, nested=is_nested(), known_long=long)
         return Engine(spec, loop, self._machine, observers_for(func, checked)).execute()
 
     if TYPE_CHECKING:
@@ -428,7 +429,16 @@ class Tuner:
             return ResumableEngine(
                 func, data, checked, self._machine, observers, streaming=streaming
             )
-        return engine_for(func, data, checked, self._machine, observers)
+        long = _is_known_long(func, checked)
+        return engine_for(func, data, checked, self._machine, observers, long)
+
+
+def _is_known_long(func: Any, checked: Options) -> bool:
+    """Whether earlier runs may tell, before the first item, that workers are to start at once."""
+    if checked.history is None or checked.seed is not None or not may_take_long(func):
+        return False
+    found: bool = learning.is_known_long(func, checked.history)
+    return found
 
 
 def _asynchronous() -> Any:

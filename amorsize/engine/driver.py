@@ -78,10 +78,11 @@ def engine_for(
     options: Options,
     machine: Machine | None = None,
     observers: Observers = NO_OBSERVERS,
+    known_long: bool = False,
 ) -> Engine:
     """The engine of a run that has not begun."""
     spec, loop = spec_and_loop(func, data, options)
-    return Engine(spec, loop, machine, observers)
+    return Engine(replace(spec, known_long=known_long), loop, machine, observers)
 
 
 class Engine:
@@ -211,9 +212,8 @@ class Engine:
             if self._effects.backend is not None:
                 yield from self._look_after_workers()
             outcome, hurry = "done", False
-            with (
-                held()
-            ):  # an alarm that comes before this is answered by the end below, none by neither
+            # An alarm that comes before this is answered by the end below, none by neither.
+            with held():
                 self._effects.delivery.stop_reading()
                 self._end(outcome)
         except GeneratorExit:

@@ -135,6 +135,8 @@ class Lookups:
         if need.name == "window_opened":
             known.pop("measured", None)
         lasting = {name: value for name, value in found.items() if name in LASTING}
+        if need.name == "runs" and not found["runs"] and not self.loop.done:
+            lasting = {}  # what was asked before the first item is asked again after it
         if self.remote is not None and self.remote.option is not None:
             known["remote"] = lasting["remote"] = self.remote.option
         for name in ("transfer", "sending"):

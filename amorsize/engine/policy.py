@@ -44,6 +44,12 @@ def on_begun(spec: RunSpec, state: RunState, event: events.Begun, facts: Facts) 
         long_run_at=float("inf") if spec.nested else event.now + LONG_RUN_SECONDS,
     )
     commands: tuple[object, ...] = ()
+    if spec.known_long and not (
+        event.measuring or event.done or state.decisions or spec.unattended
+    ):
+        known = engine.known_start(spec, state, event, facts)
+        if known is not None:
+            return known
     if spec.unattended:  # there is nothing to say before
         state = evolve(state, not_before=max(state.not_before, LONG_RUN_SECONDS))
     if state.decision is None and spec.settled:

@@ -62,6 +62,35 @@ def is_inlined(func: object) -> bool:
     return type(func) in _INLINED
 
 
+_BUILTINS = (type(len), type(str.upper), type)
+
+
+def may_take_long(func: Any) -> bool:
+    """False for a function of Python whose own code neither loops nor calls anything: its items are
+    trivial, but for operators of large operands. False of builtins, too: nothing is known of them."""
+    kind = type(func)
+    if kind is not _INLINED[0]:
+        return kind not in _BUILTINS
+    return not _LONG.isdisjoint(func.__code__.co_code[::2])
+
+
+def _loops_and_calls(x: Any) -> None:
+    while x:
+        x()
+    for _ in x:
+        x(*x)
+
+
+def _neither(x: Any) -> Any:
+    y = x.a + x[0]
+    x.b  # noqa: B018 # what is thrown away, too
+    return y if x > y or not x else None
+
+
+_LONG = frozenset(_loops_and_calls.__code__.co_code[::2]).difference(_neither.__code__.co_code[::2])
+"""Operations of loops and calls, whatever their numbers are in this Python."""
+
+
 def all_of(func: Callable[[Any], Any], iterator: Iterator[Any], results: list[Any]) -> list[Any]:
     """``results`` and those of all items that the iterator has left, at the price of a loop.
 

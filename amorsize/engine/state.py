@@ -7,8 +7,7 @@
       |                        +--|-------------------------+
       +---------------------------+--> DONE | FAILED | ABANDONED
 
-One line of the driver replaces the state; every other part of the engine reads a value that never
-changes.
+One line of the driver replaces the state; the rest of the engine reads a value that never changes.
 
 A policy reads a fact as a property. A fact that was not looked up yet raises :class:`NeedFact`, which
 :func:`amorsize.engine.policy.transition` returns; the driver has :mod:`amorsize.engine.lookups` find it,
@@ -90,6 +89,9 @@ class RunSpec:
     tried: Profile | None = None
     """What the first items took, where they ran as all others are to run before this run began."""
 
+    known_long: bool = False
+    """Whether the history may know the function as one with long items."""
+
     @property
     def settled(self) -> bool:
         """Whether the user has decided: one backend, or a limit that keeps items out of the caller."""
@@ -107,7 +109,7 @@ class Decision:
 
     choice: Choice
     origin: str
-    """planned, ordered (by the user), long-item, threads-failed or workers-wait"""
+    """planned, known, ordered (by the user), long-item, threads-failed or workers-wait"""
     at: float
     """Time of ``time.perf_counter``."""
     position: int
@@ -212,8 +214,7 @@ class RunState:
     corrections: int = 0
     """How often one kind of workers gave way to another."""
     profile_when_serial: Profile | None = None
-    """Profile when the run first chose to stay serial; recorded in place of the last one, so that one
-    giant item does not bias the history."""
+    """Profile when the run first chose to stay serial: one giant item is not to bias the history."""
     said: Said | None = None
     shares: Shares | None = None
     """Wall seconds, share computed, inner threads of the last window that a decision looked at."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
+from amorsize.core.places import default_path as default_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,20 +12,6 @@ MEMORY = ":memory:"
 """The location of a history that ends with its process."""
 SERVER_SCHEMES = ("postgresql", "postgres")
 """Schemes of the URLs of a PostgreSQL server."""
-
-
-def default_path() -> str:
-    """File of the default history in the user's state folder, by the rules of platformdirs."""
-    home = os.path.expanduser("~")
-    if sys.platform == "win32":
-        folder = os.environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
-    elif sys.platform == "darwin":
-        folder = os.path.join(home, "Library", "Application Support")
-    else:
-        folder = os.environ.get("XDG_STATE_HOME", "")
-        if not os.path.isabs(folder):
-            folder = os.path.join(home, ".local", "state")
-    return os.path.join(folder, "amorsize", "history.sqlite")
 
 
 class Location(str):

@@ -4,8 +4,8 @@ Importing and opening a database costs 6 to 10 ms, which many a run would not wi
 database lie two files that only shorten the way to it and may be deleted at any time:
 
 * ``<history>.recall``: a table of slots, one for each function (a later function may displace an
-  earlier one), with its newest observations; the header has the history's key and tells which
-  database file it belongs to;
+  earlier one), with its newest observations; the header has the history's key, tells which
+  database file it belongs to, and has tags of functions with long items (``core/places.py``);
 * ``<history>.spool``: observations that the database has not taken in yet. The process that opens the
   database next takes them in first, so every reader sees them.
 
@@ -30,6 +30,7 @@ from amorsize.core.observation import (
     texts,
     unpack,
 )
+from amorsize.core.places import TAG_BYTES, tag_of
 from amorsize.history.base import KEY_BYTES
 from amorsize.history.errors import HistoryRefused, HistoryUnavailable
 from amorsize.storage.files import (
@@ -46,6 +47,7 @@ from amorsize.storage.files import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from amorsize.core.observation import Observation
 
@@ -190,6 +192,19 @@ class SqliteCache:
         file = os.open(self.recall_path, _WRITE)
         try:
             os.pwrite(file, body.ljust(SLOT_BYTES, b"\0"), _offset(observation.fingerprint))
+        finally:
+            os.close(file)
+
+    def mark_long(self, func: Any) -> None:
+        """Have a run of this function look its history up before the first item."""
+        found = tag_of(func)
+        if found is None or self.key is None or not hasattr(os, "pwrite"):
+            return
+        slot, tag = found
+        file = os.open(self.recall_path, os.O_RDWR | CAREFUL)
+        try:
+            if os.pread(file, TAG_BYTES, slot) != tag:
+                os.pwrite(file, tag, slot)
         finally:
             os.close(file)
 

@@ -2,7 +2,8 @@
 
 What goes in: byte code, constants, names, defaults, values in closures and in bound instances (by
 content up to 4 KB each, else by type and shape), the functions and classes of the same module that
-are called, and that module's constants (names in capitals). What stays out: file, line, and the
+are called, and that module's constants (names in capitals; of lists, dicts and sets only that they are
+there, for a first item may fill them). What stays out: file, line, and the
 function's own name. No code of the user runs here: objects are seen through their plain attributes
 only. Equal in every interpreter of one Python version, whatever its hash seed.
 """
@@ -35,6 +36,8 @@ _SETS = (set, frozenset)
 _SIZED = (str, bytes, bytearray, tuple, list, dict, set, frozenset)
 _CALLEES = (FunctionType, MethodType, BuiltinFunctionType, partial)
 _WRAPPERS = (staticmethod, classmethod)
+_FILLED = (list, dict, set, bytearray)
+"""Global containers count by type: a table that the first item fills makes no other function of it."""
 _ARRAY_PACKAGES = ("numpy", "pandas", "scipy", "polars", "torch", "cupy")
 
 
@@ -143,6 +146,8 @@ class _Walk:
             self.put("global", name.encode())
             if follow:
                 self.callee(inner, value.__module__)
+            elif type(inner) in _FILLED:
+                self.put("filled", type(inner).__name__.encode())
             else:
                 self.content(inner)
 

@@ -9,9 +9,11 @@ from amorsize.core.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from amorsize.core.places import is_known_long as is_known_long
     from amorsize.learning.forecasts import by_size as by_size
     from amorsize.learning.forecasts import forecast_of as forecast_of
     from amorsize.learning.item_costs import Sample as Sample
+    from amorsize.learning.item_costs import inherits_warmth as inherits_warmth
     from amorsize.learning.item_costs import known_costs as known_costs
     from amorsize.learning.item_costs import measured as measured
     from amorsize.learning.item_costs import unknown_doubt as unknown_doubt
@@ -28,6 +30,8 @@ _NAMES = {
     "Sample": "amorsize.learning.item_costs",
     "by_size": "amorsize.learning.forecasts",
     "forecast_of": "amorsize.learning.forecasts",
+    "is_known_long": "amorsize.core.places",
+    "inherits_warmth": "amorsize.learning.item_costs",
     "keep_level": "amorsize.learning.levels",
     "known_costs": "amorsize.learning.item_costs",
     "learner_for": "amorsize.learning.learner",
@@ -44,6 +48,8 @@ __all__ = [
     "Sample",
     "by_size",
     "forecast_of",
+    "inherits_warmth",
+    "is_known_long",
     "keep_level",
     "known_costs",
     "learner_for",

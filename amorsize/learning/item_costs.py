@@ -125,6 +125,19 @@ def caller_warmup(runs: Sequence[Observation]) -> float:
     return max((run.work.caller_warmup_seconds for run in runs), default=0.0)
 
 
+def inherits_warmth(runs: Sequence[Observation]) -> bool:
+    """Whether workers that are forked after the caller's first item need not warm up any more, though
+    they must if they are forked before it.
+
+    A long first item alone does not tell a warm-up from an item that is long by itself, nor whether it
+    would be inherited. Workers that start before it and warm up side by side take no longer; so that is
+    tried, and what the runs then show side by side decides."""
+    forked = [run.work for run in runs if run.config.backend == "fork"]
+    after = any(work.caller_warmup_seconds and not work.worker_warmup_seconds for work in forked)
+    before = any(work.worker_warmup_seconds and not work.caller_warmup_seconds for work in forked)
+    return after and before
+
+
 def _seen(
     sample: Sample, runs: Sequence[Observation], weights: list[float], spread: float
 ) -> tuple[float, float]:

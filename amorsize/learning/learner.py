@@ -17,11 +17,12 @@ import os
 import sys
 
 from amorsize import history as histories
+from amorsize.core.places import resolve as resolve
 from amorsize.history.errors import HistoryUnavailable, warn_of
-from amorsize.history.location import default_path, is_on_server, sqlite_path
+from amorsize.history.location import is_on_server, sqlite_path
 from amorsize.history.sqlite_cache import SqliteCache
 from amorsize.inspection.fingerprint import fingerprint
-from amorsize.learning.recorder import name_of, observe
+from amorsize.learning.recorder import has_long_items, name_of, observe
 from amorsize.learning.residuals import RECALLED_RUNS, known_residual
 
 TYPE_CHECKING = False
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from amorsize.learning.predictor import Predictor
     from amorsize.learning.residuals import Residual
 
-ENVIRONMENT = "AMORSIZE_HISTORY"
-"""Path, URL or "off"; the only environment variable of amorsize's own."""
 PREDICT_GAIN_SHARE = 0.1
 """Of the seconds ahead, what a better choice is expected to save (benchmarks/learning/evaluate.py)."""
 PREDICT_FACTOR = 5.0
@@ -65,20 +64,6 @@ def learner_for(choice: Any) -> Learner | None:
     if learner is None or learner.pid != os.getpid():
         learner = _learners[location] = Learner(location)
     return None if learner.failed else learner
-
-
-def resolve(choice: Any) -> Any:
-    """What the option means: a path or URL, a History, or None. The environment is read here only."""
-    if choice is None:
-        return None
-    if isinstance(choice, os.PathLike):
-        choice = os.fspath(choice)
-    if choice != "default":
-        return choice
-    named = os.environ.get(ENVIRONMENT, "")
-    if named.lower() == "off":
-        return None
-    return named or default_path()
 
 
 class Learner:
@@ -230,6 +215,8 @@ class Learner:
             return
         known_as = name_of(func) if names and self._keeps_names() else ""
         observation = observe(name, os.urandom(16).hex(), run, study, known_as)
+        if self._cache is not None and has_long_items(study.work):
+            self._cache.mark_long(func)
         if self._cache is not None and self._cache.record(observation):
             if self._cache.is_full:
                 self._take_in()

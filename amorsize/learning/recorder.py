@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.core.events import Study
-    from amorsize.core.model import Run
+    from amorsize.core.model import Run, Work
 
 
 def observe(fingerprint: str, id: str, run: Run, study: Study, name: str = "") -> Observation:
@@ -38,6 +38,17 @@ def observe(fingerprint: str, id: str, run: Run, study: Study, name: str = "") -
         forecast=study.forecast,
         name=name,
     )
+
+
+LONG_SECONDS = 0.005
+"""Items from here on are long: workers that start before the first of them gain more than it costs to ask
+the history in a new process (2 ms, benchmarks/learning/evaluate.py cost)."""
+
+
+def has_long_items(work: Work) -> bool:
+    """Whether the next run is to look the history up before its first item: this run's items, or the
+    caller's first one, took long."""
+    return max(work.item_seconds, work.caller_warmup_seconds) >= LONG_SECONDS
 
 
 LONGEST_NAME = 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from support.histories import exit_code, forked
 
 from amorsize.core.frozen import replace
 from amorsize.core.model import Config
+from amorsize.core.places import is_known_long
 from amorsize.history import HistoryUnavailable, open_history
 from amorsize.history.sqlite import SqliteHistory
 from amorsize.history.sqlite_cache import (
@@ -55,6 +57,27 @@ def test_two_of_a_configuration_are_kept_and_all_fit(cache: SqliteCache) -> None
     assert kept[0] == numbered(39, config=Config("threads", 4))
     assert 3 <= len(kept) <= 16
     assert os.stat(cache.recall_path).st_size <= (SLOTS + 1) * SLOT_BYTES
+
+
+def test_functions_with_long_items_are_known_before_anything_is_read(cache: SqliteCache) -> None:
+    def long(number: int) -> int:
+        return number + 1
+
+    def short(number: int) -> int:
+        return number + 2
+
+    cache.mark_long(len)  # has no code: nothing to know it by
+    cache.mark_long(partial(long, 1))
+    for history in (cache.path, f"sqlite:///{cache.path}", Path(cache.path)):
+        assert is_known_long(long, history) and is_known_long(partial(long), history)
+        assert not is_known_long(short, history) and not is_known_long(len, history)
+    for none in (None, ":memory:", "postgresql://host/database", cache.path + ".not", "a\0b"):
+        assert not is_known_long(long, none)
+    one = numbered(1)
+    assert cache.record(one) and cache.recall(one.fingerprint) == [one]  # no slot was touched
+    with SqliteHistory(cache.path) as history:
+        history.clear()
+    assert not is_known_long(long, cache.path)
 
 
 def test_another_database_is_not_answered_for(cache: SqliteCache) -> None:

@@ -86,6 +86,12 @@ def test_what_does_not_change_the_function_does_not_change_its_mark(old: str, ne
     assert job(BASE) == job(BASE.replace(old, new))
 
 
+def test_a_table_that_the_first_item_fills_is_no_other_function() -> None:
+    base = BASE.replace("counter = 0", "TABLE = []").replace("counter", "len(TABLE)")
+    assert job(base) == job(base.replace("TABLE = []", "TABLE = [1, 2]"))
+    assert job(base) != job(base.replace("TABLE = []", "TABLE = ()"))
+
+
 def test_lambdas() -> None:
     assert mark(lambda x: x + 1) == mark(lambda x: x + 1)
     assert mark(lambda x: x + 1) != mark(lambda x: x + 2)

@@ -1,0 +1,74 @@
+"""Workers before the first item: what earlier runs of a function tell of it is acted on at once. Pure.
+
+::
+
+    Begun, the history's hint --> own runs --> did the last one leave the caller? rules clear it now?
+        --> plan with what runs have shown, no item seen --> HandOver from position 0, StartBackend
+
+Nothing is taken on trust but the seconds. Whether items may leave the caller is judged in this process,
+from the function's code and what it holds; the last run, in which an item was watched, must have left
+the caller too; and workers look at what their first items change (``inspection.late``). Imported only by
+runs that have such a history.
+"""
+
+from __future__ import annotations
+
+from amorsize import learning
+from amorsize.core.backends import TRAITS
+from amorsize.core.frozen import replace
+from amorsize.engine.commands import StartBackend, StopSampler
+from amorsize.engine.decisions import decide, handing_out, plan, say, start
+from amorsize.engine.state import evolve
+from amorsize.planning.cost_model import WAITING_CPU_SHARE
+from amorsize.planning.policy import START_FACTOR
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from amorsize.core.observation import Observation
+    from amorsize.engine.events import Begun
+    from amorsize.engine.state import Facts, RunSpec, RunState
+
+    Step = tuple[RunState, tuple[object, ...]]
+
+
+def known_start(spec: RunSpec, state: RunState, event: Begun, facts: Facts) -> Step | None:
+    """Workers for all items, or None where the run is to begin in the caller."""
+    total = spec.total
+    if total is None or total < 2 or spec.streaming or spec.journaled or not spec.indexed:
+        return None  # whether an item outlives the reading of the next one is seen in the caller
+    facts.recall(0.0)
+    known = facts.measured_runs
+    if not known or not _left_the_caller(facts.runs[0]) or learning.inherits_warmth(known):
+        return None
+    if facts.safety.caller_only:
+        return None
+    choice = plan(spec, state, facts, total)
+    config, alone = choice.config, choice.serial_seconds
+    if config.backend not in ("threads", "fork"):
+        return None
+    before = facts.costs.start(config.backend, config.n_jobs)
+    before += facts.preparation.seconds(config.backend)
+    if alone - choice.prediction.seconds < START_FACTOR * before:
+        return None
+    reason = (
+        f"{choice.reasons[-1]}; known from {len(known)} earlier runs, so from the first item on"
+    )
+    choice = replace(choice, reasons=(*choice.reasons[:-1], reason))
+    state = say(spec, state, facts, choice, event.now)
+    state, told = decide(state, facts, choice, "known", event.now, 0)
+    item_seconds = alone / total
+    waits = config.backend == "threads" and known[0].profile.cpu_share < WAITING_CPU_SHARE
+    computes = TRAITS[config.backend].processes and choice.caller_computes
+    command = StartBackend(config, item_seconds, waits, caller_computes=computes)
+    state, started = start(state, command)
+    return evolve(state, position=0), (
+        *told,
+        StopSampler(),
+        handing_out(spec, config, 0, item_seconds),
+        *started,
+    )
+
+
+def _left_the_caller(run: Observation) -> bool:
+    """Whether workers ran a function's items, and all went well."""
+    return run.outcome == "done" and run.config.backend in ("threads", "fork", "spawn")
