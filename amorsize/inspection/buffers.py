@@ -6,6 +6,7 @@ import sys
 from gc import get_referents
 from zlib import crc32
 
+from amorsize.inspection.memory import shown_by_memory
 from amorsize.inspection.state import Limit, State
 
 TYPE_CHECKING = False
@@ -175,6 +176,7 @@ def _text(kind: Any) -> Reader:
     ``tell`` flushes. Of a file that only reads there is nothing to flush; of another it is not asked.
     """
     buffer_of, tell = kind.__dict__["buffer"].__get__, kind.tell
+    in_memory = shown_by_memory(kind)
 
     def read_text(o: Any, limit: Limit) -> State:
         parts = tuple([part for part in get_referents(o) if type(part) is not type])
@@ -190,7 +192,7 @@ def _text(kind: Any) -> Reader:
             try:
                 return tell(o), None, (buffer,)
             except OSError:  # while it is iterated it does not tell
-                pass
+                return in_memory(o, limit)
         if type(buffer) is io.BufferedReader:
             limit.hide()
         return None, None, parts

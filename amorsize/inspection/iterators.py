@@ -1,14 +1,15 @@
 """Readers of iterators, generators and coroutines: where they stand, without running them.
 
 An iterator over a builtin tells how much is left, or an index by ``__reduce__`` of its exact type.
-One that wraps another iterator has moved when that one has: what it refers to is looked at. One that
-keeps an index which it does not show is unwatched.
+One that wraps another iterator has moved when that one has: what it refers to is looked at. Of one that
+keeps an index which it does not show, the bytes of its struct are read.
 """
 
 from __future__ import annotations
 
 from gc import get_referents
 
+from amorsize.inspection.memory import shown_by_memory
 from amorsize.inspection.state import Limit, State
 
 TYPE_CHECKING = False
@@ -22,19 +23,6 @@ if TYPE_CHECKING:
 def read_referents(o: Any, limit: Limit) -> State:
     """All that a C object refers to, types and modules left out."""
     return None, None, tuple([r for r in get_referents(o) if type(r) is not type])
-
-
-def read_unknown(o: Any, limit: Limit) -> State:
-    """What an object of an unknown C type refers to, but for its lists and tuples.
-
-    Those are inner parts that may not be filled yet (``XMLPullParser`` keeps a list of 20 null
-    pointers): to list their elements would end the process.
-    """
-    kept = [r for r in get_referents(o) if id(type(r)) not in UNSAFE_PARTS]
-    return None, None, tuple(kept)
-
-
-UNSAFE_PARTS = frozenset(map(id, (list, tuple, type)))
 
 
 def _unpacked(kind: Any) -> Reader:
@@ -92,16 +80,6 @@ def _counting(kind: Any) -> Reader:
     return read_count
 
 
-def _half_hidden(kind: Any) -> Reader:
-    """Iterators that keep an index which they do not show."""
-
-    def read_half(o: Any, limit: Limit) -> State:
-        limit.hide()
-        return read_referents(o, limit)
-
-    return read_half
-
-
 def _running(prefix: str) -> Callable[[Any], Reader]:
     """Generators and coroutines: the instruction they stopped at, their variables and stack."""
 
@@ -151,9 +129,10 @@ ITERATOR_READERS: dict[str, Callable[[Any], Reader] | None] = {
     **dict.fromkeys(("builtins.zip", "builtins.map", "builtins.filter"), _unpacked),
     "builtins.callable_iterator": referents,
     "itertools.count": _counting,
-    "itertools.repeat": _half_hidden,
-    "itertools.cycle": _half_hidden,
-    "itertools._tee": _half_hidden,
+    "itertools.repeat": shown_by_memory,
+    "itertools.cycle": shown_by_memory,
+    "itertools._tee": shown_by_memory,
+    **dict.fromkeys(("posix.ScandirIterator", "nt.ScandirIterator"), shown_by_memory),
     **dict.fromkeys(
         (f"itertools.{name}" for name in (
             "chain", "islice", "accumulate", "zip_longest", "starmap", "takewhile", "dropwhile",

@@ -25,7 +25,7 @@ from types import (
     WrapperDescriptorType,
 )
 
-from amorsize.inspection.iterators import read_unknown
+from amorsize.inspection.memory import unknown
 from amorsize.inspection.origins import own_module
 from amorsize.inspection.readers import ATOM_NAMES, READER_NAMES
 from amorsize.inspection.state import EMPTY, Limit, State
@@ -248,7 +248,7 @@ class _Shape:
             make = READER_NAMES[name]
             self.base = None if make is None else make(kind)
         elif type_size(kind) > type_size(type_base(kind)):
-            self.opaque, self.base = True, read_unknown
+            self.opaque, self.base = True, unknown(kind)
         else:
             self.known = False  # it adds methods only: its base tells
 
