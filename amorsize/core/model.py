@@ -279,6 +279,8 @@ class Safety:
     """What is another in a worker process: the identity of results that are items, ``os.getpid()``."""
     watched: str | None = None
     """What was seen of an item between two looks; None where none was watched."""
+    unless_watched: str | None = None
+    """Why a function must not leave the caller before an item was watched."""
 
     def __str__(self) -> str:
         """How the function was judged, in a sentence."""

@@ -141,7 +141,7 @@ def on_slice(spec: RunSpec, state: RunState, event: SliceEnded, facts: Facts) ->
     state, choice, more = _consider(spec, state, event, facts)
     if choice is None:
         return state, commands + more
-    if choice.config.backend != "serial" and _is_worth_watching(spec, state, event):
+    if choice.config.backend != "serial" and _is_worth_watching(spec, state, event, facts):
         return evolve(state, watched=True), (*commands, *more, do.WatchItem())
     return _follow(spec, state, event, facts, choice, commands + more)
 
@@ -155,7 +155,11 @@ def _watch_soon(
         return state, ()
     gain = ahead * (1 - 1 / facts.cores)
     before = START_FACTOR * (facts.preparation.seconds("fork") + FORK_SECONDS)  # by far
-    if gain < before or not _is_worth_watching(spec, state, event) or facts.safety.caller_only:
+    if (
+        gain < before
+        or not _is_worth_watching(spec, state, event, facts)
+        or facts.safety.caller_only
+    ):
         return state, ()
     return evolve(state, watched=True), (do.WatchItem(),)
 
@@ -165,10 +169,12 @@ def _only_waited(facts: Facts) -> bool:
     return facts.measured.window[1] <= ONLY_WAITS_CPU_SHARE
 
 
-def _is_worth_watching(spec: RunSpec, state: RunState, event: SliceEnded) -> bool:
+def _is_worth_watching(spec: RunSpec, state: RunState, event: SliceEnded, facts: Facts) -> bool:
     """Whether one more item runs in the caller, to see what it changes: it is half lost to workers."""
     if state.watched or spec.options.effects != "watch":
         return False
+    if facts.safety.unless_watched:
+        return True
     left = WATCHED_ITEMS if spec.total is None else spec.total - event.done
     return left >= WATCHED_ITEMS if event.item_seconds > TRUSTED_FIRST_SECONDS else left > 1
 
@@ -372,8 +378,11 @@ def on_long_item(spec: RunSpec, state: RunState, event: LongItem, facts: Facts) 
         return state, (
             do.ReadAhead(),
         )  # some milliseconds: it is looked again what the item does then
-    if facts.safety.caller_only or facts.safety.no_threads:
+    safety = facts.safety
+    if safety.caller_only or safety.no_threads or safety.unless_watched:
         return state, ()
+    if state.watched and safety.watched is None:
+        return state, ()  # this item is being watched: what it changes is known at its end
     # The costs are looked up now: beside threads at work each step costs a turn of the GIL.
     if facts.computed_meanwhile > COMPUTES_SHARE and waits:
         return state, ()  # meanwhile it has begun to compute

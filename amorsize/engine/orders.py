@@ -109,8 +109,9 @@ def _supervised(spec: RunSpec, facts: Facts, *, measuring: bool) -> Choice:
     refusal = _fork_refusal(facts)
     process = "fork" if refusal is None and "fork" in allowed else "spawn"
     threads = "threads" in allowed and not safety.no_threads
-    if spec.nested or safety.caller_only:
-        why = safety.caller_only or "it is called from inside another run"
+    refused = safety.caller_only or safety.unless_watched  # no item is watched in such a run
+    if spec.nested or refused:
+        why = refused or "it is called from inside another run"
     elif waits and threads:
         jobs, why = options.max_jobs or planning.FIRST_THREADS, "it waits"
     elif process in allowed and not safety.no_processes:
@@ -134,7 +135,8 @@ def _refused(spec: RunSpec, facts: Facts, name: str, why: str) -> OptionError:
     options, safety = spec.options, facts.safety
     if options.memory_limit is not None:
         if name == "threads" and not spec.nested:
-            why = safety.caller_only or safety.no_processes or "none may be started"
+            refused = safety.caller_only or safety.unless_watched or safety.no_processes
+            why = refused or "none may be started"
         return OptionError(
             "memory_limit",
             options.memory_limit,

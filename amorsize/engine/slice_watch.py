@@ -155,6 +155,7 @@ class ItemWatch:
             draws=draws,
             elsewhere=elsewhere,
             watched=watched,
+            unless_watched=None,
         )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from time import perf_counter
+from time import thread_time
 from types import CodeType, FunctionType, MethodType
 
 from amorsize.inspection.look import Look
@@ -57,7 +57,7 @@ class LateLook:
         func: Any,
         items: Sequence[Any],
         budget_seconds: float,
-        clock: Callable[[], float] = perf_counter,
+        clock: Callable[[], float] = thread_time,
     ) -> None:
         self._limit = Limit(budget_seconds, MOST_NODES, clock)
         self._look = Look(self._limit)

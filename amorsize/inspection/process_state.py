@@ -77,9 +77,13 @@ class ProcessState:
 
     def left_open(self, after: ProcessState) -> list[str]:
         """What the second look finds open and the first did not."""
+        targets = {
+            number: target(number) for number in sorted(after.descriptors - self.descriptors)
+        }
         found = [
-            f"descriptor {number} ({target(number)})"
-            for number in sorted(after.descriptors - self.descriptors)
+            f"descriptor {number} ({where})"
+            for number, where in targets.items()
+            if not where.startswith(OF_THE_SYSTEM)
         ]
         if (more := after.threads - self.threads) > 0:
             found.append("1 thread" if more == 1 else f"{more} threads")
@@ -117,7 +121,9 @@ def _interpreter(parts: dict[str, State]) -> None:
     filters = sys.modules["warnings"].filters if "warnings" in sys.modules else ()
     parts["the warnings filters"] = None, None, _elements(filters)
     gc = sys.modules["gc"]
-    parts["the garbage collector's settings"] = (gc.isenabled(), gc.get_threshold()), None, ()
+    parts["the garbage collector's settings"] = gc.get_threshold(), None, ()
+    if not _thread._count():  # else another run may have stopped it for a moment, as a fork does
+        parts["the garbage collector"] = gc.isenabled(), None, ()
     scope = vars(sys.modules["builtins"])
     parts["the builtins"] = None, tuple(scope), tuple(scope.values())
     if "atexit" in sys.modules:
@@ -235,6 +241,9 @@ def child_count() -> int:
     finally:
         os.close(listing)
 
+
+OF_THE_SYSTEM = "/proc/"
+"""What other runs of this process read for a moment: nothing that a worker would share."""
 
 FIRST_DESCRIPTOR = 3
 """The first descriptor behind the standard streams."""

@@ -14,7 +14,7 @@ it repeats (:meth:`Verdict.repeats`).
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import thread_time
 from types import ModuleType
 
 from amorsize.inspection.file_use import FILE_NAMES, OUTPUT_NAMES, FileUse
@@ -149,7 +149,7 @@ class Watch:
         *,
         budget_seconds: float = BUDGET_SECONDS,
         most_nodes: int = MOST_NODES,
-        clock: Callable[[], float] = perf_counter,
+        clock: Callable[[], float] = thread_time,
     ) -> None:
         limit = Limit(budget_seconds, most_nodes, clock)
         self._clock, self._limit = clock, limit

@@ -91,11 +91,17 @@ def workers(trace: str) -> tuple[str, int]:
 
 def eight_times(make: Any, mode: str) -> tuple[str, str]:
     """The results of eight threads that make and run a case at once, and what each run left."""
-    ready, found = threading.Barrier(8), dict[int, tuple[str, str]]()
+    ready, making = threading.Barrier(8), threading.Lock()
+    found: dict[int, tuple[str, str]] = {}
 
     def run(number: int) -> None:
-        made = make()
-        ready.wait()
+        try:
+            with making:  # makers import and reload modules, which they may not do side by side
+                made = make()
+            ready.wait()
+        except BaseException:
+            ready.abort()
+            raise
         results = call(made, mode, None, None)
         found[number] = results, look(made)
 

@@ -126,6 +126,15 @@ def test_no_item_is_watched_where_it_is_not_wanted_or_costs_much(event: Any, opt
     assert not after(RunState(), event, **options)[0].watched
 
 
+def test_a_doubtful_function_is_watched_however_long_its_items_are() -> None:
+    """One more item in the caller is the price where a call's name says that it may change something."""
+    doubtful = facts(safety=Safety(unless_watched="some items call writerow of the global 'w'"))
+    few = slice_ended(done=1, items=1, seconds=0.5, item_seconds=0.5, elapsed=0.5)
+    assert do.WatchItem() not in after(RunState(), few, total=10)[1]
+    assert after(RunState(), few, doubtful, total=10)[1] == (do.WatchItem(),)
+    assert do.WatchItem() not in after(evolve(RunState(), watched=True), few, doubtful, total=10)[1]
+
+
 def test_work_that_computes_goes_to_processes() -> None:
     state, commands = after(SEEN, slice_ended())
     assert state.decision.config.backend == "fork" and state.phase == Phase.DELEGATED

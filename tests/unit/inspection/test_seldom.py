@@ -219,3 +219,13 @@ def test_objects_that_several_items_have() -> None:
     assert inspect_function(func, own).caller_only is None
     assert inspect_function(func, own).no_processes
     assert inspect_function(func, shared).caller_only
+
+
+def test_a_call_of_every_item_speaks_against_workers_where_none_is_watched() -> None:
+    """The watch would see it; without one the name decides, as of a call that only some items make."""
+    assert inspect_function(always).unless_watched
+    assert (
+        inspect_function(under_a_condition).unless_watched is None
+    )  # it stays whatever is watched
+    assert inspect_function(under_a_condition).caller_only
+    assert inspect_function(PATTERN.findall).unless_watched is None

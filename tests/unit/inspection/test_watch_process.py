@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.random
 import pytest
 
 from amorsize.inspection.watch import Verdict, Watch
