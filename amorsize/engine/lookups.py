@@ -200,6 +200,10 @@ class Lookups:
         late = loaded("amorsize.inspection.late")
         earlier = late.remembered(spec.func) if late is not None and watching else None
         safety = replace(safety, caller_only=safety.caller_only or earlier)
+        source = self.loop.source
+        if watching and source.data is None and safety.caller_only is None:
+            refusal = inspection.source_refusal(spec.func, source.iterator)
+            safety = replace(safety, caller_only=refusal)
         if not facts.has("costs"):
             return {"safety": safety}
         return {"safety": safety, **self._find_costs(None, facts)}  # less is left to read

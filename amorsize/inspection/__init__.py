@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from amorsize.inspection.objects import pickles_itself as pickles_itself
     from amorsize.inspection.objects import shared_parts as shared_parts
     from amorsize.inspection.sent_state import caller_state as caller_state
+    from amorsize.inspection.sources import source_refusal as source_refusal
     from amorsize.inspection.watch import Watch as Watch
 
 __getattr__ = lazy_names(
@@ -31,6 +32,7 @@ __getattr__ = lazy_names(
         "pickles_itself": "amorsize.inspection.objects",
         "remember": "amorsize.inspection.late",
         "shared_parts": "amorsize.inspection.objects",
+        "source_refusal": "amorsize.inspection.sources",
         "unknown_python": "amorsize.inspection.decode",
     },
 )

@@ -251,13 +251,14 @@ class Walker(Tables):
         """A function or method made in C."""
         owner = func.__self__
         if owner is not None and type(owner) is not ModuleType:
-            if not rules.draws(func, ""):
+            draws = rules.draws(func, "")
+            if not draws:
                 self.held(owner, "the bound object")
             name = func.__name__
             if (
                 name in CHANGES
                 or name in rules.STORING
-                or (self.unsure and may_change(owner, name))
+                or (self.unsure and not draws and may_change(owner, name))
             ):
                 self.change(Value(SHARED, "bound", full_name(owner), owner), name)
         self.known_call(func, "", args, named)

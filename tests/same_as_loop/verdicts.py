@@ -72,6 +72,7 @@ def verdicts(name: str) -> dict[str, Any]:
     return {
         "rules": safety.caller_only, "no_threads": safety.no_threads,
         "no_processes": safety.no_processes, "draws": safety.draws,
+        "unless_watched": safety.unless_watched,
         "watch": watched, "item": item_changed, "left_open": opened, "cut": cut, "held": held,
         "first": at_first, "returned": returned, "left": _left(made),
     }  # fmt: skip
