@@ -40,7 +40,7 @@ def known_start(spec: RunSpec, state: RunState, event: Begun, facts: Facts) -> S
     known = facts.measured_runs
     if not known or not _left_the_caller(facts.runs[0]) or learning.inherits_warmth(known):
         return None
-    if facts.safety.caller_only:
+    if facts.safety.caller_only or facts.safety.unless_watched:  # none is watched before they start
         return None
     choice = plan(spec, state, facts, total)
     config, alone = choice.config, choice.serial_seconds
