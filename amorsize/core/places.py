@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "AMORSIZE_HISTORY"
 """Path, URL or "off"; the only environment variable of amorsize's own."""
-TAGS_AT, TAGS, TAG_BYTES = 64, 2_000, 4
+TAGS_AT, TAGS, TAG_BYTES = 64, 1_500, 4
 """Where in the first block of ``<history>.recall`` the tags begin, their number, and bytes of one."""
 _PRIME = (1 << 61) - 1
 _MOST_LAYERS = 4

@@ -273,7 +273,9 @@ def forecast_of(said: Said, facts: Facts) -> Forecast:
     if not runs and not TRAITS[choice.config.backend].remote:
         slower = cost_model.slowdown(choice.config, facts.machine.cores, said.crowd)
         seconds, doubt = seconds * slower, hypot(doubt, CROWD_DOUBT * log(slower))
-    told = learning.forecast_of(seconds, configuration, doubt, runs)
+    told = learning.forecast_of(
+        seconds, configuration, doubt, runs, facts.known.get("errors", ((), ()))
+    )
     return told if runs else learning.by_size(told, facts.size_ratio)
 
 

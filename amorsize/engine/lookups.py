@@ -75,7 +75,7 @@ LATE_SHARE = 0.005
 LEAST_LATE_SECONDS, MOST_LATE_SECONDS = 1e-4, 1e-3
 """Budget of such a look; that at a usual function takes 70 us (benchmarks/speed/watch_cost.py)."""
 LASTING = frozenset(
-    ("cores", "machine", "safety", "fresh_refusal", "slots", "runs", "recall_seconds")
+    ("cores", "machine", "safety", "fresh_refusal", "slots", "runs", "errors", "recall_seconds")
 )
 """Facts that hold for the whole run."""
 
@@ -339,9 +339,11 @@ class Lookups:
     def _find_runs(self, seconds_ahead: float, facts: Facts) -> dict[str, Any]:
         began = clock()
         runs: list[Observation] = []
+        errors: Any = ((), ())
         if self.learner is not None:
             runs = self.learner.recall(self._spec.func, seconds_ahead)
-        return {"runs": tuple(runs), "recall_seconds": clock() - began}
+            errors = self.learner.errors()
+        return {"runs": tuple(runs), "errors": errors, "recall_seconds": clock() - began}
 
     # -- facts of the moment -------------------------------------------------------------------------
 

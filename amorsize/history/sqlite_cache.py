@@ -5,7 +5,8 @@ database lie two files that only shorten the way to it and may be deleted at any
 
 * ``<history>.recall``: a table of slots, one for each function (a later function may displace an
   earlier one), with its newest observations; the header has the history's key, tells which
-  database file it belongs to, and has tags of functions with long items (``core/places.py``);
+  database file it belongs to, has tags of functions with long items (``core/places.py``), and errors of
+  forecasts;
 * ``<history>.spool``: observations that the database has not taken in yet. The process that opens the
   database next takes them in first, so every reader sees them.
 
@@ -58,6 +59,12 @@ MAGIC = b"amorrec1"
 SLOTS, SLOT_BYTES = 1_024, 8_192
 """Functions known at once, and room for about ten observations of each; the file is sparse."""
 HEADER_BYTES = SLOT_BYTES
+ERRORS_AT, ERRORS = 6_400, 128
+"""Where in the first block the errors of forecasts begin, and how many are kept of known functions, and
+of first calls behind them; 0 where none is."""
+MOST_ERROR = 1_000.0
+"""Larger numbers are none of ours."""
+_ERRORS = struct.Struct(f"<{ERRORS}f")
 _FRAME = struct.Struct("<4sH8s")
 """Head of a frame: magic, bytes of the body, digest of the body."""
 FRAME_MAGIC = b"\xa0run"
@@ -208,6 +215,34 @@ class SqliteCache:
         finally:
             os.close(file)
 
+    def errors(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Errors of the history's forecasts, in their own spreads: of known functions, of first calls."""
+        if self.key is None or not hasattr(os, "pread"):
+            return (), ()
+        try:
+            file = os.open(self.recall_path, _READ)
+        except OSError:
+            return (), ()
+        try:
+            block = os.pread(file, 2 * _ERRORS.size, ERRORS_AT)
+        finally:
+            os.close(file)
+        if len(block) < 2 * _ERRORS.size:
+            return (), ()
+        known, first = (_ERRORS.unpack_from(block, place) for place in (0, _ERRORS.size))
+        return tuple(filter(_is_error, known)), tuple(filter(_is_error, first))
+
+    def note_error(self, score: float, *, first: bool) -> None:
+        """Keep the error of a forecast, in the place of one of any age."""
+        if self.key is None or not hasattr(os, "pwrite") or not _is_error(score):
+            return
+        place = ERRORS_AT + first * _ERRORS.size + 4 * (os.urandom(1)[0] % ERRORS)
+        file = os.open(self.recall_path, _WRITE)
+        try:
+            os.pwrite(file, struct.pack("<f", score), place)
+        finally:
+            os.close(file)
+
     # ------------------------------------------------------------------ record
 
     def record(self, observation: Observation) -> bool:
@@ -309,6 +344,11 @@ class SqliteCache:
             os.unlink(path)
         except OSError:
             pass
+
+
+def _is_error(score: float) -> bool:
+    """Whether a number is an error that a forecast could have had."""
+    return score != 0.0 and -MOST_ERROR < score < MOST_ERROR
 
 
 def _offset(fingerprint: str) -> int:

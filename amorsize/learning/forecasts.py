@@ -1,10 +1,14 @@
 """Ranges that hold: how far forecasts have been wrong says how wide the next one is. Pure.
 
 A forecast of s seconds with spread t (standard deviation of log seconds) that took r seconds has the
-score log(r/s)/t. Of the earlier scores, and those of ``PRIOR``, the range between the 10th and the 90th
+score log(r/s)/t. Of the earlier scores, and those of a prior, the range between the 10th and the 90th
 percentile holds the next one in 80 % (split conformal prediction: Papadopoulos et al., "Inductive
 confidence machines for regression", ECML 2002; Lei et al., JASA 113, 2018), whatever their distribution,
 as long as the next is like the earlier ones.
+
+Three kinds of scores count, each with its weight: those of the prior, which is the normal distribution
+that a spread stands for; those of the newest forecasts of all functions of the history, known functions
+and first calls apart; and those of the function itself, which are most like the next.
 """
 
 from __future__ import annotations
@@ -23,10 +27,12 @@ if TYPE_CHECKING:
 
 COVERAGE = 0.8
 """Share of runs whose seconds the range is to hold."""
-PRIOR = (-1.5, -0.96, -0.6, -0.38, -0.19, 0.0, 0.19, 0.38, 0.6, 0.96, 1.5)
-"""Scores that are taken to have been seen before any were. Spreads are rather too wide: 80 % of known
-runs lie within 0.96 of them, not 1.28 as in a normal distribution (``amorsize validate``, seeded: with
-1.28 ranges held in 92 %, and in 94 % of third runs by benchmarks/learning/forecasts.py, machine idle)."""
+PRIOR = (-1.69, -1.1, -0.75, -0.47, -0.23, 0.0, 0.23, 0.47, 0.75, 1.1, 1.69)
+"""Scores that are taken to have been seen before any were: the middles of eleven equal parts of the
+normal distribution. Not fitted to anything."""
+OWN_WEIGHT = 4.0
+"""What a score of the function itself counts; one of another function, or of the prior, counts 1. Three
+runs then outweigh the prior, and sixteen half of what a history keeps of others."""
 NORMAL_TENTH = 1.28
 """Standard deviations from the middle of a normal distribution to its 10th percentile."""
 FIRST_CALL_PRIOR = (-1.3, -0.8, -0.5, -0.2, 0.0, 0.3, 0.6, 1.0, 1.6, 2.5, 4.0)
@@ -51,14 +57,19 @@ class Range:
 def scores_of(runs: Sequence[Observation]) -> list[float]:
     """How wrong the forecasts of earlier runs were, in their own spreads; first calls do not count."""
     return [
-        log(run.forecast.real_seconds / run.forecast.seconds) / run.forecast.spread
+        score
         for run in runs
-        if run.outcome == "done"
-        and run.forecast.runs > 0
-        and run.forecast.spread > 0
-        and run.forecast.seconds > 0
-        and run.forecast.real_seconds > 0
+        if run.outcome == "done" and run.forecast.runs > 0
+        for score in (score_of(run.forecast),)
+        if score is not None
     ]
+
+
+def score_of(said: Forecast) -> float | None:
+    """How wrong a forecast was, in its own spreads; None where nothing was said or nothing came of it."""
+    if min(said.spread, said.seconds, said.real_seconds) <= 0:
+        return None
+    return log(said.real_seconds / said.seconds) / said.spread
 
 
 def spread_of(configuration: float, items: float, runs: int) -> float:
@@ -69,10 +80,17 @@ def spread_of(configuration: float, items: float, runs: int) -> float:
 
 
 def range_of(
-    seconds: float, spread: float, scores: Sequence[float], prior: Sequence[float] = PRIOR
+    seconds: float,
+    spread: float,
+    scores: Sequence[float],
+    prior: Sequence[float] = PRIOR,
+    others: Sequence[float] = (),
 ) -> Range:
-    """The 80 % range of a forecast, by the scores of earlier ones and those of the prior."""
-    known = sorted((*prior, *scores))
+    """The 80 % range of a forecast, by the scores of the function's earlier ones, those of ``others`` in
+    the history, and those of the prior."""
+    known = [(score, OWN_WEIGHT) for score in scores]
+    known += [(score, 1.0) for score in (*others, *prior)]
+    known.sort()
     low, high = _quantile(known, (1 - COVERAGE) / 2), _quantile(known, (1 + COVERAGE) / 2)
     return Range(seconds * exp(min(low, 0.0) * spread), seconds * exp(max(high, 0.0) * spread))
 
@@ -96,18 +114,32 @@ def by_size(forecast: Forecast, ratio: float) -> Forecast:
 
 
 def forecast_of(
-    seconds: float, configuration: float, items: float, runs: Sequence[Observation]
+    seconds: float,
+    configuration: float,
+    items: float,
+    runs: Sequence[Observation],
+    errors: tuple[Sequence[float], Sequence[float]] = ((), ()),
 ) -> Forecast:
     """What is said of the items that are left: ``seconds`` by the plan, spreads of the configuration's
-    efficiency and of the items, and the function's measured ``runs``."""
+    efficiency and of the items, and the function's measured ``runs``. ``errors``: scores of other
+    functions of the history, of known ones and of first calls."""
     spread = spread_of(configuration, items, len(runs))
-    held = range_of(seconds, spread, scores_of(runs), PRIOR if runs else FIRST_CALL_PRIOR)
+    if runs:
+        held = range_of(seconds, spread, scores_of(runs), PRIOR, errors[0])
+    else:
+        held = range_of(seconds, spread, (), FIRST_CALL_PRIOR, errors[1])
     return Forecast(seconds, spread, held.low, held.high, 0.0, len(runs))
 
 
-def _quantile(ordered: Sequence[float], share: float) -> float:
-    """Between the two nearest of the ordered values."""
-    place = share * (len(ordered) - 1)
-    below = int(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+def _quantile(ordered: Sequence[tuple[float, float]], share: float) -> float:
+    """Of ordered values with weights, each standing in the middle of its weight; straight lines between
+    them."""
+    wanted = share * sum([weight for _, weight in ordered])
+    below, place, passed = ordered[0][0], 0.0, 0.0
+    for value, weight in ordered:
+        middle = passed + 0.5 * weight
+        if middle >= wanted:
+            part = (wanted - place) / (middle - place) if passed else 1.0
+            return below + part * (value - below)
+        below, place, passed = value, middle, passed + weight
+    return below

@@ -22,6 +22,7 @@ from amorsize.history.errors import HistoryUnavailable, warn_of
 from amorsize.history.location import is_on_server, sqlite_path
 from amorsize.history.sqlite_cache import SqliteCache
 from amorsize.inspection.fingerprint import fingerprint
+from amorsize.learning.forecasts import score_of
 from amorsize.learning.recorder import has_long_items, name_of, observe
 from amorsize.learning.residuals import RECALLED_RUNS, known_residual
 
@@ -144,6 +145,14 @@ class Learner:
             runs = [] if history is None else history.recent(name, RECALLED_RUNS)
         return runs
 
+    def errors(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """How wrong forecasts of this history were: of known functions, of first calls."""
+        try:
+            return ((), ()) if self._cache is None else self._cache.errors()
+        except Exception as error:  # learning must never harm a run
+            self._fail(error)
+            return (), ()
+
     def residual(
         self, runs: list[Observation], profile: Profile, machine: Machine, left: int
     ) -> Residual | None:
@@ -217,6 +226,9 @@ class Learner:
         observation = observe(name, os.urandom(16).hex(), run, study, known_as)
         if self._cache is not None and has_long_items(study.work):
             self._cache.mark_long(func)
+        score = None if self._cache is None else score_of(study.forecast)
+        if self._cache is not None and score is not None and run.outcome == "done":
+            self._cache.note_error(score, first=not study.forecast.runs)
         if self._cache is not None and self._cache.record(observation):
             if self._cache.is_full:
                 self._take_in()

@@ -21,6 +21,8 @@ from amorsize import learning
 from amorsize.core.frozen import replace
 from amorsize.core.model import Config, Forecast, Machine, Profile, Work
 from amorsize.core.observation import Observation
+from amorsize.history.sqlite_cache import ERRORS
+from amorsize.learning.forecasts import score_of
 from amorsize.learning.residuals import known_residual
 from amorsize.planning import choose, cost_model
 from amorsize.planning.cost_model import Costs
@@ -30,6 +32,8 @@ from amorsize.validation.statistics import estimate
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    Errors = tuple[list[float], list[float]]
 
 SEEDED = "forecasts: seeded"
 FUNCTIONS, RUNS = 200, 6
@@ -54,8 +58,9 @@ def of_seeded_runs(seed: int) -> Outcome:
     known: list[Forecast] = []
     first: list[Forecast] = []
     floor: list[float] = []
+    errors: Errors = ([], [])
     for _ in range(FUNCTIONS):
-        runs = _runs_of(chance)
+        runs = _runs_of(chance, errors)
         first.append(runs[0].forecast)
         known += [run.forecast for run in runs[1:]]
         paces = [run.wall_seconds / run.items for run in runs]
@@ -112,8 +117,8 @@ def _factor(said: Sequence[Forecast], most: float) -> Check:
     return Check(name, bound, f"{found:.2f}", PASSED if found <= most else FAILED)
 
 
-def _runs_of(chance: Random) -> list[Observation]:
-    """The runs of one function, oldest first."""
+def _runs_of(chance: Random, errors: Errors) -> list[Observation]:
+    """The runs of one function, oldest first. ``errors`` of forecasts before; theirs are added."""
     item = exp(chance.uniform(log(1e-4), log(0.1)))
     spread, unsteady = chance.uniform(0.02, 1.0), chance.uniform(0.02, 0.12)
     efficiency = chance.gauss(0.0, 0.15)
@@ -123,10 +128,12 @@ def _runs_of(chance: Random) -> list[Observation]:
         truth = item * exp(chance.gauss(0.0, unsteady / 2))
         sample = truth * max(0.2, chance.gauss(1.0, spread / seen**0.5))
         profile = Profile(seen, sample, spread * sample)
-        said = _forecast(profile, runs[::-1], left)
+        said = _forecast(profile, runs[::-1], left, errors)
         true = replace(profile, items=left, item_seconds=truth, item_spread=spread * truth)
         model = cost_model.seconds(CONFIG, true, MACHINE, left, Costs()).seconds
         real = model * exp(efficiency + chance.gauss(0.0, unsteady))
+        said = replace(said, real_seconds=real)
+        _note(errors[0 if said.runs else 1], said, chance)
         runs.append(
             Observation(
                 fingerprint="f" * 32,
@@ -148,13 +155,21 @@ def _runs_of(chance: Random) -> list[Observation]:
                     sample_items=seen,
                     sample_seconds=sample,
                 ),
-                forecast=replace(said, real_seconds=real),
+                forecast=said,
             )
         )
     return runs
 
 
-def _forecast(profile: Profile, runs: Sequence[Observation], left: int) -> Forecast:
+def _note(kept: list[float], said: Forecast, chance: Random) -> None:
+    """Keep the error of a forecast as a history does: in the place of one of any age."""
+    score = score_of(said)
+    if score is not None:
+        place = chance.randrange(ERRORS)
+        kept[place:] = [score] if place >= len(kept) else [score, *kept[place + 1 :]]
+
+
+def _forecast(profile: Profile, runs: Sequence[Observation], left: int, errors: Errors) -> Forecast:
     """What a run would say, by the runs before it, newest first."""
     sample = learning.Sample(profile.items, profile.item_seconds, profile.item_spread)
     residual, doubt = None, learning.unknown_doubt(sample)
@@ -163,4 +178,5 @@ def _forecast(profile: Profile, runs: Sequence[Observation], left: int) -> Forec
         residual, doubt = known_residual(runs, profile, MACHINE), profile.item_doubt
     found = cost_model.seconds(CONFIG, profile, MACHINE, left, Costs())
     found = choose.experienced(found, residual)
-    return learning.forecast_of(found.seconds, found.spread if runs else 0.0, doubt, runs)
+    spread = found.spread if runs else 0.0
+    return learning.forecast_of(found.seconds, spread, doubt, runs, errors)

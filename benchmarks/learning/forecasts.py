@@ -3,12 +3,14 @@
     python -m benchmarks.learning.forecasts [--set tuned|held-out|all] [--only WORDS] [--json FILE]
     python -m benchmarks.learning.forecasts --harm [--runs 8] [--by execute|plan] ...
     ... --busy: another process computes beside every second run
+    ... --apart: each job has a history of its own
 
 The jobs are those of ``benchmarks.workloads.forecasting``; every third one is held out: no constant was
-chosen by it. Each job runs four times with a history on disk: a first call, two known runs (the third
-with three times the items or other ones where the job grows), and the third once more, whose factor to
-the third is the floor: no forecast can be nearer than two identical runs are to each other. A plan that
-states nothing of items that are left is a miss: factor 100, no range.
+chosen by it. Each job runs four times: a first call, two known runs (the third with three times the items
+or other ones where the job grows), and the third once more, whose factor to the third is the floor: no
+forecast can be nearer than two identical runs are to each other. The history is one for all jobs, as a
+user has it; all first calls come first, then all second runs. A plan that states nothing of items that
+are left is a miss: factor 100, no range.
 
 ``--harm``: so many runs one after the other, each against the median of the first two.
 """
@@ -135,15 +137,14 @@ def summary(what: str, runs: Sequence[dict[str, Any]]) -> str:
 
 def forecasts(options: argparse.Namespace) -> int:
     """State against take."""
-    rows: dict[str, list[dict[str, Any]]] = {}
-    for name in _chosen(options):
-        with tempfile.TemporaryDirectory() as folder:
-            history = Path(folder) / "history.sqlite"
-            rows[name] = []
-            for run in range(RUNS):
-                with beside(options.busy and run % 2 == 1):
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in _chosen(options)}
+    with tempfile.TemporaryDirectory() as place:
+        for run in range(RUNS):
+            for number, name in enumerate(rows):
+                history = Path(place) / f"{number if options.apart else 'history'}.sqlite"
+                with beside(options.busy and (run + number) % 2 == 1):
                     rows[name].append(call(name, min(run, 2), history, "plan"))
-        told = rows[name]
+    for name, told in rows.items():
         shown = "  ".join(
             f"{one['stated'] or 0:.3f}/{one['real'] or 0:.3f}{' ' if held(one) else '!'}{one['workers']}"
             for one in told
@@ -194,6 +195,7 @@ def main() -> int:
     parser.add_argument("--set", choices=("tuned", "held-out", "all"), default="all")
     parser.add_argument("--only", default="", metavar="WORDS")
     parser.add_argument("--busy", action="store_true")
+    parser.add_argument("--apart", action="store_true")
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--harm", action="store_true")
     parser.add_argument("--runs", type=int, default=8)

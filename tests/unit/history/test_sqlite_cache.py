@@ -16,6 +16,7 @@ from amorsize.core.places import is_known_long
 from amorsize.history import HistoryUnavailable, open_history
 from amorsize.history.sqlite import SqliteHistory
 from amorsize.history.sqlite_cache import (
+    ERRORS,
     MOST_SPOOL_BYTES,
     SLOT_BYTES,
     SLOTS,
@@ -78,6 +79,25 @@ def test_functions_with_long_items_are_known_before_anything_is_read(cache: Sqli
     with SqliteHistory(cache.path) as history:
         history.clear()
     assert not is_known_long(long, cache.path)
+
+
+def test_errors_of_forecasts_are_kept_beside_the_slots(cache: SqliteCache) -> None:
+    assert cache.errors() == ((), ())
+    one = numbered(1)
+    assert cache.record(one)
+    for number in range(1, 1_000):
+        cache.note_error(number / 8, first=False)
+    for bad in (0.0, float("nan"), float("inf"), -1e9):
+        cache.note_error(bad, first=True)
+    cache.note_error(-0.5, first=True)
+    known, first = SqliteCache(cache.path).errors()
+    assert first == (-0.5,)
+    assert 100 < len(known) <= ERRORS and set(known) <= {n / 8 for n in range(1, 1_000)}
+    assert sum(known) / len(known) > 90  # newer ones have taken the places of older ones
+    assert cache.recall(one.fingerprint) == [one] and cache.key is not None
+    with SqliteHistory(cache.path) as history:
+        history.clear()
+    assert SqliteCache(cache.path).errors() == ((), ())
 
 
 def test_another_database_is_not_answered_for(cache: SqliteCache) -> None:
