@@ -1,10 +1,11 @@
 """Code objects taken apart: the instructions of one function, where jumps land, where exceptions land.
 
-Tables of CPython 3.11 to 3.14. An instruction that is in no table makes the code unreadable.
+Tables of CPython 3.11 to 3.15. An instruction that is in no table makes the code unreadable.
 """
 
 from __future__ import annotations
 
+import opcode
 import sys
 from opcode import opmap
 
@@ -17,8 +18,13 @@ NEWER = sys.version_info >= (3, 12)
 """LOAD_ATTR carries a flag; comprehensions are inlined; FOR_ITER leaves by END_FOR."""
 NULL_FIRST = sys.version_info < (3, 13)
 """LOAD_GLOBAL puts the empty slot below the callable."""
+INDEXED = sys.version_info >= (3, 15)
+"""GET_ITER puts an index above the iterator, which POP_ITER and END_SEND take away with it; the way of an
+import is a part of IMPORT_NAME."""
 FLAG_SHIFT = 1 if NEWER else 0
 CODE_NAMES = {number: name for name, number in opmap.items() if number < 256}
+COMMON = getattr(opcode, "_common_constants", ())
+"""What LOAD_COMMON_CONSTANT can push (3.14: classes and functions; 3.15: None and others, too)."""
 EXTENDED = opmap["EXTENDED_ARG"]
 
 POPS_PUSHES = {
@@ -31,8 +37,8 @@ POPS_PUSHES = {
     "PREP_RERAISE_STAR": (2, 1), "PUSH_EXC_INFO": (0, 1), "WITH_EXCEPT_START": (0, 1),
     "CLEANUP_THROW": (3, 2), "END_ASYNC_FOR": (2, 0), "GET_AITER": (1, 1), "GET_ANEXT": (0, 1),
     "GET_AWAITABLE": (1, 1), "GET_LEN": (0, 1), "MATCH_MAPPING": (0, 1), "MATCH_SEQUENCE": (0, 1),
-    "LOAD_BUILD_CLASS": (0, 1), "LOAD_ASSERTION_ERROR": (0, 1), "LOAD_COMMON_CONSTANT": (0, 1),
-    "LOAD_LOCALS": (0, 1), "RETURN_GENERATOR": (0, 1),
+    "LOAD_BUILD_CLASS": (0, 1), "LOAD_ASSERTION_ERROR": (0, 1), "LOAD_LOCALS": (0, 1),
+    "RETURN_GENERATOR": (0, 1),
     "FORMAT_SIMPLE": (1, 1), "FORMAT_WITH_SPEC": (2, 1), "CONVERT_VALUE": (1, 1),
     "BUILD_TEMPLATE": (2, 1), "PRINT_EXPR": (1, 0), "IMPORT_STAR": (1, 0), "DELETE_FAST": (0, 0),
     "DELETE_NAME": (0, 0), "EXIT_INIT_CHECK": (1, 0), "ENTER_EXECUTOR": (0, 0), "RESERVED": (0, 0),
@@ -40,6 +46,8 @@ POPS_PUSHES = {
 """Instructions that only move the stack; what they push is new."""
 if NEWER and sys.version_info < (3, 13):
     POPS_PUSHES["END_FOR"] = (2, 0)
+if INDEXED:
+    POPS_PUSHES.update({"POP_ITER": (2, 0), "END_SEND": (3, 1)})
 
 JUMPS = {
     "JUMP_FORWARD": (1, 0, False), "JUMP_BACKWARD": (-1, 0, False),
@@ -62,7 +70,7 @@ NB_SUBSCRIPT = 26
 """BINARY_OP with this argument is ``left[right]`` (3.14)."""
 
 
-NEWEST = (3, 14)
+NEWEST = (3, 15)
 """The newest Python whose instructions are known here. Code of a later one is not read."""
 
 

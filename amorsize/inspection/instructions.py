@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from amorsize.inspection import decode
 from amorsize.inspection.abstract_value import (
     FRESH,
     NEW,
@@ -76,6 +77,10 @@ def _load_const(f: Frame, s: list[Value], arg: int) -> None:
 
 def _load_small_int(f: Frame, s: list[Value], arg: int) -> None:
     s.append(Value(obj=arg))
+
+
+def _load_common(f: Frame, s: list[Value], arg: int) -> None:
+    s.append(Value(obj=decode.COMMON[arg]))
 
 
 def _push_null(f: Frame, s: list[Value], arg: int) -> None:
@@ -306,6 +311,8 @@ def _get_iter(f: Frame, s: list[Value], arg: int) -> None:
     if value.origin or value.inner is not None or value.made_by is not None:
         element = f.judge.iterate(f, value)
         s[-1] = Value(inner=element) if element.origin or element.inner else FRESH
+    if decode.INDEXED:
+        s.append(FRESH)
 
 
 def _yield_value(f: Frame, s: list[Value], arg: int) -> None:
@@ -328,7 +335,9 @@ def _match_class(f: Frame, s: list[Value], arg: int) -> None:
 
 def _import_name(f: Frame, s: list[Value], arg: int) -> None:
     names, level = s.pop(), s.pop()
-    s.append(f.judge.import_module(f, f.code.co_names[arg], level.obj, names.obj))
+    s.append(
+        f.judge.import_module(f, f.code.co_names[arg >> 2 * decode.INDEXED], level.obj, names.obj)
+    )
 
 
 def _import_from(f: Frame, s: list[Value], arg: int) -> None:
@@ -415,7 +424,7 @@ ACTIONS.update({
     "STORE_FAST_STORE_FAST": _store_two, "LOAD_DEREF": _load_deref,
     "LOAD_CLASSDEREF": _load_deref, "LOAD_FROM_DICT_OR_DEREF": _load_dict_or_deref,
     "STORE_DEREF": _store_deref, "DELETE_DEREF": _delete_deref, "LOAD_CONST": _load_const,
-    "LOAD_SMALL_INT": _load_small_int,
+    "LOAD_SMALL_INT": _load_small_int, "LOAD_COMMON_CONSTANT": _load_common,
     "PUSH_NULL": _push_null, "LOAD_GLOBAL": _load_global, "LOAD_NAME": _load_name,
     "LOAD_FROM_DICT_OR_GLOBALS": _load_dict_or_global, "STORE_NAME": _store_name,
     "STORE_GLOBAL": _store_global, "DELETE_GLOBAL": _delete_global, "LOAD_ATTR": _load_attr,

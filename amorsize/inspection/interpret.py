@@ -24,7 +24,7 @@ from amorsize.inspection.abstract_value import (
     _grew,
     join,
 )
-from amorsize.inspection.decode import ENDS, JUMPS, NEWER, POPS_PUSHES, Decoded, Unreadable
+from amorsize.inspection.decode import ENDS, INDEXED, JUMPS, NEWER, POPS_PUSHES, Decoded, Unreadable
 from amorsize.inspection.guards import decided_jumps
 
 TYPE_CHECKING = False
@@ -273,7 +273,7 @@ class Frame:
             landing = stack
         grew = self._meet(goal, landing)
         if name == "FOR_ITER":
-            stack.append(self.judge.element(stack[-1]))
+            stack.append(self.judge.element(stack[-2 if INDEXED else -1]))
         elif name == "SEND":
             stack[-1] = FRESH
         elif "OR_POP" in name:

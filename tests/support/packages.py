@@ -143,7 +143,7 @@ def check_contents(wheel: Path, sdist: Path) -> None:
 def pythons() -> list[str]:
     """Interpreters of 3.11 and newer: those on PATH, and pyenv's."""
     found: dict[str, str] = {}
-    names = [f"python3.{minor}" for minor in range(OLDEST, NEWEST)]
+    names = [f"python3.{minor}" for minor in range(OLDEST, NEWEST + 1)]
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     for word in [sys.executable, *names, *map(str, sorted(pyenv.glob("3.*/bin/python")))]:
         code = (

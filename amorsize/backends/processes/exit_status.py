@@ -44,11 +44,42 @@ def has_ended(pid: int) -> bool:
     if os.name == "nt":
         return windows.exit_code(pid, 0.0) is not None
     if not hasattr(os, "waitid"):
-        return False
+        return _has_been_waited_for(pid)
     try:
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     except ChildProcessError:  # waited for by other code, or by the system (SIGCHLD ignored)
         return not _exists(pid)
+
+
+_waited_for: dict[int, End] = {}
+"""Children whose end was seen by waiting for them, where that is the only way; until they are reaped."""
+
+
+def _has_been_waited_for(pid: int) -> bool:
+    """Without ``waitid`` (macOS until Python 3.13) only waiting tells of an end: what it told is kept."""
+    if pid not in _waited_for:
+        try:
+            end = _wait(pid, os.WNOHANG)
+        except ChildProcessError:
+            return not _exists(pid)
+        if end is None:
+            return False
+        _waited_for[pid] = end
+    return True
+
+
+def _wait(pid: int, options: int) -> End | None:
+    """How a child ended, which the system then forgets; None for one that has not."""
+    try:
+        import resource  # noqa: F401 # wait4 does so when it has waited, and would lose what it saw
+    except ImportError:
+        found, status = os.waitpid(pid, options)
+        return End(os.waitstatus_to_exitcode(status)) if found else None
+    found, status, used = os.wait4(pid, options)
+    if not found:
+        return None
+    computed = used.ru_utime + used.ru_stime
+    return End(os.waitstatus_to_exitcode(status), used.ru_maxrss * _MAXRSS_UNIT, computed)
 
 
 def _exists(pid: int) -> bool:
@@ -80,6 +111,8 @@ def kill(pid: int) -> None:
     if os.name == "nt":
         windows.end(pid)
         return
+    if pid in _waited_for:  # its number may be another's by now
+        return
     try:
         os.kill(pid, SIGKILL)
     except ProcessLookupError:
@@ -92,15 +125,16 @@ def reap(pid: int, seconds: float) -> End:
         return End(windows.reaped(pid, seconds))
     if not has_ended(pid) and not _ends_within(pid, seconds):
         kill(pid)
+    end = _waited_for.pop(pid, None)
+    if end is not None:
+        return end
     while True:
         try:
-            _, status, used = os.wait4(pid, 0)
+            return _wait(pid, 0) or End(None)
         except InterruptedError:
             continue
         except ChildProcessError:
             return End(None)
-        computed = used.ru_utime + used.ru_stime
-        return End(os.waitstatus_to_exitcode(status), used.ru_maxrss * _MAXRSS_UNIT, computed)
 
 
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024

@@ -39,11 +39,12 @@ from amorsize.items.errors import salvaged
 from amorsize.items.pickling import dumps, loads
 from amorsize.planning.chunking import CHUNK_SECONDS
 
+fcntl: Any
 try:
     import fcntl
     import termios
-except ImportError:  # Windows forks no workers, and only those take tickets
-    pass
+except ImportError:  # Windows, which forks no workers; only those take tickets
+    fcntl = None
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -245,7 +246,11 @@ class TicketReader:
 
 
 def waiting_tickets(pipe: int) -> int:
-    """Tickets that wait in the pipe."""
+    """Tickets that wait in the pipe; one, if there are any, where the system does not count them."""
+    if fcntl is None:
+        import select
+
+        return len(select.select([pipe], [], [], 0)[0])
     left = array("i", [0])
     fcntl.ioctl(pipe, termios.FIONREAD, left)
     return left[0] // TICKET

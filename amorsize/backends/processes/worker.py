@@ -52,15 +52,17 @@ F_SETSIG = 10
 
 
 def die_with(lifeline: int) -> None:
-    """Have the kernel end this process when the caller's end of the lifeline pipe closes.
+    """Have this process end when the caller's end of the lifeline pipe closes.
 
-    A worker deep in an item cannot read an end of file. SIGIO on the pipe, turned into SIGKILL, needs
-    no thread and no ctypes and, unlike PDEATHSIG, does not fire when the thread that forked ends.
-    Owner and signal belong to the open pipe, so each worker has one of its own.
+    A worker deep in an item cannot read an end of file. On Linux SIGIO on the pipe, turned into SIGKILL,
+    needs no thread and no ctypes and, unlike PDEATHSIG, does not fire when the thread that forked ends.
+    Owner and signal belong to the open pipe, so each worker has one of its own. On other systems a
+    thread reads the pipe; an item that never gives up the GIL keeps it from ending the process.
     """
-    if not sys.platform.startswith("linux"):
+    fcntl = protocol.fcntl
+    if fcntl is None or not sys.platform.startswith("linux"):
+        start_new_thread(_end_with, (lifeline,))
         return
-    import fcntl
     import select
 
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
@@ -69,6 +71,14 @@ def die_with(lifeline: int) -> None:
     poll = select.poll()
     poll.register(lifeline, 0)
     if poll.poll(0):  # the caller has gone before the signal was asked for
+        os._exit(1)
+
+
+def _end_with(lifeline: int) -> None:
+    """In a thread: wait for the end of the caller, which writes nothing, and end this process."""
+    try:
+        os.read(lifeline, 1)
+    finally:
         os._exit(1)
 
 

@@ -184,9 +184,8 @@ class WorkerGroup:
         """Dispatched and unanswered: first open position -> one past the last (tickets only)."""
         self.read_fd = self.write_fd = self.own_fd = -1
         if shared:
-            self.read_fd, self.write_fd = os.pipe()
+            self.read_fd, self.write_fd, self.own_fd = _ticket_pipe()
             os.set_blocking(self.write_fd, False)
-            self.own_fd = _opened_again(self.read_fd)
 
     @property
     def is_open(self) -> bool:
@@ -245,13 +244,26 @@ class WorkerGroup:
             self.read_fd = -1
 
 
-def _opened_again(pipe: int) -> int:
-    """The reading end as the caller reads it: without waiting, for a worker may take the last ticket
-    between the caller's look and its reading. (Where there is no ``/proc`` it may wait for the next.)"""
+def _ticket_pipe() -> tuple[int, int, int]:
+    """A pipe: the end that workers read, the end to write to, and the first as the caller reads it.
+
+    The caller reads without waiting, for a worker may take the last ticket between the caller's look and
+    its reading. That needs a second opening of the pipe, since a duplicate waits as the original does."""
+    read_fd, write_fd = os.pipe()
     try:
-        return os.open(f"/proc/self/fd/{pipe}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return os.dup(pipe)
+        again = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+        return read_fd, write_fd, os.open(f"/proc/self/fd/{read_fd}", again)
+    except OSError:  # no /proc: a pipe with a name can be opened twice
+        os.close(read_fd)
+        os.close(write_fd)
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="amorsize") as folder:
+        path = os.path.join(folder, "tickets")
+        os.mkfifo(path, 0o600)
+        own_fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        write_fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC), write_fd, own_fd
 
 
 @dataclass(frozen=True)
