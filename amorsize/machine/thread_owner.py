@@ -18,6 +18,10 @@ from amorsize.machine.procfs import read_text
 
 STACK_BYTES = 16 << 10
 """Bytes of a stack that are read: a waiting thread of OpenBLAS has 4.7 KB to the end of its own."""
+LOW = 1 << 32
+"""A program that was not linked to lie anywhere lies below (Debian's python3.14), where its addresses
+cannot be told from sizes and counters: such words count only where nothing else is found. A thread that
+it runs in a library has the extension module on its stack that called it."""
 START_TIME = 19
 """Position of the start time in ``/proc/self/task/N/stat``, counted behind the name and its bracket."""
 SYSTEM = ("libc.", "libc-", "ld-", "ld.", "libpthread", "[vdso]")
@@ -96,7 +100,12 @@ def _libraries_at(top: int, pages: CodePages) -> frozenset[str]:
         return frozenset()
     finally:
         os.close(memory)
-    paths = {pages.path_of(word) for word in memoryview(stack[: len(stack) // 8 * 8]).cast("Q")}
+    words = set(memoryview(stack[: len(stack) // 8 * 8]).cast("Q"))
+    return _paths({word for word in words if word >= LOW}, pages) or _paths(words, pages)
+
+
+def _paths(words: set[int], pages: CodePages) -> frozenset[str]:
+    paths = {pages.path_of(word) for word in words}
     return frozenset(
         path
         for path in paths
