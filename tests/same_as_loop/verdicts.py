@@ -133,14 +133,17 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--case", default="", help="only cases whose name contains this")
     parser.add_argument("--list", action="store_true", help="say it of each case")
+    parser.add_argument("--json", action="store_true", help="say all of it in one line")
     asked = parser.parse_args()
     runner.mend_path()
     counts: dict[tuple[bool, str], int] = {}
+    everything: dict[str, Any] = {}
     for listed in harness.cases():
         if asked.case not in listed.name:
             continue
         said = in_child(verdicts, listed.name)
         said["left"] = said.get("left") != in_child(only_read, listed.name).get("left")
+        everything[listed.name] = said
         seen = {
             "by the rules": bool(
                 said.get("rules") or said.get("no_processes") or said.get("draws")
@@ -162,6 +165,9 @@ def main() -> None:
         if asked.list:
             told = {key: value for key, value in said.items() if value}
             print(f"{listed.name:56}{'effect' if listed.effect else 'free':8}{told}", flush=True)
+    if asked.json:
+        print(json.dumps(everything))
+        return
     for (effect, what), count in sorted(counts.items()):
         print(f"{'with an effect' if effect else 'without':16}{what:54}{count:5}")
 
