@@ -1,4 +1,4 @@
-"""Are the verdicts on all cases the same on every Python? ``python tests/same_as_loop/versions.py PYTHON ...``
+"""Are the verdicts on all cases the same on every Python? ``python versions.py PYTHON ...``
 
 Each Python named gets an environment of its own with the packages that cases import (build/verdicts/;
 needs a package index the first time), runs ``verdicts.py --json``, and is compared with this one: by
