@@ -263,7 +263,9 @@ class _Shape:
                 of is GetSetDescriptorType
                 and attribute == "__dict__"
                 and self.getter is None
-                and (value.__objclass__ is kind or value.__objclass__ is object)  # 3.15: one for all
+                and (
+                    value.__objclass__ is kind or value.__objclass__ is object
+                )  # 3.15: one for all
             ):
                 self.getter = value.__get__
 

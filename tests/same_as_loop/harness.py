@@ -102,7 +102,9 @@ def _cases_of(module: str, tree: ast.Module) -> list[Listed]:
 
 def run(name: str, mode: str, setting: str, trace: bool = False) -> Ran:
     """Run one case in an interpreter of its own; raises ``RuntimeError`` if that said nothing."""
-    if setting == NOTEBOOK:  # the loop, too: an event loop runs there, and some calls raise beside one
+    if (
+        setting == NOTEBOOK
+    ):  # the loop, too: an event loop runs there, and some calls raise beside one
         return in_kernel(name, mode, trace)
     command = [sys.executable, str(HERE / "runner.py"), name, mode, setting]
     environment = _environment()
