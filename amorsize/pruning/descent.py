@@ -27,6 +27,9 @@ HELD_OUT = 5
 """One row in so many is held out to judge a fit before it is accepted."""
 RIDGES = (0.3, 3.0)
 """Strengths of the ridge that are tried: pull of a label towards the mean of its own rows, in rows."""
+SMOOTHED = (3, 8, 20)
+"""Near prototypes whose labels are averaged, on trial, before the fit: where a prototype stands for a few
+rows only, its label has most of their noise, which the fit alone keeps."""
 CONJUGATE_STEPS = 12
 """Iterations of conjugate gradients at most: longer fits followed the noise."""
 STEPS, RATE = 40, 0.05
@@ -113,12 +116,29 @@ class Fitter:
         found = replace(found, mass=np.where(seen, found.mass, 0.0))
         held = near[0][self.held], near[1][self.held]
         start = self.judged(replace(found, y=prior), np.inf, held)
+        for labels in self._smoothed(found, prior):
+            one = self.judged(replace(found, y=labels), np.inf, held)
+            if one.score() < start.score() and one.clearly_better(start):
+                start, prior = one, labels
         tried = []
         for ridge in RIDGES:
             labels = self._solved(found, near, fit, (prior, ridge, start.errors()))
             tried.append(self.judged(replace(found, y=labels), ridge, held))
         best = min(tried, key=Fit.score)
         return best if best.clearly_better(start) else start
+
+    def _smoothed(self, found: Prototypes, labels: Floats) -> list[Floats]:
+        """Labels averaged over near prototypes of the same region, by mass."""
+        if len(found.mass) <= SMOOTHED[0]:
+            return []
+        each = np.arange(len(found.mass))
+        d2, index = near_prototypes(found.Z, found, each, self.rng, SMOOTHED[-1])
+        same = np.isfinite(d2) & (found.regions[index] == found.regions[:, None])
+        weight = np.where(same, np.maximum(found.mass[index], 1e-9), 0.0)
+        sums = (weight[..., None] * labels[index]).cumsum(1)
+        total = np.maximum(weight.cumsum(1), 1e-300)
+        few = [min(count, index.shape[1]) - 1 for count in SMOOTHED]
+        return [sums[:, last] / total[:, last, None] for last in few]
 
     def _solved(
         self,

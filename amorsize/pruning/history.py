@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import time
-from math import exp
+from math import exp, inf
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from amorsize.learning.features import Arrays
 from amorsize.learning.parameters import parameters_of, tune
 from amorsize.learning.predictor import DEFAULT_PARAMETERS
 from amorsize.learning.regressor import KNNRegressor
-from amorsize.pruning.error_bound import REGION_FACTOR
+from amorsize.pruning.certificate import REGION_FACTOR, spent
 from amorsize.pruning.measure import changed_share, measure_arrays, measure_history
 from amorsize.pruning.result import PruningResult
 from amorsize.pruning.select import STRATEGIES
@@ -33,6 +33,7 @@ from amorsize.pruning.selector import PrototypeSelector
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from dataclasses import dataclass
     from typing import Any
 
     from numpy.typing import ArrayLike
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int, str], None]
     """Takes the parts done, their number, and what is being done."""
+else:
+    from amorsize.core.frozen import dataclass
 
 FAILED_RUNS_KEPT = 5
 """Runs of a function that did not end well and are kept, the newest: no predictor reads them."""
@@ -54,7 +57,19 @@ rows would be dropped without being merged."""
 LEAST_ROWS = 200
 """Rows of the smallest history that is pruned."""
 NOTE = "upkeep"
-"""Name of the history's note that says how many rows the last pruning left."""
+"""Name of the history's note on its prunings."""
+
+
+@dataclass(frozen=True)
+class Life:
+    """What a history's note says of the prunings that it has had."""
+
+    rows: int = 0
+    """Rows that the last one left."""
+    prunings: int = 0
+    """How many looked for a size that keeps the bound: each spends a part of the level."""
+    seen: float = -inf
+    """Time of the newest run that one of them has merged with others, or kept after a look."""
 
 
 def prune_training_data(
@@ -66,6 +81,7 @@ def prune_training_data(
     merge: bool = True,
     similarity_threshold: float | None = None,
     estimator: Any = None,
+    level: float = 0.05,
     random_state: int | None = None,
     sample_weight: ArrayLike | None = None,
     timestamps: ArrayLike | None = None,
@@ -82,9 +98,10 @@ def prune_training_data(
         A history is pruned in one transaction: readers see it before or after. Rows that came in the
         meantime stay. Runs of a function that are alike become one: the newest of them, with their mean
         residual and their mass. Observations and arrays stay as they are; what is kept is in the result.
-    strategy, tolerance, keep_fraction, merge, similarity_threshold, estimator, random_state :
+    strategy, tolerance, keep_fraction, merge, similarity_threshold, estimator, level, random_state :
         As in `PrototypeSelector`; ``estimator`` is for a tuple of arrays, a history is judged by its
-        own predictor.
+        own predictor. All prunings of a history together certify falsely with a probability of at most
+        ``level``: each spends a part of it, and rests on the runs that came since the last one.
     sample_weight, timestamps, groups :
         Of a tuple of arrays, as in `PrototypeSelector.fit_resample`; a history knows its own.
     dry_run : bool, default=False
@@ -116,6 +133,7 @@ def prune_training_data(
         merge=merge,
         similarity_threshold=similarity_threshold,
         estimator=estimator,
+        level=level,
         random_state=random_state,
     )
     columns = {"sample_weight": sample_weight, "timestamps": timestamps, "groups": groups}
@@ -148,19 +166,22 @@ def prune_training_data(
     return replace(result, observations=list(history.read()), dry_run=dry_run)
 
 
-def pruned_rows(history: History) -> int:
-    """Rows that the last pruning left, 0 if there was none."""
+def life(history: History) -> Life:
+    """The prunings that a history has had."""
     try:
-        return int(json.loads(history.note(NOTE) or "{}")["rows"])
-    except (ValueError, KeyError, TypeError):
-        return 0
+        found = json.loads(history.note(NOTE) or "{}")
+        return Life(
+            int(found.get("rows", 0)), int(found.get("prunings", 0)), float(found.get("seen", -inf))
+        )
+    except (ValueError, TypeError, AttributeError):
+        return Life()
 
 
 def is_due(history: History) -> bool:
     """Whether the history should be pruned now."""
     stats = history.stats()
     return stats.rows >= LEAST_ROWS and (
-        stats.rows >= GROWN * pruned_rows(history) or stats.rows >= FULL_SHARE * stats.max_rows
+        stats.rows >= GROWN * life(history).rows or stats.rows >= FULL_SHARE * stats.max_rows
     )
 
 
@@ -229,8 +250,9 @@ def _prune_history(
     total = len(set(table.texts["config.backend"])) + 3
     tell(0, total, "reading")
     rows = list(table.observations())
+    past = life(history)
     remove, fresh, reports = _condensed(
-        table, rows, parameters, selector, lambda done, what: tell(done, total, what)
+        table, rows, parameters, selector, past, lambda done, what: tell(done, total, what)
     )
     seconds = time.perf_counter() - began
     tell(total - 2, total, "measuring")
@@ -248,7 +270,12 @@ def _prune_history(
             history.replace(remove, fresh, strict=True)
         except HistoryChanged:
             return None
-        history.set_note(NOTE, json.dumps({"rows": len(kept)}))
+    if not dry_run and rows:
+        merged = any(report.error_change is not None for report in reports.values())
+        seen = max(past.seen, max(one.time for one in rows)) if merged else past.seen
+        looked = any(report.ladder for report in reports.values())
+        note = {"rows": len(kept), "prunings": past.prunings + looked}
+        history.set_note(NOTE, json.dumps(note if seen == -inf else {**note, "seen": seen}))
     tell(total, total, "done")
     store_after = store_before if dry_run else history.stats().size_bytes
     errors = _combined(reports)
@@ -293,6 +320,7 @@ def _condensed(
     rows: list[Observation],
     parameters: dict[str, dict[str, object]],
     selector: PrototypeSelector,
+    past: Life,
     tell: Callable[[int, str], None],
 ) -> tuple[list[str], list[Observation], dict[str, Report]]:
     """Ids to remove, observations to write in the place of some of them, and reports by backend."""
@@ -301,11 +329,14 @@ def _condensed(
     fresh: list[Observation] = []
     reports: dict[str, Report] = {}
     times = np.array([one.time for one in rows])
-    for done, backend in enumerate(sorted(set(arrays.backend)), 1):
+    backends = sorted(set(arrays.backend))
+    level = spent(selector.level, past.prunings + 1) / max(1, len(backends))
+    for done, backend in enumerate(backends, 1):
         tell(done, backend)
         places = arrays.of_backend(backend)
         chosen = parameters.get(backend) or DEFAULT_PARAMETERS
-        given = {**selector.get_params(deep=False), "estimator": KNNRegressor(**chosen)}  # type: ignore[arg-type]
+        own = {"estimator": KNNRegressor(**chosen), "level": level}  # type: ignore[arg-type]
+        given = {**selector.get_params(deep=False), **own}
         one_backend = PrototypeSelector(**given)
         mine = arrays.rows[places]
         _, y = one_backend.fit_resample(
@@ -314,6 +345,7 @@ def _condensed(
             arrays.weight[places],
             times[mine],
             [rows[row].fingerprint for row in mine],
+            (times[mine] > past.seen) & (arrays.weight[places] <= 1.0),
         )
         reports[backend] = one_backend.report_
         members: dict[int, list[Observation]] = {}

@@ -8,7 +8,7 @@ import numpy as np
 
 from amorsize.core.frozen import replace
 from amorsize.pruning.arrays import Kernel, Prototypes, Rows, group_means, renumbered, subset
-from amorsize.pruning.error_bound import CERTIFIABLE_ROWS
+from amorsize.pruning.certificate import CERTIFIABLE_ROWS
 from amorsize.pruning.prototypes import Reducer
 from amorsize.pruning.regions import find_regions
 
@@ -52,6 +52,10 @@ class Task:
     merge: bool
     threshold: float | None
     seed: int
+    fresh: np.ndarray
+    """Mask of the rows that no earlier pruning has seen: only these can prove anything."""
+    level: float
+    """Probability of a false certificate."""
     names: tuple[str, ...] | None = None
     """Names of the groups, by code."""
     any_predictor: bool = False
@@ -81,6 +85,11 @@ class Problem:
     def count(self) -> int:
         """Number of regions."""
         return int(self.regions.max()) + 1
+
+    @property
+    def fresh(self) -> np.ndarray:
+        """Which of the rows no earlier pruning has seen."""
+        return np.asarray(self.task.fresh[self.order])
 
     def in_one_region(self) -> Problem:
         """The same rows, not divided into regions."""

@@ -11,11 +11,10 @@ from __future__ import annotations
 import numpy as np
 
 from amorsize.pruning.agglomeration import agglomerate
-from amorsize.pruning.arrays import Prototypes, grouped, stable_order, subset
+from amorsize.pruning.arrays import Prototypes, grouped, subset
+from amorsize.pruning.certificate import CERTIFIABLE_ROWS
 from amorsize.pruning.descent import STEPS, Fitter
-from amorsize.pruning.error_bound import CERTIFIABLE_ROWS
 from amorsize.pruning.knn_graph import neighbor_pairs, separate
-from amorsize.pruning.leave_one_out import mean_predictions
 from amorsize.pruning.partition import cells
 from amorsize.pruning.refine import (
     eliminated,
@@ -44,11 +43,6 @@ NOISE_ROWS, NOISE_NEIGHBORS = 20_000, 3
 """Rows, and neighbours of each, from which the noise of regions is estimated."""
 BORROWED_PAIRS = 5.0
 """Pairs as which the noise common to all regions counts in that of each."""
-SMALL_ROWS = 300
-"""Rows of a region up to which a prototype may be worse than its rows by chance: `mean_predictions`."""
-MOST_SMALL = 500
-"""Small regions above which their labels are left as they are: each takes a millisecond for each size
-that is tried."""
 LEAST_NOISE = 0.05
 """Least noise of a region, as a share of the mean noise: a region known exactly would get all
 prototypes."""
@@ -83,14 +77,6 @@ class Reducer:
         if self.unique > limit:
             own = cells(rows.Z, rows.y / unit[rows.regions, None], rows.mass, rows.regions, limit)
         self._own = own
-        order = stable_order(rows.regions)
-        starts = np.flatnonzero(np.diff(rows.regions[order], prepend=-1))
-        self._small = {
-            int(rows.regions[inside[0]]): inside
-            for inside in np.split(order, starts[1:])
-            if 2 <= len(inside) <= SMALL_ROWS
-        }
-        self._labels: dict[tuple[int, bytes], Floats] = {}
         self._pool = pool = grouped(rows, own)
         evened = Prototypes(
             pool.Z, pool.y / unit[pool.regions, None], pool.mass, pool.regions, pool.own
@@ -121,8 +107,6 @@ class Reducer:
             some = stride(len(rows.mass), FIT_ROWS)
             fitter = Fitter(subset(rows, some), aims, rng, cautious=cautious)
             found = self._best(found, wanted, fitter, some)
-            if self.subset_least == 0:
-                found = self._relabelled(found, aims[0])
         if self.subset_least:
             least = np.minimum(np.maximum(self.subset_least, wanted), self.counts)
             return medoids(found, rows, least)
@@ -162,23 +146,6 @@ class Reducer:
         if int(wider.sum()) >= len(self._pool.mass):
             return [merged]
         return [merged, cells(rows.Z, rows.y, rows.mass, rows.regions, int(wider.sum()))]
-
-    def _relabelled(self, found: Prototypes, kernel: Kernel) -> Prototypes:
-        """Prototypes that are few in a small region get the labels of `mean_predictions`."""
-        if len(self._small) > MOST_SMALL:
-            return found
-        y = found.y.copy()
-        near = np.bincount(found.regions, minlength=self.regions)
-        for region, inside in self._small.items():
-            if near[region] > max(1.0, kernel.k) or near[region] >= len(inside):
-                continue
-            which, own = np.unique(found.own[inside], return_inverse=True)
-            key = (region, own.tobytes())
-            if key not in self._labels:
-                rng = np.random.default_rng(self.seed)
-                self._labels[key] = mean_predictions(self.rows, inside, own, kernel, rng)
-            y[which] = self._labels[key]
-        return Prototypes(found.Z, y, found.mass, found.regions, found.own)
 
 
 def stride(rows: int, most: int) -> Ints:

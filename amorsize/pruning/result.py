@@ -28,6 +28,21 @@ class Region:
     was checked."""
     name: str | None = None
     """Name of its group; None where regions were found by clustering."""
+    verdict: str | None = None
+    """Of its bound, twice the tolerance: "certified" by its own rows, "estimated" by all regions
+    together, "whole" where all its rows are kept; None where nothing was checked."""
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One size that was tried."""
+
+    kept: int
+    change: float
+    """Relative change of the mean absolute error at rows not seen, 0.01 is 1 % more."""
+    rmse_change: float
+    passed: bool | None
+    """Whether the test at rows of the proof passed; None where only the search has looked."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +60,10 @@ class Report:
     matter."""
     tolerance: float | None
     certified: bool
-    """Whether the bound held with 95 % confidence in the search, and rows that the search never saw
-    agreed."""
+    """Whether rows that the search never saw prove the bound over all rows, at `level`."""
+    level: float
+    """Probability of a false certificate; of the regions certified a share of at most this is so
+    falsely."""
     error_before: float | None
     error_after: float | None
     """Mean absolute error at rows not seen, in the units of y (of several outputs: in their deviations);
@@ -58,6 +75,8 @@ class Report:
     rmse_change: float | None
     """Relative change of the root mean squared error."""
     regions: tuple[Region, ...]
+    ladder: tuple[Rung, ...]
+    """Sizes that were tried, fewest prototypes first: what a smaller size would have cost."""
     reasons: tuple[str, ...]
 
     @property
@@ -196,7 +215,7 @@ class PruningResult:
                 f"region{'' if len(one.regions) == 1 else 's'}"
                 + "".join(f"; {reason}" for reason in one.reasons)
             )
-            lines += [f"    {line}" for line in _by_region(one)]
+            lines += [f"    {line}" for line in (*_by_region(one), *_by_size(one))]
         lines += [f"  {reason}" for reason in self.reasons]
         lines.append(f"in {self.seconds:.2f} s")
         return "\n".join(lines)
@@ -209,9 +228,16 @@ def _part_dict(report: Report) -> dict[str, Any]:
         **found,
         "half_life": None if report.half_life == float("inf") else report.half_life,
         "regions": [
-            {"name": r.name, "rows": r.rows, "kept": r.kept, "error_change": r.change}
+            {
+                "name": r.name,
+                "rows": r.rows,
+                "kept": r.kept,
+                "error_change": r.change,
+                "verdict": r.verdict,
+            }
             for r in report.regions
         ],
+        "ladder": [dict(vars(rung)) for rung in report.ladder],
         "reasons": list(report.reasons),
     }
 
@@ -224,17 +250,32 @@ def _by_region(report: Report) -> list[str]:
     most = sorted(report.regions, key=lambda one: one.kept - one.rows)
     for one in most[:REGIONS_SHOWN]:
         if one.rows > one.kept:
-            change = "" if one.change is None else f", error {one.change:+.1%}"
+            change = "" if one.change is None else f", error {one.change:+.1%} ({one.verdict})"
             name = "a region" if one.name is None else one.name[:NAME_LENGTH]
             lines.append(f"{name}: {one.rows:,} -> {one.kept:,} rows{change}")
     rest = most[len(lines) :]
     whole = [one for one in report.regions if one.kept == one.rows]
+    if report.error_change is not None:
+        verdicts = [one.verdict for one in report.regions]
+        told = [f"{verdicts.count(name)} {name}" for name in ("certified", "estimated", "whole")]
+        lines.append("bounds of the regions: " + ", ".join(told))
     if rest and lines:
         lines.append(
             f"{len(rest)} more: {sum(one.rows for one in rest):,} -> "
             f"{sum(one.kept for one in rest):,} rows; {len(whole)} of all kept whole"
         )
     return lines
+
+
+def _by_size(report: Report) -> list[str]:
+    """The ladder as a table."""
+    if not report.ladder:
+        return []
+    told = {True: "passed", False: "failed", None: ""}
+    return ["rows kept  error  root mean square  test"] + [
+        f"{one.kept:9,} {one.change:+6.1%} {one.rmse_change:+17.1%}  {told[one.passed]}".rstrip()
+        for one in report.ladder
+    ]
 
 
 def _size(count: float) -> str:

@@ -10,6 +10,7 @@ from math import inf, log
 
 import numpy as np
 
+from amorsize.core.frozen import replace
 from amorsize.pruning import age_weighting
 from amorsize.pruning.arrays import (
     Prototypes,
@@ -19,7 +20,8 @@ from amorsize.pruning.arrays import (
     ranks_within,
     renumbered,
 )
-from amorsize.pruning.error_bound import CERTIFIABLE_ROWS, Bound
+from amorsize.pruning.certificate import CERTIFIABLE_ROWS, FORGIVEN, WHOLE, relative_change
+from amorsize.pruning.ladder import Ladder
 from amorsize.pruning.problem import (
     MIN_SAMPLES_FOR_PRUNING,
     fitted,
@@ -29,8 +31,6 @@ from amorsize.pruning.problem import (
 from amorsize.pruning.prototypes import duplicates, hashes
 from amorsize.pruning.refine import split_evenly
 from amorsize.pruning.result import Region, Report
-from amorsize.pruning.size_search import SizeSearch, kept_whole
-from amorsize.pruning.splits import splits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
     from amorsize.learning.neighbors import Floats, Ints
     from amorsize.pruning.age_weighting import Predict
-    from amorsize.pruning.error_bound import HeldOutErrors
+    from amorsize.pruning.certificate import Losses
     from amorsize.pruning.problem import Problem, Task
-    from amorsize.pruning.size_search import Sizes
+    from amorsize.pruning.result import Rung
 else:
     from amorsize.core.frozen import dataclass
 
@@ -79,8 +79,11 @@ class Chosen:
     found: Prototypes
     which: Ints | None
     """Positions of a pure subset in the rows of the problem."""
-    errors: HeldOutErrors | None = None
+    errors: Losses | None = None
     certified: bool = False
+    verdicts: tuple[str, ...] | None = None
+    """Of each region."""
+    ladder: tuple[Rung, ...] = ()
 
 
 def select(task: Task) -> Selection:
@@ -113,12 +116,26 @@ def select(task: Task) -> Selection:
         assert task.tolerance is not None
         chosen = within_bound(problem, task.tolerance, least)
         if chosen.errors is None:
-            reasons.append(
-                "nothing but exact duplicates could go within the tolerance: every row tells something"
-            )
+            reasons.append(_why_whole(problem, chosen))
         elif not chosen.certified:
             reasons.append(f"not certified: fewer than {CERTIFIABLE_ROWS} rows can prove little")
     return selection_of(problem, chosen, half_life, reasons)
+
+
+def _why_whole(problem: Problem, chosen: Chosen) -> str:
+    """Why nothing but exact duplicates went."""
+    fresh = int(problem.fresh.sum())
+    if fresh < MIN_SAMPLES_FOR_PRUNING:
+        return f"only {fresh} rows are new since the last pruning: too few to prove anything"
+    told = "nothing but exact duplicates could go within the tolerance"
+    if not chosen.ladder:
+        return told
+    nearest = min(chosen.ladder, key=lambda rung: max(rung.change, rung.rmse_change))
+    change = max(nearest.change, nearest.rmse_change)
+    told += f": {nearest.kept:,} rows, the best of {len(chosen.ladder)} sizes, cost {change:+.1%}"
+    if change <= (problem.task.tolerance or 0.0):
+        told += ", but so few rows left out do not prove it"
+    return told
 
 
 def _or_zero(values: Floats | None, like: Floats) -> Floats:
@@ -206,31 +223,26 @@ def of_size(problem: Problem, total: int, least: int) -> Chosen:
 def within_bound(problem: Problem, tolerance: float, least: int) -> Chosen:
     """The fewest prototypes that keep the bound; all rows, duplicates merged, where nothing does."""
     size, most_removed = len(problem.mass), problem.task.most_removed
-    # with a cap, a few rows are given the benefit of the doubt; without one, only proof limits
-    bound = Bound(tolerance, size >= CERTIFIABLE_ROWS or most_removed >= 1.0)
-    floor = max(least / size, 1.0 - most_removed, LEAST_FRACTION)
     everything = without_loss(problem, least)
-    if floor >= 1.0:
+    floor = max(least / size, 1.0 - most_removed, LEAST_FRACTION)
+    if floor >= 1.0 or int(problem.fresh.sum()) < MIN_SAMPLES_FOR_PRUNING:
         return everything
-    whole = kept_whole(np.bincount(problem.regions, minlength=problem.count), tolerance)
-    searched, confirming = splits(problem, floor)
-    first = SizeSearch(searched, problem, bound, whole)
-    held = first.search(max(floor, first.least * problem.count / size))
-    if not held:
-        return everything
-    second = SizeSearch(confirming(), problem, bound, whole)
+    # with a cap, so few rows need not prove anything; without one, only proof limits
+    certain = size >= CERTIFIABLE_ROWS or most_removed >= 1.0
+    ladder = Ladder(problem, tolerance, floor, problem.task.level if certain else FORGIVEN)
+    proved = ladder.prove()
+    rungs = tuple(ladder.rungs)
+    if proved is None:
+        return replace(everything, ladder=rungs)
     reducer = problem.reducer(stop=max(least, int(floor * size)))
-    tried: tuple[Sizes, HeldOutErrors] | None = held[-1]
-    while tried is not None:
-        confirmed = second.confirm(tried[0])
-        if confirmed is not None:
-            sizes, errors = confirmed
-            wanted = apportion(sizes.of(reducer, whole, first.least), reducer.counts, least)
-            if int(wanted.sum()) >= len(everything.found.mass):
-                break
-            return Chosen(*reducer.prototypes(wanted, (problem.kernel,)), errors, bound.certain)
-        tried = first.larger(tried[0])
-    return everything
+    whole = proved.verdicts == WHOLE
+    # no region gets fewer than it had in the proof: the merges of all rows come in another order
+    sizes = np.maximum(ladder.sizes(reducer, proved.fractions), proved.sizes)
+    wanted = apportion(np.where(whole, reducer.counts, sizes), reducer.counts, least)
+    if int(wanted.sum()) >= len(everything.found.mass):
+        return replace(everything, ladder=rungs)
+    found, which = reducer.prototypes(wanted, (problem.kernel,))
+    return Chosen(found, which, proved.losses, certain, tuple(map(str, proved.verdicts)), rungs)
 
 
 def apportion(wanted: Ints, most: Ints, total: int) -> Ints:
@@ -297,34 +309,33 @@ def _report(problem: Problem, chosen: Chosen, half_life: float, reasons: list[st
         half_life=half_life,
         tolerance=task.tolerance,
         certified=chosen.certified,
+        level=task.level,
         error_before=None if errors is None else unit * errors.error_before(),
         error_after=None if errors is None else unit * errors.error_after(),
         error_change=None if errors is None else errors.change(),
         error_interval=None if errors is None else errors.interval(),
         rmse_change=None if errors is None else errors.rmse_change(),
-        regions=_region_reports(problem, found, errors),
+        regions=_region_reports(problem, chosen),
+        ladder=chosen.ladder,
         reasons=tuple(reasons),
     )
 
 
-def _region_reports(
-    problem: Problem, found: Prototypes, errors: HeldOutErrors | None
-) -> tuple[Region, ...]:
-    count = problem.count
+def _region_reports(problem: Problem, chosen: Chosen) -> tuple[Region, ...]:
+    count, found, errors = problem.count, chosen.found, chosen.errors
     rows = np.bincount(problem.regions, minlength=count)
     kept = np.bincount(found.regions, minlength=count)
     change: list[float | None] = [None] * count
     if errors is not None:
         before = np.bincount(errors.regions, errors.mass * errors.base, count)
         after = np.bincount(errors.regions, errors.mass * errors.pruned, count)
-        change = [
-            float(a / b - 1.0) if b > 0 else (0.0 if a <= 0 else inf)
-            for a, b in zip(after, before, strict=True)
-        ]
+        change = [relative_change(a, b) for a, b in zip(after, before, strict=True)]
     names: list[str | None] = [None] * count
     if problem.task.groups is not None and problem.task.names is not None and count > 1:
         codes = np.unique(problem.task.groups[problem.order])
         names = [problem.task.names[code] for code in codes]
+    told = chosen.verdicts or (None,) * count
     return tuple(
-        Region(int(r), int(k), c, n) for r, k, c, n in zip(rows, kept, change, names, strict=True)
+        Region(int(r), int(k), c, n, v)
+        for r, k, c, n, v in zip(rows, kept, change, names, told, strict=True)
     )

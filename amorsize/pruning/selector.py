@@ -37,6 +37,7 @@ class SelectorParameters(Parameters):
     keep_fraction: float | None
     merge: bool
     similarity_threshold: float | None
+    level: float
     random_state: int | None
 
 
@@ -46,9 +47,9 @@ class PrototypeSelector(SelectorParameters):
     Exact duplicates are merged. The distinct rows are agglomerated by labels and features, and cut by a
     tree; prototypes of these pools whose removal costs least are eliminated, labels are fitted through
     the predictor's kernel, positions follow the gradient, and rows held out choose among the results. In
-    tolerance mode the number kept is the least for which the mean absolute error and the root mean
-    squared error at rows that pruning has not seen stay within the tolerance, and the mean absolute
-    error of each region within twice the tolerance. Where nothing is redundant everything is returned.
+    tolerance mode sizes are searched on some rows left out and tested on others; the number kept is the
+    least that passes: the mean absolute error stays within the tolerance, in each region within twice the
+    tolerance. Where nothing is redundant everything is returned.
 
     Parameters
     ----------
@@ -69,6 +70,9 @@ class PrototypeSelector(SelectorParameters):
         The deployed predictor, by which the bound is checked: anything with ``fit``, ``predict`` and
         ``get_params``. None is ``KNNRegressor()``; with ``keep_fraction``, prototypes then suit
         predictors that count rows, or weigh neighbours by mass, as well.
+    level : float above 0 and below 0.5, default=0.05
+        Probability that a bound is certified falsely, over all rows; of the regions certified a share of
+        at most this is so falsely.
     random_state : int, default=None
         Seed of splits; None is 0. The order of the rows changes nothing beyond ties.
 
@@ -90,8 +94,8 @@ class PrototypeSelector(SelectorParameters):
     ----------
     Condensing for regression: Kordos and Blachnik, "Instance selection with neural networks for
     regression problems", ICANN 2012; positions: Kusner et al., "Stochastic neighbor compression", ICML
-    2014; agglomeration: Ward, "Hierarchical grouping to optimize an
-    objective function", JASA 1963.
+    2014; agglomeration: Ward, "Hierarchical grouping to optimize an objective function", JASA 1963; the
+    bound: Angelopoulos et al., "Learn then test", Annals of Applied Statistics 2025.
 
     Examples
     --------
@@ -116,6 +120,7 @@ class PrototypeSelector(SelectorParameters):
         merge: bool = True,
         similarity_threshold: float | None = None,
         estimator: Any = None,
+        level: float = 0.05,
         random_state: int | None = None,
     ) -> None:
         self._store(locals())
@@ -127,6 +132,7 @@ class PrototypeSelector(SelectorParameters):
         sample_weight: ArrayLike | None = None,
         timestamps: ArrayLike | None = None,
         groups: ArrayLike | None = None,
+        fresh: ArrayLike | None = None,
     ) -> tuple[Floats, Floats]:
         """Choose what to keep.
 
@@ -141,6 +147,9 @@ class PrototypeSelector(SelectorParameters):
             newest ones better.
         groups : array-like of shape (n_samples,), default=None
             The workload of each row: the regions of the bound. Found by clustering where not given.
+        fresh : array-like of bool of shape (n_samples,), default=None
+            Rows that no earlier pruning has seen: only these can prove anything, for prototypes are
+            unlike rows to come. None: rows of a mass of at most 1, if there are such; else all.
 
         Returns
         -------
@@ -160,6 +169,10 @@ class PrototypeSelector(SelectorParameters):
         elif not (mass > 0).all():
             raise ValueError("sample_weight must be above 0 in every row: leave such rows out")
         times = _column(timestamps, "timestamps", rows)
+        seen = _column(fresh, "fresh", rows)
+        new = mass <= 1.0 if seen is None else seen > 0
+        if seen is None and not new.any():
+            new[:] = True
         codes, names = (None, None) if groups is None else _coded(groups, rows)
         tolerance, most_removed = self._bound(rows)
         chosen = select(
@@ -178,6 +191,8 @@ class PrototypeSelector(SelectorParameters):
                 merge=bool(self.merge),
                 threshold=self.similarity_threshold,
                 seed=_seed(self.random_state),
+                fresh=new,
+                level=float(self.level),
                 any_predictor=self.estimator is None and self.keep_fraction is not None,
             )
         )
@@ -191,6 +206,8 @@ class PrototypeSelector(SelectorParameters):
         """The tolerance, and the share of the rows that may go; parameters are checked here."""
         if self.strategy not in STRATEGIES:
             raise ValueError(f"strategy={self.strategy!r} must be one of {', '.join(STRATEGIES)}")
+        if not 0.0 < self.level < 0.5:
+            raise ValueError(f"level={self.level!r} must be above 0 and below 0.5")
         for name, low in (
             ("tolerance", 0.0),
             ("keep_fraction", 0.0),
@@ -283,7 +300,7 @@ class PrunedKNNRegressor(SelectorParameters):
 
     Parameters
     ----------
-    strategy, tolerance, keep_fraction, merge, similarity_threshold, random_state :
+    strategy, tolerance, keep_fraction, merge, similarity_threshold, level, random_state :
         As in `PrototypeSelector`.
     n_neighbors, weights, scale :
         As in `KNNRegressor`, which also checks the bound.
@@ -309,6 +326,7 @@ class PrunedKNNRegressor(SelectorParameters):
         keep_fraction: float | None = None,
         merge: bool = True,
         similarity_threshold: float | None = None,
+        level: float = 0.05,
         random_state: int | None = None,
         n_neighbors: float = 5,
         weights: str = "distance",

@@ -20,7 +20,7 @@ import numpy as np
 from amorsize.core.frozen import replace
 from amorsize.history.memory import MemoryHistory
 from amorsize.learning.regressor import KNNRegressor
-from amorsize.pruning.error_bound import CERTIFIABLE_ROWS
+from amorsize.pruning.certificate import CERTIFIABLE_ROWS
 from amorsize.pruning.history import prune_training_data
 from amorsize.pruning.selector import PrototypeSelector
 from amorsize.validation import forecasts as forecasting

@@ -151,7 +151,9 @@ def bound(options: argparse.Namespace) -> None:
                         "predictor": name,
                         "removed": selector.report_.ratio,
                         "seconds": seconds,
+                        "proved": selector.report_.certified,
                         **judged(whole, pruned, codes, one.fresh is None, tolerance),
+                        **by_verdict(selector.report_, whole, pruned, codes, one.fresh is None),
                     }
                     with path.open("a") as file:
                         file.write(json.dumps(rounded(record)) + "\n")
@@ -243,6 +245,22 @@ def judged(whole: Any, pruned: Any, codes: Any, table: bool, tolerance: float) -
         "regions": bool(max(points) <= 2 * tolerance),
         "provable": bool(levels[0] < steps[0]),
     }
+
+
+def by_verdict(report: Any, whole: Any, pruned: Any, codes: Any, table: bool) -> dict[str, Any]:
+    """Regions by what was said of each, and how many gained more error at fresh rows than that allows;
+    those of a table have too few fresh rows to tell."""
+    found: dict[str, Any] = {"regions_in_all": len(report.regions)}
+    for verdict in ("certified", "estimated", "whole"):
+        some = [one for one in report.regions if one.verdict == verdict and one.name is not None]
+        found[verdict] = len(some)
+        changes = []
+        for one in some if not table else []:
+            inside = codes == -1 - int(one.name)
+            before = np.abs(whole[inside]).mean() + TINY
+            changes.append((np.abs(pruned[inside]).mean() + TINY) / before - 1.0)
+        found[f"{verdict}_false"] = sum(bool(change > 2 * report.tolerance) for change in changes)
+    return found
 
 
 # -- against others ------------------------------------------------------------------------------------

@@ -361,7 +361,7 @@ def test_one_prunes_and_the_others_do_not(url: str) -> None:
 def test_the_child_prunes_without_a_url_in_its_command(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from amorsize.pruning.history import pruned_rows
+    from amorsize.pruning.history import life
     from amorsize.pruning.upkeep import Upkeep
 
     with open_history(url) as history:
@@ -376,7 +376,7 @@ def test_the_child_prunes_without_a_url_in_its_command(
             assert child.wait(150) == 0
         finally:
             upkeep.stop()
-        assert pruned_rows(history) > 0
+        assert life(history).rows > 0
         assert history.stats().rows < 400 and history.check() == []
 
 

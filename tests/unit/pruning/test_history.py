@@ -247,7 +247,7 @@ def test_pruned_among_writers_and_readers(tmp_path: Path) -> None:
 
 
 def test_upkeep_prunes_when_due(tmp_path: Path) -> None:
-    from amorsize.pruning.history import is_due, maintain, pruned_rows
+    from amorsize.pruning.history import is_due, life, maintain
 
     with open_history(tmp_path / "h.sqlite") as history:
         history.add(runs(150))
@@ -256,6 +256,6 @@ def test_upkeep_prunes_when_due(tmp_path: Path) -> None:
         assert is_due(history)
         assert maintain(history, "auto")
         rows = history.stats().rows
-        assert pruned_rows(history) == rows < 1050
+        assert life(history).rows == rows < 1050
         assert not is_due(history) and not maintain(history, "auto")
         assert parameters_of(history)
