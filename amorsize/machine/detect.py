@@ -263,10 +263,18 @@ def _memory_and_cores(base: str, root: str) -> tuple[int, int, int, int | None]:
     return total, available, (pages or 0) * page_bytes(), _physical_cores(root)
 
 
+def _is_real_time() -> bool:
+    """Whether this thread goes before all ordinary ones."""
+    asked = getattr(os, "sched_getscheduler", None)
+    return asked is not None and asked(0) in (os.SCHED_FIFO, os.SCHED_RR)
+
+
 def crowd_now(core_share: float, root: str = "") -> Crowd:
     """Who wants the cores at this moment, besides the calling thread; nobody where the system does not
     tell. ``core_share``: share of its wish for a core that the calling thread got so far."""
     words = read_text(f"{root}/proc/loadavg").split()
     running = number(words[3].partition("/")[0]) if len(words) > 3 else None
     others = max(0, (running or 1) - 1)
+    if not root and _is_real_time():  # whatever has no such priority waits for us
+        others = 0
     return Crowd(others, os.cpu_count() or 1, min(1.0, max(core_share, 0.01)))

@@ -1,7 +1,9 @@
 """What learning is worth, on the real runs of ``results/runs.jsonl.gz`` (see ``rows.py``).
 
-python -m benchmarks.learning.evaluate judge       workloads left out: errors, regret, closed gap,
-learning curve
+python -m benchmarks.learning.evaluate judge       workloads left out: errors, regret, closed gap (some
+minutes; a line after each fold)
+python -m benchmarks.learning.evaluate curve       regret by how many runs of others were learned (longer)
+python -m benchmarks.learning.evaluate raw         neighbours on raw seconds instead of residuals
 python -m benchmarks.learning.evaluate known       second runs: what the workload's own runs tell
 python -m benchmarks.learning.evaluate cost        what asking, predicting and recording cost
 
@@ -185,11 +187,11 @@ def judge() -> None:
     everything = cases()
     runs = [run for case in everything for run in case.runs]
     print(f"{len({case.group for case in everything})} workloads, {len(runs)} runs")
-    scores = {name: Score() for name in ("model alone", "learned", "raw seconds", "one for all")}
-    for learn, asked in folds(everything):
+    scores = {name: Score() for name in ("model alone", "learned", "guarded", "one for all")}
+    began = time.perf_counter()
+    for number, (learn, asked) in enumerate(folds(everything), 1):
         table = history_of(run for case in learn for run in case.runs).table()
         predictor = Predictor(table, choose_parameters(table))
-        raw = raw_seconds(learn)
         single = best_single(learn)
         for case in asked:
 
@@ -200,10 +202,42 @@ def judge() -> None:
 
             scores["model alone"].add(case, case.by_model())
             scores["learned"].add(case, case.by(residual))
-            scores["raw seconds"].add(case, raw(case))
+            scores["guarded"].add(case, guarded(case, residual))
             scores["one for all"].add(case, single(case), errors=False)
+        below = 1 - scores["learned"].error() / scores["model alone"].error()
+        spent = time.perf_counter() - began
+        print(f"fold {number} of {FOLDS}, {spent:.0f} s: learned {below:.0%} below", flush=True)
     tell(scores)
-    curve(everything)
+
+
+GUARD_SPREADS = 1.0
+"""Standard deviations by which neighbours must be sure that another configuration than the model's is
+quicker."""
+
+
+def guarded(case: Case, residual: Callable[[Profile], Residual]) -> list[Predictions]:
+    """Neighbours correct what is said, and change the choice only where they are sure: elsewhere the
+    model's choice is made the quickest."""
+    found = []
+    for profile, model, some in zip(case.profiles, case.model, case.by(residual), strict=True):
+        asked, alone = residual(profile), min(model, key=model.__getitem__)
+        best = min(some, key=some.__getitem__)
+        doubt = math.hypot(*((asked(one) or (0.0, 0.0))[1] for one in (alone, best)))
+        sure = math.log(some[alone] / some[best]) > GUARD_SPREADS * doubt
+        found.append(some if sure else {**some, alone: min(some.values())})
+    return found
+
+
+def raw() -> None:
+    """Neighbours on seconds, in the same folds."""
+    score = Score()
+    for learn, asked in folds(cases()):
+        predict = raw_seconds(learn)
+        for case in asked:
+            score.add(case, predict(case))
+    print(
+        f"raw seconds: median |log error| {score.error():.3f}; regret {regret_line(score.regrets)}"
+    )
 
 
 def tell(scores: dict[str, Score]) -> None:
@@ -433,8 +467,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("judge", "known", "cost"))
-    {"judge": judge, "known": known, "cost": cost}[parser.parse_args().what]()
+    parts: dict[str, Callable[[], None]] = {
+        "judge": judge,
+        "curve": lambda: curve(cases()),
+        "raw": raw,
+        "known": known,
+        "cost": cost,
+    }
+    parser.add_argument("what", choices=tuple(parts))
+    parts[parser.parse_args().what]()
 
 
 if __name__ == "__main__":

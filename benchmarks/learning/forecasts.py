@@ -9,8 +9,8 @@ The jobs are those of ``benchmarks.workloads.forecasting``; every third one is h
 chosen by it. Each job runs four times: a first call, two known runs (the third with three times the items
 or other ones where the job grows), and the third once more, whose factor to the third is the floor: no
 forecast can be nearer than two identical runs are to each other. The history is one for all jobs, as a
-user has it; all first calls come first, then all second runs. A plan that states nothing of items that
-are left is a miss: factor 100, no range.
+user has it, and each job has a function of its own; all first calls come first, then all second runs. A
+plan that states nothing of items that are left is a miss: factor 100, no range.
 
 ``--harm``: so many runs one after the other, each against the median of the first two.
 """
@@ -26,10 +26,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from statistics import median, quantiles
+from types import FunctionType
 from typing import Any
 
 import amorsize
@@ -52,9 +54,18 @@ def names(which: str) -> list[str]:
     ]
 
 
+def of_its_own(func: Callable[[Any], Any], name: str) -> Callable[[Any], Any]:
+    """The function as one of this job only: jobs that share a history are not to share functions."""
+    if not isinstance(func, FunctionType):
+        return func
+    code = func.__code__.replace(co_consts=(*func.__code__.co_consts, name))
+    return FunctionType(code, func.__globals__, func.__name__, func.__defaults__, func.__closure__)
+
+
 def child(name: str, run: int, history: str, by: str) -> None:
     """One run in this interpreter; prints what it stated and took."""
     job = JOBS[name]
+    job = replace(job, func=of_its_own(job.func, name))
     data = job.make(run)
     began = time.perf_counter()
     told: dict[str, Any] = {}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from amorsize.core.model import Config, Crowd
+from amorsize.machine import detect
 from amorsize.machine.detect import crowd_now
 from amorsize.planning.cost_model import slowdown
 
@@ -40,3 +42,11 @@ def test_the_kernel_tells_how_many_want_a_core(tmp_path: Path) -> None:
     (tmp_path / "proc" / "loadavg").write_text("garbage")
     assert crowd_now(1.0, str(tmp_path)).others == 0
     assert crowd_now(1.0, str(tmp_path / "nowhere")).others == 0
+
+
+def test_who_goes_before_all_others_has_no_crowd(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detect, "read_text", lambda path: "9.0 9.0 9.0 31/200 1234")
+    monkeypatch.setattr(os, "sched_getscheduler", lambda pid: os.SCHED_OTHER)
+    assert crowd_now(1.0).others == 30
+    monkeypatch.setattr(os, "sched_getscheduler", lambda pid: os.SCHED_RR)
+    assert crowd_now(1.0).others == 0
