@@ -55,6 +55,8 @@ FIRST_GAP_SECONDS = 0.001
 """Between two starts before any latency is known."""
 LATE_SECONDS = 0.005
 """Starts that come late by no more than this are made up for: a loop wakes late by so much."""
+LEAST_WAIT_SECONDS = 1e-6
+"""A clock that counts from the start of the machine is no finer."""
 ANSWERED_FACTOR = 3.0
 """A call in flight for so many times what a refusal takes was accepted."""
 PROBE_CALLS, PROBE_TIME = 0.01, 0.03
@@ -93,6 +95,8 @@ class Admission:
         self._row = 0
         """Refusals in a row, nothing accepted between them."""
         self._row_began = 0.0
+        self._probe: float | None = None
+        """When the first call behind the last refusal began."""
         self._blameless = False
         """In this row a call was refused that had nothing beside it."""
         self._before = (inf, inf)
@@ -116,6 +120,11 @@ class Admission:
     def in_flight(self) -> int:
         """Calls that have begun and not ended."""
         return len(self._calls)
+
+    @property
+    def _sure_seconds(self) -> float:
+        """A call in flight for so long was not refused."""
+        return ANSWERED_FACTOR * self._refusal_seconds
 
     @property
     def limit(self) -> int:
@@ -151,6 +160,10 @@ class Admission:
             return self._hold - now
         if len(self._calls) >= (1 if self.is_outage else self.limit):
             return None
+        if self._row and self._probe is not None:
+            sure = self._probe + self._sure_seconds - now
+            if sure > LEAST_WAIT_SECONDS:
+                return sure  # the first one behind a refusal goes alone
         seconds = self._pace.wait(now)
         return seconds if seconds > 0.0 else max(0.0, self._next_start - now)
 
@@ -158,8 +171,10 @@ class Admission:
         """A call begins, which :meth:`wait` has let pass."""
         if self._began is None:
             self._began = self._last_served = now
-        call = Call(now, len(self._calls), self._pace.begin(now))
+        call = Call(now, len(self._calls), self._pace.begin(now, self._sure_seconds))
         self._calls[call] = None
+        if self._probe is None:
+            self._probe = now
         gap = SPREAD_SHARE * self._latency / self.limit if self._latency else FIRST_GAP_SECONDS
         self._next_start = max(self._next_start, now - LATE_SECONDS) + gap
         return call
@@ -176,7 +191,6 @@ class Admission:
             return  # begun before the refusal: says nothing of what is allowed since
         self._accepted[-1] = max(self._accepted[-1], call.beside)
         self._end_row(now)
-        self._pace.served(call.began, now)
         if self._allowed == inf or len(self._calls) + 1 < 0.8 * self.limit:
             return
         self._clean += 1
@@ -235,11 +249,12 @@ class Admission:
             or known >= beside + max(1.0, SAME_SHARE * beside)
         )
         self._recent.append(beside)
-        self._blameless |= not beside
+        self._blameless |= not beside or (refusal.status != 429 and self.is_outage)
         self._by_pace = refusal.after_seconds is not None or (refusal.status == 429 and other)
-        self._accepted.append(-1)
+        if self._row <= REMEMBERED - 1:
+            self._accepted.append(-1)
         if self._by_pace:
-            self._pace.empty(now, call.number, again=self._row > 1)
+            self._pace.empty(now, call.began, call.number, again=self._row > 1)
             if refusal.after_seconds is None:
                 self._allowed = self._ceiling = inf
         elif self._row < OUTAGE:
@@ -260,14 +275,15 @@ class Admission:
             self._end_row(now)
         if not self._row:
             limit = float(self.limit)
-            self._before = min(self._allowed, limit), min(self._ceiling, limit)
+            self._before = min(self._allowed, limit), self._ceiling
             self._row_began, self._blameless = now, False
         self._row += 1
         self._episode = now
+        self._probe = None
 
     def _accepted_since(self, now: float) -> bool:
         """Whether a call in flight, begun after the last refusal, lasts for longer than one takes."""
-        sure = now - ANSWERED_FACTOR * self._refusal_seconds
+        sure = now - self._sure_seconds
         for call in reversed(self._calls):
             if call.began <= self._episode:
                 return False
@@ -290,7 +306,7 @@ class Admission:
         if added > 0.0:
             self.waited_seconds += added
             self._last_hold = due - now
-            self._pace.hold(now, due, told=told)
+            self._pace.hold(now, due)
             self._hold = due
 
     def _end_row(self, now: float) -> None:

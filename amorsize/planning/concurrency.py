@@ -13,14 +13,14 @@ capacity is noticed. Where it was too high from the start, it is halved as long 
 
 from __future__ import annotations
 
-from math import sqrt
+from math import inf, sqrt
 
 FIRST = 20
 """Items to begin with. More find a knee at 200 sooner, fewer spare a server whose knee is at 20: as
 simulated in tests/unit/planning/test_concurrency.py, 16, 20, 24 and 32 cost 1.24, 1.18, 1.14 and
 1.14 of the best fixed
 limit at the one, and 1.26, 1.31, 1.39 and 1.60 at the other if it collapses."""
-FIRST_GROWTH, GROWTH = 4, 2
+FIRST_GROWTH, GROWTH = 2, 2
 """Growth after the first round and after later ones, while nothing speaks against it."""
 MOST = 4096
 """Items at most, unless the user says so: each is a task of 2 KB, and often a socket."""
@@ -43,6 +43,10 @@ EARLY = 0.3
 SURELY_SLOW = 2.0
 """A round ends early when its first items took so many times what is usual: those that end first are the
 quickest."""
+NO_QUEUE = 0.95
+"""Gradient of latency from which on a level has no queue."""
+MOST_PATIENCE = 8
+"""Rounds at a level between two that try more."""
 DROP = 0.7
 """A limit that fell below this share of the one before must have brought latency down; where it did not,
 the items have become slower by themselves, and the measure is taken anew."""
@@ -65,12 +69,20 @@ class Limit:
         self._first_growth = FIRST_GROWTH if phase is None else 1
         """Where an earlier run has found ``first`` and ended in this phase, a first round measures."""
         self._rounds = 0
-        self._least = self._least_variance = 0.0
-        """Least mean latency of a round, and the square of its standard error."""
+        self._least = 0.0
+        """Least mean latency of a round, as far as a chance of its items may have made it less."""
+        self._least_limit = 0
+        """Limit at which it was measured: with fewer, no queue of our own takes longer."""
+        self._fell_from = (0, 0.0)
+        """Limit, and mean latency, from which it has fallen since it was last as high."""
         self._before = (0, 0.0, 0.0)
         """Of the round before: limit, mean latency, throughput."""
         self._opened: float | None = None
         self._full = False
+        self._tried_from = 0
+        """Limit before the round that tries a few more, 0 where this one does not."""
+        self._patience, self._rounds_held = 1, 1
+        """Rounds at a level before more are tried, and those so far."""
         self._count, self._sum, self._squares = 0, 0.0, 0.0
         self._late = 0.0
 
@@ -95,45 +107,81 @@ class Limit:
         self._count += 1
         self._sum += latency
         self._squares += latency * latency
-        slow = self._rounds and self._sum > SURELY_SLOW * self._count * self._usual(0.0)
-        if self._count >= max(LEAST_ROUND, self.value) or (slow and self._count >= LEAST_ROUND):
-            self._close()
+        usual = SURELY_SLOW * self._usual(0.0)
+        few = self.phase == GROWING and 2 * self._count < self.value
+        slow = self._rounds and (
+            self._sum > self._count * usual or (few and now - self._opened > usual)
+        )
+        whole = self._count >= max(LEAST_ROUND, self.value)
+        if whole or (slow and self._count >= LEAST_ROUND):
+            self._close(whole=whole)
             if in_flight <= self.value:
                 self._opened = now - EARLY * self._before[1]
 
-    def _usual(self, variance: float) -> float:
-        """Mean latency up to which nothing says that there is a queue."""
-        return self._least * TOLERANCE + SURE_ERRORS * sqrt(variance + self._least_variance)
+    def _held(self, limit: int, gradient: float) -> int:
+        """The level is found: now and then a few more are tried, ever more rarely in vain."""
+        base, self._tried_from = self._tried_from, 0
+        if gradient > NO_QUEUE:
+            if base:
+                self._patience = self._rounds_held = 1
+            self._rounds_held += 1
+            if self._rounds_held > self._patience:
+                self._tried_from = limit
+                return limit + round(sqrt(limit))
+            return limit
+        self._rounds_held = 0
+        if base:
+            self._patience = min(MOST_PATIENCE, 2 * self._patience)
+            return base
+        self._patience = 1
+        return round(limit * gradient)
 
-    def _close(self) -> None:
+    def _usual(self, error: float) -> float:
+        """Mean latency up to which nothing says that there is a queue; ``error``: standard error of the
+        mean, as a share of it."""
+        return self._least * TOLERANCE * (1.0 + SURE_ERRORS * error)
+
+    def _close(self, *, whole: bool) -> None:
         count, limit = self._count, self.value
         assert self._opened is not None
         mean = self._sum / count
         variance = max(0.0, self._squares / count - mean * mean) / count
+        error = sqrt(variance) / max(mean, 1e-9)
         late = self._late / count
         rate = limit / max(mean + late, 1e-9)  # Little's law
-        before, mean_before, rate_before = self._before
-        stale = limit < DROP * before and mean > SAME * mean_before
-        if not self._rounds or mean + late < self._least or stale:
-            self._least, self._least_variance = mean + late, variance
-        gradient = min(1.0, max(LEAST_GRADIENT, self._usual(variance) / max(mean, 1e-9)))
+        before, _, rate_before = self._before
+        high, mean_high = self._fell_from
+        fewer = limit <= max(1.0, DROP * self._least_limit) and mean > self._usual(error)
+        stale = whole and (fewer or (limit < DROP * high and mean > SAME * mean_high))
+        surely = (mean + late) * (1.0 + SURE_ERRORS * error)
+        if not self._rounds or (whole and surely < self._least) or stale:
+            self._least, self._least_limit = surely, limit
+        least = 0.0 if self.phase == GROWING else LEAST_GRADIENT
+        gradient = min(1.0, max(least, self._usual(error) / max(mean, 1e-9)))
         if self._full:
-            self._move(gradient, rate, rate_before, before)
-        self._before = limit, mean, rate
+            self._move(gradient, rate, rate_before, before, whole=whole)
+        if self.value >= limit:
+            self._fell_from = (0, 0.0)
+        elif not self._fell_from[0]:
+            self._fell_from = limit, mean if whole else inf
+        # Those that end first are the quickest: a round that ended early is no measure for the next.
+        self._before = (limit, mean, rate) if whole else (limit, inf, 0.0)
         self._rounds += 1
         self._opened, self._full = None, False
         self._count, self._sum, self._squares, self._late = 0, 0.0, 0.0, 0.0
 
-    def _move(self, gradient: float, rate: float, rate_before: float, before: int) -> None:
+    def _move(
+        self, gradient: float, rate: float, rate_before: float, before: int, *, whole: bool
+    ) -> None:
         limit = self.value
         if self.phase == GROWING:
             if not self._rounds:
                 limit *= self._first_growth
-            elif gradient > GROW_GRADIENT and rate > GROW_GAIN * rate_before:
+            elif whole and gradient > GROW_GRADIENT and rate > GROW_GAIN * rate_before:
                 limit *= GROWTH
             else:
                 self.phase = SINKING if self._rounds == 1 else HOLDING
-                limit = round(limit * gradient)
+                limit = max(before, round(limit * gradient)) if whole else before
         elif self.phase == SINKING:
             if rate >= HOLD_GAIN * rate_before and limit > 1:
                 limit = max(1, limit // GROWTH)
@@ -141,5 +189,5 @@ class Limit:
                 self.phase = HOLDING
                 limit = before
         else:
-            limit = round(limit * gradient + sqrt(limit))
+            limit = self._held(limit, gradient)
         self.value = max(1, min(limit, self.most))

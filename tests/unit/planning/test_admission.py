@@ -144,3 +144,33 @@ def test_when_it_gives_up() -> None:
     controller = Admission()
     assert controller.gives_up(0.0, Refusal(429, GIVE_UP_SECONDS + 1))
     assert not controller.gives_up(0.0, Refusal(429, 5.0))
+
+
+@pytest.mark.parametrize("rate", [7.0, 40.0, 150.0])
+@pytest.mark.parametrize("hint", ["float", "seconds"])
+def test_the_rate_of_a_bucket_is_found(rate: float, hint: str) -> None:
+    """What a run leaves behind for the next one is the rate that the server has."""
+    controller = Admission()
+    simulate(Given(rate=rate, burst=rate, hint=hint, items=round(60 * rate)), controller)
+    assert 0.85 * rate <= controller.level.rate <= 1.15 * rate
+
+
+@pytest.mark.parametrize("knee", [10, 18, 60])
+def test_a_knee_is_not_overrun_for_long(knee: int) -> None:
+    """Beyond the knee a call takes the 1.5th power of what is too many: less is served in all."""
+    given_ = Given(knee=knee, power=1.5, items=80 * knee)
+    found = simulate(given_, Admission())
+    assert found.most <= max(40, 4 * knee)
+    assert ideal_seconds(given_) >= 0.75 * found.seconds
+
+
+def test_behind_a_refusal_one_call_goes_alone() -> None:
+    """The next ones wait until it has lasted for longer than a refusal takes."""
+    controller = Admission()
+    (call,) = started(controller, 1)
+    controller.refused(call, 0.01, Refusal(429, 1.0))  # type: ignore[arg-type]
+    assert controller.wait(1.02) == 0.0
+    controller.begin(1.02)
+    wait = controller.wait(1.021)
+    assert wait is not None
+    assert wait > 0.02
