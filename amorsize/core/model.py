@@ -199,6 +199,8 @@ class Crowd:
     """Cores of the machine, whoever may use them."""
     share: float = 1.0
     """Share of a core that the caller's thread got while it wanted one."""
+    load: float = 0.0
+    """Threads of the whole machine that wanted a core, averaged over the last minute."""
 
 
 @dataclass(frozen=True)

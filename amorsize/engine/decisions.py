@@ -152,7 +152,7 @@ def _choose(
             left,
             spec.options.limits(spec.nested),
             facts.safety,
-            facts.costs,
+            costs_now(state, facts),
             fork_refused=refusal,
             spawn_refused=facts.fresh_refusal if fresh else None,
             indexed=spec.indexed,
@@ -167,6 +167,12 @@ def _choose(
         lot = _lot(options.explore_seed, runs[0].id)
         choice = policy.explore(choice, tried, options.explore, lot)
     return choice
+
+
+def costs_now(state: RunState, facts: Facts) -> cost_model.Costs:
+    """What starting workers costs beside others that want the cores now. Items that wait need none."""
+    waits = (state.shares or facts.measured.window)[1] < WAITING_CPU_SHARE
+    return facts.costs if waits else replace(facts.costs, crowd=cost_model.felt(facts.crowd))
 
 
 def sends_items(spec: RunSpec, facts: Facts, refusal: str | None) -> bool:

@@ -23,6 +23,7 @@ from amorsize.engine.decisions import (
     WAIT_SEEN_THREADS,
     as_chosen,
     choice_unseen,
+    costs_now,
     decide,
     hand_over,
     handing_out,
@@ -43,7 +44,7 @@ from amorsize.engine.slices import LEAST_GAIN_SECONDS, SLICE_SECONDS, TRIVIAL_IT
 from amorsize.engine.state import Contention, Facts, RunSpec, RunState, evolve
 from amorsize.items.source import ATOMIC_ITEMS
 from amorsize.planning import choose as planning
-from amorsize.planning.cost_model import FORK_SECONDS, GIL_FREE_SHARE, WAITING_CPU_SHARE
+from amorsize.planning.cost_model import FORK_SECONDS, GIL_FREE_SHARE, WAITING_CPU_SHARE, core_share
 from amorsize.planning.explain import format_seconds
 from amorsize.planning.policy import START_FACTOR
 
@@ -341,10 +342,12 @@ def _pays_for_workers(
     start = 0.0 if threads else FORK_SECONDS if state.only_computes else LEAST_START_SECONDS
     gain = serial_seconds * (1 - 1 / facts.cores if computes else 1.0)
     if gain >= max(factor * start, start + before):
+        cores, costs = facts.machine.cores, costs_now(state, facts)
+        alone = core_share(1, costs.crowd)
         if computes:
-            gain = serial_seconds * (1 - 1 / facts.machine.cores)
-        costs = facts.costs
+            gain = serial_seconds * (1 - alone / core_share(cores, costs.crowd) / cores)
         start = costs.thread if threads else min(costs.fork, costs.spawn)
+        start, before = start / alone, before / alone
         if gain >= max(factor * start, start + before):
             return state, True
     if gain > factor * start:

@@ -277,4 +277,5 @@ def crowd_now(core_share: float, root: str = "") -> Crowd:
     others = max(0, (running or 1) - 1)
     if not root and _is_real_time():  # whatever has no such priority waits for us
         others = 0
-    return Crowd(others, os.cpu_count() or 1, min(1.0, max(core_share, 0.01)))
+    load = float(words[0]) if words and words[0].replace(".", "", 1).isdigit() else 0.0
+    return Crowd(others, os.cpu_count() or 1, min(1.0, max(core_share, 0.01)), load)

@@ -22,6 +22,10 @@ processes take what their first item cost beyond the others in earlier runs (imp
 
 What must be done before workers can start (``Preparation``) is added to whatever starts some.
 
+Where o threads of others want the C cores now (``Crowd``), each of w threads of ours gets the share
+s(w) = min(1, C / (w + o)) of one (fair scheduling): starting takes 1 / s(1) times as long, and the work
+of w workers that compute s(1) / s(w) times, since ``item`` was measured while one thread of ours ran.
+
 Whole rounds because ``n`` items on ``T`` threads take ceil(n/T) items' time when they wait.
 """
 
@@ -30,7 +34,7 @@ from __future__ import annotations
 from math import ceil
 
 from amorsize.core.backends import TRAITS
-from amorsize.core.frozen import dataclass
+from amorsize.core.frozen import dataclass, replace
 from amorsize.core.model import Config, Crowd, Machine, Prediction, Profile, RemoteOption
 from amorsize.planning import chunking as sizing
 
@@ -49,6 +53,10 @@ GIL_FREE_SHARE = 0.6
 WAITING_CPU_SHARE = 0.9
 """Below this share of CPU time an item waits: enough for more workers than cores to be worth a look, and
 for a part of the looks at the GIL."""
+
+FELT_SHARE = 0.9
+"""A caller that got less than this share of the core it wanted has lost it to others: the clocks of a
+thread and of its wait for a core agree to some per cent."""
 
 FORK_SECONDS = 0.003
 """Fork to first result of a small process (benchmarks/speed/costs.py)."""
@@ -72,9 +80,28 @@ class Preparation:
         return self.judging + (0.0 if backend == "threads" else self.spreading)
 
 
+def core_share(threads: int, crowd: Crowd) -> float:
+    """Share of a core that each of so many threads of ours gets beside those of others."""
+    return min(1.0, crowd.cpus / (threads + crowd.others)) if crowd.others > 0 else 1.0
+
+
+def felt(crowd: Crowd) -> Crowd:
+    """Those others that last: as many as explain the share of a core that the caller got so far, or as
+    wanted a core all through the last minute, this program itself left out. One that merely runs now may
+    be gone in a moment; in its first milliseconds a run may not have met those that are there."""
+    missed = round(crowd.cpus / crowd.share) - 1 if crowd.share < FELT_SHARE else 0
+    return replace(crowd, others=max(0, min(crowd.others, max(missed, int(crowd.load) - 1))))
+
+
+def crowding(config: Config, cores: int, crowd: Crowd) -> float:
+    """How many times as long workers that compute take than beside nobody, over what the loop does."""
+    workers = max(1, min(config.workers, cores))
+    return core_share(1, crowd) / core_share(workers, crowd)
+
+
 @dataclass(frozen=True)
 class Costs:
-    """What starting a worker costs on this machine, now, in seconds."""
+    """What starting a worker costs on this machine, now, in seconds beside nobody else."""
 
     thread: float = 7e-5
     fork: float = 0.003
@@ -82,9 +109,18 @@ class Costs:
     spawn_warm: float = 0.002
     warm_workers: int = 0
     preparation: Preparation = Preparation()
+    crowd: Crowd = Crowd()
+    """Who else wants the cores, as far as the caller has felt it."""
 
     def start(self, backend: str, count: int) -> float:
         """Seconds until ``count`` workers of that backend are at work."""
+        return self._start(backend, count) / core_share(1, self.crowd)
+
+    def before(self, backend: str) -> float:
+        """Seconds until the first of them may start."""
+        return self.preparation.seconds(backend) / core_share(1, self.crowd)
+
+    def _start(self, backend: str, count: int) -> float:
         if backend == "threads":
             return self.thread * count
         if backend == "fork":
@@ -145,16 +181,17 @@ def seconds(
     traits = TRAITS[config.backend]
     computed = left * cpu * item
     rounds = ceil(left / config.workers) if cpu < 0.5 else left / config.workers
+    slower = crowding(config, cores, costs.crowd) if cpu >= 0.5 else 1.0
     if not traits.processes:
         free = gil_free(profile, machine)
         start = costs.start("threads", config.n_jobs)
         work = max(
-            rounds * item,
+            slower * rounds * item,
             computed * (1 - free),
-            computed / max(1.0, min(config.n_jobs, cores) / profile.inner_threads),
+            slower * computed / max(1.0, min(config.n_jobs, cores) / profile.inner_threads),
         )
         work = max(work, profile.longest_seconds - start)
-        before = costs.preparation.seconds("threads")
+        before = costs.before("threads")
         return Prediction(config, before + start + work, terms={"start": start, "work": work})
     helpers = config.n_jobs - (1 if caller_computes else 0)
     start = costs.start(config.backend, helpers)
@@ -170,14 +207,15 @@ def seconds(
     transfer = share * (left * carried + frames * RECEIVE_SECONDS)
     # Carrying is computing, on both sides; it shares the cores with the work.
     busy = (computed + transfer) / min(config.n_jobs, cores)
-    work = max(max(rounds * item, busy) * (1 + PARALLEL_LOSS), profile.longest_seconds)
+    work = slower * max(rounds * item, busy) * (1 + PARALLEL_LOSS)
+    work = max(work, profile.longest_seconds)
     total = start + work
     if caller_computes:
         start *= helpers / config.n_jobs
         total = min(start + work, max(work, left * item * (1 + PARALLEL_LOSS)))
         start = total - work
     terms = {"start": start, "work": work, "transfer": transfer}
-    total += costs.preparation.seconds(config.backend)
+    total += costs.before(config.backend)
     return Prediction(config, total, terms=terms, caller_computes=caller_computes)
 
 
@@ -198,11 +236,9 @@ def slowdown(config: Config, cores: int, crowd: Crowd) -> float:
     """How many times as long a run of computing items takes because other processes want the cores, too.
     Pure.
 
-    Of C cores each of w threads of ours gets the share min(1, C / (w + o)), if o threads of others want a
-    core all the time (fair scheduling). :func:`seconds` has the w threads work as quickly as the caller's
-    thread did, which got the share s of a core. What others want is seen at one moment only: it is told
-    of a run, and decides nothing."""
+    :func:`seconds` has the threads of ours work as quickly as the caller's did, which got
+    ``crowd.share`` of a core, and knows of others as far as that has felt them (:func:`felt`). Whoever
+    was not felt was seen at one moment only: that is told, and decides nothing."""
     workers = max(1, min(config.workers, cores))
-    if crowd.others <= 0:
-        return 1.0
-    return max(1.0, crowd.share / min(1.0, crowd.cpus / (workers + crowd.others)))
+    known = crowding(config, cores, felt(crowd))
+    return max(1.0, crowd.share / core_share(workers, crowd) / known)

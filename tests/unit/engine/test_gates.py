@@ -8,7 +8,7 @@ import pytest
 from support.engine_values import COMPUTES, WAITS, earlier_run, facts, measured, slice_ended, spec
 
 from amorsize.core.frozen import replace
-from amorsize.core.model import Machine, Safety
+from amorsize.core.model import Crowd, Machine, Safety
 from amorsize.engine import commands as do
 from amorsize.engine.gates import LEAST_START_SECONDS
 from amorsize.engine.policy import transition
@@ -54,8 +54,8 @@ def test_little_work_asks_for_nothing_but_the_cores() -> None:
 def test_much_work_looks_everything_up_in_the_order_of_its_price() -> None:
     found = asked(RunState(), slice_ended(), facts())
     assert found == [
-        "cores", "foreign_threads", "measured", "preparation", "runs", "machine", "costs", "transfer",
-        "residual", "safety", "fork_refusal",
+        "cores", "foreign_threads", "measured", "preparation", "runs", "machine", "costs", "crowd",
+        "transfer", "residual", "safety", "fork_refusal",
     ]  # fmt: skip
 
 
@@ -73,6 +73,15 @@ def test_what_must_be_read_first_is_paid_for_or_forgone() -> None:
     unseen = facts(preparation=Preparation(judging=0.010, spreading=0.006))
     assert after(RunState(), grown, unseen, total=None)[1] == (do.WatchItem(),)
     assert after(RunState(), grown, unseen, total=60)[1] == ()  # it is known that no more will come
+
+
+def test_a_crowd_that_was_felt_makes_workers_dearer() -> None:
+    event = slice_ended(done=10, items=10, seconds=0.001, item_seconds=0.001)
+    alone = Crowd(9, 4, 0.4)  # one of ten on four cores: starting takes 2.5 times as long
+    assert after(SEEN, event, facts(), total=30)[0].decision.config.backend == "fork"
+    assert not after(SEEN, event, facts(crowd=alone), total=30)[0].decisions
+    assert after(SEEN, event, facts(crowd=Crowd(9, 4)), total=30)[0].decisions  # nothing was felt
+    assert after(SEEN, event, facts(crowd=alone), total=300)[0].decision.config.backend == "fork"
 
 
 def test_a_plan_is_made_whatever_must_be_read_for_it() -> None:
