@@ -67,7 +67,7 @@ class Life:
     rows: int = 0
     """Rows that the last one left."""
     prunings: int = 0
-    """How many looked for a size that keeps the bound: each spends a part of the level."""
+    """How many of them tested a size: each spends a part of the level."""
     seen: float = -inf
     """Time of the newest run that one of them has merged with others, or kept after a look."""
 
@@ -273,7 +273,7 @@ def _prune_history(
     if not dry_run and rows:
         merged = any(report.error_change is not None for report in reports.values())
         seen = max(past.seen, max(one.time for one in rows)) if merged else past.seen
-        looked = any(report.ladder for report in reports.values())
+        looked = any(rung.passed is not None for one in reports.values() for rung in one.ladder)
         note = {"rows": len(kept), "prunings": past.prunings + looked}
         history.set_note(NOTE, json.dumps(note if seen == -inf else {**note, "seen": seen}))
     tell(total, total, "done")

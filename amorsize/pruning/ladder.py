@@ -117,6 +117,8 @@ class Ladder:
         searching = [self._part(*rows) for rows in self._parts[: 1 if certain else None]]
         at_stake = [] if certain else searching
         for one in self.sequence(searching):
+            if not (proved or self._promising(one)):
+                break
             at_stake = at_stake or [self._part(*rows) for rows in self._parts[1:]]
             losses = self.losses(at_stake, one.fractions)
             holds = losses.score(self.tolerance, self.level) >= needed(self.level)
@@ -134,6 +136,14 @@ class Ladder:
             key=lambda rung: rung.kept,
         )
         return proved
+
+    def _promising(self, one: Candidate) -> bool:
+        """Whether a test is to be made. All prunings of a history share one level: where there were
+        earlier ones, only a test that passes more likely than not by what the search says."""
+        if self.level > 0.5 or self.problem.fresh.all():
+            return True
+        rows = sum(len(test) for _, test in self._parts[1:]) / len(self._parts[0][1])
+        return bool(one.score * rows**0.5 >= needed(self.level))
 
     def _told(self, losses: Losses, one: Candidate) -> np.ndarray:
         """Verdict on each region; the overall test is that on a single one."""

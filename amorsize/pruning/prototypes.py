@@ -105,7 +105,7 @@ class Reducer:
             found = grouped(rows, split_evenly(rows, found.own, wanted))
         if int(wanted.sum()) < MOST_SHARE * len(rows.mass):
             some = stride(len(rows.mass), FIT_ROWS)
-            fitter = Fitter(subset(rows, some), aims, rng, cautious=cautious)
+            fitter = Fitter(subset(rows, some), aims, rng, found.own[some], cautious=cautious)
             found = self._best(found, wanted, fitter, some)
         if self.subset_least:
             least = np.minimum(np.maximum(self.subset_least, wanted), self.counts)

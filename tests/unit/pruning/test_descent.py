@@ -76,7 +76,7 @@ def test_slopes_are_those_of_differences(kernel: Kernel) -> None:
     The Gaussian's edge and what counts towards k are held, as in the descent itself."""
     rows, own = made(150, 12, 3)
     found = grouped(rows, own)
-    fitter = Fitter(rows, (kernel,), np.random.default_rng(0))
+    fitter = Fitter(rows, (kernel,), np.random.default_rng(0), own)
     everywhere = np.ones(len(own), bool)
     d2, index = near_prototypes(rows.Z, found, own, np.random.default_rng(0))
     soft = 1e-3
@@ -120,7 +120,8 @@ def test_a_fit_predicts_fresh_rows_better() -> None:
             some = Rows(*(values[:1_000] for values in vars(rows).values()))
             own = np.unique(own[:1_000], return_inverse=True)[1]
             found = grouped(some, own)
-            fitter = Fitter(some, (Kernel(5.0, "distance", False),), np.random.default_rng(0))
+            kernel = Kernel(5.0, "distance", False)
+            fitter = Fitter(some, (kernel,), np.random.default_rng(0), own)
             fitted = fitter.moved(fitter.labelled(found, own), found, own)
             errors = [
                 np.sqrt(
@@ -137,6 +138,6 @@ def test_a_prototype_of_held_out_rows_alone_does_not_judge_itself() -> None:
     rows, _ = made(300, 10, 4, noise=5.0)
     own = np.arange(300)  # each row is its own prototype
     found = grouped(rows, own)
-    fitter = Fitter(rows, (Kernel(1.0, "distance", False),), np.random.default_rng(0))
+    fitter = Fitter(rows, (Kernel(1.0, "distance", False),), np.random.default_rng(0), own)
     fit = fitter.labelled(found, own)
     assert fit.errors()[0] > 25.0  # the variance of the noise, at least
