@@ -13,7 +13,7 @@ export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH
 unexport PYTHONHOME
 
-.PHONY: help demo test test-long compiled lint audit bench report api docs package everywhere lock clean
+.PHONY: help demo test test-long compiled lint audit bench report api docs package everywhere newer lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -28,6 +28,7 @@ help:
 	@echo 'make docs    build the documentation as build/docs/index.html'
 	@echo 'make package build sdist and wheel, and install them into empty environments'
 	@echo 'make everywhere   the tests on every Python that is found, in hours; ALL=1 for more of them'
+	@echo 'make newer   what depends on the interpreter, on Python 3.13 and 3.14, in some minutes'
 	@echo 'make lock    make $(LOCK) anew'
 	@echo 'make clean   remove what was built'
 	@echo 'PYTHON=/path/to/python chooses the interpreter (3.11 or newer)'
@@ -85,6 +86,10 @@ package: $(VENV)/.dev
 # package index, and hours; the table is docs/reference/everywhere.md.
 everywhere: $(VENV)/.dev
 	$(BIN)/python tests/support/everywhere.py $(if $(ALL),--all) $(PYTHONS)
+
+# A small part of it on 3.13 and 3.14, in some minutes.
+newer: $(VENV)/.dev
+	$(BIN)/python tests/support/everywhere.py --quick $(PYTHONS)
 
 # In an environment of its own; no index, host or path gets into the file.
 lock:

@@ -8,12 +8,17 @@
 ``everywhere.py [--all] [PYTHON ...]``: by default what depends on the interpreter (reading functions,
 engine, calls, streams, backends, coroutines, the suite "same as the loop"), with ``--all`` every test
 but the long ones. Packages that a Python cannot have, and one that cannot be run, are told of.
+
+``everywhere.py --quick [PYTHON ...]``: the smallest such part, on 3.13 and 3.14 only, with few packages
+and without a row of the table, as the continuous integration runs it in some minutes. Where one of the
+two is not there, a line says that it is skipped.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import os
 import platform
 import re
 import subprocess
@@ -33,6 +38,15 @@ PART = [
     "tests/unit/items", "tests/unit/machine",
 ]  # fmt: skip
 """What depends on the interpreter."""
+QUICK = [
+    "tests/api/test_execute.py", "tests/api/test_stream.py", "tests/contract/backend/test_own_workers.py",
+    "tests/hosts/asyncio", "tests/unit/inspection", "tests/unit/machine/test_thread_owner.py",
+]  # fmt: skip
+"""What of it the continuous integration runs on other Pythons, too."""
+QUICK_PYTHONS = ("3.13", "3.14")
+QUICK_PACKAGES = ["hypothesis", "numpy", "pandas", "pytest", "pytest-timeout"]
+TRIED_AGAIN = 12
+"""Failures that may be accidents of a busy machine and run once more, by themselves; more are none."""
 MOST_SHOWN = 40
 """Failures that are named on the page."""
 SECONDS = 4 * 3600
@@ -63,8 +77,8 @@ def version(python: str) -> str:
     return said_by(python, "-c", code)
 
 
-def environment(python: str, number: str) -> tuple[Path, list[str]]:
-    """An environment with the newest packages, and the names of those that cannot be had."""
+def environment(python: str, number: str, wanted: list[str]) -> tuple[Path, list[str]]:
+    """An environment with the newest of these packages, and the names of those that cannot be had."""
     inside = PLACE / number / "bin" / "python"
     if (
         not inside.exists()
@@ -73,7 +87,6 @@ def environment(python: str, number: str) -> tuple[Path, list[str]]:
     pip = [sys.executable, "-m", "pip", "--python", str(inside), "--disable-pip-version-check"]
     pip += ["install", "--quiet"]
     wheels = [*pip, "--only-binary", ":all:"]
-    wanted = project()["dependency-groups"]["tests"]
     missing = []
     if subprocess.run([*wheels, *wanted], capture_output=True).returncode:
         missing = [
@@ -86,18 +99,34 @@ def environment(python: str, number: str) -> tuple[Path, list[str]]:
 
 
 def tried(inside: Path, number: str, paths: list[str]) -> tuple[str, list[str]]:
-    """What came out, in words, and the names of the tests that failed."""
+    """What came out, in words, and the names of the tests that failed.
+
+    A few that fail run once more, alone: they count as failed if they fail again."""
+    came, failed = one_round(inside, number, paths)
+    if 0 < len(failed) <= TRIED_AGAIN:
+        again, failed_again = one_round(inside, number, ["--last-failed", *paths])
+        came += f"; these once more: {again}"
+        failed = failed_again
+    return came, failed
+
+
+def one_round(inside: Path, number: str, paths: list[str]) -> tuple[str, list[str]]:
+    """One run of pytest."""
     report = PLACE / f"{number}.xml"
     report.unlink(missing_ok=True)
-    words = [str(inside), "-m", "pytest", "-q", "-m", "not long", "-p", "no:cacheprovider"]
+    words = [str(inside), "-m", "pytest", "-q", "-m", "not long"]
+    words += ["-o", f"cache_dir={PLACE / (number + '-cache')}", f"--junitxml={report}"]
+    environment = {
+        **os.environ,
+        "CI": "",
+        "PYTHONDONTWRITEBYTECODE": "",
+    }  # other skips than on 3.11
     try:
-        subprocess.run(
-            [*words, f"--junitxml={report}", *paths], cwd=ROOT, check=False, timeout=SECONDS
-        )
+        subprocess.run([*words, *paths], cwd=ROOT, check=False, timeout=SECONDS, env=environment)
     except subprocess.TimeoutExpired:
         return f"did not end in {SECONDS} s", []
     if not report.exists():
-        return "pytest did not begin", []
+        return "pytest did not begin", ["everything"]
     cases = list(ElementTree.parse(report).getroot().iter("testcase"))
     failed = [
         f"{case.get('classname', '').replace('.', '/')}::{case.get('name')}"
@@ -129,12 +158,32 @@ def keep(cells: list[str], failed: list[str]) -> None:
     TABLE.write_text(body, encoding="utf-8")
 
 
+def quick(found: list[str]) -> int:
+    """The smallest part on each of ``QUICK_PYTHONS`` that is there; 1 if a test failed."""
+    bad = 0
+    numbers = {python: version(python) for python in found}
+    for wanted in QUICK_PYTHONS:
+        python = next((one for one in found if numbers[one].startswith(wanted + ".")), None)
+        if python is None:
+            print(f"Python {wanted}: not on this machine; its tests are skipped", flush=True)
+            continue
+        inside, missing = environment(python, numbers[python], QUICK_PACKAGES)
+        came, failed = tried(inside, numbers[python], QUICK)
+        came += f"; without {', '.join(missing)}" if missing else ""
+        print(f"Python {numbers[python]}: {came}", *failed, sep="\n  ", flush=True)
+        bad |= bool(failed)
+    return bad
+
+
 def main(words: list[str]) -> int:
     """Try each Python; 1 if a test failed on one, or one could not be tried."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--quick", action="store_true")
     parser.add_argument("pythons", nargs="*")
     chosen = parser.parse_args(words)
+    if chosen.quick:
+        return quick([*chosen.pythons, *pythons()])
     what, paths = ("all but the long", ["tests"]) if chosen.all else ("part", PART)
     bad = 0
     for python in chosen.pythons or pythons():
@@ -143,17 +192,24 @@ def main(words: list[str]) -> int:
             print(f"{python}: does not run here", flush=True)
             bad = 1
             continue
-        inside, missing = environment(python, number)
-        came, failed = tried(inside, number, paths)
-        came += f"; without {', '.join(missing)}" if missing else ""
-        print(f"{number}: {came}", *failed, sep="\n  ", flush=True)
-        numpy = said_by(inside, "-c", "import numpy; print(numpy.__version__)") or "none"
-        system = f"{platform.system()}, {platform.machine()}"
-        commit = said_by("git", "rev-parse", "--short", "HEAD")
-        date = datetime.date.today().isoformat()
-        keep([system, number, what, came, numpy, commit, date], failed)
-        bad |= bool(failed)
+        bad |= one_python(python, number, what, paths)
     return bad
+
+
+def one_python(python: str, number: str, what: str, paths: list[str]) -> int:
+    """Run the tests and write the row; 1 if one failed."""
+    inside, missing = environment(python, number, project()["dependency-groups"]["tests"])
+    came, failed = tried(inside, number, paths)
+    came += f"; without {', '.join(missing)}" if missing else ""
+    print(f"{number}: {came}", *failed, sep="\n  ", flush=True)
+    numpy = said_by(inside, "-c", "import numpy; print(numpy.__version__)") or "none"
+    system = f"{platform.system()}, {platform.machine()}"
+    commit = said_by("git", "rev-parse", "--short", "HEAD")
+    keep(
+        [system, number, what, came, numpy, commit, datetime.date.today().isoformat()],
+        failed,
+    )
+    return int(bool(failed))
 
 
 if __name__ == "__main__":

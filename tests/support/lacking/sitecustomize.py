@@ -17,7 +17,6 @@ LACKS: dict[str, tuple[str, ...]] = {
     "resource": ("resource",),
     "memfd": ("os.memfd_create",),
     "waitid": ("os.waitid", "os.pidfd_open"),
-    "clocks": ("time.clock_gettime", "time.pthread_getcpuclockid"),
 }
 """Names of functions, with their module, and of modules."""
 
