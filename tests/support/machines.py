@@ -62,7 +62,7 @@ def openmp_active():
 def tasks():
     return len(os.listdir("/proc/self/task"))
 
-def in_child(action, seconds=5.0):
+def in_child(action, seconds=60.0):
     '''What a forked child says, or "hangs".'''
     near, far = os.pipe()
     pid = os.fork()
