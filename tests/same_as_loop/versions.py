@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -50,15 +51,18 @@ def made(python: str) -> Path:
 
 def verdicts(python: Path | str) -> dict[str, dict[str, Any]]:
     """What is said of each case on a Python."""
-    done = subprocess.run(
-        [python, HERE / "verdicts.py", "--json"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=ROOT,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "PYTHONHASHSEED": "0"},
-    )
-    told: dict[str, dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    with tempfile.TemporaryFile() as out:  # a pipe would be kept open by what cases have started
+        subprocess.run(
+            [python, HERE / "verdicts.py", "--json"],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            check=True,
+            cwd=ROOT,
+            env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "PYTHONHASHSEED": "0"},
+        )
+        out.seek(0)
+        lines = out.read().decode().splitlines()
+    told: dict[str, dict[str, Any]] = json.loads(lines[-1])
     return told
 
 
