@@ -183,7 +183,9 @@ class Limit:
                 self.phase = SINKING if self._rounds == 1 else HOLDING
                 limit = max(before, round(limit * gradient)) if whole else before
         elif self.phase == SINKING:
-            if rate >= HOLD_GAIN * rate_before and limit > 1:
+            if not whole:
+                pass
+            elif rate >= HOLD_GAIN * rate_before and limit > 1:
                 limit = max(1, limit // GROWTH)
             else:
                 self.phase = HOLDING
