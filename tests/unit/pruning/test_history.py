@@ -259,3 +259,21 @@ def test_upkeep_prunes_when_due(tmp_path: Path) -> None:
         assert life(history).rows == rows < 1050
         assert not is_due(history) and not maintain(history, "auto")
         assert parameters_of(history)
+
+
+def test_prunings_of_a_history_share_one_level() -> None:
+    """Each spends a part of it, and rests on runs that came since the last one."""
+    from amorsize.pruning.certificate import spent
+    from amorsize.pruning.history import life
+
+    history = MemoryHistory()
+    history.add(runs(1500))
+    first = prune_training_data(history, tolerance=0.05)
+    past = life(history)
+    assert first.certified and past.prunings == 1 and past.rows == first.kept
+    assert past.seen == 1e9 + 1499
+    again = prune_training_data(history, tolerance=0.05)
+    assert again.removed == 0 and not again.certified  # nothing new to prove anything with
+    levels = [{report.level for _, report in one.reports} for one in (first, again)]
+    backends = len(first.reports)
+    assert levels == [{spent(0.05, number) / backends} for number in (1, 2)]
