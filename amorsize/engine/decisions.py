@@ -142,9 +142,12 @@ def _choose(
         _ = facts.sending
     profile = profile_of(state, facts)
     fresh = refusal is not None and "spawn" in spec.options.backends
-    residual = None
+    residual = hearsay = None
     if left * profile.item_seconds > ASK_GAIN_SECONDS:
-        residual = facts.residual(profile, left)
+        if facts.runs:
+            residual = facts.residual(profile, left)
+        elif state.measuring:
+            hearsay = facts.residual(profile, left)
     choice = planning.choose(
         PlanningInput(
             profile,
@@ -157,6 +160,7 @@ def _choose(
             spawn_refused=facts.fresh_refusal if fresh else None,
             indexed=spec.indexed,
             residual=residual,
+            hearsay=hearsay,
             remote=facts.remote,
             spent_seconds=spent_seconds,
         )

@@ -81,14 +81,13 @@ def choose(given: PlanningInput) -> Choice:
         at_hand.reasons.append(why_serial(serial, others, START_FACTOR))
     elif best is not serial:
         at_hand.reasons.append(why_parallel(best, serial, profile))
-    return Choice(
-        best,
-        (serial, *others),
-        tuple(at_hand.reasons),
-        caller,
-        serial.seconds,
-        profile.item_doubt,
-    )
+    if given.hearsay is not None:
+        alone, serial = best is serial, experienced(serial, given.hearsay)
+        at_hand.correct(given.hearsay)
+        others = tuple(prediction for prediction, _, _ in at_hand.found)
+        best = serial if alone else next(one for one in others if one.config == best.config)
+    reasons = tuple(at_hand.reasons)
+    return Choice(best, (serial, *others), reasons, caller, serial.seconds, profile.item_doubt)
 
 
 def _pays(

@@ -55,8 +55,11 @@ def test_much_work_looks_everything_up_in_the_order_of_its_price() -> None:
     found = asked(RunState(), slice_ended(), facts())
     assert found == [
         "cores", "foreign_threads", "measured", "preparation", "runs", "machine", "costs", "crowd",
-        "transfer", "residual", "safety", "fork_refusal",
+        "transfer", "safety", "fork_refusal",
     ]  # fmt: skip
+    known = facts(runs=(earlier_run(),))
+    assert "residual" in asked(RunState(), slice_ended(), known)
+    assert "residual" in asked(RunState(measuring=True), slice_ended(), facts())  # a plan says more
 
 
 def test_what_must_be_read_first_is_paid_for_or_forgone() -> None:

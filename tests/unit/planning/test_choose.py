@@ -168,6 +168,25 @@ def test_residuals_move_the_choice() -> None:
     assert tiny.config.backend == "serial"
 
 
+def test_what_other_functions_tell_is_said_and_chooses_nothing() -> None:
+    profile = Profile(10, 0.01, cpu_share=0.0)
+    given = PlanningInput(profile, Machine(cores=4), 1000, Limits(), Safety(), COSTS)
+    plain = planning.choose(given)
+    assert plain.config.backend == "threads"
+
+    def slow(config: Config):
+        return (1.0 if config.backend == "threads" else -5.0, 0.2, 5.0)
+
+    told = planning.choose(replace(given, hearsay=slow))
+    assert told.config == plain.config and told.caller_computes == plain.caller_computes
+    assert told.prediction.seconds == pytest.approx(math.e * plain.prediction.seconds)
+    assert told.prediction.source == "history"
+    assert told.serial_seconds == pytest.approx(math.exp(-5.0) * plain.serial_seconds)
+    assert planning.choose(replace(given, residual=slow)).config.backend != "threads"
+    alone = replace(given, limits=Limits(serial_only="asked for"), hearsay=slow)
+    assert planning.choose(alone).prediction.config == Config("serial")
+
+
 def pure(number):
     return sum(i * i for i in range(number)) % 7
 
