@@ -18,16 +18,16 @@ def _how_long(plan: ShownPlan) -> str:
     if plan.estimated_interval is None:
         return f"{about}, if the items left are like those seen"
     low, high = (format_seconds(seconds) for seconds in plan.estimated_interval)
-    return f"{about}; {low} to {high} is to hold four of five such runs, {_evidence(plan)}"
+    return f"{about}; four of five such runs should take {low} to {high} ({_evidence(plan)})"
 
 
 def _evidence(plan: ShownPlan) -> str:
     """What the range rests on."""
     seen = f"{_items(plan.items_done)} of this run"
     if plan.source != "history" or plan.neighbours <= 0:
-        return f"by {seen} alone" if plan.items_done else "by nothing that was seen"
+        return f"from {seen} only" if plan.items_done else "a guess: no item was measured"
     runs = f"{plan.neighbours:.0f} earlier run{'s' if plan.neighbours > 1 else ''}"
-    return f"by {runs} and {seen}" if plan.items_done else f"by {runs}"
+    return f"from {runs} and {seen}" if plan.items_done else f"from {runs}"
 
 
 def _held(plan: ShownPlan, seconds: float) -> str:
@@ -40,6 +40,10 @@ def _held(plan: ShownPlan, seconds: float) -> str:
 
 def _items(count: int) -> str:
     return f"{count:,} item{'s' * (count != 1)}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def plan_text(plan: ShownPlan) -> str:
@@ -81,7 +85,7 @@ def run_text(run: Run) -> str:
         f"{describe(run.config)}"
     ]
     if run.corrections:
-        lines.append(f"  it changed its mind {run.corrections} times")
+        lines.append(f"  the plan was changed {_times(run.corrections)} while it ran")
     if run.deaths:
         lines.append(f"  {run.deaths} workers died")
     if run.refused_calls:
