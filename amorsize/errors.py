@@ -20,7 +20,16 @@ class DifferenceWarning(AmorsizeWarning):
 
 
 class OptionError(AmorsizeError, ValueError):
-    """An argument has a value that its rule excludes."""
+    """An argument has a value that its rule excludes.
+
+    Attributes: ``name`` of the argument, its ``value``, the ``rule``, and the ``way_out``: what to write
+    instead.
+    """
+
+    name: str
+    value: object
+    rule: str
+    way_out: str
 
     def __init__(self, name: str, value: object, rule: str, way_out: str) -> None:
         super().__init__(f"{name}={value!r}: {rule}; {way_out}")
@@ -39,6 +48,10 @@ class CheckpointError(AmorsizeError, RuntimeError):
 
     Attributes: ``path``, ``problem``, ``way_out``.
     """
+
+    path: str
+    problem: str
+    way_out: str
 
     def __init__(self, path: str, problem: str, way_out: str) -> None:
         super().__init__(f"checkpoint {path} {problem}; {way_out}")
@@ -59,6 +72,8 @@ class RetryAfter(AmorsizeError):
     Traceback (most recent call last):
     amorsize.errors.RetryAfter: the server asks to wait for 12.5 seconds
     """
+
+    seconds: float
 
     def __init__(self, seconds: float | None = None) -> None:
         told = "" if seconds is None else f" for {seconds:g} seconds"
@@ -81,6 +96,10 @@ class WorkerDied(AmorsizeError, RuntimeError):
     ``exitcode`` (as in :class:`multiprocessing.Process`: negative is the number of a signal), ``hint``
     (what probably happened, and what to do).
     """
+
+    index: int
+    exitcode: int | None
+    hint: str
 
     def __init__(self, index: int, exitcode: int | None, hint: str = "") -> None:
         how = "ended"
@@ -113,6 +132,10 @@ class ItemError(AmorsizeError):
     Attributes: ``index``, ``exception`` (the function's own), ``traceback`` (text, as printed where
     the item ran).
     """
+
+    index: int
+    exception: BaseException
+    traceback: str
 
     def __init__(self, index: int, exception: BaseException, traceback: str = "") -> None:
         super().__init__(f"item {index}: {type(exception).__name__}: {text_of(exception)}")

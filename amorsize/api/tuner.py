@@ -91,7 +91,7 @@ class Tuner:
             from amorsize.reporting.trace import Trace
 
             self.trace = Trace(trace)
-        self.settings = settings or Settings()
+        self.settings: Settings = settings or Settings()
         check_settings(self.settings.explore, self.settings.pruning)
         if not (isinstance(history, str) and history == "default"):
             self.settings = replace(

@@ -46,6 +46,9 @@ class Table:
     in NUMBERS, NaN where a number is absent; ``table.texts`` has a list for each name in TEXTS.
     """
 
+    numbers: bytes
+    texts: dict[str, list[str]]
+
     def __init__(self, numbers: bytes, texts: dict[str, list[str]]) -> None:
         self.numbers, self.texts = numbers, texts
 
@@ -84,6 +87,9 @@ class History(ABC):
     * **Plain errors.** Every failure is a HistoryError. A damaged history is set aside, never
       deleted.
     """
+
+    location: str
+    max_rows: int
 
     def __init__(self, location: str, max_rows: int = MAX_ROWS) -> None:
         if max_rows < 1:

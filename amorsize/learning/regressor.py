@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from amorsize.learning.neighbors import Floats, Ints, Neighbors
 
@@ -69,6 +69,19 @@ class KNNRegressor(Parameters):
     >>> model.predict([[0.5], [1.0]]).tolist()
     [0.5, 1.0]
     """
+
+    n_neighbors: float
+    weights: str
+    scale: ArrayLike | None
+    spread_coef: Sequence[float] | None
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+    rows_: Ints
+    X_: Floats
+    y_: Floats
+    mass_: Floats
+    variance_: Floats
+    cv_error_: float
 
     def __init__(
         self,

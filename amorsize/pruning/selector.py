@@ -20,9 +20,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from amorsize.learning.neighbors import Floats, Ints
+    from amorsize.pruning.result import Report
 
 LARGEST_VALUE = 1e100
 """Largest feature or target: squares of larger values, and their sums, come near the end of what a float
@@ -110,6 +111,12 @@ class PrototypeSelector(SelectorParameters):
     """
 
     estimator: Any
+    sample_weight_: Floats
+    sample_spread_: Floats
+    sample_indices_: Ints | None
+    owner_: Ints
+    report_: Report
+    n_features_in_: int
 
     def __init__(
         self,
@@ -317,6 +324,11 @@ class PrunedKNNRegressor(SelectorParameters):
     n_neighbors: float
     weights: str
     scale: ArrayLike | None
+    selector_: PrototypeSelector
+    model_: KNNRegressor
+    report_: Report
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
 
     def __init__(
         self,

@@ -30,7 +30,7 @@ class Trace:
     written."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
+        self.path: str = os.fspath(path)
         self.lines: list[tuple[Any, ...]] = []
         self.runs: list[tuple[Run, float]] = []
         self._dropped = 0

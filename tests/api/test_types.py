@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Set
@@ -22,6 +22,7 @@ from amorsize.api.typed import RunOptions, SettingsOptions
 
 pytestmark = pytest.mark.timeout(180)
 
+PYRIGHT = Path(sys.executable).parent / "basedpyright"
 ASSERTIONS = ROOT / "tests" / "typing" / "assertions.py"
 LINES = ASSERTIONS.read_text(encoding="utf-8").splitlines()
 WRONG = {number for number, line in enumerate(LINES, 1) if line.endswith("# wrong")}
@@ -66,18 +67,40 @@ def test_mypy_agrees_with_the_assertions() -> None:
     assert not problems(found), done.stdout + done.stderr
 
 
-@pytest.mark.skipif(
-    shutil.which("basedpyright", path=Path(sys.executable).parent) is None, reason="no pyright"
-)
+@pytest.mark.skipif(not PYRIGHT.exists(), reason="no pyright")
 def test_pyright_agrees_with_the_assertions() -> None:
     done = subprocess.run(
-        [str(Path(sys.executable).parent / "basedpyright"), "--outputjson", "--level", "error",
-         "--pythonpath", sys.executable, "--project", str(ASSERTIONS.parent)],
+        [str(PYRIGHT), "--outputjson", "--level", "error", "--pythonpath", sys.executable,
+         "--project", str(ASSERTIONS.parent)],
         capture_output=True, text=True, cwd=ROOT, timeout=170, check=False,
     )  # fmt: skip
     told = json.loads(done.stdout)["generalDiagnostics"]
     found = {1 + one["range"]["start"]["line"] for one in told if one["severity"] == "error"}
     assert not problems(found), json.dumps(told, indent=1)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(not PYRIGHT.exists(), reason="no pyright")
+def test_every_public_name_has_a_type_that_all_checkers_read_alike(tmp_path: Path) -> None:
+    """As ``pyright --verifytypes`` sees an installed package: public names and their members."""
+    done = subprocess.run(
+        [str(PYRIGHT), "--verifytypes", "amorsize", "--ignoreexternal", "--outputjson",
+         "--pythonpath", sys.executable],
+        capture_output=True, text=True, cwd=tmp_path, timeout=590, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    symbols = json.loads(done.stdout)["typeCompleteness"]["symbols"]
+    known = {one["name"]: one["isTypeKnown"] and not one["isTypeAmbiguous"] for one in symbols}
+    public = set()
+    for module in MODULES:
+        for name in names_of(module):
+            value = getattr(sys.modules[module], name)
+            home = getattr(value, "__module__", None) if callable(value) else None
+            public |= {f"{module}.{name}", f"{home}.{name}"}
+    mine = [name for name in known if any(f"{name}.".startswith(f"{one}.") for one in public)]
+    assert len(mine) > 350
+    assert [name for name in mine if not known[name]] == []
 
 
 def test_the_public_api_is_the_one_of_the_snapshot() -> None:
