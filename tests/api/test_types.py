@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Set
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,7 @@ def test_every_public_name_has_a_type_that_all_checkers_read_alike(tmp_path: Pat
     public = set()
     for module in MODULES:
         for name in names_of(module):
-            value = getattr(sys.modules[module], name)
+            value = getattr(import_module(module), name)
             home = getattr(value, "__module__", None) if callable(value) else None
             public |= {f"{module}.{name}", f"{home}.{name}"}
     mine = [name for name in known if any(f"{name}.".startswith(f"{one}.") for one in public)]
