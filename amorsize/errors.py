@@ -154,13 +154,14 @@ def text_of(value: object) -> str:
 
 
 class UnportableError(AmorsizeError):
-    """Stands for an exception of a worker that could not be pickled: its type's name and text.
+    """Stands for an exception that could not be pickled, or that a checkpoint keeps as JSON: its type's
+    name and text.
 
-    Its cause holds the worker's traceback. ``backend="threads"`` or ``"serial"`` deliver the
-    exception itself."""
+    The cause of one from a worker holds the worker's traceback. ``backend="threads"`` or ``"serial"``
+    deliver the exception itself."""
 
     def __init__(self, type_name: str, message: str) -> None:
-        super().__init__(f"{type_name}: {message} (the exception itself cannot be pickled)")
+        super().__init__(f"{type_name}: {message} (in place of the exception itself)")
         self.type_name, self.message = type_name, message
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -49,8 +49,19 @@ def _advice(machine: Machine, costs: StartCosts | None) -> Iterator[str]:
             f"only {machine.memory_available_bytes / 2**20:,.0f} MiB of {room / 2**20:,.0f} MiB "
             "memory are available: use fewer workers (n_jobs) or free memory first"
         )
-    slow = costs is not None and (costs.fork_seconds or 0.0) > SLOW_FORK_SECONDS
-    if machine.can_fork and (slow or machine.resident_bytes > LARGE_RESIDENT_BYTES):
+    fork_seconds = 0.0 if costs is None else costs.fork_seconds or 0.0
+    large = machine.resident_bytes > LARGE_RESIDENT_BYTES
+    if (
+        machine.can_fork
+        and fork_seconds > SLOW_FORK_SECONDS
+        and not large
+        and machine.load <= machine.logical_cores
+    ):
+        yield (
+            f"a forked worker took {1e3 * fork_seconds:.0f} ms to start, which is "
+            "slow for a process of this size: virtual machines and sandboxes may make forks slow"
+        )
+    if machine.can_fork and large:
         yield (
             f"this process holds {machine.resident_bytes / 2**20:,.0f} MiB, which makes forking "
             "workers slow; call amorsize before large data are loaded, or load them in the function"

@@ -51,7 +51,8 @@ checkpoint:
   --retry-failed runs what failed, those too, and nothing else. With other code it is refused; with
   --key the key decides. FILE is read by pickle: --resume with a file that somebody gave you runs
   their code. amorsize checkpoint FILE shows what is in it.
-  --checkpoint-format json reads no pickle; it has no room for the times of --joblog.
+  --checkpoint-format json reads no pickle; it has no room for the times of --joblog. A file that was
+  begun with --joblog needs it in later runs, too, and one that was begun without refuses it.
 
 job log: tab separated, one line for each item that ended, in the order of the items:
   Seq      position of the item, from 1

@@ -265,4 +265,7 @@ class HistoryFile(SqliteFile):
 
     def __del__(self) -> None:
         if getattr(self, "_connection", None) is not None:
-            self._disconnect()
+            try:
+                self._disconnect()
+            except (AttributeError, TypeError):  # the interpreter ends, and its modules are gone
+                pass

@@ -75,6 +75,6 @@ def why_serial(serial: Prediction, candidates: Sequence[Prediction], start_facto
         return f"serial: nothing else is open to this work ({left} left)"
     best = min(prediction.seconds for prediction in candidates)
     return (
-        f"serial: about {left} left; the best alternative ({format_seconds(best)}) does not save "
-        f"{start_factor} times its start"
+        f"serial: about {left} left; the best alternative ({format_seconds(best)}) saves less "
+        f"than {start_factor} times what its start takes"
     )

@@ -102,7 +102,10 @@ def compare(
     runs = {"loop": _loop, OURS: _ours, **{label: configurations[label] for label in fastest}}
     seconds, problems = comparison.in_turns(runs | others, rounds)
     if OURS not in seconds:
-        raise RuntimeError(f"amorsize failed: {problems[OURS]}")
+        raise RuntimeError(
+            f"amorsize itself could not be measured: {problems[OURS]}; if other programs keep this "
+            "machine busy, measure when they are done"
+        )
     chosen = comparison.explained()
     decision = Decision(
         name=name or getattr(func, "__qualname__", repr(func)),
@@ -302,7 +305,7 @@ def in_child(act: Callable[[], dict[str, Any]], limit: float) -> dict[str, Any]:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([reader], [], [], min(left, 3600.0))[0]:
                 if left <= 0:
-                    return {"error": f"over {limit:.0f} s"}
+                    return {"error": f"not done after {limit:.0f} s, and ended"}
                 continue
             part = os.read(reader, 65536)
             if not part:

@@ -28,6 +28,18 @@ pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(os.name != "posix", r
 # ---------------------------------------------------------------------- the file
 
 
+def test_a_history_that_is_collected_when_modules_are_gone_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """At the end of an interpreter the names of a module are None before its objects go."""
+    history = SqliteHistory(str(tmp_path / "history.sqlite"))
+    history.add([observation(1)])
+    with monkeypatch.context() as gone:
+        gone.setattr("amorsize.storage.sqlite_file.os", None)
+        history._file.__del__()
+    assert capfd.readouterr().err == ""
+
+
 def test_the_file_is_private_and_travels_by_url(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,7 +85,7 @@ ADVICE = {
         None,
     ),
     "holds 2,048 MiB": ({"resident_bytes": 2 * GB}, None),
-    "makes forking workers slow": ({}, StartCosts(0.0001, fork_seconds=0.05)),
+    "a forked worker took 50 ms": ({}, StartCosts(0.0001, fork_seconds=0.05)),
     "forking is not used there": ({"can_fork": False, "platform": "darwin"}, None),
     "no GIL": ({"gil": False}, None),
 }
