@@ -47,8 +47,8 @@ axes.vlines(
 axes.plot(places, [1000 * seconds for seconds in took], "o", color="black")
 axes.set(
     xlabel="run",
-    ylabel="milliseconds (log scale)",
-    yscale="log",
+    ylabel="milliseconds",
+    ylim=(0, None),
     title="forecast (bar) and real time (dot)",
 )
 plt.show()
