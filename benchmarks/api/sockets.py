@@ -200,13 +200,13 @@ def by_tenacity(client: Client, given: Given, kind: str) -> list[Any]:
     async def run() -> list[Any]:
         gate = asyncio.Semaphore(20)
 
-        @tenacity.retry(
-            wait=tenacity.wait_random_exponential(0.05, 10), stop=tenacity.stop_after_attempt(8)
-        )
-        async def one(item: int) -> int:
+        async def ask(item: int) -> int:
             async with gate:
                 return await client.ask(item)
 
+        one = tenacity.retry(
+            wait=tenacity.wait_random_exponential(0.05, 10), stop=tenacity.stop_after_attempt(8)
+        )(ask)
         return await asyncio.gather(
             *(one(item) for item in range(given.items)), return_exceptions=True
         )
@@ -233,7 +233,10 @@ def by_aiometer(client: Client, given: Given, kind: str) -> list[Any]:
 
     async def run() -> list[Any]:
         calls = [functools.partial(one, item) for item in range(given.items)]
-        return await aiometer.run_all(calls, max_at_once=given.cap or 20, max_per_second=given.rate)
+        results: list[Any] = await aiometer.run_all(
+            calls, max_at_once=given.cap or 20, max_per_second=given.rate
+        )
+        return results
 
     return asyncio.run(run())
 
