@@ -13,6 +13,8 @@ import tqdm.std
 from support import work
 from support.skips import allowed_skips, forbidden_skips
 
+from amorsize.core.model import Crowd
+
 os.environ["AMORSIZE_HISTORY"] = (
     "off"  # nobody's history learns from tests; those of it name their own
 )
@@ -72,6 +74,12 @@ def _stop_warm_workers() -> None:
     executor = getattr(loky, "_executor", None)
     if executor is not None:
         executor.shutdown(wait=True)
+
+
+@pytest.fixture(autouse=True)
+def nobody_else_wants_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests run side by side, and small jobs stay in the caller where others want the cores."""
+    monkeypatch.setattr("amorsize.engine.lookups.crowd_now", lambda share: Crowd())
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -22,10 +22,9 @@ RECORD_LEAST_SECONDS = 0.05
 RECORD_SHARE = 0.03
 """Most of a run that reading the modules of the record may take, where that was not done yet."""
 RECORDING = {
-    "amorsize.learning.learner": 17,
+    "amorsize.learning.learner": 20,
     "amorsize.learning.work_done": 1,
     "amorsize.learning.item_costs": 1,
-    "amorsize.learning.forecasts": 2,
 }
 """The modules that a record needs, and how many are read with each; a test counts."""
 

@@ -59,9 +59,9 @@ SAFETY_ITEMS = 3
 JUDGE = "amorsize.inspection.effects"
 JUDGING = {
     "amorsize.items.pickling": 3,
-    "amorsize.learning.learner": 17,
+    "amorsize.learning.learner": 20,
     "amorsize.inspection.decode": 3,
-    JUDGE: 23,
+    JUDGE: 25,
     "amorsize.inspection.watch": 5,
 }
 """Modules that tell whether workers may start, and how many are read with each that is not there yet; a

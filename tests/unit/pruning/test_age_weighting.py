@@ -15,22 +15,25 @@ pytestmark = pytest.mark.timeout(120)
 
 
 def test_drift_is_followed() -> None:
-    rng = np.random.default_rng(15)
-    old, new = Workloads(10, 15), Workloads(10, 16)
-    new.center = old.center
-    group = rng.integers(0, 10, 4000)
-    X, y = old.draw(rng, group)
-    X_late, y_late = new.draw(rng, group[2800:])
-    X[2800:], y[2800:] = X_late, y_late
-    selector = PrototypeSelector(keep_fraction=0.1)
-    X_kept, y_kept = selector.fit_resample(X, y, timestamps=np.arange(4000.0))
-    assert np.isfinite(selector.report_.half_life) and selector.report_.expired > 1000
-    X_new, y_new = new.draw(rng, rng.integers(0, 10, 4000))
-    alone = rmse(KNNRegressor().fit(X_late, y_late), X_new, y_new)
-    assert (
-        rmse(KNNRegressor().fit(X_kept, y_kept, selector.sample_weight_), X_new, y_new)
-        < 1.05 * alone
-    )
+    """As well as if only what came after the change were there: on average over histories, whose single
+    ones lie 5 % to both sides of it."""
+    ratios = []
+    for seed in range(15, 19):
+        rng = np.random.default_rng(seed)
+        old, new = Workloads(10, seed), Workloads(10, seed + 1)
+        new.center = old.center
+        group = rng.integers(0, 10, 4000)
+        X, y = old.draw(rng, group)
+        X_late, y_late = new.draw(rng, group[2800:])
+        X[2800:], y[2800:] = X_late, y_late
+        selector = PrototypeSelector(keep_fraction=0.1)
+        X_kept, y_kept = selector.fit_resample(X, y, timestamps=np.arange(4000.0))
+        assert np.isfinite(selector.report_.half_life) and selector.report_.expired > 1000
+        X_new, y_new = new.draw(rng, rng.integers(0, 10, 4000))
+        alone = rmse(KNNRegressor().fit(X_late, y_late), X_new, y_new)
+        kept = KNNRegressor().fit(X_kept, y_kept, selector.sample_weight_)
+        ratios.append(rmse(kept, X_new, y_new) / alone)
+    assert np.mean(ratios) < 1.02 and max(ratios) < 1.1
 
 
 def test_age_alone_removes_nothing() -> None:
