@@ -85,8 +85,8 @@ def ran_apart(func: Any, data: Any, **options: Any) -> tuple[Any, Any]:
 
 @pytest.fixture
 def order_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a busy machine a look at what an item changes may be cut short; and tests before this one may have
-    loaded a library that keeps threads, beside which nothing is forked."""
+    """On a busy machine a look at what an item changes may be cut short; and tests before this one may
+    have loaded a library that keeps threads, beside which nothing is forked."""
     monkeypatch.setattr("amorsize.engine.slice_watch.ItemWatch.order_is_free", True)
     monkeypatch.setattr("amorsize.engine.lookups.fork_refusal", lambda: None)
 
