@@ -164,6 +164,14 @@ def foreign_attributes(local: Any, stored: frozenset[str] | set[str]) -> list[st
     return sorted(set(held) - set(stored))
 
 
+def counted_attributes(local: Any, stored: frozenset[str] | set[str]) -> list[str]:
+    """Attributes of a ``threading.local`` that the function sets and that hold numbers, texts or the
+    like in the caller's thread: what an item leaves for the next, not what each thread makes once."""
+    held = _thread._local.__getattribute__(local, "__dict__")
+    plain = (int, float, complex, str, bytes, tuple, frozenset)
+    return sorted(name for name in stored if type(held.get(name)) in plain)
+
+
 def deep_bindings(func: Any, items: Any) -> tuple[str | None, str | None]:
     """Why the run stays in the caller, and why it leaves processes out: by all that is reached.
 

@@ -6,7 +6,13 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 
 from amorsize.inspection import call_rules as rules
 from amorsize.inspection.abstract_value import GIVEN, PART, SHARED, VIEW, Value
-from amorsize.inspection.bindings import BARE, CALLER, binding, foreign_attributes
+from amorsize.inspection.bindings import (
+    BARE,
+    CALLER,
+    binding,
+    counted_attributes,
+    foreign_attributes,
+)
 from amorsize.inspection.known_names import (
     FILTERS,
     OF_THE_THREAD,
@@ -140,6 +146,9 @@ class Verdicts:
             foreign = foreign_attributes(local, stored)
             if foreign:
                 self.keep(f"{where} has '{foreign[0]}' set for the caller's thread")
+            counted = counted_attributes(local, stored)
+            if counted:
+                self.keep(f"{where}, and '{counted[0]}' goes from item to item")
 
     def cannot_read(self, error: Exception) -> None:
         """What is not read is not safe: the run stays in the caller."""

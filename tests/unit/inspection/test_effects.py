@@ -346,6 +346,28 @@ def keeps_in_thread_local(x: int) -> int:
     return x
 
 
+@pytest.mark.parametrize(
+    ("held", "stays"),
+    [
+        ({}, False),  # each thread makes its own
+        ({"value": object()}, False),
+        ({"value": 0}, True),  # a number goes from item to item
+        ({"value": "last"}, True),
+        ({"value": None}, False),
+    ],
+)
+def test_what_goes_from_item_to_item_in_a_thread_stays_in_the_caller(
+    held: dict[str, Any], stays: bool
+) -> None:
+    vars(LOCAL).clear()
+    vars(LOCAL).update(held)
+    try:
+        safety = inspect_function(keeps_in_thread_local, [1])
+        assert (safety.caller_only is not None) == stays, safety
+    finally:
+        vars(LOCAL).clear()
+
+
 def captured_file() -> Callable[[int], int]:
     file = FILE
     return lambda x: file.write(str(x))
