@@ -184,7 +184,8 @@ computes without end cannot be ended."""
 ENDED_ITEMS, ENDED_WAIT_SECONDS = 3, 0.0001
 """So many items that have ended for each worker say the same, where each waited for so long: twenty times
 what it costs to hand an item to a thread. How long an item waited is known to some microseconds, from the
-clock of its thread and from its voluntary switches; a look from outside knows milliseconds."""
+clock of its thread and from its voluntary switches; a look from outside knows milliseconds. Reasoned, not
+searched for."""
 
 
 def on_limited_report(spec: RunSpec, state: RunState, event: Reported, facts: Facts) -> Step:

@@ -55,8 +55,8 @@ WAITING_CPU_SHARE = 0.9
 for a part of the looks at the GIL."""
 
 FELT_SHARE = 0.9
-"""A caller that got less than this share of the core it wanted has lost it to others: the clocks of a
-thread and of its wait for a core agree to some per cent."""
+"""A caller that got less than this share of the core it wanted has lost it to others. Reasoned, not
+searched for: above it the clocks of a thread and of its wait for a core may differ by themselves."""
 
 FORK_SECONDS = 0.003
 """Fork to first result of a small process (benchmarks/speed/costs.py)."""
