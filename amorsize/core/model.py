@@ -169,6 +169,9 @@ class Work:
     part_6: float = 0.0
     part_7: float = 0.0
     part_8: float = 0.0
+    size_power: float = 0.0
+    """An item takes ``size_seconds * size ** size_power``; 0 where cost was not seen to follow size."""
+    size_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

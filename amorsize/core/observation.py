@@ -145,9 +145,9 @@ FIELDS = _describe()
 NUMBERS = tuple(name for name, (kind, _) in FIELDS.items() if not kind.startswith("str"))
 """Order of the numbers of a row. A change here needs a new SCHEMA (a test holds them together)."""
 TEXTS = tuple(name for name, (kind, _) in FIELDS.items() if kind.startswith("str"))
-SCHEMA = 2
+SCHEMA = 3
 """Version of rows and lines; history.migrate brings older rows up to it. 2: what the items of the whole
-run took, where 1 had what the first ones seemed to take; forecasts; names."""
+run took, where 1 had what the first ones seemed to take; forecasts; names. 3: how cost follows size."""
 _NEW_IN_2 = (
     "work.",
     "forecast.",
@@ -156,14 +156,27 @@ _NEW_IN_2 = (
     "profile.item_doubt",
     "name",
 )
-NUMBERS_1 = tuple(name for name in NUMBERS if not name.startswith(_NEW_IN_2))
-TEXTS_1 = tuple(name for name in TEXTS if not name.startswith(_NEW_IN_2))
-"""Numbers and texts of schema 1, in their order: processes of an older version leave such rows beside a
-database that is not theirs any more."""
+_NEW_IN_3 = ("work.size_",)
+
+
+def _older(
+    new: tuple[str, ...],
+) -> dict[int, tuple[tuple[str, ...], struct.Struct, tuple[str, ...]]]:
+    """A layout without the fields ``new``, by the bytes of its numbers: their order, form, and texts."""
+    numbers, texts = (
+        tuple(name for name in names if not name.startswith(new)) for names in (NUMBERS, TEXTS)
+    )
+    form = struct.Struct(f"<{len(numbers)}d")
+    return {form.size: (numbers, form, texts)}
+
+
 _ROW = struct.Struct(f"<{len(NUMBERS)}d")
 ROW_BYTES = _ROW.size
-_ROW_1 = struct.Struct(f"<{len(NUMBERS_1)}d")
-ROW_BYTES_1 = _ROW_1.size
+OLDER = {**_older(_NEW_IN_3), **_older((*_NEW_IN_2, *_NEW_IN_3))}
+"""Rows of schemas 2 and 1: processes of an older version leave such beside a database that is not theirs
+any more."""
+LEAST_ROW_BYTES = min(OLDER)
+"""The shortest of them."""
 _MAY_BE_ABSENT = {i for i, name in enumerate(NUMBERS) if FIELDS[name][0].endswith("| None")}
 _WHOLE = {i for i, name in enumerate(NUMBERS) if FIELDS[name][0].startswith("int")}
 _YES_OR_NO = tuple(i for i, name in enumerate(NUMBERS) if FIELDS[name][0].startswith("bool"))
@@ -199,9 +212,10 @@ def texts(observation: Observation) -> tuple[str, ...]:
 
 
 def unpack(numbers: bytes, words: tuple[str, ...]) -> Observation:
-    """The observation of a row, of this schema or of 1, checked: ten times as fast as field by field."""
-    if len(numbers) == ROW_BYTES_1 and len(words) == len(TEXTS_1):
-        numbers, words = _brought_up(numbers), (*words, "")
+    """The observation of a row, of this schema or an older one, checked: ten times as fast as field by
+    field."""
+    if len(numbers) in OLDER and len(words) == len(OLDER[len(numbers)][2]):
+        numbers, words = _brought_up(numbers, words)
     if len(numbers) != ROW_BYTES:
         raise MalformedObservation(f"a row has {len(numbers)} bytes of numbers, not {ROW_BYTES}")
     for name, word in zip(TEXTS, words, strict=True):
@@ -229,10 +243,13 @@ def unpack(numbers: bytes, words: tuple[str, ...]) -> Observation:
     )
 
 
-def _brought_up(numbers: bytes) -> bytes:
-    """The numbers of a row of schema 1 in today's order; what is new is 0."""
-    old = dict(zip(NUMBERS_1, _ROW_1.unpack(numbers), strict=True))
-    return _ROW.pack(*[old.get(name, 0.0) for name in NUMBERS])
+def _brought_up(numbers: bytes, words: tuple[str, ...]) -> tuple[bytes, tuple[str, ...]]:
+    """A row of an older schema in today's order; what is new is 0, or empty."""
+    names, form, texts = OLDER[len(numbers)]
+    old = dict(zip(names, form.unpack(numbers), strict=True))
+    told = dict(zip(texts, words, strict=True))
+    today = _ROW.pack(*[old.get(name, 0.0) for name in NUMBERS])
+    return today, tuple(told.get(name, "") for name in TEXTS)
 
 
 def to_line(observation: Observation, *, names: bool = False) -> str:

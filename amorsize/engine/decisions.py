@@ -29,6 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from amorsize.core.observation import Observation
     from amorsize.engine.state import Shares
     from amorsize.learning import Sample
     from amorsize.profiling.meter import Measured
@@ -73,7 +74,21 @@ def profile_of(state: RunState, facts: Facts) -> Profile:
         profile = replace(profile, **changes)
     if not known:
         return profile
-    return learning.known_costs(profile, sample_of(facts.measured), known, facts.machine)
+    seen = facts.measured
+    known = for_todays_sizes(known, facts, seen.items - seen.spread_items)
+    return learning.known_costs(profile, sample_of(seen), known, facts.machine)
+
+
+def for_todays_sizes(
+    known: tuple[Observation, ...], facts: Facts, done: int
+) -> tuple[Observation, ...]:
+    """The function's earlier runs; where they found that cost follows size, as if they had had the items
+    that are left after ``done``."""
+    if not any(run.work.size_power for run in known):
+        return known
+    seen = tuple(size for place, size in facts.sizes if place < done)
+    left = tuple(size for place, size in facts.sizes if place >= done)
+    return learning.for_sizes(known, learning.Sizes(seen, left))
 
 
 def sample_of(seen: Measured) -> Sample:

@@ -75,7 +75,17 @@ LATE_SHARE = 0.005
 LEAST_LATE_SECONDS, MOST_LATE_SECONDS = 1e-4, 1e-3
 """Budget of such a look; that at a usual function takes 70 us (benchmarks/speed/watch_cost.py)."""
 LASTING = frozenset(
-    ("cores", "machine", "safety", "fresh_refusal", "slots", "runs", "errors", "recall_seconds")
+    [
+        "cores",
+        "machine",
+        "safety",
+        "fresh_refusal",
+        "slots",
+        "runs",
+        "errors",
+        "recall_seconds",
+        "sizes",
+    ]
 )
 """Facts that hold for the whole run."""
 
@@ -391,6 +401,10 @@ class Lookups:
 
     def _find_crowd(self, _: Any, facts: Facts) -> dict[str, Any]:
         return {"crowd": crowd_now(self.meter.core_share())}
+
+    def _find_sizes(self, _: Any, facts: Facts) -> dict[str, Any]:
+        plain = self._spec.options.seed is None
+        return {"sizes": learning.sizes_of(self.loop.source.data) if plain else ()}
 
     def _find_order_is_free(self, _: Any, facts: Facts) -> dict[str, Any]:
         indexed = self.loop.source.data is not None

@@ -9,7 +9,12 @@ from __future__ import annotations
 from amorsize import learning
 from amorsize.core.backends import TRAITS
 from amorsize.core.model import Config
-from amorsize.engine.decisions import ONLY_WAITS_CPU_SHARE, choice_unseen, items_are_sent
+from amorsize.engine.decisions import (
+    ONLY_WAITS_CPU_SHARE,
+    choice_unseen,
+    for_todays_sizes,
+    items_are_sent,
+)
 from amorsize.engine.slices import SLICE_SECONDS
 from amorsize.errors import OptionError
 from amorsize.planning import choose as planning
@@ -78,6 +83,7 @@ def _foreseen(spec: RunSpec, facts: Facts, config: Config, reason: str) -> Choic
         left -= profile.items
     else:
         unseen = learning.Sample(0, 0.0, first_only=True)
+        known = for_todays_sizes(known, facts, 0)
         profile = learning.known_costs(known[0].profile, unseen, known, facts.machine)
     roles = cost_model.Roles(items_are_sent(spec, config))
     found = cost_model.seconds(config, profile, facts.machine, left, facts.costs, roles)

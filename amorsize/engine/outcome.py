@@ -132,7 +132,7 @@ def _study(
         return None  # a server or the user said how long it takes
     if spec.nested or items < 1 or consumed > CONSUMER_SHARE * seconds:
         return None
-    work, item = _work(state, run, lookups, taken)
+    work, item = _work(spec, state, run, lookups, taken)
     profile = lookups.answer(lambda facts: profile_to_remember(state, facts))
     cpu = cpu_clock() - since.cpu_seconds + state.ended.cpu_seconds
     if work.items:
@@ -174,7 +174,9 @@ def _forecast(state: RunState, lookups: Lookups, ended: float) -> Forecast:
     return replace(forecast, real_seconds=max(0.0, ended - said.at))
 
 
-def _work(state: RunState, run: Run, lookups: Lookups, taken: _Taken) -> tuple[Work, LoopItem]:
+def _work(
+    spec: RunSpec, state: RunState, run: Run, lookups: Lookups, taken: _Taken
+) -> tuple[Work, LoopItem]:
     """What the items took, and what one would take in a plain loop."""
     alone, workers = taken.usage.alone, taken.usage.sums()
     wall, cpu = lookups.meter.later()
@@ -194,6 +196,12 @@ def _work(state: RunState, run: Run, lookups: Lookups, taken: _Taken) -> tuple[W
         work = replace(
             work, sample_items=seen.items - seen.spread_items, sample_seconds=seen.front_seconds
         )
+    law = None
+    if work.items and spec.options.seed is None:
+        points = learning.points_of(lookups.loop.source.data, taken.usage.spans)
+        law = learning.law_of(points) if points else None
+    if law is not None:
+        work = replace(work, size_power=law.power, size_seconds=law.unit)
     return replace(work, run_seconds=run.wall_seconds), item
 
 

@@ -262,27 +262,6 @@ INITIAL = RunState()
 """The state of a run that has not begun."""
 
 
-def validate_state(state: RunState, spec: RunSpec) -> None:
-    """Raise AssertionError where a state cannot be: what tests check after every event."""
-    assert state.phase in PHASES
-    assert state.position >= 0
-    if spec.total is not None:
-        assert state.position <= spec.total
-    if state.phase == Phase.LOCAL:
-        assert state.workers is None and state.handed_over is None and state.review is None
-    if state.phase == Phase.DELEGATED:
-        assert state.workers is not None and state.decisions
-    if state.leaving:
-        assert state.phase in (Phase.DRAINING, *ENDED)
-    if state.handed_over is not None:
-        assert state.handed_over.position <= state.since.position
-    if state.paused:
-        assert state.measuring or state.phase in ENDED
-    assert state.corrections < max(1, len(state.decisions))
-    positions = [decision.position for decision in state.decisions]
-    assert positions == sorted(positions)
-
-
 def evolve(state: RunState, **changes: Any) -> RunState:
     """The state with other values for some fields."""
     return replace(state, **changes)
@@ -383,6 +362,11 @@ class Facts:
         """Those of them that tell what items cost."""
         runs = self.runs
         return learning.measured(runs) if runs else ()
+
+    @property
+    def sizes(self) -> tuple[tuple[int, float], ...]:
+        """Positions and sizes of items; none where they cannot be seen."""
+        return self._get("sizes")  # type: ignore[no-any-return]
 
     @property
     def size_ratio(self) -> float:

@@ -22,10 +22,10 @@ import time
 from _blake2 import blake2b
 
 from amorsize.core.observation import (
+    LEAST_ROW_BYTES,
+    OLDER,
     ROW_BYTES,
-    ROW_BYTES_1,
     TEXTS,
-    TEXTS_1,
     MalformedObservation,
     pack,
     texts,
@@ -370,7 +370,7 @@ def _frames(data: bytes, key: bytes) -> Iterator[Observation]:
     while place >= 0 and place + _FRAME.size <= len(data):
         _, length, digest = _FRAME.unpack_from(data, place)
         body = data[place + _FRAME.size : place + _FRAME.size + length]
-        if len(body) == length and length > ROW_BYTES_1 and _digest(body, key) == digest:
+        if len(body) == length and length > LEAST_ROW_BYTES and _digest(body, key) == digest:
             yield from _unpacked(body)
             place = data.find(FRAME_MAGIC, place + _FRAME.size + length)
         else:
@@ -378,8 +378,9 @@ def _frames(data: bytes, key: bytes) -> Iterator[Observation]:
 
 
 def _unpacked(body: bytes) -> Iterator[Observation]:
-    """The observation of a frame's body; none where its layout is not today's or that of schema 1."""
-    for row_bytes, count in ((ROW_BYTES, len(TEXTS)), (ROW_BYTES_1, len(TEXTS_1))):
+    """The observation of a frame's body; none where its layout is neither today's nor an older one."""
+    older = [(row_bytes, len(names)) for row_bytes, (_, _, names) in OLDER.items()]
+    for row_bytes, count in ((ROW_BYTES, len(TEXTS)), *older):
         words = tuple(body[row_bytes:].decode("utf-8", "replace").split("\0"))
         if len(words) == count:
             try:

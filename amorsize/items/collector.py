@@ -32,6 +32,8 @@ MOST_LINES = 500_000
 counted."""
 
 
+MOST_SPANS = 256
+"""Chunks and slices whose seconds are kept one by one, to see whether cost follows size: 20 KB."""
 PARTS = 8
 """Parts of the data whose items are summed apart, to see a trend along them."""
 
@@ -99,6 +101,9 @@ class UsageLog:
         """The caller before the hand-over."""
         self._parts: dict[tuple[int, int], tuple[int, float]] = {}
         """Items and seconds by thread of this process (or 0) and part of the data."""
+        self.spans: list[tuple[int, int, float]] = []
+        """First position, items and seconds of the earliest chunks and slices, without the first of each
+        worker, which may have paid for a warm-up. Where the number of items is known."""
 
     def chunk(
         self, worker: tuple[int, int], span: tuple[int, int], began: float, seconds: float,
@@ -110,6 +115,8 @@ class UsageLog:
         use = self._uses.get(worker)
         if use is None:
             use = self._uses[worker] = _Use(began)
+        else:
+            self._span(span, seconds)
         use.add(span[1], began, seconds, cpu, moved)
         self._book(worker[1], span, seconds)
         if self.lines is not None:
@@ -120,11 +127,17 @@ class UsageLog:
     ) -> None:
         """The caller has run items while it was alone. Items that workers ran side by side before the run
         began took ``seconds`` together, and ``most`` on the clock."""
+        if self._alone.items and most is None:
+            self._span((first, items), seconds)
         self._alone.add(items, began, seconds, 0.0, 0.0)
         self._book(0, (first, items), seconds)
         if self.lines is not None:
             shown = seconds if most is None else min(seconds, most)
             self._keep("slice", (os.getpid(), 0), first, items, began, shown)
+
+    def _span(self, span: tuple[int, int], seconds: float) -> None:
+        if self._total and span[1] and len(self.spans) < MOST_SPANS:
+            self.spans.append((*span, seconds))
 
     def _book(self, writer: int, span: tuple[int, int], seconds: float) -> None:
         """Add items to their part of the data, that of the middle one. A key for each writer, since

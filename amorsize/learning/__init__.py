@@ -18,27 +18,37 @@ if TYPE_CHECKING:
     from amorsize.learning.item_costs import measured as measured
     from amorsize.learning.item_costs import unknown_doubt as unknown_doubt
     from amorsize.learning.item_sizes import log_ratio as log_ratio
+    from amorsize.learning.item_sizes import points_of as points_of
+    from amorsize.learning.item_sizes import sizes_of as sizes_of
     from amorsize.learning.learner import learner_for as learner_for
     from amorsize.learning.levels import keep_level as keep_level
     from amorsize.learning.levels import recall_level as recall_level
     from amorsize.learning.parameters import parameters_of as parameters_of
     from amorsize.learning.parameters import tune as tune
+    from amorsize.learning.size_law import Sizes as Sizes
+    from amorsize.learning.size_law import for_sizes as for_sizes
+    from amorsize.learning.size_law import law_of as law_of
     from amorsize.learning.work_done import loop_item as loop_item
     from amorsize.learning.work_done import work_of as work_of
 
 _NAMES = {
+    "Sizes": "amorsize.learning.size_law",
     "Sample": "amorsize.learning.item_costs",
+    "for_sizes": "amorsize.learning.size_law",
     "by_size": "amorsize.learning.forecasts",
     "forecast_of": "amorsize.learning.forecasts",
     "is_known_long": "amorsize.core.places",
     "inherits_warmth": "amorsize.learning.item_costs",
     "keep_level": "amorsize.learning.levels",
+    "law_of": "amorsize.learning.size_law",
     "known_costs": "amorsize.learning.item_costs",
     "learner_for": "amorsize.learning.learner",
     "log_ratio": "amorsize.learning.item_sizes",
     "loop_item": "amorsize.learning.work_done",
     "measured": "amorsize.learning.item_costs",
+    "points_of": "amorsize.learning.item_sizes",
     "parameters_of": "amorsize.learning.parameters",
+    "sizes_of": "amorsize.learning.item_sizes",
     "recall_level": "amorsize.learning.levels",
     "tune": "amorsize.learning.parameters",
     "unknown_doubt": "amorsize.learning.item_costs",
@@ -46,18 +56,23 @@ _NAMES = {
 }
 __all__ = [
     "Sample",
+    "Sizes",
     "by_size",
+    "for_sizes",
     "forecast_of",
     "inherits_warmth",
     "is_known_long",
     "keep_level",
     "known_costs",
+    "law_of",
     "learner_for",
     "log_ratio",
     "loop_item",
     "measured",
     "parameters_of",
+    "points_of",
     "recall_level",
+    "sizes_of",
     "tune",
     "unknown_doubt",
     "work_of",

@@ -1,9 +1,10 @@
-"""Do the items that are left look larger than those seen? Their sizes tell without running one. Pure, but
-for a look at the sizes of files.
+"""Sizes of items, seen without running one: are those that are left larger than those done, and what did
+chunks of known size take? Pure, but for a look at the sizes of files.
 
-An item's size is its length, its value if it is a float (an integer mostly is a name), the bytes of an
-array, or of the file that a path names. Only exact builtins, arrays and paths are asked, so that no code
-of the user's runs, and only lists and tuples are indexed.
+An item's size is its length, its value if it is a number, the bytes of an array, or of the file that a
+path names. An integer mostly is a name, so that its value counts only where cost was seen to follow it.
+Only exact builtins, arrays and paths are asked, so that no code of the user's runs, and only lists,
+tuples and ranges are indexed.
 """
 
 from __future__ import annotations
@@ -27,9 +28,18 @@ SIZE_POWER = 0.8
 """Cost grows by this power of size where nothing more is known: parsing by 1, looking up by 0."""
 SIZE_DOUBT = 0.35
 """Standard deviation of that power."""
+LARGEST_NUMBER = 2**53
+"""Integers beyond count as this one: a float has no room for all of them."""
 _LENGTHS = (str, bytes, bytearray, list, tuple, dict, set, frozenset)
 _PATHS = ("PosixPath", "WindowsPath")
 
+MOST_POINTS = 40
+"""Chunks that a law is drawn through: looks and lines take half a millisecond at the end of a run."""
+CHUNK_LOOKS = 8
+"""Items of a chunk whose sizes are looked at."""
+FIRST_SIZES, MOST_SIZES = 32, 256
+"""Items whose sizes a known law is applied to: the first ones, which tell what a sample should have
+taken, and evenly spread ones. All of them where there are no more."""
 clock = time.perf_counter
 
 
@@ -46,27 +56,75 @@ def log_ratio(data: Any, done: int, now: Callable[[], float] = clock) -> float:
     return log(ahead / seen) if seen > 0 and ahead > 0 else 0.0
 
 
+def points_of(
+    data: Any, spans: Sequence[tuple[int, int, float]], now: Callable[[], float] = clock
+) -> list[tuple[float, int, float]]:
+    """Mean size of the items, their number and seconds, of spans (first position, items, seconds) of the
+    data; none where sizes cannot be seen. At most ``MOST_POINTS``."""
+    if type(data) not in (list, tuple, range) or not spans:
+        return []
+    deadline, found = now() + LOOK_SECONDS, list[tuple[float, int, float]]()
+    some = range(0, len(data), max(1, len(data) // LOOKS))
+    if len(set(_sizes(data, some, deadline, now, numbers=True))) == 1:
+        return []  # all of one size, or of none
+    for first, items, seconds in spans[:: -(-len(spans) // MOST_POINTS)]:
+        if first + items > len(data):
+            return []  # it has changed since
+        places = range(first, first + items, max(1, items // CHUNK_LOOKS))
+        mean = _mean(data, places, deadline, now, numbers=True)
+        if mean <= 0:
+            break
+        found.append((mean, items, seconds))
+    return found
+
+
+def sizes_of(data: Any, now: Callable[[], float] = clock) -> tuple[tuple[int, float], ...]:
+    """Positions and sizes of the first items, and of evenly spread ones; none where they cannot be seen.
+    At most ``FIRST_SIZES + MOST_SIZES`` looks."""
+    if type(data) not in (list, tuple, range):
+        return ()
+    deadline, total = now() + LOOK_SECONDS, len(data)
+    step = max(1, -(-(total - FIRST_SIZES) // MOST_SIZES))
+    places = [*range(min(FIRST_SIZES, total)), *range(FIRST_SIZES, total, step)]
+    sizes = list(_sizes(data, places, deadline, now, numbers=True))
+    if not sizes or min(sizes) < 0:
+        return ()
+    return tuple(zip(places, sizes, strict=True))
+
+
 def _mean(
-    data: Sequence[Any], places: Sequence[int], deadline: float, now: Callable[[], float]
+    data: Sequence[Any],
+    places: Sequence[int],
+    deadline: float,
+    now: Callable[[], float],
+    *,
+    numbers: bool = False,
 ) -> float:
     """Mean size of the items at these places; 0 where one has none."""
-    sizes = list(_sizes(data, places, deadline, now))
+    sizes = list(_sizes(data, places, deadline, now, numbers=numbers))
     return sum(sizes) / len(sizes) if sizes and min(sizes) >= 0 else 0.0
 
 
 def _sizes(
-    data: Sequence[Any], places: Sequence[int], deadline: float, now: Callable[[], float]
+    data: Sequence[Any],
+    places: Sequence[int],
+    deadline: float,
+    now: Callable[[], float],
+    *,
+    numbers: bool,
 ) -> Iterator[float]:
     for place in places:
-        yield size_of(data[place])
+        yield size_of(data[place], numbers=numbers)
         if now() > deadline:
             yield -1.0  # what was seen by then is no fair sample
             return
 
 
-def size_of(item: Any) -> float:
-    """An item's size; -1 where it has none that can be seen."""
+def size_of(item: Any, *, numbers: bool = False) -> float:
+    """An item's size; -1 where it has none that can be seen. ``numbers``: an integer's is its value."""
     kind = type(item)
+    if kind is int:
+        return float(min(abs(item), LARGEST_NUMBER)) if numbers else -1.0
     if kind in _LENGTHS:
         return float(len(item))
     if kind is float:

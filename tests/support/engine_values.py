@@ -12,6 +12,8 @@ from amorsize.core.model import Config, Crowd, Machine, Prediction, Profile, Saf
 from amorsize.core.observation import Observation
 from amorsize.engine.events import LongItem, Reported, SliceEnded
 from amorsize.engine.state import (
+    ENDED,
+    PHASES,
     Decision,
     Facts,
     Mark,
@@ -127,3 +129,24 @@ def earlier_run(cpu_share: float = 1.0, gil_free: float | None = 0.0) -> Observa
     profile = Profile(100, 0.01, cpu_share=cpu_share, gil_free_share=gil_free)
     work = Work(100, 0.01, 0.01 * cpu_share, sample_items=10, sample_seconds=0.01, run_seconds=1.0)
     return Observation("f", profile, MACHINE, Config("serial"), 100, 1.0, 1.0, 0.0, work=work)
+
+
+def validate_state(state: RunState, spec: RunSpec) -> None:
+    """Raise AssertionError where a state cannot be: what tests check after every event."""
+    assert state.phase in PHASES
+    assert state.position >= 0
+    if spec.total is not None:
+        assert state.position <= spec.total
+    if state.phase == Phase.LOCAL:
+        assert state.workers is None and state.handed_over is None and state.review is None
+    if state.phase == Phase.DELEGATED:
+        assert state.workers is not None and state.decisions
+    if state.leaving:
+        assert state.phase in (Phase.DRAINING, *ENDED)
+    if state.handed_over is not None:
+        assert state.handed_over.position <= state.since.position
+    if state.paused:
+        assert state.measuring or state.phase in ENDED
+    assert state.corrections < max(1, len(state.decisions))
+    positions = [decision.position for decision in state.decisions]
+    assert positions == sorted(positions)

@@ -23,9 +23,9 @@ from amorsize.engine.events import (
     SpreadSeen,
 )
 from amorsize.engine.policy import transition
-from amorsize.engine.state import ENDED, INITIAL, Facts, NeedFact, Phase, RunState, validate_state
+from amorsize.engine.state import ENDED, INITIAL, Facts, NeedFact, Phase, RunState
 from amorsize.profiling.meter import Transfer
-from support.engine_values import earlier_run, facts, measured, spec
+from support.engine_values import earlier_run, facts, measured, spec, validate_state
 
 OPTIONS: tuple[dict[str, Any], ...] = (
     {},

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.engine_values import validate_state
 from support.work import square
 
 import amorsize
@@ -19,7 +20,7 @@ from amorsize.core.events import Decided, HandedOver, Observers, RunEnded
 from amorsize.core.model import Forecast
 from amorsize.engine.driver import Engine, engine_for
 from amorsize.engine.policy import transition
-from amorsize.engine.state import INITIAL, NeedFact, Phase, validate_state
+from amorsize.engine.state import INITIAL, NeedFact, Phase
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.engine_world import World
 
 from amorsize.engine.policy import TRANSITIONS
-from amorsize.engine.state import ENDED, INITIAL, Phase, evolve, validate_state
+from amorsize.engine.state import ENDED, INITIAL, Phase, evolve
 
 PARTS, EXAMPLES, SEQUENCES = 20, 6, 100
 """Tests, examples of each, and random sequences of an example: 12,000 sequences."""
@@ -62,7 +62,7 @@ def test_the_world_takes_every_row_of_the_table() -> None:
     ],
 )
 def test_states_that_cannot_be_are_found(changes: dict[str, object]) -> None:
-    from support.engine_values import spec
+    from support.engine_values import spec, validate_state
 
     validate_state(INITIAL, spec())
     with pytest.raises(AssertionError):

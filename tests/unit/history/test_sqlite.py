@@ -116,9 +116,9 @@ def test_an_older_schema_is_brought_up(tmp_path: Path, monkeypatch: pytest.Monke
     raw.commit()
     raw.close()
     called = []
-    monkeypatch.setattr(sqlite_tables, "SCHEMA", 3)
+    monkeypatch.setattr(sqlite_tables, "SCHEMA", 4)
     monkeypatch.setattr(
-        sqlite_tables, "MIGRATIONS", {2: lambda connection: called.append(connection)}
+        sqlite_tables, "MIGRATIONS", {3: lambda connection: called.append(connection)}
     )
     with SqliteHistory(str(path)) as history:
         found = list(history.read())
@@ -131,7 +131,7 @@ def test_an_older_schema_is_brought_up(tmp_path: Path, monkeypatch: pytest.Monke
         assert {one.library_version for one in found} == {""}
         history.add([observation(30)])
     raw = sqlite3.connect(path)
-    assert raw.execute("PRAGMA user_version").fetchone() == (3,)
+    assert raw.execute("PRAGMA user_version").fetchone() == (4,)
     raw.close()
 
 
@@ -147,8 +147,8 @@ def test_a_migration_that_fails_changes_nothing(
         connection.execute("DELETE FROM observations")
         raise sqlite3.OperationalError("no")
 
-    monkeypatch.setattr(sqlite_tables, "SCHEMA", 3)
-    monkeypatch.setattr(sqlite_tables, "MIGRATIONS", {2: fail})
+    monkeypatch.setattr(sqlite_tables, "SCHEMA", 4)
+    monkeypatch.setattr(sqlite_tables, "MIGRATIONS", {3: fail})
     with pytest.raises(HistoryUnavailable):
         open_history(path)
     assert path.read_bytes() == before
