@@ -70,6 +70,8 @@ class HandOver:
     """Whether items may be good only until the next is read, and none was seen in the caller."""
     copies: bool = False
     """Whether workers get copies of the items: they are other processes."""
+    first: tuple[int, ...] = ()
+    """Positions that are to be handed out before all others: long items, longest first."""
 
 
 @dataclass(frozen=True)

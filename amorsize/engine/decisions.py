@@ -313,7 +313,9 @@ def hand_over(
 ) -> Step:
     """Leave what is left from ``position`` on to the backend that was chosen."""
     assert state.decision is not None
-    given = handing_out(spec, state.decision.config, position, item_seconds)
+    config = state.decision.config
+    given = handing_out(spec, config, position, item_seconds)
+    given = replace(given, first=long_items(spec, config, facts, position))
     state, started = start_chosen(spec, state, facts, item_seconds)
     return evolve(state, position=position), (StopSampler(), given, *started)
 
@@ -330,6 +332,27 @@ def handing_out(spec: RunSpec, config: Config, position: int, item_seconds: floa
         wanted = min(wanted, int(STREAM_WINDOW_SECONDS * workers / item_seconds))
     window = spec.buffersize or max(4 * workers, wanted)
     return HandOver(position, True, window, keeps_items=kept, copies=copies)
+
+
+def long_items(spec: RunSpec, config: Config, facts: Facts, position: int) -> tuple[int, ...]:
+    """Items that are to be begun first, where the last run found that cost follows size."""
+    traits, known = TRAITS[config.backend], facts.measured_runs
+    if not known or not known[0].work.size_power or not is_plain(spec):
+        return ()
+    if config.workers < 2 or traits.remote or spec.streaming or config.chunksize is not None:
+        return ()
+    return facts.long_items(position, config.workers)
+
+
+def is_plain(spec: RunSpec) -> bool:
+    """Whether the number of items is known, and nothing about the run goes by their order."""
+    options = spec.options
+    return (
+        spec.total is not None
+        and options.on_error == "raise"
+        and not spec.journaled
+        and not options.limits_calls
+    )
 
 
 def start_chosen(spec: RunSpec, state: RunState, facts: Facts, item_seconds: float) -> Step:

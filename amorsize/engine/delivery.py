@@ -88,6 +88,8 @@ class Delivery:
         self.collector = made
         if self._spread is not None:
             self._spread.hand_over(made)
+        if command.first:
+            source.hand_out_first(command.first)
         if command.keeps_items and not (position or peeked or source.indexed):
             self._keep_items(made, position, copies=command.copies)
 

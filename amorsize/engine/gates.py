@@ -27,6 +27,7 @@ from amorsize.engine.decisions import (
     decide,
     hand_over,
     handing_out,
+    is_plain,
     plan,
     profile_of,
     recalled,
@@ -217,20 +218,9 @@ def _spread_or_pause(
 ) -> Step:
     """A plan is made: the caller's next items are to tell of all others, if their order is free."""
     seconds = choice.prediction.seconds
-    if state.spread or seconds <= 0 or not _is_plain(spec) or not facts.order_is_free:
+    if state.spread or seconds <= 0 or not is_plain(spec) or not facts.order_is_free:
         return evolve(state, paused=True), (*commands, do.Pause())
     return evolve(state, spread=True), (*commands, do.RunSpread(choice.serial_seconds / seconds))
-
-
-def _is_plain(spec: RunSpec) -> bool:
-    """Whether the number of items is known, and nothing about the run goes by their order."""
-    options = spec.options
-    return (
-        spec.total is not None
-        and options.on_error == "raise"
-        and not spec.journaled
-        and not options.limits_calls
-    )
 
 
 def on_spread(spec: RunSpec, state: RunState, event: SpreadSeen, facts: Facts) -> Step:

@@ -17,7 +17,7 @@ from amorsize import learning
 from amorsize.core.backends import TRAITS
 from amorsize.core.frozen import replace
 from amorsize.engine.commands import StartBackend, StopSampler
-from amorsize.engine.decisions import decide, handing_out, plan, say, start
+from amorsize.engine.decisions import decide, handing_out, long_items, plan, say, start
 from amorsize.engine.state import evolve
 from amorsize.planning.cost_model import WAITING_CPU_SHARE
 from amorsize.planning.policy import START_FACTOR
@@ -64,7 +64,10 @@ def known_start(spec: RunSpec, state: RunState, event: Begun, facts: Facts) -> S
     return evolve(state, position=0), (
         *told,
         StopSampler(),
-        handing_out(spec, config, 0, item_seconds),
+        replace(
+            handing_out(spec, config, 0, item_seconds),
+            first=long_items(spec, config, facts, 0),
+        ),
         *started,
     )
 

@@ -406,6 +406,14 @@ class Lookups:
         plain = self._spec.options.seed is None
         return {"sizes": learning.sizes_of(self.loop.source.data) if plain else ()}
 
+    def _find_long_items(self, argument: Any, facts: Facts) -> dict[str, Any]:
+        position, workers = argument
+        law = learning.law_in(facts.measured_runs[0])
+        if law is None or self._spec.options.seed is not None:
+            return {"long_items": ()}
+        found = learning.long_items(self.loop.source.data, position, law, workers)
+        return {"long_items": tuple(found)}
+
     def _find_order_is_free(self, _: Any, facts: Facts) -> dict[str, Any]:
         indexed = self.loop.source.data is not None
         return {"order_is_free": indexed and self.loop.item_watch.order_is_free}

@@ -368,6 +368,10 @@ class Facts:
         """Positions and sizes of items; none where they cannot be seen."""
         return self._get("sizes")  # type: ignore[no-any-return]
 
+    def long_items(self, position: int, workers: int) -> tuple[int, ...]:
+        """Items from this position on that are to be begun first, by what is known of their sizes."""
+        return self._get("long_items", (position, workers))  # type: ignore[no-any-return]
+
     @property
     def size_ratio(self) -> float:
         """Logarithm of how much larger the items left are than those seen; 0 where nobody looked."""

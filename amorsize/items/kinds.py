@@ -107,3 +107,18 @@ def star(func: Callable[..., R]) -> Callable[[Iterable[object]], R]:
             f"star() needs a function, got {func!r}; pass the function itself, not its result"
         )
     return Star(func)
+
+
+class Shifted:
+    """A list whose first element has position ``offset``."""
+
+    def __init__(self, items: list[Any], offset: int) -> None:
+        self.items, self.offset = items, offset
+
+    def __len__(self) -> int:
+        return len(self.items) + self.offset
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, slice):
+            return self.items[key.start - self.offset : key.stop - self.offset]
+        return self.items[key - self.offset]

@@ -13,7 +13,7 @@ from _thread import allocate_lock
 from itertools import chain, islice, pairwise
 
 from amorsize.core.signals import released
-from amorsize.items.kinds import deque, is_indexed, is_snapshot, length_of
+from amorsize.items.kinds import Shifted, deque, is_indexed, is_snapshot, length_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ class ItemSource:
         self._buffer_start = 0
         self._returned: deque[tuple[int, Sequence[Any]]] = deque()
         self._from_back = False
+        self._ahead = 0
+        """Runs in front that are to go before those at the back."""
         self._returns_items = False
         """Whether items may come back, by :meth:`give_back_later`: processes stay until all is done,
         threads come again."""
@@ -199,7 +201,7 @@ class ItemSource:
         first, self._first = self._first, ()
         if self._snapshot:
             rest = [*first, *self.iterator]
-            self.data = _Shifted(rest, position) if position else rest  # type: ignore[assignment]
+            self.data = Shifted(rest, position) if position else rest  # type: ignore[assignment]
             self.total = position + len(rest)
             self._snapshot = False
         if self.data is not None:
@@ -215,9 +217,20 @@ class ItemSource:
     def leave_out(self, done: Sequence[int], stop: int | None) -> None:
         """Of the indexed data just handed over, hand out neither the positions ``done`` (ascending, below
         ``stop``) nor those from ``stop`` on."""
-        first, end = self._runs.pop()
-        edges = [first - 1, *done, end if stop is None else stop]
-        self._runs.extend((a + 1, b) for a, b in pairwise(edges) if a + 1 < b)
+        runs = [*self._runs]
+        self._runs.clear()
+        for lo, hi in runs:
+            inside = [one for one in done if lo <= one < hi]
+            edges = [lo - 1, *inside, hi if stop is None else min(hi, stop)]
+            self._runs.extend((a + 1, b) for a, b in pairwise(edges) if a + 1 < b)
+
+    def hand_out_first(self, positions: Sequence[int]) -> None:
+        """Of the indexed data just handed over, hand these out before all others, one by one."""
+        left = {place for lo, hi in self._runs for place in positions if lo <= place < hi}
+        self.leave_out(sorted(left), None)
+        first = [place for place in positions if place in left]
+        self._runs.extendleft((place, place + 1) for place in reversed(first))
+        self._ahead = len(first)
 
     def read_through(self, wrap: Callable[[Iterator[Any]], KeptItems]) -> None:
         """From now on the source is read through what keeps its items as they were."""
@@ -370,7 +383,9 @@ class ItemSource:
     def _take_run(self, count: int) -> tuple[int, int] | None:
         if not self._runs:
             return None
-        if self._both_ends and self._from_back:
+        if self._ahead:
+            self._ahead -= 1
+        elif self._both_ends and self._from_back:
             self._from_back = False
             lo, hi = self._runs.pop()
             cut = max(lo, hi - count)
@@ -433,18 +448,3 @@ class ItemSource:
             close = getattr(self.iterator, "close", None)
             if close is not None:
                 close()
-
-
-class _Shifted:
-    """A list whose first element has position ``offset``."""
-
-    def __init__(self, items: list[Any], offset: int) -> None:
-        self.items, self.offset = items, offset
-
-    def __len__(self) -> int:
-        return len(self.items) + self.offset
-
-    def __getitem__(self, key: Any) -> Any:
-        if isinstance(key, slice):
-            return self.items[key.start - self.offset : key.stop - self.offset]
-        return self.items[key - self.offset]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from amorsize.learning.item_costs import measured as measured
     from amorsize.learning.item_costs import unknown_doubt as unknown_doubt
     from amorsize.learning.item_sizes import log_ratio as log_ratio
+    from amorsize.learning.item_sizes import long_items as long_items
     from amorsize.learning.item_sizes import points_of as points_of
     from amorsize.learning.item_sizes import sizes_of as sizes_of
     from amorsize.learning.learner import learner_for as learner_for
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from amorsize.learning.parameters import tune as tune
     from amorsize.learning.size_law import Sizes as Sizes
     from amorsize.learning.size_law import for_sizes as for_sizes
+    from amorsize.learning.size_law import law_in as law_in
     from amorsize.learning.size_law import law_of as law_of
     from amorsize.learning.work_done import loop_item as loop_item
     from amorsize.learning.work_done import work_of as work_of
@@ -40,6 +42,8 @@ _NAMES = {
     "is_known_long": "amorsize.core.places",
     "inherits_warmth": "amorsize.learning.item_costs",
     "keep_level": "amorsize.learning.levels",
+    "long_items": "amorsize.learning.item_sizes",
+    "law_in": "amorsize.learning.size_law",
     "law_of": "amorsize.learning.size_law",
     "known_costs": "amorsize.learning.item_costs",
     "learner_for": "amorsize.learning.learner",
@@ -64,9 +68,11 @@ __all__ = [
     "is_known_long",
     "keep_level",
     "known_costs",
+    "law_in",
     "law_of",
     "learner_for",
     "log_ratio",
+    "long_items",
     "loop_item",
     "measured",
     "parameters_of",

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
+    from amorsize.learning.size_law import Law
+
 LOOKS = 32
 """Items ahead whose sizes are looked at: their mean is then known to a fifth of their spread."""
 SEEN = 8
@@ -28,6 +30,10 @@ SIZE_POWER = 0.8
 """Cost grows by this power of size where nothing more is known: parsing by 1, looking up by 0."""
 SIZE_DOUBT = 0.35
 """Standard deviation of that power."""
+LONG_SHARE = 0.01
+"""Share of a worker's work from which an item is long: a tail of it is not noticed."""
+LIKE_SECONDS = 1.5
+"""Items that differ by less are left in their order."""
 LARGEST_NUMBER = 2**53
 """Integers beyond count as this one: a float has no room for all of them."""
 _LENGTHS = (str, bytes, bytearray, list, tuple, dict, set, frozenset)
@@ -90,6 +96,28 @@ def sizes_of(data: Any, now: Callable[[], float] = clock) -> tuple[tuple[int, fl
     if not sizes or min(sizes) < 0:
         return ()
     return tuple(zip(places, sizes, strict=True))
+
+
+def long_items(
+    data: Any, done: int, law: Law, workers: int, now: Callable[[], float] = clock
+) -> list[int]:
+    """Positions, from ``done`` on, of items that by the law take more than ``LONG_SHARE`` of what each
+    worker has, the longest first; none where sizes cannot be seen in time, or are much the same.
+
+    Started last, such an item alone would be the tail of the run; longest first is at most 4/3 of the
+    best order (Graham, SIAM J. Appl. Math. 17, 1969)."""
+    if type(data) not in (list, tuple, range):
+        return []
+    deadline, places = now() + LOOK_SECONDS, range(done, len(data))
+    sizes = list(_sizes(data, places, deadline, now, numbers=True))
+    if not sizes or min(sizes) < 0:
+        return []
+    seconds = [law.seconds(size) for size in sizes]
+    least = LONG_SHARE * sum(seconds) / max(1, workers)
+    found = [(-one, place) for one, place in zip(seconds, places, strict=True) if one > least]
+    if max(seconds) < LIKE_SECONDS * min(seconds):
+        return []
+    return [place for _, place in sorted(found)]
 
 
 def _mean(

@@ -1,17 +1,23 @@
 """Is the cost of an item foretold better by its size than by the mean?
 
     python -m benchmarks.learning.sizes [--runs 3]
+    python -m benchmarks.learning.sizes --tail [--pairs 8]
 
 Five jobs, the last of which only seems to follow size. Each runs so often with a history of its own; then
 other items of the same kind are timed one by one in a plain loop, and foretold by the law that the newest
 run found, and by the mean of the run. The error is the root mean square of log(foretold/real), the common
 factor of all items taken out: machines have moods, and the run's total is judged by ``forecasts``.
+
+``--tail``: what longest first gains where the one long item lies in the middle, which is handed out last
+otherwise. Runs that know the law and runs that do not take turns; beside them what a simulation says: two
+workers, each taking the next item when it is free, with the seconds that items took in a plain loop.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import heapq
 import random
 import tempfile
 import time
@@ -22,9 +28,10 @@ from statistics import median
 from typing import Any
 
 import amorsize
+from amorsize.core.frozen import replace
 from amorsize.history.factory import open_history
-from amorsize.learning.item_sizes import size_of
-from amorsize.learning.size_law import law_in
+from amorsize.learning.item_sizes import long_items, size_of
+from amorsize.learning.size_law import Law, law_in
 
 TIMED = 40
 """Other items that are timed."""
@@ -106,11 +113,68 @@ def error_of(foretold: list[float], real: list[float]) -> float:
     return float((sum((ratio - mean) ** 2 for ratio in ratios) / len(ratios)) ** 0.5)
 
 
+def simulated(order: list[int], seconds: list[float], workers: int) -> float:
+    """Seconds of a run in which each worker takes the next item when it is free."""
+    free = [0.0] * workers
+    for place in order:
+        heapq.heapreplace(free, free[0] + seconds[place])
+    return max(free)
+
+
+def from_both_ends(count: int) -> list[int]:
+    """The order without a law: from the front and the back by turns."""
+    ends = [(place, count - 1 - place) for place in range((count + 1) // 2)]
+    return list(dict.fromkeys(place for pair in ends for place in pair))
+
+
+def known(path: Path, law: Law | None) -> None:
+    """Add the newest run once more, with this law or without one."""
+    with open_history(path) as history:
+        last = list(history.read())[-1]
+        power, unit = (0.0, 0.0) if law is None else (law.power, law.unit)
+        work = replace(last.work, size_power=power, size_seconds=unit)
+        history.add([replace(last, id="", time=last.time + 1, work=work)])
+
+
+def tail(pairs: int) -> None:
+    """Print what longest first gains, and what it should."""
+    lengths = [20_000] * 60
+    lengths[30] = 600_000
+    real = [seconds_of(of_integer, length) for length in lengths]
+    law = Law(1.0, sum(real) / sum(lengths))
+    first = long_items(lengths, 0, law, 2)
+    rest = [place for place in from_both_ends(len(lengths)) if place not in first]
+    said = simulated(from_both_ends(len(lengths)), real, 2), simulated([*first, *rest], real, 2)
+    taken: dict[str, list[float]] = {"without": [], "with": []}
+    with tempfile.TemporaryDirectory() as place:
+        for pair in range(pairs):
+            for name in sorted(taken, reverse=pair % 2 == 0):
+                path = Path(place) / f"{name}-{pair}.sqlite"
+                for _ in range(2):
+                    amorsize.execute(of_integer, lengths, history=str(path))
+                known(path, law if name == "with" else None)
+                began = time.perf_counter()
+                amorsize.execute(of_integer, lengths, history=str(path))
+                taken[name].append(time.perf_counter() - began)
+    ratios = sorted(b / a for a, b in zip(taken["without"], taken["with"], strict=True))
+    print(f"simulated {said[0]:.3f} -> {said[1]:.3f} s, ratio {said[1] / said[0]:.2f}")
+    print(
+        f"real      {median(taken['without']):.3f} -> {median(taken['with']):.3f} s,"
+        f" ratio {median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}), {pairs} pairs"
+    )
+
+
 def main() -> None:
     """Print a line for each job."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--runs", type=int, default=3)
-    runs = parser.parse_args().runs
+    parser.add_argument("--tail", action="store_true")
+    parser.add_argument("--pairs", type=int, default=8)
+    asked = parser.parse_args()
+    if asked.tail:
+        tail(asked.pairs)
+        return
+    runs = asked.runs
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         for name in jobs(folder, 0):

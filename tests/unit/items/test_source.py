@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import amorsize
 from amorsize.items.source import NOTHING, ItemSource
@@ -77,3 +79,22 @@ def test_no_option_costs_an_item(kind: Any, more: dict[str, Any], backend: Any) 
     assert list(amorsize.stream(twice, kind(40), **options)) == wanted
     plan = amorsize.optimize(twice, kind(40), **options)
     assert plan.execute() == wanted
+
+
+@given(
+    st.integers(0, 4), st.permutations(range(20)), st.integers(0, 8), st.sets(st.integers(0, 19))
+)
+def test_items_that_go_first_do_and_none_is_lost(
+    begun: int, order: list[int], count: int, done: set[int]
+) -> None:
+    source, first = ItemSource(list(range(20))), order[:count]
+    source.hand_over(begun)
+    left_out = sorted(one for one in done if one >= begun)
+    source.leave_out(left_out, None)
+    source.hand_out_first(first)
+    found: list[int] = []
+    while (run := source.take(3)) is not None:
+        found += run[1]
+    wanted = [one for one in range(begun, 20) if one not in left_out]
+    ahead = [one for one in first if one in wanted]
+    assert found[: len(ahead)] == ahead and sorted(found) == wanted and source.finished

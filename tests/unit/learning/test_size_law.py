@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,17 @@ from hypothesis import strategies as st
 from support.engine_values import earlier_run
 
 from amorsize.core.frozen import replace
-from amorsize.core.model import Work
-from amorsize.learning.item_sizes import LOOKS, MOST_POINTS, points_of, size_of, sizes_of
-from amorsize.learning.size_law import Sizes, for_sizes, law_in, law_of
+from amorsize.learning.item_sizes import (
+    LIKE_SECONDS,
+    LONG_SHARE,
+    LOOKS,
+    MOST_POINTS,
+    long_items,
+    points_of,
+    size_of,
+    sizes_of,
+)
+from amorsize.learning.size_law import Law, Sizes, for_sizes, law_in, law_of
 
 SIZES = [float(n) for n in range(10, 200, 7)]
 
@@ -125,5 +134,23 @@ def test_points_are_chunks_of_known_size() -> None:
     assert len(points_of(data, [(n % 100, 1, 0.1) for n in range(256)])) <= MOST_POINTS
 
 
-def test_a_run_that_took_no_time_has_no_law_of_zero() -> None:
-    assert Work().size_power == 0.0
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=60), st.integers(0, 5), st.integers(2, 4))
+def test_long_items_are_those_that_would_be_a_tail(
+    sizes: list[int], done: int, workers: int
+) -> None:
+    law = Law(1.5, 1e-4)
+    data = ["x" * size for size in sizes]
+    found = long_items(data, done, law, workers)
+    seconds = {place: law.seconds(sizes[place]) for place in range(done, len(data))}
+    if not seconds or max(seconds.values()) < LIKE_SECONDS * min(seconds.values()):
+        assert found == []
+        return
+    least = LONG_SHARE * sum(seconds.values()) / workers
+    assert sorted(found) == [place for place, taken in seconds.items() if taken > least]
+    assert [seconds[a] >= seconds[b] for a, b in pairwise(found)] == [True] * max(0, len(found) - 1)
+    assert long_items([*data, None], done, law, workers) == []
+
+
+def test_where_looking_takes_long_the_order_stays() -> None:
+    ticks = iter(range(10_000))
+    assert long_items(["a", "bbb"] * 20, 0, Law(1.0, 1e-3), 2, now=lambda: float(next(ticks))) == []
