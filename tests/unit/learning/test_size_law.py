@@ -28,6 +28,11 @@ from amorsize.learning.size_law import Law, Sizes, for_sizes, law_in, law_of
 SIZES = [float(n) for n in range(10, 200, 7)]
 
 
+def still() -> float:
+    """A clock on which looking takes no time."""
+    return 0.0
+
+
 def chunks(
     power: float, unit: float = 1e-5, noise: float = 0.0, seed: int = 3
 ) -> list[tuple[float, int, float]]:
@@ -119,17 +124,17 @@ def test_sizes_of_what_is_known(tmp_path: Path) -> None:
         7.0, 2.5, 3.0, 2.0, 70.0, 2.0**53,
     ]  # fmt: skip
     assert size_of(7) == size_of(True, numbers=True) == size_of(None, numbers=True) == -1.0
-    assert sizes_of([1, None]) == () == sizes_of(iter([1, 2])) == sizes_of([])
-    assert sizes_of(range(3)) == ((0, 0.0), (1, 1.0), (2, 2.0))
-    places = [place for place, _ in sizes_of(range(10_000))]
+    assert sizes_of([1, None], still) == () == sizes_of(iter([1, 2]), still) == sizes_of([], still)
+    assert sizes_of(range(3), still) == ((0, 0.0), (1, 1.0), (2, 2.0))
+    places = [place for place, _ in sizes_of(range(10_000), still)]
     assert len(places) <= 300 and places == sorted(set(places)) and places[-1] > 9_900
 
 
 def test_points_are_chunks_of_known_size() -> None:
     data = list(range(100))
-    assert points_of(data, [(10, 2, 0.5), (20, 1, 0.1)]) == [(10.5, 2, 0.5), (20.0, 1, 0.1)]
-    assert points_of(data, [(99, 2, 0.5)]) == [], "they have changed since"
-    assert points_of([5] * 100, [(10, 2, 0.5)]) == [], "all of one size"
+    assert points_of(data, [(10, 2, 0.5), (20, 1, 0.1)], still) == [(10.5, 2, 0.5), (20.0, 1, 0.1)]
+    assert points_of(data, [(99, 2, 0.5)], still) == [], "they have changed since"
+    assert points_of([5] * 100, [(10, 2, 0.5)], still) == [], "all of one size"
     assert points_of(["a"] * 2 * LOOKS, [(0, 1, 0.1)]) == []
     assert len(points_of(data, [(n % 100, 1, 0.1) for n in range(256)])) <= MOST_POINTS
 
@@ -140,7 +145,7 @@ def test_long_items_are_those_that_would_be_a_tail(
 ) -> None:
     law = Law(1.5, 1e-4)
     data = ["x" * size for size in sizes]
-    found = long_items(data, done, law, workers)
+    found = long_items(data, done, law, workers, now=still)
     seconds = {place: law.seconds(sizes[place]) for place in range(done, len(data))}
     if not seconds or max(seconds.values()) < LIKE_SECONDS * min(seconds.values()):
         assert found == []
@@ -148,7 +153,7 @@ def test_long_items_are_those_that_would_be_a_tail(
     least = LONG_SHARE * sum(seconds.values()) / workers
     assert sorted(found) == [place for place, taken in seconds.items() if taken > least]
     assert [seconds[a] >= seconds[b] for a, b in pairwise(found)] == [True] * max(0, len(found) - 1)
-    assert long_items([*data, None], done, law, workers) == []
+    assert long_items([*data, None], done, law, workers, now=still) == []
 
 
 def test_where_looking_takes_long_the_order_stays() -> None:
