@@ -21,6 +21,8 @@ from typing import Any
 from urllib.parse import quote
 from urllib.request import ProxyHandler, build_opener
 
+import tqdm
+
 import amorsize
 
 DELAY_SECONDS = 0.01
@@ -34,12 +36,18 @@ BRANCHES = (
 OPENER = build_opener(ProxyHandler({}))  # a proxy of the user's has no business on loopback
 
 
-def source_files() -> list[Path]:
-    """The Python files of the standard library, in a fixed order."""
+def source_files() -> tuple[Path, list[Path]]:
+    """The folder of the standard library and its Python files, in a fixed order.
+
+    Some interpreters (the embeddable one for Windows) have the library in one archive; those of installed
+    packages then do."""
     root = Path(sysconfig.get_paths()["stdlib"])
     foreign = {"site-packages", "dist-packages"}
     found = sorted(path for path in root.rglob("*.py") if foreign.isdisjoint(path.parts))
-    return found[:MOST_FILES]
+    if not found:
+        root = Path(tqdm.__file__).parents[1]
+        found = sorted(root.rglob("*.py"))
+    return root.resolve(), [path.resolve() for path in found[:MOST_FILES]]
 
 
 def complexity(path: Path) -> tuple[int, int]:
@@ -124,8 +132,7 @@ def main() -> None:
 
 def run_all(history: str) -> None:
     """The same with a history of its own."""
-    paths = source_files()
-    root = Path(sysconfig.get_paths()["stdlib"]).resolve()
+    root, paths = source_files()
     total_bytes = sum(len(path.read_bytes()) for path in paths)  # and now the files are in memory
     print(f"{len(paths):,} files of {root}, {total_bytes / 1e6:.0f} MB")
     rows = [
@@ -133,7 +140,7 @@ def run_all(history: str) -> None:
         show("compress every file (computes outside the GIL)", compressed_bytes, paths, history),
     ]
     with server(root) as address:
-        names = [path.relative_to(sysconfig.get_paths()["stdlib"]) for path in paths]
+        names = [path.relative_to(root) for path in paths]
         urls = [f"{address}/{quote(name.as_posix())}" for name in names]
         rows.append(show("fetch every file over HTTP (waits)", fetch, urls, history))
     names_only = [path.name for path in paths]

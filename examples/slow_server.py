@@ -45,9 +45,7 @@ async def serve(root: Path, delay_seconds: float) -> None:
         backlog=BACKLOG,
     )
     print(server.sockets[0].getsockname()[1], flush=True)
-    ended = asyncio.Event()
-    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ended.set)
-    await ended.wait()
+    await asyncio.to_thread(sys.stdin.read)  # no loop of Windows can wait for a pipe
     server.close()
 
 

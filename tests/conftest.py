@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import tqdm.std
 from support import work
-from support.skips import allowed_skips, forbidden_skips
+from support.skips import allowed_skips, forbidden_skips, reason_not_to_run
 
 from amorsize.core.model import Crowd
 
@@ -23,6 +23,12 @@ os.environ["AMORSIZE_HISTORY"] = (
 tqdm.std.tqdm.monitor_interval = 0
 
 ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
+NOT_RUN = (
+    allowed_skips(ALLOWED_SKIPS.with_name("wine_skips.txt").read_text(encoding="utf-8"))
+    if sys.platform == "win32"
+    else []
+)
+"""Tests, and whole files, that this system cannot run, with reasons."""
 FAREWELL_SECONDS = 5.0
 """How long children may take to end after the last test."""
 PATIENCE = 3
@@ -34,7 +40,9 @@ _skipped: list[tuple[str, str]] = []
 
 
 def living_children() -> dict[int, str]:
-    """Children of this process, zombies too: process id and command line. Linux only."""
+    """Children of this process, zombies too: process id and command line. Linux and Windows only."""
+    if sys.platform == "win32":
+        return work.children_by_psutil()
     found: dict[int, str] = {}
     try:
         tasks = os.listdir("/proc/self/task")
@@ -97,9 +105,27 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
 _problems: list[str] = []
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Files that this system cannot run are not imported; None leaves others to pytest."""
+    if not NOT_RUN or not collection_path.is_file():
+        return None
+    place = collection_path.relative_to(config.rootpath).as_posix()
+    return True if reason_not_to_run(place, NOT_RUN) is not None else None
+
+
+def params_of(item: pytest.Item) -> dict[str, object]:
+    """The parameters that a test is run with."""
+    return getattr(getattr(item, "callspec", None), "params", {})
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests after which the process keeps foreign threads come last: others have to fork."""
     items.sort(key=lambda item: item.get_closest_marker("leaves_threads") is not None)
+    for item in items if NOT_RUN else []:
+        if (reason := reason_not_to_run(item.nodeid, NOT_RUN)) is not None:
+            item.add_marker(pytest.mark.skip(reason=reason))
+        elif any(str(value) == "fork" for value in params_of(item).values()):
+            item.add_marker(pytest.mark.skip(reason="Linux: fork"))
     usual = float(config.getini("timeout"))
     for item in items if config.getoption("timeout") is None else []:
         mark = item.get_closest_marker("timeout")

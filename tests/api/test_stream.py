@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import itertools
 import os
-import resource
 import sqlite3
 import threading
 import time
@@ -124,6 +123,7 @@ def test_memory_of_a_long_stream_is_bounded() -> None:
         burn(0.0002)
         return bytes(100_000)
 
+    resource = pytest.importorskip("resource")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     total = sum(len(b) for b in amorsize.stream(blob, range(3000), buffersize=64))
     assert total == 3000 * 100_000  # 300 MB went through

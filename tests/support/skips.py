@@ -12,6 +12,15 @@ def allowed_skips(text: str) -> list[tuple[str, str]]:
     return [(node.strip(), reason.strip()) for node, _, reason in pairs]
 
 
+def reason_not_to_run(node: str, patterns: list[tuple[str, str]]) -> str | None:
+    """Why a test, or a whole file, is not run here; None if it is."""
+    whole = node.partition("::")[0]
+    for pattern, reason in patterns:
+        if fnmatch.fnmatchcase(node if "::" in pattern else whole, pattern):
+            return reason
+    return None
+
+
 def forbidden_skips(
     skipped: list[tuple[str, str]], allowed: list[tuple[str, str]]
 ) -> list[tuple[str, str]]:

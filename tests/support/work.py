@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -37,7 +38,9 @@ class Recorder:
         self.path, self.seconds, self.sleep = str(path), seconds, sleep
 
     def __call__(self, item: int) -> int:
-        fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        # Only Linux and its like add a line to a file of several writers in one step.
+        own = f".{os.getpid()}-{threading.get_ident()}" if sys.platform == "win32" else ""
+        fd = os.open(self.path + own, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
             os.write(fd, f"{item} {os.getpid()}\n".encode())
         finally:
@@ -48,12 +51,15 @@ class Recorder:
 
     def calls(self) -> Counter[int]:
         """How often each item ran."""
-        text = Path(self.path).read_text() if os.path.exists(self.path) else ""
-        return Counter(int(line.split()[0]) for line in text.splitlines())
+        return Counter(int(line.split()[0]) for line in self._lines())
 
     def pids(self) -> set[int]:
-        text = Path(self.path).read_text() if os.path.exists(self.path) else ""
-        return {int(line.split()[1]) for line in text.splitlines()}
+        return {int(line.split()[1]) for line in self._lines()}
+
+    def _lines(self) -> list[str]:
+        place = Path(self.path)
+        files = place.parent.glob(place.name + "*") if place.parent.is_dir() else ()
+        return [line for file in files for line in file.read_text().splitlines()]
 
 
 def calm(check: Callable[[], None], tries: int = 3) -> None:
@@ -76,15 +82,34 @@ def children() -> list[int]:
     """Process ids of the living children of this process (zombies too), but for warm workers and for
     trackers of resources."""
     found: list[int] = []
+    if sys.platform == "win32":
+        found = list(children_by_psutil())
     spawn = sys.modules.get("amorsize.backends.processes.spawn")
     warm = {worker.process.pid for worker in spawn._idle} if spawn is not None else set()
-    for task in os.listdir("/proc/self/task"):
+    for task in os.listdir("/proc/self/task") if sys.platform == "linux" else ():
         try:
             text = Path(f"/proc/self/task/{task}/children").read_text()
         except OSError:
             continue
         found += [int(pid) for pid in text.split() if int(pid) not in warm]
-    return [pid for pid in found if not any(name in command(pid) for name in TRACKERS)]
+    return [
+        pid
+        for pid in found
+        if pid not in warm and not any(name in command(pid) for name in TRACKERS)
+    ]
+
+
+def children_by_psutil() -> dict[int, str]:
+    """Living children of this process where there is no /proc: process id and command line."""
+    import psutil
+
+    found: dict[int, str] = {}
+    for child in psutil.Process().children():
+        try:
+            found[child.pid] = " ".join(child.cmdline())
+        except psutil.Error:  # it has just ended
+            continue
+    return found
 
 
 def command(pid: int) -> str:

@@ -18,25 +18,29 @@ from amorsize.core.signals import deferred, forget_in_child, held, is_of_handler
 from amorsize.machine.threads import queued_seconds
 
 
+USUAL = signal.SIGBREAK if sys.platform == "win32" else signal.SIGUSR1
+"""A signal that nothing else sends."""
+
+
 class Late(Exception):
     pass
 
 
 @pytest.fixture
 def handler() -> Iterator[Callable[..., None]]:
-    """Raises when SIGUSR1 comes."""
+    """Raises when the signal comes."""
 
     def raises(*_: Any) -> None:
         raise Late
 
-    before = signal.signal(signal.SIGUSR1, raises)
+    before = signal.signal(USUAL, raises)
     yield raises
-    signal.signal(signal.SIGUSR1, before)
+    signal.signal(USUAL, before)
 
 
 def hit() -> None:
-    """Send SIGUSR1 to this process, and let its handler run."""
-    os.kill(os.getpid(), signal.SIGUSR1)
+    """Send the signal to this process, and let its handler run."""
+    signal.raise_signal(USUAL)
     for _ in range(3):
         os.getpid()
 
@@ -74,7 +78,7 @@ def test_what_comes_meanwhile_is_raised_on_the_way_out(handler: Any) -> None:
 
     assert late(body) is not None
     assert seen == ["inside", "still inside"]
-    assert signal.getsignal(signal.SIGUSR1) is handler
+    assert signal.getsignal(USUAL) is handler
 
 
 def test_a_released_part_is_interrupted_as_ever(handler: Any) -> None:
@@ -82,10 +86,10 @@ def test_a_released_part_is_interrupted_as_ever(handler: Any) -> None:
         assert late(hit_released) is not None
         hit()
         assert late(release) is not None
-        assert signal.getsignal(signal.SIGUSR1) is not handler
-    assert signal.getsignal(signal.SIGUSR1) is handler
+        assert signal.getsignal(USUAL) is not handler
+    assert signal.getsignal(USUAL) is handler
     with released():  # outside of any: nothing
-        assert signal.getsignal(signal.SIGUSR1) is handler
+        assert signal.getsignal(USUAL) is handler
 
 
 def test_an_error_of_the_body_becomes_the_context(handler: Any) -> None:
@@ -119,7 +123,7 @@ def test_nothing_happens_in_other_threads(handler: Any) -> None:
 
     def inside() -> None:
         with held(), released(), deferred():
-            seen.append(signal.getsignal(signal.SIGUSR1))
+            seen.append(signal.getsignal(USUAL))
 
     thread = threading.Thread(target=inside)
     thread.start()
@@ -128,7 +132,7 @@ def test_nothing_happens_in_other_threads(handler: Any) -> None:
         thread = threading.Thread(target=inside)
         thread.start()
         thread.join()
-        noting = signal.getsignal(signal.SIGUSR1)
+        noting = signal.getsignal(USUAL)
     assert seen == [handler, noting]
 
 
@@ -142,7 +146,7 @@ def test_a_loop_is_told_and_answers_when_it_can(handler: Any) -> None:
         assert told == ["told", "told"]
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
         assert late(noted.answer) is not None
-    assert signal.getsignal(signal.SIGUSR1) is handler
+    assert signal.getsignal(USUAL) is handler
 
 
 def test_a_forked_child_has_the_handlers_and_not_what_was_noted(handler: Any) -> None:
@@ -155,7 +159,7 @@ def test_a_forked_child_has_the_handlers_and_not_what_was_noted(handler: Any) ->
             if not pid:
                 try:
                     forget_in_child()
-                    os._exit(signal.getsignal(signal.SIGUSR1) is not handler)
+                    os._exit(signal.getsignal(USUAL) is not handler)
                 except BaseException:
                     os._exit(2)
             codes.append(os.waitpid(pid, 0)[1])
