@@ -13,7 +13,7 @@ export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH
 unexport PYTHONHOME
 
-.PHONY: help demo test test-long compiled lint audit bench report api docs package everywhere newer lock clean
+.PHONY: help demo test test-long compiled lint audit bench report api docs package everywhere newer wine lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -29,6 +29,7 @@ help:
 	@echo 'make package build sdist and wheel, and install them into empty environments'
 	@echo 'make everywhere   the tests on every Python that is found, in hours; ALL=1 for more of them'
 	@echo 'make newer   what depends on the interpreter, on Python 3.13 and 3.14, in some minutes'
+	@echo 'make wine    a part of the tests with CPython for Windows under Wine, in some minutes; ALL=1 for all'
 	@echo 'make lock    make $(LOCK) anew'
 	@echo 'make clean   remove what was built'
 	@echo 'PYTHON=/path/to/python chooses the interpreter (3.11 or newer)'
@@ -90,6 +91,11 @@ everywhere: $(VENV)/.dev
 # A small part of it on 3.13 and 3.14, in some minutes.
 newer: $(VENV)/.dev
 	$(BIN)/python tests/support/everywhere.py --quick $(PYTHONS)
+
+# Under Wine, with the official CPython for Windows that `.ci/wine` gets: a part of the tests that covers every
+# package, in some minutes; all of them with ALL=1, in an hour or more.
+wine: $(VENV)/.dev
+	program=$$(.ci/wine) && $(BIN)/python tests/support/everywhere.py --wine "$$program" $(if $(ALL),--all)
 
 # In an environment of its own; no index, host or path gets into the file.
 lock:

@@ -21,6 +21,7 @@ SIGNALS = tuple(
         "SIGALRM",
         "SIGUSR1",
         "SIGUSR2",
+        "SIGBREAK",
         "SIGCHLD",
         "SIGPIPE",
     )

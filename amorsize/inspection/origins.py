@@ -10,10 +10,27 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-STDLIB = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
-"""Where the standard library lies."""
 
-OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+def _folder(path: str, up: int) -> str:
+    """The folder so many steps above a file, as :func:`own_file` compares it."""
+    path = os.path.abspath(path)
+    for _ in range(up):
+        path = os.path.dirname(path)
+    return os.path.normcase(path + os.sep)
+
+
+_ENCODINGS = str(getattr(sys.modules.get("encodings"), "__file__", None) or os.__file__)
+"""A package that each interpreter loads, wherever it is; ``os`` is frozen in, and names a folder that may
+be missing."""
+
+STDLIB = (_folder(os.__file__, 1), _folder(_ENCODINGS, 2))
+"""Where the standard library lies: a folder, or an archive (the embeddable Python for Windows, programs
+packed into one file)."""
+
+IN_ARCHIVE = ".zip" in STDLIB[1]
+"""Whether it is an archive, whose code knows its files by their places within: ``json/__init__.py``."""
+
+OURS = _folder(__file__, 2)
 """Where this package lies: never the user's own, however it is installed."""
 
 MODULES_KEPT = 4096
@@ -36,11 +53,17 @@ def own_file(path: str) -> bool:
         if len(_own_files) >= MODULES_KEPT:
             _own_files.clear()
         known = _own_files[path] = not (
-            path.startswith((STDLIB, OURS, "<frozen ", "<__array_function__"))
+            os.path.normcase(path).startswith((*STDLIB, OURS, "<frozen ", "<__array_function__"))
             or "site-packages" in path
             or "dist-packages" in path
+            or (IN_ARCHIVE and _is_of_the_archive(path))
         )
     return known
+
+
+def _is_of_the_archive(path: str) -> bool:
+    root = path.replace("\\", "/").partition("/")[0].removesuffix(".py")
+    return root in sys.stdlib_module_names and not os.path.exists(path)
 
 
 def own_module(name: str) -> bool:

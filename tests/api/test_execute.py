@@ -6,7 +6,6 @@ import array
 import collections
 import functools
 import operator
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable

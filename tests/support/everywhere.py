@@ -12,6 +12,10 @@ but the long ones. Packages that a Python cannot have, and one that cannot be ru
 ``everywhere.py --quick [PYTHON ...]``: the smallest such part, on 3.13 and 3.14 only, with few packages
 and without a row of the table, as the continuous integration runs it in some minutes. Where one of the
 two is not there, a line says that it is skipped.
+
+``everywhere.py --wine PROGRAM [--all]``: the official CPython for Windows under Wine (``.ci/wine``): the
+command line, then a part of the tests that covers every package, or with ``--all`` every test but the
+long ones and those of ``tests/wine_skips.txt``, whose row tells what share of all tests passed.
 """
 
 from __future__ import annotations
@@ -45,6 +49,15 @@ QUICK = [
 """What of it the continuous integration runs on other Pythons, too."""
 QUICK_PYTHONS = ("3.13", "3.14")
 QUICK_PACKAGES = ["hypothesis", "numpy", "pandas", "pytest", "pytest-timeout"]
+WINE_QUICK = [
+    "tests/contract/backend/test_own_workers.py", "tests/contract/history",
+    "tests/unit/backends/test_windows.py", "tests/unit/checkpoint", "tests/unit/core",
+    "tests/unit/inspection/test_effects.py", "tests/unit/inspection/test_fingerprint.py",
+    "tests/unit/inspection/test_seldom.py", "tests/unit/items", "tests/unit/learning/test_learner.py",
+    "tests/unit/machine", "tests/unit/planning/test_choose.py", "tests/unit/profiling",
+    "tests/unit/reporting/test_trace.py", "tests/unit/storage", "tests/cli/test_cli_usage.py",
+]  # fmt: skip
+"""What is run under Wine with each change: some of every package, and how workers end on Windows."""
 TRIED_AGAIN = 12
 """Failures that may be accidents of a busy machine and run once more, by themselves; more are none."""
 MOST_SHOWN = 40
@@ -60,11 +73,16 @@ depends on the interpreter: reading functions, engine, calls, streams, backends,
 | System | Python | Tests | Result | NumPy | Commit | When |
 | --- | --- | --- | --- | --- | --- | --- |
 """
+COMMAND_LINE = ["--version", "doctor --json", "run math:factorial 5 20"]
+"""What the command line must do under Wine."""
 
 
 def said_by(*words: str | Path) -> str:
     """What a program prints; "" where it fails."""
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run(
+        [str(word) for word in words],
+        capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
@@ -120,6 +138,7 @@ def one_round(inside: Path, number: str, paths: list[str]) -> tuple[str, list[st
         **os.environ,
         "CI": "",
         "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONPATH": str(ROOT),
     }  # other skips than on 3.11
     try:
         subprocess.run([*words, *paths], cwd=ROOT, check=False, timeout=SECONDS, env=environment)
@@ -175,13 +194,31 @@ def quick(found: list[str]) -> int:
     return bad
 
 
+def wine(program: str, all_of_them: bool) -> int:
+    """The tests under Wine; 1 if one failed, or the command line did."""
+    number = version(program)
+    for words in COMMAND_LINE:
+        if not said_by(program, "-m", "amorsize", *words.split()):
+            print(f"Windows' Python {number} under Wine: amorsize {words} failed", flush=True)
+            return 1
+    if not all_of_them:
+        came, failed = tried(Path(program), f"wine-{number}", WINE_QUICK)
+        print(f"Windows' Python {number} under Wine: {came}", *failed, sep="\n  ", flush=True)
+        return int(bool(failed))
+    came, failed = tried(Path(program), f"wine-{number}", ["tests"])
+    return told(Path(program), "Windows, under Wine", number, "all but the long", came, failed)
+
+
 def main(words: list[str]) -> int:
     """Try each Python; 1 if a test failed on one, or one could not be tried."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--wine", metavar="PROGRAM")
     parser.add_argument("pythons", nargs="*")
     chosen = parser.parse_args(words)
+    if chosen.wine:
+        return wine(chosen.wine, chosen.all)
     if chosen.quick:
         return quick([*chosen.pythons, *pythons()])
     what, paths = ("all but the long", ["tests"]) if chosen.all else ("part", PART)
@@ -201,14 +238,16 @@ def one_python(python: str, number: str, what: str, paths: list[str]) -> int:
     inside, missing = environment(python, number, project()["dependency-groups"]["tests"])
     came, failed = tried(inside, number, paths)
     came += f"; without {', '.join(missing)}" if missing else ""
+    return told(inside, f"{platform.system()}, {platform.machine()}", number, what, came, failed)
+
+
+def told(inside: Path, system: str, number: str, what: str, came: str, failed: list[str]) -> int:
+    """Print what came out and write it into the table; 1 if a test failed."""
     print(f"{number}: {came}", *failed, sep="\n  ", flush=True)
     numpy = said_by(inside, "-c", "import numpy; print(numpy.__version__)") or "none"
-    system = f"{platform.system()}, {platform.machine()}"
     commit = said_by("git", "rev-parse", "--short", "HEAD")
-    keep(
-        [system, number, what, came, numpy, commit, datetime.date.today().isoformat()],
-        failed,
-    )
+    today = datetime.date.today().isoformat()
+    keep([system, number, what, came, numpy, commit, today], failed)
     return int(bool(failed))
 
 

@@ -17,7 +17,6 @@ import pytest
 from amorsize.core.signals import deferred, forget_in_child, held, is_of_handler, released
 from amorsize.machine.threads import queued_seconds
 
-
 USUAL = signal.SIGBREAK if sys.platform == "win32" else signal.SIGUSR1
 """A signal that nothing else sends."""
 

@@ -7,6 +7,7 @@ import collections
 import functools
 import io
 import itertools
+import os
 import socket
 import sqlite3
 import subprocess
@@ -86,7 +87,7 @@ def test_what_the_item_leaves_open_is_told() -> None:
         kept.append(socket.socket())
         kept.append(threading.Thread(target=release.wait))
         kept[-1].start()
-        kept.append(subprocess.Popen(["sleep", "60"]))
+        kept.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]))
 
     verdict = watched(leave)
     release.set()
@@ -125,7 +126,7 @@ def generator() -> Iterator[int]:
 
 HELD: dict[str, Callable[[], Any]] = {
     "socket": socket.socket,
-    "open file": lambda: open("/dev/null"),  # noqa: SIM115  # the test closes it
+    "open file": lambda: open(os.devnull),  # noqa: SIM115  # the test closes it
     "database connection": lambda: sqlite3.connect(":memory:"),
     "lock": threading.Lock,
     "generator": generator,

@@ -31,6 +31,9 @@ def watched(func: Callable[[Any], Any], item: Any = 1, **options: Any) -> Verdic
 VARIABLE: contextvars.ContextVar[Any] = contextvars.ContextVar("request", default=None)
 
 
+SIGNAL = signal.SIGBREAK if sys.platform == "win32" else signal.SIGUSR1
+
+
 def nothing(*parts: Any) -> None:
     """A signal handler."""
 
@@ -50,8 +53,8 @@ CHANGES_OF_THE_PROCESS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] =
         lambda: sys.set_int_max_str_digits(4300),
     ),
     "the signal handlers": (
-        lambda: signal.signal(signal.SIGUSR1, nothing),
-        lambda: signal.signal(signal.SIGUSR1, signal.SIG_DFL),
+        lambda: signal.signal(SIGNAL, nothing),
+        lambda: signal.signal(SIGNAL, signal.SIG_DFL),
     ),
     "the decimal context": (
         lambda: setattr(decimal.getcontext(), "prec", 7),
