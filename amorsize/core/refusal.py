@@ -33,10 +33,13 @@ class Level:
     """Calls a second that it accepted."""
     burst: float = inf
     """Calls that its bucket held."""
+    in_windows: bool = False
+    """Whether so many are accepted in each window of time, at once or not."""
 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, Protocol
 
     class Limiter(Protocol):
@@ -63,6 +66,15 @@ if TYPE_CHECKING:
 
         def have_workers(self, count: int | None) -> None:
             """So many items can run at the same time, None for any number."""
+
+        def remember(self, func: Callable[..., Any], history: Any) -> None:
+            """The level of the function is kept with the history, None for none."""
+
+        def recall(self) -> None:
+            """Go on where the last run of the function has ended; asked once, in the caller."""
+
+        def keep(self, wall_seconds: float) -> None:
+            """The run is done: keep what it has found."""
 
         def take_slept(self) -> float:
             """Seconds that the caller has slept since this was asked last."""

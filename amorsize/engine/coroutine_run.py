@@ -20,7 +20,7 @@ from heapq import heappop, heappush
 from itertools import count
 from math import inf
 
-from amorsize import engine, learning
+from amorsize import engine
 from amorsize.core.events import RunEnded
 from amorsize.core.model import Config, Run
 from amorsize.engine.coroutine_source import items_of
@@ -47,8 +47,6 @@ TICK_SECONDS = 0.005
 ASKED_SECONDS = 0.02
 """A run that lasts for so long asks what an earlier one has found of the server (10 ms the first
 time)."""
-TOLD_SECONDS = 0.5
-"""One that lasted for so long tells what it has found."""
 AHEAD_ROUNDS = 2
 """A stream without ``buffersize`` is ahead of its consumer by so many times the limit."""
 LEAST_WAIT_SECONDS = 0.0005
@@ -73,6 +71,7 @@ class CoroutineRun:
         self._func, self._data, self._options = spec.func, spec.data, spec.options
         self._observers, self.collector = spec.observers, collector
         self.limiter = CallLimiter(spec.options.rate, spec.options.max_jobs, adaptive=True)
+        self.limiter.remember(spec.func, spec.options.history)
         self._ready: deque[tuple[int, Any, int]] = deque()
         """Items that wait for their start, with their position and the tries that they have had."""
         self._errors_left = spec.options.max_errors
@@ -117,19 +116,16 @@ class CoroutineRun:
             **limiter.told(),
         )
         self._observers.tell(RunEnded(run, self._began, self._usage.dropped))
-        level, history = limiter.level, self._options.history
-        if outcome == "done" and wall >= TOLD_SECONDS and level is not None and history is not None:
-            learning.keep_level(self._func, history, level)
+        if outcome == "done":
+            limiter.keep(wall)
 
     async def _tick(self) -> None:
-        asked = self._options.history is None
+        asked = False
         while True:
             if not asked and clock() - self._began >= ASKED_SECONDS:
                 asked = True
-                level = learning.recall_level(self._func, self._options.history)
-                if level is not None:
-                    self.limiter.go_on(level)
-                    self._room.set()
+                self.limiter.recall()
+                self._room.set()
             self._look_due = clock() + TICK_SECONDS
             await asyncio.sleep(TICK_SECONDS)
 

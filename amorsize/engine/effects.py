@@ -52,6 +52,8 @@ def make_backend(
         limiter.have_workers(workers)
         if command.waits:
             limiter.adapt()
+        if config.backend == "threads":
+            limiter.remember(spec.func, options.history)
     told = BackendSpec(
         spec.worker_func,
         source,
@@ -207,6 +209,7 @@ class Effects:
         assert self.backend is not None
         source = self._loop.source
         if source.limiter is not None:
+            source.limiter.recall()
             seconds = source.limiter.patience(seconds)
         if source.is_stopped and not self._taken_back:
             self._taken_back = True

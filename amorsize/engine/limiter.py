@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from _thread import allocate_lock
 
+from amorsize import learning
 from amorsize.items.limited_source import LimitedSource
 from amorsize.items.refusals import refusal_of
 from amorsize.items.retry import ALONE, helped
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from amorsize.planning.admission import Call
     from amorsize.planning.rate import Rate
 
+TOLD_SECONDS = 0.5
+"""A run that lasted for so long keeps what it has found of the server with the history."""
 LEAST_SLEEP_SECONDS = 0.0005
 """Of the caller until a start is due: a timer of the system is no finer."""
 
@@ -60,6 +63,9 @@ class CallLimiter:
         """Tries that have begun; of these, refused, and failed otherwise."""
         self._slept = 0.0
         """Seconds that the caller, alone, has waited since they were asked for."""
+        self._known: tuple[Callable[..., Any], Any] | None = None
+        """The function and the history that keep its level, where threads wait for a server."""
+        self._asked = False
 
     @property
     def is_active(self) -> bool:
@@ -81,6 +87,24 @@ class CallLimiter:
         with self._lock:
             if self._admission is not None:
                 self._admission.go_on(level)
+
+    def remember(self, func: Callable[..., Any], history: Any) -> None:
+        """Threads wait for a server: the level of ``func`` is kept with ``history``, None for none."""
+        self._known = None if history is None else (func, history)
+
+    def recall(self) -> None:
+        """Go on where the last run of the function ended. Once, in the caller: it opens the history."""
+        if self._known is not None and not self._asked and self._admission is not None:
+            self._asked = True
+            level = learning.recall_level(*self._known)
+            if level is not None:
+                self.go_on(level)
+
+    def keep(self, wall_seconds: float) -> None:
+        """The run is done: keep what it has found."""
+        level = self.level
+        if self._known is not None and level is not None and wall_seconds >= TOLD_SECONDS:
+            learning.keep_level(*self._known, level)
 
     @property
     def waited_seconds(self) -> float:

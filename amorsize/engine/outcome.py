@@ -105,6 +105,9 @@ def ended_run(
     now = clock()
     if spec.streaming and run.outcome == "done" and lookups.loop.source.is_stopped:
         tell_stopped(spec.options, None)
+    limiter = lookups.loop.source.limiter
+    if limiter is not None and run.outcome == "done":
+        limiter.keep(run.wall_seconds)
     return RunEnded(
         run,
         now - run.wall_seconds,

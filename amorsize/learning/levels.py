@@ -2,7 +2,8 @@
 
 ::
 
-    run --Level--> {"fingerprint": [limit, growing, cap, rate, burst, time], ...} --> the next run's Level
+    run --Level--> {"fingerprint": [limit, growing, cap, rate, burst, in windows, time], ...}
+                     --Level--> the next run
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def keep_level(func: Callable[..., Any], choice: Any, level: Level) -> None:
     name, text = found
     levels = _read(text)
     row = [level.limit, level.growing, *(map(_finite, (level.cap, level.rate, level.burst)))]
-    levels[name] = [*row, round(time.time())]
+    levels[name] = [*row, level.in_windows, round(time.time())]
     newest = sorted(levels, key=lambda one: -_time_of(levels[one]))[:MOST_FUNCTIONS]
     learner.note(NOTE, json.dumps({one: levels[one] for one in newest}))
 
@@ -57,12 +58,13 @@ def _read(text: str | None) -> dict[str, Any]:
 
 
 def _level_of(row: Any) -> Level | None:
-    if not isinstance(row, list) or len(row) != 6 or not isinstance(row[0], int):
+    if not isinstance(row, list) or len(row) != 7 or not isinstance(row[0], int):
         return None
     numbers = [inf if one is None else one for one in row[2:5]]
     if not 1 <= row[0] <= MOST_LIMIT or not all(_is_more(one) for one in numbers):
         return None
-    return Level(row[0], bool(row[1]), *numbers)
+    cap, rate, burst = numbers
+    return Level(row[0], bool(row[1]), cap, rate, burst, bool(row[5]))
 
 
 def _is_more(number: Any) -> bool:

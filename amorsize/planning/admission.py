@@ -136,7 +136,9 @@ class Admission:
         """What was found of the server so far."""
         growing = self._queue.phase == GROWING
         pace = self._pace
-        return Level(self._queue.value, growing, self._ceiling, pace.rate, pace.burst)
+        return Level(
+            self._queue.value, growing, self._ceiling, pace.rate, pace.burst, pace.in_windows
+        )
 
     def go_on(self, level: Level) -> None:
         """Go on where an earlier run has ended, unless this one has found something by itself."""
@@ -145,7 +147,7 @@ class Admission:
         self._queue = Limit(self._most, level.limit, GROWING if level.growing else HOLDING)
         self._allowed = self._ceiling = level.cap
         if level.rate < inf:
-            self._pace.go_on(level.rate, level.burst)
+            self._pace.go_on(level.rate, level.burst, in_windows=level.in_windows)
 
     @property
     def is_outage(self) -> bool:

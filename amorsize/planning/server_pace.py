@@ -79,8 +79,8 @@ class ServerPace:
         """The highest rate that was accepted before it became less."""
         self._lowered = 0
         """Refusals in a row at a pace that was taken to be accepted: each takes twice as much of it."""
-        self._in_windows = False
-        """The same number is accepted in each window of time, at once or not."""
+        self.in_windows = False
+        """Whether the same number is accepted in each window of time, at once or not."""
         self._first = 0.0
         """When the first call began."""
         self._mark: float | None = None
@@ -185,8 +185,9 @@ class ServerPace:
             if began in self._starts:
                 self._starts.remove(began)
 
-    def go_on(self, rate: float, burst: float) -> None:
+    def go_on(self, rate: float, burst: float, *, in_windows: bool = False) -> None:
         """Begin with what an earlier run has found; the bucket is full."""
+        self.in_windows = in_windows
         self.rate, self.burst, self._level = max(LEAST_RATE, rate), max(1.0, burst), max(1.0, burst)
         self._least = self._most = self.rate
 
@@ -265,14 +266,14 @@ class ServerPace:
             even = (count - 1.0) / seconds
             other = abs(count - self._first_accepted)
             if self._held > PAUSED_SHARE * seconds and other <= max(1.0, SAME_COUNT * count):
-                pace, self._in_windows = NEAR * even, True  # so many in each window
+                pace, self.in_windows = NEAR * even, True  # so many in each window
             self._most = max(min(self._most or inf, pace), NEAR * self._least)
         self._save_less((count - 1.0) / seconds)
         self.rate = LEFT * self._least
 
     def _save_less(self, rate: float) -> None:
         """The bucket held what was accepted before the first refusal, less what came back meanwhile."""
-        if self._in_windows:
+        if self.in_windows:
             self.burst = self._most_saved = max(1.0, float(self._first_accepted))
             return
         self._most_saved = max(1.0, self._first_accepted - rate * self._first_seconds)
@@ -286,7 +287,7 @@ class ServerPace:
         """All starts wait until then."""
         self._number = 0
         self._held += due - max(now, self._hold_end)
-        if self._in_windows:
+        if self.in_windows:
             self._level, self._at = self.burst, due
         self._hold_end = due
         saved = 0.0 if self.rate == inf else self.burst / self.rate

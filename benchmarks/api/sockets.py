@@ -1,9 +1,11 @@
 """Servers that refuse, on real loopback sockets: the share of what they allow, and calls wasted.
 
-``python -m benchmarks.api.sockets [--held-out] [--minute] [--peers] [--client coroutine|thread]``. Each
-server is one of :mod:`benchmarks.api.virtual` in a process of its own; the ideal is that of a client
-that is told everything, in virtual time. Every third scenario is kept aside (``--held-out``);
-``--minute`` are two with a quota of a real minute. Run it on a quiet machine: each takes 3 to 12 s.
+``python -m benchmarks.api.sockets [--held-out] [--minute] [--peers] [--again] [--client
+coroutine|thread]``. Each server is one of :mod:`benchmarks.api.virtual` in a process of its own; the
+ideal is that of a client that is told everything, in virtual time. Every third scenario is kept aside
+(``--held-out``); ``--minute`` are two with a quota of a real minute. ``--again`` runs each twice with a
+history, and tells the second. ``--peers`` are libraries for coroutines, and for threads a pool written by
+hand that is told the server's numbers. Run it on a quiet machine: each takes 3 to 12 s.
 """
 
 from __future__ import annotations
@@ -12,16 +14,21 @@ import argparse
 import asyncio
 import http.client
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import amorsize
 from benchmarks.api.virtual import Given, Server, ideal_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HOST = "127.0.0.1"
 SCENARIOS: dict[str, Given] = {
@@ -59,6 +66,10 @@ MINUTE: dict[str, Given] = {
     ),
 }
 FEW_CALLS, WASTE_SHARE = 20, 0.05
+MEAN_TOKENS = 500.5
+"""What an item of a server of tokens costs on average."""
+MOST_THREADS, PAUSE_SECONDS = 128, 0.2
+"""Of the pool written by hand: most threads, and before another try."""
 
 
 class Refused(Exception):
@@ -174,23 +185,45 @@ class Client:
         return int(body)
 
 
-def by_amorsize(client: Client, given: Given, kind: str) -> list[Any]:
+def by_amorsize(client: Client, given: Given, kind: str, history: str | None = None) -> list[Any]:
     """The call that users write."""
     most = given.most if given.most < 4096 else None
+    items = range(given.items)
     if kind == "coroutine":
-        return list(
-            amorsize.execute(client.ask, range(given.items), retries=5, n_jobs=most, history=None)
-        )
+        return list(amorsize.execute(client.ask, items, retries=5, n_jobs=most, history=history))
     return list(
         amorsize.execute(
-            client.get,
-            range(given.items),
-            retries=5,
-            backend="threads",
-            n_jobs=most,
-            history=None,
+            client.get, items, retries=5, backend="threads", n_jobs=most, history=history
         )
     )
+
+
+def by_pool(client: Client, given: Given, kind: str) -> list[Any]:
+    """Threads written by hand: as many as the server allows, and as quick where it counts calls a second.
+    What is refused is tried again."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    rate = given.rate or (given.quota and given.quota / given.window)
+    if given.token_rate is not None:
+        rate = given.token_rate / MEAN_TOKENS
+    lock, due = threading.Lock(), 0.0
+
+    def one(item: int) -> int:
+        nonlocal due
+        while True:
+            if rate is not None:
+                with lock:
+                    due = max(due + 1.0 / rate, time.monotonic())
+                    mine = due
+                time.sleep(max(0.0, mine - time.monotonic()))
+            try:
+                return client.get(item)
+            except Refused:
+                time.sleep(PAUSE_SECONDS)
+
+    size = min(given.most, given.knee or given.most, given.cap or given.most, MOST_THREADS)
+    with ThreadPoolExecutor(size) as pool:
+        return list(pool.map(one, range(given.items)))
 
 
 def by_tenacity(client: Client, given: Given, kind: str) -> list[Any]:
@@ -241,10 +274,27 @@ def by_aiometer(client: Client, given: Given, kind: str) -> list[Any]:
     return asyncio.run(run())
 
 
-WAYS = {"amorsize": by_amorsize, "tenacity": by_tenacity, "aiometer": by_aiometer}
+WAYS = {
+    "coroutine": {"amorsize": by_amorsize, "tenacity": by_tenacity, "aiometer": by_aiometer},
+    "thread": {"amorsize": by_amorsize, "told pool": by_pool},
+}
 
 
-def measured(given: Given, way: str, kind: str) -> tuple[float, int, int, int]:
+def again(given: Given, kind: str) -> tuple[float, int, int, int]:
+    """As :func:`measured`, of a second run whose function is known from a first one."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "history.sqlite")
+
+        def known(client: Client, given: Given, kind: str) -> list[Any]:
+            return by_amorsize(client, given, kind, path)
+
+        measured(given, known, kind)
+        return measured(given, known, kind)
+
+
+def measured(
+    given: Given, way: Callable[[Client, Given, str], list[Any]], kind: str
+) -> tuple[float, int, int, int]:
     """Share of the ideal throughput, calls wasted, items lost, items served twice."""
     command = [sys.executable, "-m", __spec__.name, "--serve", json.dumps(asdict(given))]
     with subprocess.Popen(
@@ -253,7 +303,7 @@ def measured(given: Given, way: str, kind: str) -> tuple[float, int, int, int]:
         assert server.stdout is not None
         client = Client(int(server.stdout.readline()))
         began = time.perf_counter()
-        found = WAYS[way](client, given, kind)
+        found = way(client, given, kind)
         seconds = time.perf_counter() - began
         link = http.client.HTTPConnection(HOST, client.port)
         link.request("GET", "/stats")
@@ -271,6 +321,7 @@ def main() -> None:
     parser.add_argument("--held-out", action="store_true")
     parser.add_argument("--minute", action="store_true")
     parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--again", action="store_true")
     parser.add_argument("--client", choices=["coroutine", "thread"], default="coroutine")
     asked = parser.parse_args()
     if asked.serve:
@@ -278,10 +329,15 @@ def main() -> None:
         return
     names = [name for n, name in enumerate(SCENARIOS) if (n % 3 == 2) == asked.held_out]
     chosen = MINUTE if asked.minute else {name: SCENARIOS[name] for name in names}
-    for way in WAYS if asked.peers else ["amorsize"]:
+    ways = WAYS[asked.client]
+    for way in ways if asked.peers else ["amorsize"]:
         shares, held = [], 0
         for name, given in chosen.items():
-            share, wasted, lost, twice = measured(given, way, asked.client)
+            share, wasted, lost, twice = (
+                again(given, asked.client)
+                if asked.again and way == "amorsize"
+                else measured(given, ways[way], asked.client)
+            )
             shares.append(share)
             bound = FEW_CALLS + WASTE_SHARE * given.items
             held += wasted <= bound and not lost and not twice

@@ -16,7 +16,11 @@ from amorsize.inspection.fingerprint import fingerprint
 from amorsize.learning import levels
 from amorsize.learning.levels import NOTE, keep_level, recall_level
 
-LEVELS = [Level(20), Level(300, growing=False, cap=290.0), Level(7, rate=50.5, burst=100.0)]
+LEVELS = [
+    Level(20),
+    Level(300, growing=False, cap=290.0),
+    Level(7, rate=50.5, burst=100.0, in_windows=True),
+]
 
 
 def ask(item: int) -> int:
@@ -57,8 +61,9 @@ def test_the_newest_functions_are_kept(history: Any, monkeypatch: pytest.MonkeyP
 
 
 BAD = [
-    [], 3, "text", [0, True, None, None, None, 1], [5, True, -1, None, None, 1], [5, True, None, None, 1],
-    ["5", True, None, None, None, 1], [5, True, None, "x", None, 1], [1 << 60, True, None, None, None, 1],
+    [], 3, "text", [0, True, None, None, None, False, 1], [5, True, -1, None, None, False, 1],
+    [5, True, None, None, None, 1], ["5", True, None, None, None, False, 1],
+    [5, True, None, "x", None, False, 1], [1 << 60, True, None, None, None, False, 1],
 ]  # fmt: skip
 
 
