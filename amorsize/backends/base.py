@@ -97,6 +97,9 @@ class BackendReport:
     which they computed or wanted a core. As ``busy``, of worker processes of a run with a time limit."""
     changed: tuple[str, ...] = ()
     """Names of what workers changed that outlives an item, where they were told to look."""
+    worker_bytes: int = 0
+    """Most memory that a worker process was seen to hold beyond what the caller gave it; 0 where nobody
+    looked."""
     drained: bool = False
     """After ``drain``: every item that was taken has its result, or is back in the source."""
 

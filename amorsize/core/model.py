@@ -172,6 +172,9 @@ class Work:
     size_power: float = 0.0
     """An item takes ``size_seconds * size ** size_power``; 0 where cost was not seen to follow size."""
     size_seconds: float = 0.0
+    worker_bytes: int = 0
+    """Most memory that a worker process held beyond what the caller had given it; 0 where no look fell
+    into its life, or the system does not tell."""
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,8 @@ NUMBERS = tuple(name for name, (kind, _) in FIELDS.items() if not kind.startswit
 TEXTS = tuple(name for name, (kind, _) in FIELDS.items() if kind.startswith("str"))
 SCHEMA = 3
 """Version of rows and lines; history.migrate brings older rows up to it. 2: what the items of the whole
-run took, where 1 had what the first ones seemed to take; forecasts; names. 3: how cost follows size."""
+run took, where 1 had what the first ones seemed to take; forecasts; names. 3: how cost follows size, and
+memory of a worker."""
 _NEW_IN_2 = (
     "work.",
     "forecast.",
@@ -156,7 +157,7 @@ _NEW_IN_2 = (
     "profile.item_doubt",
     "name",
 )
-_NEW_IN_3 = ("work.size_",)
+_NEW_IN_3 = ("work.size_", "work.worker_bytes")
 
 
 def _older(

@@ -158,6 +158,7 @@ def _choose(
     profile = profile_of(state, facts)
     fresh = refusal is not None and "spawn" in spec.options.backends
     residual = hearsay = None
+    known = facts.measured_runs
     if left * profile.item_seconds > ASK_GAIN_SECONDS:
         if facts.runs:
             residual = facts.residual(profile, left)
@@ -177,6 +178,7 @@ def _choose(
             residual=residual,
             hearsay=hearsay,
             remote=facts.remote,
+            worker_bytes=learning.worker_bytes(known) if known else 0,
             spent_seconds=spent_seconds,
         )
     )

@@ -205,7 +205,8 @@ def _work(
         law = learning.law_of(points) if points else None
     if law is not None:
         work = replace(work, size_power=law.power, size_seconds=law.unit)
-    return replace(work, run_seconds=run.wall_seconds), item
+    held = state.ended.worker_bytes
+    return replace(work, run_seconds=run.wall_seconds, worker_bytes=held), item
 
 
 def _computing(sums: Sums) -> Sums:

@@ -171,7 +171,8 @@ def add_ended(state: RunState, event: Drained) -> RunState:
     """The state with what the workers that have ended leave behind."""
     report = event.report
     deaths = state.ended.deaths + report.deaths
-    ended = EndedWorkers(deaths, report.cpu_seconds, report.longest_seconds)
+    held = max(state.ended.worker_bytes, report.worker_bytes)
+    ended = EndedWorkers(deaths, report.cpu_seconds, report.longest_seconds, held)
     return evolve(state, ended=ended)
 
 

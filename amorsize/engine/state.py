@@ -197,6 +197,8 @@ class EndedWorkers:
     """Of the last one: what its processes computed."""
     longest_seconds: float = 0.0
     """Of the last one: its longest item, where that was long enough to be seen."""
+    worker_bytes: int = 0
+    """Most memory that a worker held."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from amorsize.learning.item_costs import known_costs as known_costs
     from amorsize.learning.item_costs import measured as measured
     from amorsize.learning.item_costs import unknown_doubt as unknown_doubt
+    from amorsize.learning.item_costs import worker_bytes as worker_bytes
     from amorsize.learning.item_sizes import log_ratio as log_ratio
     from amorsize.learning.item_sizes import long_items as long_items
     from amorsize.learning.item_sizes import points_of as points_of
@@ -56,6 +57,7 @@ _NAMES = {
     "recall_level": "amorsize.learning.levels",
     "tune": "amorsize.learning.parameters",
     "unknown_doubt": "amorsize.learning.item_costs",
+    "worker_bytes": "amorsize.learning.item_costs",
     "work_of": "amorsize.learning.work_done",
 }
 __all__ = [
@@ -82,6 +84,7 @@ __all__ = [
     "tune",
     "unknown_doubt",
     "work_of",
+    "worker_bytes",
 ]
 
 RECORDING = ("work_of", "known_costs", "forecast_of")

@@ -115,7 +115,7 @@ def known_costs(
     )
 
 
-def _median(values: list[float]) -> float:
+def _median(values: Sequence[float]) -> float:
     """The lower middle one: a single item that lost its core does not bind all later runs."""
     return sorted(values)[(len(values) - 1) // 2]
 
@@ -123,6 +123,12 @@ def _median(values: list[float]) -> float:
 def caller_warmup(runs: Sequence[Observation]) -> float:
     """Seconds that the first item of the caller may cost beyond the others: the most of the runs."""
     return max((run.work.caller_warmup_seconds for run in runs), default=0.0)
+
+
+def worker_bytes(runs: Sequence[Observation]) -> int:
+    """Memory that a worker process is expected to hold: the median of the runs that saw one."""
+    seen = [run.work.worker_bytes for run in runs if run.work.worker_bytes]
+    return int(_median(seen)) if seen else 0
 
 
 def inherits_warmth(runs: Sequence[Observation]) -> bool:

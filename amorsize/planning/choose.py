@@ -15,9 +15,9 @@ from amorsize.core.frozen import replace
 from amorsize.core.model import Config, Prediction
 from amorsize.planning import cost_model
 from amorsize.planning.cost_model import GIL_FREE_SHARE, WAITING_CPU_SHARE
-from amorsize.planning.explain import why_parallel, why_serial
+from amorsize.planning.explain import format_bytes, why_parallel, why_serial
 from amorsize.planning.policy import START_FACTOR, doubt, is_due, is_remote
-from amorsize.planning.values import Choice, PlanningInput
+from amorsize.planning.values import ROOM_SHARE, Choice, PlanningInput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -161,7 +161,12 @@ def _add_processes(at_hand: _Candidates, given: PlanningInput) -> None:
     large = (profile.result_bytes or 0) > LARGE_RESULT_BYTES
     caller = profile.item_seconds < CALLER_ITEM_SECONDS and not large
     sent = backend == "spawn" or not given.indexed
-    for count in _counts(min(machine.cores, left, limits.max_jobs or machine.cores)):
+    most = min(machine.cores, left, limits.max_jobs or machine.cores)
+    fit = _fit(given)
+    if fit < most:
+        need, room = format_bytes(given.worker_bytes), format_bytes(machine.memory_available_bytes)
+        at_hand.reasons.append(f"at most {fit} processes: one held {need} before, {room} are free")
+    for count in _counts(min(most, fit)):
         for threads in _threads_inside(given, count):
             config = Config(backend, count, threads, limits.chunksize)
             computes = caller and threads == 1
@@ -169,6 +174,14 @@ def _add_processes(at_hand: _Candidates, given: PlanningInput) -> None:
             prediction = cost_model.seconds(config, profile, machine, left, given.costs, roles)
             start = given.costs.start(backend, count - (1 if computes else 0))
             at_hand.found.append((prediction, start, computes))
+
+
+def _fit(given: PlanningInput) -> int:
+    """Processes that the free memory holds, by what one needed in earlier runs."""
+    room = given.machine.memory_available_bytes
+    if not given.worker_bytes or not room:
+        return given.machine.cores
+    return max(1, int(ROOM_SHARE * room) // given.worker_bytes)
 
 
 def _no_processes(given: PlanningInput) -> str | None:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     Residual = Callable[[Config], tuple[float, float, float] | None]
 
 
+ROOM_SHARE = 0.9
+"""What workers may have of the memory that is free where no limit is given."""
+
+
 @dataclass(frozen=True)
 class PlanningInput:
     """Everything that a choice depends on: equal inputs give equal choices."""
@@ -41,6 +45,8 @@ class PlanningInput:
     are 22 % smaller, the choice is no better: mean regret 1.131, by the model alone 1.127)."""
     remote: RemoteOption | None = None
     """An executor or a cluster that may be chosen."""
+    worker_bytes: int = 0
+    """Memory that a worker process held in earlier runs; 0 where that is not known."""
     spent_seconds: float | None = None
     """Seconds that the caller has worked alone, for :func:`amorsize.planning.policy.is_due`. None: a
     prediction from experience is acted on at once."""

@@ -15,6 +15,7 @@ from support.work import Recorder, children
 
 import amorsize
 from amorsize.api.checks import make_options
+from amorsize.history.factory import open_history
 from benchmarks.robustness.leaks import Outcome, leaking, memory_group
 
 pytestmark = [
@@ -270,3 +271,22 @@ def amounts() -> Iterator[tuple[int | str, int]]:
 @pytest.mark.parametrize(("given", "size"), list(amounts()))
 def test_amounts(given: int | str, size: int) -> None:
     assert make_options(memory_limit=given).memory_limit == size
+
+
+def hold_for_a_while(count: int) -> int:
+    """Holds 60 MB for a tenth of a second."""
+    held = bytearray(60 * MB)
+    held[::4096] = b"x" * len(held[::4096])
+    time.sleep(0.1)
+    return count + len(held)
+
+
+@pytest.mark.parametrize("backend", ["fork", "spawn"])
+def test_what_a_worker_held_is_remembered(backend: str, tmp_path: Path) -> None:
+    path = str(tmp_path / "history.sqlite")
+    data = list(range(12))
+    found = amorsize.execute(hold_for_a_while, data, backend=backend, n_jobs=2, history=path)
+    assert found == [hold_for_a_while(one) for one in data]
+    with open_history(path) as history:
+        (run,) = history.read()
+    assert 55 * MB < run.work.worker_bytes < 200 * MB

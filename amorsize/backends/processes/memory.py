@@ -20,6 +20,7 @@ import os
 from amorsize.backends.processes.protocol import ALLOWED, BASE, UNLIMITED
 from amorsize.machine.detect import available_memory
 from amorsize.planning.explain import format_bytes
+from amorsize.planning.values import ROOM_SHARE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ again before it could have filled what is left to it."""
 LEAK_BYTES = 1 << 20
 """A worker that has not grown by more since its first items does not leak; a new one would need as
 much."""
-ROOM_SHARE = 0.9
-"""What the workers may have of the memory that is free (or theirs) where no limit is given."""
 TIGHT_SHARE = 0.25
 """Workers that hold less of their room need no look at what is left of the machine."""
 
@@ -115,6 +114,8 @@ class MemoryBudget:
         self._room_bytes = free if limit is None else min(limit, free)
         self.awaits_first = limit is not None and workers > 1
         """The first worker is to show what it needs before further ones are started."""
+        self.most_bytes = 0
+        """Most that a worker was seen to hold."""
         self._warned = False
         self._looked = 0.0
 
@@ -129,6 +130,7 @@ class MemoryBudget:
         self._looked = now
         held = {id(worker): self._growth(worker) for worker in handles}
         total = sum(held.values())
+        self.most_bytes = max(self.most_bytes, *held.values(), 0)
         if self.limit is not None or total > TIGHT_SHARE * self._room_bytes:
             self._measure_room(total)
         leaving = False

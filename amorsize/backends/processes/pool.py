@@ -205,6 +205,7 @@ class ProcessPool(Backend):
 
     def report(self) -> BackendReport:
         table, deadlines, recovery = self._table, self._deadlines, self._recovery
+        memory = self.spec.memory
         return BackendReport(
             done=self.spec.collector.done - self._done_before,
             workers=len(table.workers),
@@ -216,6 +217,7 @@ class ProcessPool(Backend):
             inside=frozenset() if deadlines is None else deadlines.inside(),
             ended=(0, 0.0, 0.0) if deadlines is None else self.spec.collector.usage.later(),
             changed=tuple(self._reader.changed),
+            worker_bytes=0 if memory is None else memory.most_bytes,
             drained=self._dispatcher.draining and not (recovery.alone or table.has_open_items()),
         )
 

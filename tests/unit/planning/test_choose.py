@@ -219,3 +219,17 @@ def opens(path):
 )
 def test_what_surely_only_computes(function, item, answer: bool) -> None:
     assert only_computes(function, item) is answer
+
+
+@pytest.mark.parametrize(("held", "most"), [(0, 8), (10**9, 8), (3 * 10**9, 3), (10**11, 1)])
+def test_no_more_processes_than_fit_into_memory(held: int, most: int) -> None:
+    """Ten GB are free, nine of them for workers."""
+    machine = Machine(cores=8, memory_available_bytes=10**10)
+    long = Profile(items=5, item_seconds=1.0, cpu_share=1.0)
+    limit = Limits(backends=frozenset(("serial", "fork")))
+    choice = planning.choose(
+        PlanningInput(long, machine, 100, limit, Safety(), COSTS, worker_bytes=held)
+    )
+    assert choice.config.n_jobs == most
+    said = [reason for reason in choice.reasons if "one held" in reason]
+    assert bool(said) == (most < 8)
