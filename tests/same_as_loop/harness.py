@@ -100,12 +100,14 @@ def _cases_of(module: str, tree: ast.Module) -> list[Listed]:
     return found
 
 
-def run(name: str, mode: str, setting: str, trace: bool = False) -> Ran:
-    """Run one case in an interpreter of its own; raises ``RuntimeError`` if that said nothing."""
+def run(name: str, mode: str, setting: str, *options: str) -> Ran:
+    """Run one case in an interpreter of its own; raises ``RuntimeError`` if that said nothing.
+
+    ``options`` are those of ``runner.py``: ``--trace``, ``--eager``."""
     if (
         setting == NOTEBOOK
     ):  # the loop, too: an event loop runs there, and some calls raise beside one
-        return in_kernel(name, mode, trace)
+        return in_kernel(name, mode, *options)
     command = [sys.executable, str(HERE / "runner.py"), name, mode, setting]
     environment = _environment()
     # Files, not pipes: a child that a case has started would keep a pipe open.
@@ -115,7 +117,7 @@ def run(name: str, mode: str, setting: str, trace: bool = False) -> Ran:
         tempfile.TemporaryFile() as errors,
     ):
         process = subprocess.Popen(
-            command + ["--trace"] * trace,
+            [*command, *options],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=errors,
@@ -138,14 +140,14 @@ def run(name: str, mode: str, setting: str, trace: bool = False) -> Ran:
     return _ran(lines[-1])
 
 
-def in_kernel(name: str, mode: str, trace: bool = False) -> Ran:
+def in_kernel(name: str, mode: str, *options: str) -> Ran:
     """Run one case in a notebook kernel of its own."""
     import nbclient
     import nbformat
 
     with tempfile.TemporaryDirectory(prefix="same-", ignore_cleanup_errors=True) as folder:
         report = os.path.join(folder, "report")
-        words = [name, mode, "alone", "--out", report] + ["--trace"] * trace
+        words = [name, mode, "alone", "--out", report, *options]
         code = (
             f"import sys\nsys.path.insert(0, {str(HERE)!r})\nimport runner\nrunner.main({words!r})"
         )

@@ -43,7 +43,7 @@ class Row:
 
 
 def judge(
-    listed: harness.Listed, setting: str, twice: bool, trace: bool
+    listed: harness.Listed, setting: str, twice: bool, options: list[str]
 ) -> tuple[str | None, harness.Ran | None]:
     """In what a case differs, and its run with amorsize."""
     tries = "the loop"
@@ -58,7 +58,7 @@ def judge(
         if loop.results.startswith("raised ") or loop.left.startswith("raised "):
             print(f"  (the loop of {listed.name}: {loop.results[:99]}; left {loop.left[:99]})")
         tries = "amorsize"
-        ran = harness.run(listed.name, "amorsize", setting, trace)
+        ran = harness.run(listed.name, "amorsize", setting, *options)
     except RuntimeError as error:
         return f"{'NO CASE: ' if tries == 'the loop' else ''}{error}", None
     return harness.compare(listed, loop, ran), ran
@@ -76,7 +76,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, choices=(1, 2), default=2)
     parser.add_argument("--why", action="store_true", help="say in what each case differs")
     parser.add_argument("--twice", action="store_true", help="compare two loops, too")
+    parser.add_argument("--eager", action="store_true", help="workers seem to cost nothing")
     asked = parser.parse_args()
+    options = ["--trace"] * asked.why + ["--eager"] * asked.eager
     chosen = [
         listed
         for listed in harness.cases()
@@ -86,9 +88,7 @@ def main() -> None:
     ]
     rows: dict[str, Row] = defaultdict(Row)
     with ThreadPoolExecutor(asked.jobs) as pool:
-        judged = pool.map(
-            lambda listed: judge(listed, asked.setting, asked.twice, asked.why), chosen
-        )
+        judged = pool.map(lambda listed: judge(listed, asked.setting, asked.twice, options), chosen)
         for listed, (difference, ran) in zip(chosen, judged, strict=True):
             if difference is not None and difference.startswith("NO CASE: eight"):
                 continue
