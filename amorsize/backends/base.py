@@ -62,8 +62,9 @@ class BackendSpec:
     """Fresh interpreters: what they lack of the caller's modules, when one is started; an object with
     ``values``, ``by_value`` and ``replaced`` (see :mod:`amorsize.inspection.sent_state`)."""
     travels: frozenset[type] | None = None
-    """Processes: results that pickling changes, or that cannot be sent, are computed again in the caller;
-    those of these classes are known to come back as they went. None: what cannot be sent is an error."""
+    """Processes: results that pickling changes, or that cannot be sent, are computed again in the caller,
+    and what cannot be sent there stays in it; results of these classes are known to come back as they
+    went. None: what cannot be sent is an error."""
     late_look: Callable[[bool], tuple[str, ...]] | None = None
     """Forked workers: names what changed of all that the function reaches since this spec was made, with
     True also of the process (see :mod:`amorsize.inspection.late`). None to look at nothing."""

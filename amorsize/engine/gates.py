@@ -403,8 +403,8 @@ def on_freed(spec: RunSpec, state: RunState, event: CallerFreed, facts: Facts) -
     """The caller's own items are done: threads that compute beside it become one more; if it did
     nothing but wait, so will the others."""
     workers = state.workers
-    if workers is None or workers.config.backend != "threads":
-        return state, ()
+    if workers is None or workers.config.backend != "threads" or spec.settled:
+        return state, ()  # of a settled run the caller had none, and a single thread is meant
     if not workers.waits:
         return state, (do.Scale(min(facts.machine.cores, spec.options.max_jobs or 1 << 30)),)
     if facts.measured.window[1] < ONLY_WAITS_CPU_SHARE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType
 
@@ -128,6 +129,16 @@ def join_all(values: Iterable[Value]) -> Value:
         if value is not FRESH:
             result = join(result, value)
     return result
+
+
+def is_part(value: Value) -> bool:
+    """Was a value read from a ``threading.local``, or computed of what was?"""
+    return value.base is not None and is_local(value.base.obj)
+
+
+def is_local(obj: Any) -> bool:
+    """Is it an object whose attributes are each thread's own?"""
+    return obj is not MISSING and _thread._local in type.__dict__["__mro__"].__get__(type(obj))
 
 
 CALLABLE = (FunctionType, BuiltinFunctionType, MethodType, partial, type)

@@ -14,7 +14,6 @@ from types import ModuleType
 
 from amorsize.inspection.abstract_value import MISSING
 from amorsize.inspection.objects import class_attribute, not_shared_by_fork
-from amorsize.inspection.origins import own_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -153,23 +152,6 @@ def binding(value: Any, *, given: bool = False) -> tuple[str, str] | None:
     if root == "_io" and not given:
         return CALLER, "a file in memory"
     return (PROCESSES, "an iterator") if moves else None
-
-
-def foreign_attributes(local: Any, stored: frozenset[str] | set[str]) -> list[str]:
-    """Attributes of a ``threading.local`` that the caller set and the function does not set itself."""
-    kind = type(local)
-    if own_module(kind.__module__) and class_attribute(kind, "__init__") is not MISSING:
-        return []  # each thread that uses it has them set
-    held = _thread._local.__getattribute__(local, "__dict__")
-    return sorted(set(held) - set(stored))
-
-
-def counted_attributes(local: Any, stored: frozenset[str] | set[str]) -> list[str]:
-    """Attributes of a ``threading.local`` that the function sets and that hold numbers, texts or the
-    like in the caller's thread: what an item leaves for the next, not what each thread makes once."""
-    held = _thread._local.__getattribute__(local, "__dict__")
-    plain = (int, float, complex, str, bytes, tuple, frozenset)
-    return sorted(name for name in stored if type(held.get(name)) in plain)
 
 
 def deep_bindings(func: Any, items: Any) -> tuple[str | None, str | None]:

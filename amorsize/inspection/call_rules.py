@@ -71,6 +71,13 @@ WARNS = frozenset({"warnings.warn", "_warnings.warn", "warnings.warn_explicit",
 IMPORTS = frozenset({"importlib.import_module", "importlib.__import__", "builtins.__import__"})
 """Functions that import a module by a name that may be computed."""
 
+ASKS_CLASSES = frozenset(
+    {"builtins.isinstance", "builtins.issubclass", "builtins.id", "builtins.callable",
+     "dataclasses.fields", "dataclasses.is_dataclass", "typing.cast", "typing.get_type_hints",
+     "inspect.isclass", "inspect.getmembers", "inspect.signature"}
+)  # fmt: skip
+"""Functions that ask about classes and objects, and use none."""
+
 LISTS = frozenset({"listdir", "scandir", "walk", "glob", "iglob", "iterdir", "rglob"})
 WRITES = frozenset(
     {"write_text", "write_bytes", "mkdir", "makedirs", "touch", "unlink", "remove", "rename",

@@ -9,7 +9,6 @@ from amorsize.inspection.abstract_value import (
     FRESH,
     NEW,
     NULL,
-    SHARED,
     Closure,
     Value,
     join,
@@ -159,8 +158,7 @@ def _before_with(f: Frame, s: list[Value], arg: int) -> None:
 def _store_attr(f: Frame, s: list[Value], arg: int) -> None:
     base = s.pop()
     value = s.pop()
-    if base.made_by is not None and value.origin == SHARED:
-        f.judge.keep_part(base.made_by, f.code.co_names[arg], value)
+    f.judge.keep_part(base, f.code.co_names[arg], value)
     f.judge.store_part(f, base, f.code.co_names[arg], "stores to")
 
 
@@ -211,9 +209,12 @@ def _binary_op(f: Frame, s: list[Value], arg: int) -> None:
     if arg == NB_SUBSCRIPT:
         _binary_subscr(f, s, arg)
         return
-    s.pop()
+    right = s.pop()
     operator = IN_PLACE.get(arg)
-    s[-1] = FRESH if operator is None else f.judge.in_place(f, s[-1], operator)
+    if operator is None:
+        s[-1] = f.judge.computed(s[-1], right)
+    else:
+        s[-1] = f.judge.in_place(f, s[-1], operator)
 
 
 def _build(f: Frame, s: list[Value], arg: int) -> None:

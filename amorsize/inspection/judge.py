@@ -19,6 +19,8 @@ from amorsize.inspection.abstract_value import (
     VIEW,
     Closure,
     Value,
+    is_local,
+    is_part,
 )
 from amorsize.inspection.bindings import is_iterator
 from amorsize.inspection.known_names import CHANGEABLE, PLAIN, PROCESS_WIDE
@@ -83,9 +85,7 @@ class Judge(Methods):
             wide = PROCESS_WIDE.get(base.path)
             if wide is not None or is_a(base.obj, ModuleType):
                 self.keep(f"{verb} {part}{base.path}")
-            if type(base.obj).__name__ == "local" or any(
-                kind.__name__ == "_local" for kind in type(base.obj).__mro__
-            ):  # threading.local
+            if is_local(base.obj):
                 self.store_local(base.obj, name, f"{verb} {part}{base.phrase}")
                 return
             self.keep(f"{verb} {part}{base.phrase}")
@@ -93,10 +93,6 @@ class Judge(Methods):
             self.change_item(f"it {verb} {part}its item")
         elif name is None:
             self.special(base, "__setitem__", [FRESH, FRESH], frame.depth)
-
-    def keep_part(self, kind: type, name: str, value: Value) -> None:
-        """A new object of this class gets what lives outside of the call as an attribute."""
-        self.made_parts[kind, name] = value
 
     def attribute(self, frame: Frame, base: Value, name: str) -> Value:
         if base is FRESH:
@@ -132,7 +128,8 @@ class Judge(Methods):
             return Value(obj=found, base=base, attr=name)
         path = f"{base.path}.{name}" if base.path else name
         origin = SHARED if id(found) in self.shared else base.origin
-        return Value(origin, base.kind, path, found, base=base, attr=name)
+        made = self.made_for(obj, name) if found is MISSING else None
+        return Value(origin, base.kind, path, found, base=base, attr=name, made_by=made)
 
     def module_attribute(self, frame: Frame, base: Value, module: ModuleType, name: str) -> Value:
         """A name of a module."""
@@ -282,9 +279,9 @@ class Judge(Methods):
         changeable = is_a(left.obj, CHANGEABLE) or (
             left.obj is not MISSING and class_attribute(type(left.obj), operator) is not MISSING
         )
-        if changeable:
+        if changeable or (left.obj is MISSING and left.origin == SHARED and is_part(left)):
             self.change(left, "changes")
-        return left if changeable else FRESH
+        return left if changeable else self.computed(left)
 
     def import_module(self, frame: Frame, name: str, level: Any, names: Any) -> Value:
         if level:
@@ -319,6 +316,8 @@ class Judge(Methods):
         spread: Value | None,
     ) -> Value:
         given, base = self.called(frame, callee, args, named, spread), callee.base
+        if given is FRESH and is_a(callee.obj, BuiltinFunctionType):
+            given = self.computed(*args)
         if given is not FRESH or base is None or base.origin != SHARED:
             return given
         parts = gives_parts(base.obj, callee.attr, callee.obj)
@@ -352,6 +351,8 @@ class Judge(Methods):
         if known is not None:
             return known
         obj, args = self.bound(callee, args)
+        if not rules.ASKS_CLASSES.isdisjoint((rules.name_of_callable(obj), callee.path)):
+            return FRESH
         plain = base is None or is_a(base.obj, ModuleType)
         if rules.opens_to_write(obj, callee.attr, args if plain else args[-1:], named):
             self.keep("writes to a file that its items share")
@@ -404,6 +405,12 @@ class Judge(Methods):
             return Value(SHARED, "global", "globals()", frame.function.scope)
         if name == "builtins.type" and len(args) == 1:
             return self.attribute(frame, args[0], "__class__") if args[0] is not FRESH else FRESH
+        if not rules.IMPORTS.isdisjoint((name, callee.path)) and len(args) == 1:
+            module = sys.modules.get(args[0].obj) if type(args[0].obj) is str else None
+            if module is not None and is_a(module, ModuleType) and "." not in module.__name__:
+                return self.found("global", module.__name__, module, frame)
+        if name == "builtins.vars" and args and is_a(args[0].obj, ModuleType):
+            return self.attribute(frame, args[0], "__dict__")
         if name == "builtins.vars" and args:
             return Value(args[0].origin, args[0].kind, f"{args[0].path}.__dict__")
         if name == "builtins.getattr" and len(args) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from abc import ABCMeta
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 
 from amorsize.inspection import call_rules as rules
@@ -14,6 +15,8 @@ from amorsize.inspection.abstract_value import (
     VIEW,
     Closure,
     Value,
+    is_local,
+    is_part,
 )
 from amorsize.inspection.known_names import CHANGES
 from amorsize.inspection.listeners import log_is_heard
@@ -39,6 +42,12 @@ SIGNALS_OF = {
     "Barrier": ("wait", "abort", "reset"), "lock": ("locked",),
 }  # fmt: skip
 """Methods by which threads tell one another something, by class."""
+MAKING = frozenset({"__new__", "__init__", "__del__", "__init_subclass__", "__class_getitem__"})
+"""Methods that are walked where objects are made."""
+NOT_CALLING = frozenset(
+    {"builtins", "abc", "typing", "enum", "collections", "collections.abc", "types"}
+)
+"""Modules of base classes whose methods call no other method of an object that is handed to a call."""
 POOL_METHODS = {"pop": "take", "popleft": "take", "append": "give", "appendleft": "give"}
 """A list from which things are taken and to which they are given back, with a lock held, is a pool."""
 
@@ -146,6 +155,21 @@ class Methods(Walker):
         if is_a(hook, classmethod) and own(hook.__func__):
             self.enter_function(hook.__func__, [FRESH], {}, depth + 1)
 
+    def keep_part(self, base: Value, name: str, value: Value) -> None:
+        """An attribute of an object that the call made, or of a ``threading.local``, is set to this."""
+        if base.made_by is not None and value.origin == SHARED:
+            self.made_parts[base.made_by, name] = value
+        elif base.origin == SHARED and is_local(base.obj):
+            self.give_local(base, name, value)
+
+    @staticmethod
+    def computed(*parts: Value) -> Value:
+        """The result of an operator: known only where it is computed of a thread's own value."""
+        for one in parts:
+            if one.base is not None and is_part(one):
+                return Value(NEW, one.kind, one.path, base=one.base, attr=one.attr)
+        return FRESH
+
     def hand_on(self, frame: Frame, values: tuple[Value, ...]) -> None:
         """Functions that are handed to a call may be called by it."""
         for value in values:
@@ -163,9 +187,36 @@ class Methods(Walker):
                 self.callable(obj, [], {}, frame.depth + 1)
             elif base is not None and value.attr in CHANGES and type(obj) in rules.UNBOUND:
                 self.change(base, f"{value.attr} changes")
+            elif is_a(obj, type) or value.made_by is not None:
+                self.used_unseen(value, frame.depth)
+            elif value.origin == SHARED and self.is_for_a_library(type(obj)):
+                self.call_all_methods(value, frame.depth)
             elif value.origin == SHARED and obj is not MISSING and not is_a(obj, type):
                 self.functions_behind(obj, frame.depth)
 
     def call_unseen(self, frame: Frame, closure: Closure) -> None:
         if not closure.walked:
             self.walk_closure(frame, closure, [], {})
+
+    def used_unseen(self, value: Value, depth: int) -> None:
+        """A class of the user's, or a new object of one, is handed to a call: a library may make objects
+        of the class, and call what they can do."""
+        kind = value.made_by or value.obj
+        if type(kind) not in (type, ABCMeta) or not own_module(str(kind.__module__)):
+            return
+        made = value if value.made_by is not None else self.construct(kind, [], {}, depth + 1)
+        for name in dir_of(kind):
+            func = class_attribute(kind, name)
+            if name not in MAKING and is_a(func, FunctionType) and own(func):
+                self.enter_function(func, [made], {}, depth + 1)
+
+    @staticmethod
+    def is_for_a_library(kind: type) -> bool:
+        """Is it a class of the user's that a library knows how to use: derived from one of its own?"""
+        if not own_module(str(kind.__module__)):
+            return False
+        bases = type.__dict__["__mro__"].__get__(kind)
+        return any(
+            one.__module__ not in NOT_CALLING and not own_module(str(one.__module__))
+            for one in bases
+        )

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import _thread
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
 from amorsize.inspection import call_rules as rules
-from amorsize.inspection.abstract_value import GIVEN, PART, SHARED, VIEW, Value
+from amorsize.inspection.abstract_value import GIVEN, MISSING, NEW, PART, SHARED, VIEW, Value
 from amorsize.inspection.bindings import (
     BARE,
     CALLER,
     binding,
-    counted_attributes,
-    foreign_attributes,
 )
 from amorsize.inspection.known_names import (
     FILTERS,
@@ -22,7 +21,8 @@ from amorsize.inspection.known_names import (
     UNSAFE_MODULES,
 )
 from amorsize.inspection.listeners import warnings_are_heard
-from amorsize.inspection.origins import is_a
+from amorsize.inspection.objects import class_attribute
+from amorsize.inspection.origins import is_a, own_module
 from amorsize.inspection.verbs import changes_by_name, sets_library_state
 
 TYPE_CHECKING = False
@@ -33,6 +33,57 @@ if TYPE_CHECKING:
 
 class Decided(Exception):
     """Nothing more can be learned."""
+
+
+PASSED_ON = (int, float, complex, str, bytes, tuple, frozenset)
+"""Types of what the caller's thread has of an attribute that items count in, or pass on."""
+
+
+class LocalStores:
+    """What a function sets in a ``threading.local``: what it leaves there for the next item.
+
+    An object that each thread makes once (a session, a buffer) is what such data are for. What is
+    counted there, or passed from item to item, is another on each thread, and in the caller none of it
+    is left."""
+
+    def __init__(self, local: Any, where: str) -> None:
+        self.local, self.where = local, where
+        self.names: set[str] = set()
+        self.always: set[str] = set()
+        """Those that each item sets."""
+        self.passed_on: str | None = None
+        """One that is computed of what was there, or that is the item."""
+        self.made: dict[str, type] = {}
+        """Classes of new objects that are set."""
+
+    def set(self, name: str, *, unsure: bool) -> None:
+        """An attribute is set; ``unsure``: by some items only."""
+        self.names.add(name)
+        if not unsure:
+            self.always.add(name)
+
+    def give(self, name: str, value: Value) -> None:
+        """An attribute is set to this."""
+        base = value.base
+        computed = value.origin == NEW and base is not None and base.obj is self.local
+        if computed or value.origin == GIVEN:
+            self.passed_on = self.passed_on or name
+        if value.made_by is not None:
+            self.made[name] = value.made_by
+
+    def reason(self) -> str | None:
+        """Why the function stays in the caller; None where each thread may have its own."""
+        kind = type(self.local)
+        held = _thread._local.__getattribute__(self.local, "__dict__")
+        # Each thread that uses it has them set where the user's __init__ does.
+        inherited = own_module(kind.__module__) and class_attribute(kind, "__init__") is not MISSING
+        foreign = [] if inherited else sorted(set(held) - self.names)
+        if foreign:
+            return f"{self.where} has '{foreign[0]}' set for the caller's thread"
+        counted = sorted(name for name in self.names if type(held.get(name)) in PASSED_ON)
+        counted += sorted(self.always - set(held))  # no item has run here: it may be anything
+        name = self.passed_on or (counted[0] if counted else None)
+        return None if name is None else f"{self.where}, and '{name}' goes from item to item"
 
 
 class Verdicts:
@@ -56,7 +107,7 @@ class Verdicts:
         """Code that holds a lock for a while."""
         self.pools: dict[int, tuple[Value, set[str]]] = {}
         """Shared lists that are changed with a lock held: by taking from them, by giving back."""
-        self._locals: dict[int, tuple[Any, str, set[str]]] = {}
+        self._locals: dict[int, LocalStores] = {}
 
     def note(self, use: str, seen: object) -> None:
         """Remember a use of files or databases, where it was seen."""
@@ -85,7 +136,7 @@ class Verdicts:
         if type(value).__name__ == "local" or any(
             base.__name__ == "_local" for base in type(value).__mro__
         ):
-            self._locals.setdefault(id(value), (value, where, set()))
+            self._stores(value, where)
             return
         bound = binding(value, given=given)
         if bound is None:
@@ -110,8 +161,20 @@ class Verdicts:
 
     def store_local(self, local: Any, name: str | None, where: str) -> None:
         """An attribute of a ``threading.local`` is set by the function itself."""
-        self._locals.setdefault(id(local), (local, where, set()))[2].add(name or "")
+        self._stores(local, where).set(name or "", unsure=self.unsure)
         self.forbid_processes(where)
+
+    def give_local(self, base: Value, name: str, value: Value) -> None:
+        """What an attribute of a ``threading.local`` is set to."""
+        self._stores(base.obj, f"stores to attribute '{name}' of {base.phrase}").give(name, value)
+
+    def made_for(self, local: Any, name: str) -> type | None:
+        """The class of the object that the function itself puts there; None where it is not known."""
+        stores = self._locals.get(id(local))
+        return None if stores is None else stores.made.get(name)
+
+    def _stores(self, local: Any, where: str) -> LocalStores:
+        return self._locals.setdefault(id(local), LocalStores(local, where))
 
     def change_process(self, known: str, what: str) -> None:
         """What is one for the whole process is changed."""
@@ -142,13 +205,10 @@ class Verdicts:
             if len(done) < 2:
                 self.keep(f"changes {pool.phrase}")
             self.forbid_processes(f"{pool.phrase} is a pool of what is used in turns")
-        for local, where, stored in self._locals.values():
-            foreign = foreign_attributes(local, stored)
-            if foreign:
-                self.keep(f"{where} has '{foreign[0]}' set for the caller's thread")
-            counted = counted_attributes(local, stored)
-            if counted:
-                self.keep(f"{where}, and '{counted[0]}' goes from item to item")
+        for stores in self._locals.values():
+            reason = stores.reason()
+            if reason is not None:
+                self.keep(reason)
 
     def cannot_read(self, error: Exception) -> None:
         """What is not read is not safe: the run stays in the caller."""

@@ -19,7 +19,8 @@ from amorsize.backends.processes.protocol import (
     parse_tickets,
     waiting_tickets,
 )
-from amorsize.items.call import unsendable_argument
+from amorsize.core.signals import released
+from amorsize.items.call import run_chunk, unsendable_argument
 from amorsize.planning.chunking import CHUNK_SECONDS, fair_items, items_in
 
 TYPE_CHECKING = False
@@ -198,10 +199,16 @@ class Dispatcher:
         return True
 
     def _unsendable(self, start: int, items: Sequence[Any], error: Exception) -> None:
-        """One of the items cannot be pickled: each goes by itself, and that one fails."""
-        source = self.spec.source
+        """One of the items cannot be pickled: each goes by itself, and that one runs in the caller. It
+        fails where it must not (``BackendSpec.travels``)."""
+        source, spec = self.spec.source, self.spec
+        if len(items) == 1 and spec.travels is None:
+            spec.collector.fail(start, unsendable_argument(error, start), "")
+            return
         if len(items) == 1:
-            self.spec.collector.fail(start, unsendable_argument(error, start), "")
+            with released():
+                outcome = run_chunk(spec.func, start, items, spec.collector.on_error)
+            outcome.deliver(spec.collector, (os.getpid(), 0))
             return
         for position in reversed(range(start, start + len(items))):
             source.give_back(position, 1 if source.indexed else [items[position - start]])

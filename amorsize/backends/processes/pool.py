@@ -140,9 +140,12 @@ class ProcessPool(Backend):
                 self._go_on_without(error)
                 return
             except Exception as error:
-                if not self._recovery.deaths and not self._table.workers:
+                if self._recovery.deaths or self._table.workers:
+                    self._go_on_without(error)  # it need not be where a fork is allowed
+                    return
+                if self.spec.travels is None or self.spec.initializer is not None:
                     raise  # the function cannot be sent
-                self._go_on_without(error)  # it need not be where a fork is allowed
+                self._take_over()
                 return
 
     def _let_go(self) -> None:

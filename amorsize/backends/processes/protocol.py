@@ -56,8 +56,9 @@ RESULT, FAILURE, UNSENDABLE, READY, UNREADABLE, LEAVING, TOLD, CHANGED = range(1
 """Frames of a worker: (start, values, when it began them, (wall, CPU seconds), seconds spent on sending
 before, number of its thread); (index, exception, traceback); the same for a result that cannot be
 pickled; None when a spawned worker has been set up; (index, exception, traceback) of an item that cannot
-be unpickled; spans that a worker which leaves for its memory has taken and not begun; what was said
-beside the results (`output_relay`); names of what its items changed that outlives them."""
+be unpickled, index None for the function; spans that a worker which leaves for its memory has taken and
+not begun; what was said beside the results (`output_relay`); names of what its items changed that
+outlives them."""
 WORK, SETUP, END = 1, 2, 3
 """Frames to a worker: (start, items), the run's settings, None at the end of a run."""
 HEADER = struct.Struct("<BxxxIQ")

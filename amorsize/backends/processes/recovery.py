@@ -72,6 +72,10 @@ class Recovery:
         """Have so many workers, as far as they can be had."""
         self.wanted = workers
 
+    def give_up(self) -> None:
+        """Start no more workers."""
+        self.wanted, self.idle_deaths, self.unsettled = 0, MAX_IDLE_DEATHS, True
+
     def look_again(self) -> None:
         """More workers are to come."""
         self.unsettled = True

@@ -149,7 +149,7 @@ class ResultReader:
         self.learn(len(values), seconds)
 
     def _computed_here(self, worker: WorkerHandle, index: int) -> bool:
-        """A result that does not travel is computed by the caller; False where it is not to."""
+        """An item that does not travel, or its result, is the caller's; False where it is not to be."""
         spec = self.spec
         if spec.travels is None:
             return False
@@ -167,10 +167,13 @@ class ResultReader:
         if abs(kind) not in (protocol.FAILURE, protocol.UNSENDABLE, protocol.UNREADABLE):
             raise AssertionError(f"unknown frame {kind} from a worker")
         index, error, text = value
-        if abs(kind) == protocol.UNSENDABLE and self._computed_here(worker, index):
-            return
         if kind < 0:  # the exception could not be unpickled
             error = told_by(text)
+        if index is None and abs(kind) == protocol.UNREADABLE:
+            self._not_made(worker, error, text)
+            return
+        if abs(kind) != protocol.FAILURE and self._computed_here(worker, index):
+            return
         if abs(kind) == protocol.UNSENDABLE:
             worker.answered_run(index, 1)
             error = unsendable_result(error, index)
@@ -178,3 +181,13 @@ class ResultReader:
             worker.answered_run(index, 1)
             error = unreadable("item", error, index)
         self.spec.collector.fail(index, error, text)
+
+    def _not_made(self, worker: WorkerHandle, error: BaseException, text: str) -> None:
+        """The function, or what goes with it, cannot be made again in a fresh interpreter: the caller
+        goes on without, or the run fails where another backend is not to be taken."""
+        spec = self.spec
+        if spec.travels is None or spec.initializer is not None:
+            spec.collector.fail(None, error, text)
+            return
+        worker.now_leaving()
+        self.recovery.give_up()

@@ -78,6 +78,10 @@ def _serve(sock: _socket.socket, page: SharedPage) -> bool:
         return True
     try:
         (func, initializer, initargs), for_this_run = _prepare(settings)
+    except BaseException as error:
+        protocol.send(sock, protocol.encode(protocol.UNREADABLE, (None, *portable(error))))
+        return False
+    try:
         job = WorkerJob(
             func,
             settings["on_error"],

@@ -89,6 +89,13 @@ def test_the_caller_is_free(state: RunState, known: Any, workers: int | None) ->
     assert commands == (() if workers is None else (do.Scale(workers),))
 
 
+@pytest.mark.parametrize("options", [{"timeout": 1.0}, {"backend": "threads"}], ids=str)
+def test_a_single_thread_that_is_meant_stays_single(options: dict[str, Any]) -> None:
+    """With a time limit it is the loop of a function with effects; the caller had no item of its own."""
+    _, commands = after(working(), CallerFreed(101.0, 0), **options)
+    assert commands == ()
+
+
 def test_what_judges_a_function_is_read_before_the_item_is_looked_at_again() -> None:
     """It takes milliseconds, in which the item may begin to compute: threads would come too late."""
     step = transition(spec(), RunState(), long_item(), facts(can_judge=False))

@@ -346,23 +346,37 @@ def keeps_in_thread_local(x: int) -> int:
     return x
 
 
+def makes_in_thread_local(x: int) -> int:
+    if not hasattr(LOCAL, "value"):
+        LOCAL.value = object()
+    return x
+
+
+def counts_in_thread_local(x: int) -> int:
+    if x % 7 == 6:
+        LOCAL.value = getattr(LOCAL, "value", 0) + 1
+    return x
+
+
 @pytest.mark.parametrize(
-    ("held", "stays"),
+    ("func", "held", "stays"),
     [
-        ({}, False),  # each thread makes its own
-        ({"value": object()}, False),
-        ({"value": 0}, True),  # a number goes from item to item
-        ({"value": "last"}, True),
-        ({"value": None}, False),
+        (makes_in_thread_local, {}, False),  # each thread makes its own
+        (makes_in_thread_local, {"value": object()}, False),
+        (makes_in_thread_local, {"value": 0}, True),  # a number goes from item to item
+        (makes_in_thread_local, {"value": "last"}, True),
+        (makes_in_thread_local, {"value": None}, False),
+        (keeps_in_thread_local, {}, True),  # the caller is to find the last item there
+        (counts_in_thread_local, {}, True),
     ],
 )
 def test_what_goes_from_item_to_item_in_a_thread_stays_in_the_caller(
-    held: dict[str, Any], stays: bool
+    func: Callable[[int], int], held: dict[str, Any], stays: bool
 ) -> None:
     vars(LOCAL).clear()
     vars(LOCAL).update(held)
     try:
-        safety = inspect_function(keeps_in_thread_local, [1])
+        safety = inspect_function(func, [1])
         assert (safety.caller_only is not None) == stays, safety
     finally:
         vars(LOCAL).clear()
