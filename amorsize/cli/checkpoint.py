@@ -102,7 +102,10 @@ def _forget(journal: Journal, keys: Sequence[str], *, failed: bool) -> None:
     for key in keys:
         found = journal.rows_of(key) or journal.rows_of(label_of(key))
         if not found:
-            raise Stop(USAGE, f"--forget {key}: no item has this key; --export - shows the keys")
+            raise Stop(
+                USAGE,
+                f"--forget {key}: no item has this key; --export - shows those that can be named",
+            )
         which += [row for row, *_ in found]
     if failed:
         which += [row for row, state, *_ in journal.rows_of() if state != rows.DONE]

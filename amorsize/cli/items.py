@@ -69,9 +69,14 @@ def read_items(options: argparse.Namespace) -> Iterable[Any]:
         "--range": options.range is not None,
     }
     kinds = [kind for kind in given if given[kind]]
-    if len(kinds) != 1:
-        found = " and ".join(kinds) if kinds else "none"
-        raise Stop(USAGE, f"one kind of items is needed ({', '.join(given)}), not {found}")
+    if not kinds:
+        raise Stop(
+            USAGE, f"no items: name them by {', '.join(given)} (--input - reads standard input)"
+        )
+    if len(kinds) > 1:
+        raise Stop(
+            USAGE, f"items come from one of {', '.join(given)}, not from {' and '.join(kinds)}"
+        )
     if options.jsonl and options.input is None:
         raise Stop(
             USAGE, "--jsonl says what --input holds; for ITEM and --glob there is --json-items"

@@ -7,7 +7,7 @@ from amorsize.core.lazy import lazy_names
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from amorsize.engine.coroutine_journal import LoopJournal as LoopJournal
-    from amorsize.engine.known_start import known_start as known_start
+    from amorsize.engine.known_start import begin_known as begin_known
     from amorsize.engine.limiter import limited as limited
     from amorsize.engine.orders import ordered as ordered
     from amorsize.engine.remote import RemoteAccess as RemoteAccess
@@ -20,7 +20,7 @@ __getattr__ = lazy_names(
         "LoopJournal": "amorsize.engine.coroutine_journal",
         "RemoteAccess": "amorsize.engine.remote",
         "SpreadItems": "amorsize.engine.spread",
-        "known_start": "amorsize.engine.known_start",
+        "begin_known": "amorsize.engine.known_start",
         "limited": "amorsize.engine.limiter",
         "ordered": "amorsize.engine.orders",
         "tried_out": "amorsize.engine.trial",

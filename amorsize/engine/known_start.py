@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Step = tuple[RunState, tuple[object, ...]]
 
 
-def known_start(spec: RunSpec, state: RunState, event: Begun, facts: Facts) -> Step | None:
+def begin_known(spec: RunSpec, state: RunState, event: Begun, facts: Facts) -> Step | None:
     """Workers for all items, or None where the run is to begin in the caller."""
     total = spec.total
     if total is None or total < 2 or spec.streaming or spec.journaled or not spec.indexed:

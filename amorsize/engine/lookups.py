@@ -185,8 +185,9 @@ class Lookups:
     def prepare(self, item_seconds: float) -> None:
         """Look up what recording will need, while the caller has nothing else to do."""
         items = self._spec.total or self.loop.done
-        if items * item_seconds > ASK_GAIN_SECONDS and self.learner is not None:
-            self.learner.prepare(self._spec.func)
+        learner = self.learner if items * item_seconds > ASK_GAIN_SECONDS else None
+        if learner is not None:
+            learner.prepare(self._spec.func)
             for name in learning.RECORDING:
                 getattr(learning, name)
 
@@ -350,9 +351,10 @@ class Lookups:
         began = clock()
         runs: list[Observation] = []
         errors: Any = ((), ())
-        if self.learner is not None:
-            runs = self.learner.recall(self._spec.func, seconds_ahead)
-            errors = self.learner.errors()
+        learner = self.learner  # None once it has failed, be it in the first of these two calls
+        if learner is not None:
+            runs = learner.recall(self._spec.func, seconds_ahead)
+            errors = learner.errors()
         return {"runs": tuple(runs), "errors": errors, "recall_seconds": clock() - began}
 
     # -- facts of the moment -------------------------------------------------------------------------

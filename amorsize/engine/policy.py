@@ -47,7 +47,7 @@ def on_begun(spec: RunSpec, state: RunState, event: events.Begun, facts: Facts) 
     if spec.known_long and not (
         event.measuring or event.done or state.decisions or spec.unattended
     ):
-        known = engine.known_start(spec, state, event, facts)
+        known = engine.begin_known(spec, state, event, facts)
         if known is not None:
             return known
     if spec.unattended:  # there is nothing to say before

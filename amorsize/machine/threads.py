@@ -79,13 +79,18 @@ def vanish(seconds: float = 0.02) -> None:
     A thread is still among the tasks of the process for some microseconds after its last
     instruction; a fork asks who is there."""
     deadline = clock() + seconds
-    while our_threads and clock() < deadline:
-        if our_threads[-1] == get_native_id():  # a greenlet, in the thread that asks
-            our_threads.pop()
-        elif os.path.exists(f"/proc/self/task/{our_threads[-1]}"):
+    while clock() < deadline:
+        try:
+            last = our_threads[-1]
+        except IndexError:  # none is left, or a run in another thread has just taken the last one out
+            return
+        if last != get_native_id() and os.path.exists(f"/proc/self/task/{last}"):
             time.sleep(0.00005)
-        else:
-            our_threads.pop()
+            continue
+        try:  # a greenlet is in the thread that asks
+            our_threads.remove(last)
+        except ValueError:
+            pass
     our_threads.clear()
 
 

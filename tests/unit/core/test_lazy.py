@@ -87,3 +87,30 @@ print(loaded("amorsize.half") is half)
 def test_a_module_that_another_thread_imports_is_not_loaded_yet() -> None:
     """Eight threads that ran at once met a module without its names."""
     assert run(HALF).split() == ["None", "None", "True", "True"]
+
+
+NAMES = """
+import importlib, pkgutil, sys
+import amorsize
+for found in [amorsize, *pkgutil.walk_packages(amorsize.__path__, "amorsize.")]:
+    name = "amorsize" if found is amorsize else found.name
+    if name.endswith("__main__"):
+        continue
+    try:
+        package = importlib.import_module(name)
+    except ImportError:  # of an extra that is not installed
+        continue
+    find = vars(package).get("__getattr__")
+    for lazy in find.__closure__ if getattr(find, "__closure__", None) else ():
+        for attribute in lazy.cell_contents if isinstance(lazy.cell_contents, dict) else ():
+            print(attribute, importlib.util.find_spec(f"{name}.{attribute}") is not None
+                  if hasattr(package, "__path__") else False)
+"""
+
+
+def test_no_name_that_is_read_late_is_that_of_a_module_beside_it() -> None:
+    """An import puts the module itself under its name before the table's value is there: a thread that ran
+    at once called the module."""
+    found = dict(line.split() for line in run(NAMES).split("\n") if line)
+    assert len(found) > 50
+    assert {name for name, is_module in found.items() if is_module == "True"} == set()

@@ -154,6 +154,23 @@ def test_an_error_of_what_a_run_would_leave_harms_no_run(
     assert found == list(range(40))
 
 
+def test_a_history_that_breaks_while_it_is_asked_harms_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run asked on, and had an AttributeError, as seen in a server with several threads."""
+
+    def broken(*_: object) -> None:
+        raise OSError("gone")
+
+    amorsize.execute(slow, range(40), history=tmp_path / "h.sqlite")
+    monkeypatch.setattr("amorsize.history.sqlite_cache.SqliteCache.recall", broken)
+    with pytest.warns(amorsize.AmorsizeWarning, match="gone") as told:
+        for _ in range(2):
+            found = amorsize.execute(slow, range(40), history=tmp_path / "h.sqlite")
+            assert found == list(range(40))
+    assert len(told) == 1
+
+
 def slow(number: int) -> int:
     time.sleep(0.01)
     return number
