@@ -82,7 +82,7 @@ def vanish(seconds: float = 0.02) -> None:
     while clock() < deadline:
         try:
             last = our_threads[-1]
-        except IndexError:  # none is left, or a run in another thread has just taken the last one out
+        except IndexError:  # none is left; another run may just have taken the last one out
             return
         if last != get_native_id() and os.path.exists(f"/proc/self/task/{last}"):
             time.sleep(0.00005)

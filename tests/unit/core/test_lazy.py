@@ -109,8 +109,8 @@ for found in [amorsize, *pkgutil.walk_packages(amorsize.__path__, "amorsize.")]:
 
 
 def test_no_name_that_is_read_late_is_that_of_a_module_beside_it() -> None:
-    """An import puts the module itself under its name before the table's value is there: a thread that ran
-    at once called the module."""
+    """An import puts the module itself under its name before the table's value is there: a thread that
+    ran at once called the module."""
     found = dict(line.split() for line in run(NAMES).split("\n") if line)
     assert len(found) > 50
     assert {name for name, is_module in found.items() if is_module == "True"} == set()
