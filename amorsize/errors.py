@@ -8,22 +8,22 @@ if TYPE_CHECKING:
 
 
 class AmorsizeError(Exception):
-    """Family of the errors that amorsize itself raises."""
+    """The base class of all errors that amorsize itself raises."""
 
 
 class AmorsizeWarning(UserWarning):
-    """Something that costs speed or information, but not the run."""
+    """Something costs speed or information; the run goes on."""
 
 
 class DifferenceWarning(AmorsizeWarning):
-    """Results or effects may differ from the plain loop's, and the text names in what."""
+    """Results or effects may differ from those of the plain loop; the text says in what."""
 
 
 class OptionError(AmorsizeError, ValueError):
-    """An argument has a value that its rule excludes.
+    """An option has a wrong value.
 
-    Attributes: ``name`` of the argument, its ``value``, the ``rule``, and the ``way_out``: what to write
-    instead.
+    Attributes: ``name`` of the option, its ``value``, the ``rule`` that the value breaks, and the
+    ``way_out``: what to write instead.
     """
 
     name: str
@@ -40,13 +40,13 @@ class OptionError(AmorsizeError, ValueError):
 
 
 class OptionTypeError(OptionError, TypeError):
-    """An argument has a type that its rule excludes."""
+    """An option has a value of a wrong type."""
 
 
 class CheckpointError(AmorsizeError, RuntimeError):
-    """A checkpoint cannot be used: it is not ours, in use, damaged, full, or of another run.
+    """A checkpoint cannot be used: it belongs to another user or another job, is in use, or is damaged.
 
-    Attributes: ``path``, ``problem``, ``way_out``.
+    Attributes: ``path`` of the file, the ``problem``, and the ``way_out``: what to do.
     """
 
     path: str
@@ -62,11 +62,11 @@ class CheckpointError(AmorsizeError, RuntimeError):
 
 
 class RetryAfter(AmorsizeError):
-    """Raised by the user's function: the server has refused, and the item is to be tried again later.
+    """Your function raises it if a server has refused the call, so that the item is tried again later.
 
-    For clients that return a status instead of raising. ``seconds``: how long the server asks to wait,
-    None where it does not say. The item spends none of its ``retries``, which must be at least 1 for an
-    item to be tried again at all.
+    It is for clients that return a status and do not raise. ``seconds``: how long the server asks to
+    wait, or None if it does not say. The call needs ``retries`` of at least 1; the wait costs none of
+    these tries.
 
     >>> raise RetryAfter(12.5)
     Traceback (most recent call last):
@@ -85,16 +85,18 @@ class RetryAfter(AmorsizeError):
 
 
 class NotRun(AmorsizeError):
-    """The run ended before this item began: ``max_errors`` items had failed for good."""
+    """The item did not run: ``max_errors`` ended the run before, or it is new and ``retry_failed`` is
+    set."""
 
 
 class WorkerDied(AmorsizeError, RuntimeError):
-    """A worker process ended while it ran an item, again after that item was given another try (or the
-    first time, with ``rerun_after_death=False``).
+    """A worker process died while it ran an item, and a second worker did the same.
 
-    Attributes: ``index`` (position of the item in the data, -1 if workers ended outside of any item),
-    ``exitcode`` (as in :class:`multiprocessing.Process`: negative is the number of a signal), ``hint``
-    (what probably happened, and what to do).
+    With ``rerun_after_death=False`` the item is not given to a second worker.
+
+    Attributes: ``index`` (position of the item in the data, from 0; -1 if the workers died outside of any
+    item), ``exitcode`` (as in :class:`multiprocessing.Process`: a negative one is the number of a
+    signal), ``hint`` (what probably happened, and what to do).
     """
 
     index: int
@@ -127,10 +129,10 @@ def _signal(number: int) -> str:
 
 
 class ItemError(AmorsizeError):
-    """Stands in an item's place with ``on_error="collect"``.
+    """It takes the place of the result of an item that failed, with ``on_error="collect"``.
 
-    Attributes: ``index``, ``exception`` (the function's own), ``traceback`` (text, as printed where
-    the item ran).
+    Attributes: ``index`` (position of the item in the data, from 0), ``exception`` (what the function
+    raised), ``traceback`` (a text, as printed in the worker).
     """
 
     index: int
@@ -154,11 +156,11 @@ def text_of(value: object) -> str:
 
 
 class UnportableError(AmorsizeError):
-    """Stands for an exception that could not be pickled, or that a checkpoint keeps as JSON: its type's
-    name and text.
+    """It takes the place of an exception that cannot be pickled, or that a checkpoint keeps as JSON.
 
-    The cause of one from a worker holds the worker's traceback. ``backend="threads"`` or ``"serial"``
-    deliver the exception itself."""
+    Attributes: ``type_name`` and ``message`` of that exception. If it comes from a worker, its cause has
+    the traceback of the worker. With ``backend="threads"`` or ``"serial"`` you get the exception
+    itself."""
 
     def __init__(self, type_name: str, message: str) -> None:
         super().__init__(f"{type_name}: {message} (in place of the exception itself)")

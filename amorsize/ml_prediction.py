@@ -1,5 +1,8 @@
-"""Nearest-neighbour regression under its public address; the code is in
-:mod:`amorsize.learning.regressor`."""
+"""Regression by nearest neighbours whose rows have weights: :class:`KNNRegressor`.
+
+It has the methods of a regressor of scikit-learn, and predicts what amorsize learns. It needs NumPy, and
+not scikit-learn. The code is in :mod:`amorsize.learning.regressor`.
+"""
 
 from __future__ import annotations
 

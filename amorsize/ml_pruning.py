@@ -1,4 +1,20 @@
-"""Pruning of training data under its public address; the code is in :mod:`amorsize.pruning`."""
+"""Fewer rows of training data that predict as well, within a bound that is checked.
+
+:func:`prune_training_data` prunes a history of amorsize, or arrays. :class:`PrototypeSelector` and
+:class:`PrunedKNNRegressor` do the same with the methods of scikit-learn. They need NumPy, and not
+scikit-learn. The code is in :mod:`amorsize.pruning`.
+
+==============================
+==================================================================================== Constant
+Meaning ==============================
+====================================================================================
+MIN_SAMPLES_FOR_PRUNING        with fewer rows, only exact repetitions go MIN_TOTAL_SAMPLES_TO_KEEP
+at least so many rows stay, always MIN_SAMPLES_PER_CLUSTER        with ``merge=False``, at least so many
+rows of each region stay (if it has them) DEFAULT_SIMILARITY_THRESHOLD   the similarity, from 0 to 1, from
+which rows share a region, before it adapts STRATEGIES                     the tolerance of each strategy:
+the share by which the error may grow ==============================
+====================================================================================
+"""
 
 from __future__ import annotations
 

@@ -58,79 +58,102 @@ if TYPE_CHECKING:
 def execute(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> list[Any]:
     """Return ``[func(item) for item in data]``, computed as fast as this machine can.
 
-    The first items run in the caller, and count; then the rest goes to threads or processes if
-    that pays, in the numbers and chunks that pay most.
+    The first items run in the caller (the thread that makes this call), and their results are kept. If
+    workers pay, threads or processes run the other items, as many and in such chunks as are fastest.
 
     Parameters
     ----------
-    func : callable of one argument (see :func:`amorsize.star` for more)
-    data : any iterable
+    func : callable of one argument
+        A function or a coroutine function; :func:`amorsize.star` is for several arguments.
+    data : iterable
+        One item for each call of ``func``. All items are read: :func:`amorsize.stream` is for endless
+        data.
     n_jobs : "auto" or int, default "auto"
-        Most workers; -1 all cores, -2 all but one; 1 a plain loop. ``max_workers`` is an alias.
+        The largest number of workers. -1 is all cores, -2 all but one; 1 is a plain loop. ``max_workers``
+        is another name for it.
     backend : "auto", a name, an executor, a client, or a tuple of these, default "auto"
-        "serial", "threads", "processes" ("fork" where safe, else "spawn"), "fork", "spawn", any
-        ``concurrent.futures.Executor``, a Dask client, "dask://host:port", "ray" or a Ray's address.
-        One is an order: every item goes there. A tuple is a limit on the choice.
+        "serial", "threads", "processes" ("fork" if that is safe, otherwise "spawn"), "fork", "spawn", any
+        ``concurrent.futures.Executor``, a Dask client, "dask://host:port", "ray" or the address of a Ray.
+        A single one is always used, for every item. Of a tuple, amorsize chooses one.
     chunksize : "auto" or int, default "auto"
-        Items handed over at once; sized by time as the run goes when left alone.
+        Items that a worker gets at a time. With "auto", chunks are sized by time while the run goes on.
     progress : bool or callable, default False
-        One bar on standard error that counts items, or a function of (done, total); total is None
-        where the data do not know their length.
+        True: a bar on standard error. A function: it is called with (done, total), both in items; total
+        is None if the data have no length.
     on_error : "raise", "collect" or "skip", default "raise"
-        The function's own exception with the item's index as a note and a worker's traceback as its
-        cause; an :class:`amorsize.ItemError` in the item's place; or leave the item out.
+        What happens if an item fails. "raise": the call raises the exception of ``func``, with the index
+        of the item as a note, and the traceback of a worker as its cause. "collect": an
+        :class:`amorsize.ItemError` takes the place of the result. "skip": the item is left out.
     checkpoint : path, default None
-        Keep finished items in this file; the same call with the same file goes on where it ended,
-        whatever ended it. Items are found by their content, wherever they stand: only new, changed and
-        failed ones run. ``checkpoint_format``: "pickle", or "json" for results that JSON holds.
+        A file that keeps finished items. The same call with the same file runs only the items that are
+        left, however the first run ended. Items are found by their content, at any position: new, changed
+        and failed items run. ``checkpoint_format``: "pickle" (default), or "json" to store results as
+        JSON.
     key : callable or None, default None
-        Tells items of a checkpoint apart instead of their content, and whether they have changed:
-        ``key=lambda row: (row["id"], PROMPT)``. Other code of the function is no reason to refuse then.
+        For a checkpoint: what an item is known by, instead of its whole content, for example
+        ``key=lambda row: (row["id"], PROMPT)``. With a key, the code of ``func`` may change.
     retry_failed : bool, default False
-        With ``checkpoint``: run only items that failed before, also those whose request was bad (status
-        400, 404, 422 ...), which are not tried again otherwise. New items are :class:`amorsize.NotRun`.
+        For a checkpoint: run only the items that failed before, including those with a bad request
+        (status 400, 404, 422 ...), which otherwise do not run again. A new item is an
+        :class:`amorsize.NotRun`.
     history : "default", a path, a URL, a History or None, default "default"
-        Where the run is learned from, and recorded: see :func:`amorsize.history.open_history`. "default"
-        is what ``AMORSIZE_HISTORY`` names, else a file in the user's state folder; None is for none.
+        The history that the run reads and adds to: see :func:`amorsize.history.open_history`. "default"
+        is what ``AMORSIZE_HISTORY`` names, otherwise a file in the user's state folder. None is no
+        history.
     timeout : seconds or None, default None
-        How long an item may take, from its start. One that takes longer becomes a ``TimeoutError``
-        (``on_error`` applies); its worker process is ended and replaced, a thread is left behind. Nothing
-        runs in the caller then: nobody could stop it.
+        How long an item may take, from its start. An item that takes longer becomes a ``TimeoutError``,
+        to which ``on_error`` applies. Its worker process is ended and replaced; its thread is left
+        behind. No item runs in the caller, because it could not be ended there.
     memory_limit : bytes or text, default None
-        What all worker processes may hold together: ``"500MB"``, ``"2GiB"``, a number of bytes. A worker
-        that grows too large is replaced between two items, and no more are started than fit. Nothing
-        runs in the caller then. Without it the limit is what the machine and the control group have left.
+        The memory that all worker processes together may hold: ``"500MB"``, ``"2GiB"``, a number of
+        bytes. A worker that grows too large is replaced between two items, and only as many workers start
+        as fit. No item runs in the caller. Without this option, the limit is what the machine and the
+        control group have left.
     retries : int, default 0
-        Further tries of an item that raises one of ``retry_on`` (an exception type or a tuple of them,
-        default ``Exception``) or, where ``TimeoutError`` is one of them, takes longer than ``timeout``.
-        Between two tries lies a pause of 0.05 to 0.1 s, doubled with each try up to 10 s; other items
-        go on meanwhile. What the last try raises counts (``on_error`` applies).
-        A server that refuses (429, 503, 529, throttling codes) is no failure: the item waits as it asks,
-        and spends no try.
+        How often an item is tried again if it raises one of ``retry_on`` (an exception type or a tuple of
+        them, default ``Exception``), or if it takes longer than ``timeout`` and ``TimeoutError`` is one
+        of them. Before the first of these tries there is a pause of 0.05 to 0.1 s, doubled with each try
+        up to 10 s; other items go on. If the last try fails, ``on_error`` applies to its exception. If a
+        server refuses a call (429, 503, 529, throttling codes), the item waits as long as the server
+        asks, which costs no try.
     rate : text, number, Rate or None, default None
-        Upper bound of calls: "500/min", "50/s", a number a second, or an :class:`amorsize.Rate`.
+        The largest number of calls in a time: "500/min", "50/s", a number a second, or an
+        :class:`amorsize.Rate`.
     max_errors : int or None, default None
-        With ``on_error="collect"`` or ``"skip"``: so many items that failed for good end the run; what
-        never ran is an ``ItemError`` with an :class:`amorsize.NotRun`.
+        With ``on_error="collect"`` or ``"skip"``: the run ends when so many items have failed, after all
+        their tries. An item that never ran is an ``ItemError`` with an :class:`amorsize.NotRun`.
     seed : int or several, default None
-        Gives each item a random generator of its own, :func:`amorsize.item_rng`, by its position: the
-        same numbers for every backend, number of workers and chunk size.
+        Each item gets a random generator of its own, :func:`amorsize.item_rng`, by its position: its
+        numbers are the same on every backend, with any number of workers and any size of chunks.
     rerun_after_death : bool, default True
-        Whether an item in which a worker process died runs once more. If not, or if its worker dies
-        again, it is a :class:`amorsize.WorkerDied` (``on_error`` applies). All other items are done.
+        Whether an item runs once more if its worker process died while it ran. If not, or if the second
+        worker dies, too, the item is a :class:`amorsize.WorkerDied`, to which ``on_error`` applies. All
+        other items are done.
+    effects : "watch" or "ignore", default "watch"
+        "watch": if ``func`` changes something outside of itself, its items run in the caller, as in the
+        loop. "ignore": such changes do not matter, and workers may run it.
     initializer, initargs : callable or None and its arguments, default None and ()
-        Called once in each worker before its first item; not in the caller's own loop.
+        Called once in each worker before its first item. It is not called in the caller: name a
+        ``backend`` with it.
 
     Returns
     -------
-    list of the results, in the order of the data
+    list
+        The results, in the order of the data.
 
     Raises
     ------
-    The function's own exceptions; :class:`amorsize.WorkerDied`; :class:`amorsize.CheckpointError`;
-    ``OptionError`` (a ValueError) for an option out of its range, naming the value, the rule and the
-    way out, of a wrong type ``OptionTypeError`` (a TypeError, too); ``TypeError`` for one that does not
-    exist.
+    Exception
+        What ``func`` or the data raise.
+    OptionError
+        An option has a wrong value (a ``ValueError``); the text says what to write instead. For a wrong
+        type it is an ``OptionTypeError``, which is a ``TypeError``, too.
+    TypeError
+        There is no such option.
+    WorkerDied
+        Two workers died in the same item.
+    CheckpointError
+        The checkpoint cannot be used.
     """
     return _DEFAULT.execute(func, data, **options)
 
@@ -187,11 +210,27 @@ def stream(
     buffersize: int | None = None,
     **options: Any,
 ) -> Results[Any]:
-    """Yield ``func(item) for item in data`` with bounded memory, for huge or endless data.
+    """Yield the results of ``func`` one by one, with bounded memory, for data that are large or endless.
 
-    A result is given out as soon as it and (if ``ordered``) its predecessors are there. At most
-    ``buffersize`` items are ahead of the consumer (default: half a second of work, at most 4,096).
-    Closing the iterator ends the workers and closes the source. Options as in :func:`execute`.
+    Parameters
+    ----------
+    func, data, **options
+        As in :func:`execute`.
+    ordered : bool, default True
+        Whether results come in the order of the data. If not, each comes as soon as it is ready.
+    buffersize : int or None, default None
+        The number of items that are read ahead of the result that is in use. None: half a second of work,
+        at most 4,096 items.
+
+    Returns
+    -------
+    Results
+        An iterator. Its ``close()`` ends the workers and closes the data.
+
+    Raises
+    ------
+    The same exceptions as :func:`execute`: ``OptionError`` and ``TypeError`` at once, the others from
+    ``next()``.
     """
     return _DEFAULT.stream(func, data, ordered=ordered, buffersize=buffersize, **options)
 
@@ -217,10 +256,11 @@ if TYPE_CHECKING:
 
 
 def optimize(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> Plan[Any]:
-    """Decide how to run ``func`` over ``data`` and say why; ``plan.execute()`` finishes the job.
+    """Decide how to run ``func`` over ``data``, and return the decision with its reasons.
 
-    The items run while deciding (a few, for some milliseconds) are real and kept. Options as in
-    :func:`execute`.
+    A few items run meanwhile, for some milliseconds. Their results are kept: ``plan.execute()`` runs only
+    the items that are left, and returns all results. Parameters and errors as in :func:`execute`. If an
+    item raises meanwhile, ``plan.execute()`` raises it.
     """
     return _DEFAULT.optimize(func, data, **options)
 
@@ -264,11 +304,11 @@ if TYPE_CHECKING:
 async def aexecute(
     func: Callable[[Any], Any], data: Iterable[Any] | AsyncIterable[Any], **options: Any
 ) -> list[Any]:
-    """As :func:`execute`, from inside an event loop, which goes on meanwhile.
+    """The same as :func:`execute`, for a program with an event loop, which is not blocked.
 
-    A coroutine function runs in that loop, with as many items side by side as latency and throughput say
-    (at most ``n_jobs``); any other function runs as in :func:`execute`, beside the loop. ``data`` may be
-    an asynchronous iterable. Cancelling the task ends the run.
+    A coroutine function runs in that loop. The number of items at the same time follows their latency and
+    throughput, and is at most ``n_jobs``. An ordinary function runs beside the loop, as in
+    :func:`execute`. ``data`` may be an asynchronous iterable. If the task is cancelled, the run ends.
     """
     results: list[Any] = await _DEFAULT.aexecute(func, data, **options)
     return results
@@ -326,9 +366,9 @@ def astream(
     buffersize: int | None = None,
     **options: Any,
 ) -> AsyncGenerator[Any, None]:
-    """As :func:`stream`, for ``async for`` inside an event loop; see :func:`aexecute`.
+    """The same as :func:`stream`, for ``async for`` inside an event loop; see :func:`aexecute`.
 
-    ``aclose()``, or the end of the task, ends the run."""
+    ``aclose()`` ends the run, and so does the end of the task."""
     return _DEFAULT.astream(func, data, ordered=ordered, buffersize=buffersize, **options)
 
 

@@ -48,30 +48,38 @@ BACKENDS = ("auto", "threads", "processes")
 
 
 class Executor(_Executor):
-    """A drop-in for ``ThreadPoolExecutor`` and ``ProcessPoolExecutor``.
+    """An executor in the place of ``ThreadPoolExecutor`` or ``ProcessPoolExecutor``, whose ``map`` tunes
+    itself.
 
-    Worker processes are fresh interpreters that need no ``__main__`` guard and take lambdas. When one
-    dies, the call it was in runs once more. If its worker dies again (or at once, with
-    ``rerun_after_death=False``), the call raises :class:`amorsize.WorkerDied`, which for ``submit`` is a
-    ``BrokenProcessPool``, too; all other calls are done.
+    Worker processes are fresh interpreters. They need no ``if __name__ == "__main__"``, and they accept
+    lambdas. If a worker process dies, the call that it was running runs once more. If the second worker
+    dies, too, the call raises :class:`amorsize.WorkerDied`, which for ``submit`` is also a
+    ``BrokenProcessPool``. All other calls are done.
 
     Parameters
     ----------
-    max_workers : int or None
-        Most workers; by default as many as the standard library's (threads), or the usable cores.
-    backend : "auto", "threads" or "processes"
-        Where the work goes. "auto": submitted calls to threads, for they may share what they like;
-        each ``map`` where it is fastest. A name is an order, for both.
+    max_workers : int or None, default None
+        The largest number of workers. None: for threads as many as the standard library has, for
+        processes the usable cores.
+    backend : "auto", "threads" or "processes", default "auto"
+        "auto": ``submit`` uses threads, and each ``map`` uses what is fastest. "threads" and "processes":
+        both use only these.
     initializer, initargs
         Called once in each worker. With "auto", ``map`` then uses threads, too.
-    thread_name_prefix
+    thread_name_prefix : text
         As in ``ThreadPoolExecutor``.
-    rerun_after_death : bool
-        Whether a call whose worker process died runs once more (see ``amorsize.execute``).
-    rate : text, number, Rate or None
-        Upper bound of calls, of ``submit`` and ``map`` together: "500/min", 50 (a second), or an
-        :class:`amorsize.Rate`, which other calls may share. ``cost=`` of a rate is asked about the one
-        argument of a call, or the tuple of all. ``OptionError`` for what is no rate.
+    rerun_after_death : bool, default True
+        Whether a call runs once more if its worker process died. If not, it raises ``WorkerDied`` at
+        once.
+    rate : text, number, Rate or None, default None
+        The largest number of calls in a time, of ``submit`` and ``map`` together: "500/min", 50 (a
+        second), or an :class:`amorsize.Rate`, which other calls may share. The ``cost=`` of a rate is
+        called with the argument of a call, or with the tuple of its arguments.
+
+    Raises
+    ------
+    OptionError
+        A parameter has a wrong value or type.
     """
 
     def __init__(
@@ -117,7 +125,7 @@ class Executor(_Executor):
             self._max_workers = self._pool._max_workers
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """A future of ``fn(*args, **kwargs)``."""
+        """Run ``fn(*args, **kwargs)`` in a worker, and return its future at once."""
         if isinstance(self._pool, ThreadPoolExecutor):
             if self._rate is not None:
                 return self._pool.submit(_in_time, self._rate, fn, args, kwargs)
@@ -132,13 +140,14 @@ class Executor(_Executor):
         chunksize: int = 1,
         buffersize: int | None = None,
     ) -> Iterator[T]:
-        """As ``map(fn, *iterables)``, run side by side; backend, workers and chunks tune themselves.
+        """Return an iterator over the results of ``map(fn, *iterables)``; amorsize chooses how they run.
 
-        Without ``buffersize`` the iterables are read at once, as the standard library does, and the work
-        begins without being iterated over. With it, the work begins with the iteration; at most
-        ``buffersize`` items are ahead of it, and the iterables may be endless. ``timeout``: seconds from
-        now until which a result must be there, else ``TimeoutError``. ``chunksize``: 1, the default of
-        the standard library, leaves it to amorsize; more is an order. Closing the iterator ends the run.
+        Without ``buffersize``, all iterables are read at once, and the work begins at once, as in the
+        standard library. With ``buffersize``, the work begins when you ask for the first result; at most
+        ``buffersize`` items are read ahead, and the iterables may be endless. ``timeout``: if a result is
+        not there so many seconds from now, ``TimeoutError`` is raised. ``chunksize``: with 1, the default
+        of the standard library, amorsize chooses; a larger number is used as it is. Closing the iterator
+        ends the run.
         """
         if chunksize < 1:
             raise OptionError("chunksize", chunksize, "must be at least 1", "leave it out")
@@ -191,9 +200,11 @@ class Executor(_Executor):
         return results()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """As the standard library's: no more calls are taken; ``cancel_futures`` drops those that have
-        not begun, ``wait`` comes back when all is done. A map that has a ``buffersize`` goes on; with
-        ``max_workers=1`` it ends with a ``RuntimeError``, as the standard library's."""
+        """Accept no more calls, as in the standard library.
+
+        ``cancel_futures``: drop the calls that have not begun. ``wait``: return when all calls are done.
+        A map with a ``buffersize`` goes on; with ``max_workers=1`` it ends with a ``RuntimeError``, as in
+        the standard library."""
         self._closed = True
         for run in list(self._maps):
             if cancel_futures:

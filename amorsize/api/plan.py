@@ -30,50 +30,60 @@ clock = time.perf_counter
 
 @dataclass(frozen=False)
 class Plan(Generic[R]):
-    """What was decided for a function and its data, and why; :meth:`execute` finishes the job.
+    """How the items of a call will run, and why. :meth:`execute` runs those that are left.
 
-    The items that were run to find out are not run again: their results are kept.
+    The items that ran before the decision do not run again: their results are kept. ``print(plan)`` shows
+    the decision with its reasons; a notebook shows it as a table.
     """
 
     backend: str
     """"serial", "threads", "processes" or the name of another backend."""
     n_jobs: int
-    """Threads, or processes, that work side by side."""
+    """Number of threads or of processes that work at the same time."""
     threads_per_job: int
+    """Threads in each of these workers: more than 1 only in processes whose items wait."""
     chunksize: int | None
-    """Items handed over at once; None when chunks are sized by time as the run goes."""
+    """Items that a worker gets at a time; None if chunks are sized by time while the run goes on."""
     estimated_seconds: float
-    """For the items that are left."""
+    """Seconds that the items that are left will take."""
     estimated_speedup: float
-    """Over the plain loop on the items that are left."""
+    """How many times faster than the plain loop the items that are left will run."""
     confidence: float
-    """0 to 1: how much was seen of the work before the choice."""
+    """From 0 to 1: how much of the work was seen before the choice."""
     source: str
-    """"model": from the cost model alone; "history": from earlier runs, too."""
+    """"model": the estimate is from the cost model alone; "history": also from earlier runs."""
     reasons: tuple[str, ...]
+    """Why this was chosen, a sentence each."""
     warnings: tuple[str, ...]
+    """What makes the estimate doubtful or the run slow, a sentence each."""
     items_done: int
+    """Items that ran before the decision."""
     items_left: int | None
-    """None when the data do not know their length."""
+    """Items that :meth:`execute` will run; None if the data have no length."""
     candidates: tuple[Prediction, ...] = ()
+    """The configurations that were compared, with their predicted seconds."""
     estimated_spread: float = 0.0
-    """Standard deviation of the logarithm of ``estimated_seconds``: 0.1 says about 10 %."""
+    """Standard deviation of the logarithm of ``estimated_seconds``: 0.1 means about 10 %."""
     estimated_interval: tuple[float, float] | None = None
-    """Seconds between which four of five such runs are to end, by how far earlier forecasts were wrong;
-    None where nothing was seen of an item, as of a source of unknown length."""
+    """Range of seconds that should hold four of five such runs, by how wrong earlier forecasts were; None
+    if nothing was seen of the items, or the data have no length."""
     neighbours: float = 0.0
-    """Earlier runs that the estimate rests on: the function's own, else those most like it."""
+    """Number of earlier runs behind the estimate: those of the function, otherwise of the most similar
+    ones."""
     safety: str = ""
-    """How the function was judged: what it changes, and whether that was read off its code or seen while
-    an item ran."""
+    """What the function changes outside of itself, and how that was found: by reading its code, or by
+    watching an item."""
     run: Run | None = None
-    """What happened, after :meth:`execute`."""
+    """What happened; None before :meth:`execute`."""
     real_seconds: float | None = None
-    """What the items that were left really took, after :meth:`execute`."""
+    """Seconds that the items that were left took; None before :meth:`execute`."""
     _engine: Engine | None = None
 
     def execute(self) -> list[R]:
-        """Run what is left and return all results, in order. A plan can be executed once."""
+        """Run the items that are left, and return all results in the order of the data.
+
+        Raises what :func:`amorsize.execute` raises, and ``RuntimeError`` if the plan was executed
+        before."""
         if self._engine is None:
             raise RuntimeError(
                 "this plan has been executed already; call amorsize.optimize() again for another run"
@@ -90,14 +100,16 @@ class Plan(Generic[R]):
 
     @property
     def error(self) -> float | None:
-        """By how much the estimate was wrong, as log of real over estimated seconds; None before
-        :meth:`execute`, or if nothing was left to estimate."""
+        """Natural logarithm of real over estimated seconds: 0 is right, 0.1 is about 10 % too low an
+        estimate.
+
+        None before :meth:`execute`, or if no item was left."""
         if not self.real_seconds or self.estimated_seconds <= 0:
             return None
         return math.log(self.real_seconds / self.estimated_seconds)
 
     def to_dict(self) -> dict[str, Any]:
-        """The plan as plain values (for JSON)."""
+        """The plan as a dict of plain values, which JSON can hold."""
         return {
             "backend": self.backend,
             "n_jobs": self.n_jobs,

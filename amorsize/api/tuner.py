@@ -49,33 +49,48 @@ NO_OPTIONS: SettingsOptions = MappingProxyType({})  # type: ignore[assignment]  
 
 @dataclass(frozen=True)
 class Settings:
-    """What holds for all calls of a :class:`Tuner`: defaults of the options of a call.
+    """What all calls of a :class:`Tuner` have in common.
 
-    ``options``: names and values as :func:`amorsize.execute` takes them."""
+    ``options``: defaults of options, by name, as :func:`amorsize.execute` takes them."""
 
     options: SettingsOptions = NO_OPTIONS
     explore: float = 0.02
-    """Share of the time that trying may cost, by expectation: in at most one run of 16 a known
-    function takes a configuration that it never ran in, and that beats the loop even at its upper bound.
-    0: never."""
+    """Share of the time that trying something new may cost, in the mean. In at most one run of 16, a
+    known function runs in a configuration in which it never ran, if that is faster than the loop even at
+    the upper end of its prediction. 0 turns this off."""
     explore_seed: int | None = None
-    """The lots come from the newest run's id and this; equal histories and seeds give equal choices."""
+    """Which runs try something new follows from this number and the id of the newest run: equal histories
+    and seeds give equal choices."""
     pruning: Strategy | None = "auto"
-    """Strategy by which the history is pruned beside runs of more than 10 s, when it has grown by half or
-    is nearly full: "conservative", "auto", "aggressive"; None never does."""
+    """How the history is pruned, beside runs of more than 10 s, when it has grown by half or is nearly
+    full: "conservative", "auto" or "aggressive". None: it is not pruned."""
     names: bool = True
-    """Whether a history in a file that only its owner can read keeps ``module:qualname`` of each
-    function, for ``amorsize history show``. A server never gets it, an export only by ``--names``."""
+    """Whether the history keeps ``module:qualname`` of each function, for ``amorsize history show``. It
+    does so only in a file that only its owner can read. A server never gets names; an export has them
+    only with ``--names``."""
 
 
 class Tuner:
-    """Runs functions over data with settings of its own.
+    """Has the calls of amorsize as methods, with settings and a history of its own.
 
-    ``settings``: defaults for the options; ``history``: where its runs are learned from, None for nowhere
-    ("default": as the settings say); ``machine``: plan for this machine instead of the one detected (a
-    value; see :class:`amorsize.core.model.Machine`); ``trace``: a file that all runs are drawn in, in the
-    Trace Event Format (https://ui.perfetto.dev opens it). An existing file is replaced; ``OSError`` if it
-    cannot be written. ``OptionError`` for settings out of their range.
+    Parameters
+    ----------
+    settings : Settings or None, default None
+        Defaults for the options of the calls.
+    history : "default", a path, a URL, a History or None, default "default"
+        The history that the runs read and add to. "default": as the settings say. None: no history.
+    machine : amorsize.core.model.Machine or None, default None
+        Decide for this machine, and not for the one that is detected.
+    trace : path or None, default None
+        A file into which all runs are drawn, in the Trace Event Format, which https://ui.perfetto.dev can
+        show. An existing file is replaced.
+
+    Raises
+    ------
+    OptionError
+        A setting has a wrong value.
+    OSError
+        The trace cannot be written.
     """
 
     def __init__(

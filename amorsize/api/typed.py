@@ -44,9 +44,9 @@ Backend: TypeAlias = "str | AnyExecutor | DaskClient"
 
 
 class RunOptions(TypedDict, total=False):
-    """Every option of a call but ``on_error``, which decides the type of the results.
+    """The options of a call, for type checkers; :func:`amorsize.execute` says what each means.
 
-    :func:`amorsize.execute` says what each means.
+    ``on_error`` is not among them, because the type of the results depends on it.
 
     >>> import amorsize
     >>> options: amorsize.RunOptions = {"n_jobs": 2, "retries": 1}
@@ -92,4 +92,4 @@ class Results(Protocol[R_co]):
     def __iter__(self) -> Iterator[R_co]: ...
     def __next__(self) -> R_co: ...
     def close(self) -> None:
-        """End the run: its workers, its threads and its source. Nothing comes out any more."""
+        """End the run with its workers, and close the data. ``next()`` then raises ``StopIteration``."""

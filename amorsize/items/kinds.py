@@ -95,9 +95,10 @@ def is_coroutine_function(func: Any) -> bool:
 
 
 def star(func: Callable[..., R]) -> Callable[[Iterable[object]], R]:
-    """Make a one-argument function of ``func`` for data whose items are its arguments.
+    """Return a function of one argument that calls ``func`` with several, for data that hold the
+    arguments.
 
-    A tuple (or any other iterable) becomes ``func(*item)``, a mapping ``func(**item)``:
+    It calls ``func(*item)`` for a tuple (or any other iterable), and ``func(**item)`` for a mapping:
 
     >>> list(map(star(pow), [(2, 3), (3, 2)]))
     [8, 9]

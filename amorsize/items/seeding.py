@@ -61,12 +61,14 @@ class Seeded:
 def item_rng() -> Generator:
     """The random generator of the item that is running, a ``numpy.random.Generator``.
 
-    In a run with ``seed=`` it depends on the seed and the item's position alone: the results are the same
-    for every backend, number of workers and chunk size, and for an item that is run again. It is
-    ``numpy.random.default_rng(numpy.random.SeedSequence(seed).spawn(n)[position])``; asked again within
-    an item, it is the same object and goes on. Elsewhere (no ``seed``, outside of a run, in a thread that
-    the function itself has started) it is a new one with entropy of the operating system, never one that
-    workers share.
+    In a run with ``seed=``, its numbers depend only on the seed and on the position of the item. So they
+    are the same on every backend, with any number of workers and any size of chunks, and if the item runs
+    again. The generator is
+    ``numpy.random.default_rng(numpy.random.SeedSequence(seed).spawn(n)[position])``. A second call in the
+    same item returns the same object, which goes on.
+
+    Without ``seed``, outside of a run, and in a thread that the function has started, each call returns a
+    new generator, seeded by the operating system. Workers never share one.
 
     >>> import amorsize
     >>> def throw(item):

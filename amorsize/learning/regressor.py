@@ -25,24 +25,25 @@ if TYPE_CHECKING:
 
 
 class KNNRegressor(Parameters):
-    """Regression by the weighted mean of the nearest neighbours, k counted in sample weight.
+    """Regression by the weighted mean of the nearest neighbours, where k counts weight and not rows.
 
-    Neighbours are exact. Rows equally far at the edge of the neighbourhood share what is left of k
-    in proportion to their weights, so the order of the rows never matters.
+    The neighbours are exact. If several rows are equally far away at the edge of the neighbourhood, they
+    share the rest of k in proportion to their weights. So the order of the rows does not matter.
 
     Parameters
     ----------
     n_neighbors : float, default=5
-        Weight of the neighbourhood: their number if all weights are 1. Everything is used when all
-        rows together weigh less.
+        Weight of the neighbourhood, which is the number of neighbours if all weights are 1. If all rows
+        together weigh less, all are used.
     weights : {"uniform", "distance", "gaussian"}, default="distance"
-        Kernel: equal; the inverse of the distance (exact matches alone count if there are any); or
-        a Gaussian that falls to 0.14 at the edge of each neighbourhood.
+        The kernel: equal shares; the inverse of the distance (if there are exact matches, only these
+        count); or a Gaussian that falls to 0.14 at the edge of the neighbourhood.
     scale : array-like of shape (n_features,), default=None
-        Diagonal of the metric: each feature is multiplied by its factor. None is all ones.
+        The diagonal of the metric: each feature is multiplied by its factor. None: all factors are 1.
     spread_coef : sequence of 5 floats, default=None
-        How spread follows from a constant, the neighbours' variance, their distance and its square;
-        and the distance up to which this was seen (`calibrate`). None: found when first asked for.
+        Four coefficients of the spread, for a constant, the variance of the neighbours, their distance
+        and its square, and the distance up to which they were found (`calibrate`). None: they are found
+        when the spread is first asked for.
 
     Attributes
     ----------
@@ -53,7 +54,7 @@ class KNNRegressor(Parameters):
     rows_ : ndarray of shape (n_rows,)
         Their positions in the data given to `fit`.
     variance_ : ndarray of shape (n_outputs,)
-        Weighted variance of the targets: what a prediction by the mean would leave.
+        Weighted variance of the targets.
     n_features_in_ : int
     cv_error_ : float
         After `tune`: squared error on left-out groups over the variance of the targets.
@@ -113,9 +114,10 @@ class KNNRegressor(Parameters):
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default=None
-            Mass of each row, 0 leaves it out.
+            Weight of each row; 0 leaves the row out. None: all weights are 1.
         groups : array-like of shape (n_samples,), default=None
-            Rows that are the same job: spread is calibrated on neighbours from other groups.
+            Rows with the same value are of the same job: the spread is fitted on neighbours from other
+            groups.
         y_spread : array-like of the shape of y, default=None
             Standard deviation of y among the samples that a row stands for.
 
@@ -179,7 +181,7 @@ class KNNRegressor(Parameters):
         ----------
         X : array-like of shape (n_queries, n_features)
         return_spread : bool, default=False
-            Whether to return the standard deviation of the error to expect of each prediction.
+            Whether to return the expected standard deviation of the error of each prediction, too.
 
         Returns
         -------
@@ -228,9 +230,10 @@ class KNNRegressor(Parameters):
         return value, variance**0.5 if whole > 0 else 0.0
 
     def confidence(self, X: ArrayLike) -> Floats:
-        """Share of the targets' variance that the neighbours explain at each query, 0 to 1.
+        """Return the share of the variance of the targets that the neighbours explain at each query, 0 to
+        1.
 
-        Far from every row, or among neighbours that contradict each other, it is 0."""
+        It is 0 far away from all rows, and among neighbours that contradict each other."""
         _, spread = self.predict(X, return_spread=True)
         left: Floats = (spread.reshape(len(spread), -1) ** 2 / self._samples.variance).mean(1)
         return np.clip(1.0 - left, 0.0, 1.0)
@@ -324,7 +327,7 @@ class KNNRegressor(Parameters):
         return self
 
     def calibrate(self) -> list[float]:
-        """Make stated spreads match the errors on left-out groups; the coefficients found."""
+        """Fit the spread to the errors on left-out groups, and return its coefficients."""
         self._check_fitted()
         self._coef = tuning.calibrate(self._samples, self._factors, self.n_neighbors, self.weights)
         result: list[float] = self._coef.tolist()

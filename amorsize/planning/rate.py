@@ -80,20 +80,26 @@ class _Bucket:
 
 
 class Rate:
-    """A budget of calls, or of what they cost: an upper bound, never a target.
+    """A budget of calls, or of what they cost. No more is used than it allows; there may be less.
 
     Parameters
     ----------
     text : "500/min", "50/s", "1000/hour", "5000/day", or a number of calls a second
     cost : callable or None, default None
-        What an item takes of this budget (tokens, say), called once for each try, in the caller; None
-        counts each try as 1. What it raises ends the run.
+        A function that says how much an item takes of this budget, for example its tokens. It is called
+        once for each try, in the caller. An exception of it ends the run. None: each try takes 1.
     burst : float or None, default None
-        Most that may be taken at once after a pause. Default: one second's worth, at least 1.
+        How much may be taken at once after a pause. None: what the rate allows in one second, at least 1.
 
-    Budgets are combined by ``&``: an item begins when all of them allow it. The same object given to
-    several calls, also from several threads, is one budget; several machines do not share it. Raises
-    ``OptionError`` for what is no rate.
+    Raises
+    ------
+    OptionError
+        The text is no rate, or a number is out of its range.
+
+    Notes
+    -----
+    ``&`` combines budgets: an item begins when all of them allow it. One object is one budget, for all
+    calls that get it, also from several threads. Several processes or machines do not share it.
 
     >>> budget = Rate("500/min") & Rate("200_000/min", cost=len)
     >>> budget

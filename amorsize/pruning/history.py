@@ -90,41 +90,45 @@ def prune_training_data(
     archive: Any = None,
     progress: Progress | None = None,
 ) -> PruningResult:
-    """Prune a history in place, or samples, and measure what it did.
+    """Prune a history in place, or arrays, and measure the effect.
 
     Parameters
     ----------
     data : History, sequence of Observation, or tuple (X, y)
-        A history is pruned in one transaction: readers see it before or after. Rows that came in the
-        meantime stay. Runs of a function that are alike become one: the newest of them, with their mean
-        residual and their mass. Observations and arrays stay as they are; what is kept is in the result.
+        A history is pruned in one transaction: readers see it as it was before, or as it is after. Rows
+        that arrive meanwhile stay. Similar runs of a function become one row: the newest of them, with
+        their mean residual and their weight. Observations and arrays are not changed; the result has what
+        is kept.
     strategy, tolerance, keep_fraction, merge, similarity_threshold, estimator, level, random_state :
-        As in `PrototypeSelector`; ``estimator`` is for a tuple of arrays, a history is judged by its
-        own predictor. All prunings of a history together certify falsely with a probability of at most
-        ``level``: each spends a part of it, and rests on the runs that came since the last one.
+        As in `PrototypeSelector`. ``estimator`` is only for a tuple of arrays: a history is tested with
+        its own predictor. The probability of a false certificate is at most ``level`` for all prunings of
+        a history together: each pruning uses up a part of it, and is tested on the runs that came since
+        the last one.
     sample_weight, timestamps, groups :
-        Of a tuple of arrays, as in `PrototypeSelector.fit_resample`; a history knows its own.
+        As in `PrototypeSelector.fit_resample`, only for a tuple of arrays: a history has its own.
     dry_run : bool, default=False
-        Change nothing in a history.
+        Measure, and change nothing in the history.
     archive : path, default=None
-        File to which what is removed from a history is appended as JSON lines, before it goes.
+        A file to which the removed rows of a history are appended, as JSON lines, before they are
+        removed.
     progress : callable, default=None
-        Called with (done, total, what) as parts are finished.
+        Called with (done, total, what) when a part is finished.
 
     Returns
     -------
     PruningResult
+        What was removed and kept, with the report; ``print(result)`` shows it.
 
     Raises
     ------
     ValueError
-        As `PrototypeSelector.fit_resample`; and for parameters that are not for this kind of data.
+        As in `PrototypeSelector.fit_resample`, and for a parameter that does not suit this kind of data.
     TypeError
-        For data of another kind.
+        The data are of another kind.
     RuntimeError
-        If other processes removed rows of the history again and again meanwhile.
+        Other processes removed rows of the history again and again meanwhile.
     HistoryError, OSError
-        If the history cannot be used, or the archive not be written.
+        The history cannot be used, or the archive cannot be written.
     """
     selector = PrototypeSelector(
         strategy,

@@ -24,13 +24,14 @@ class Region:
     rows: int
     kept: int
     change: float | None
-    """Relative change of the mean absolute error at rows not seen, 0.01 is 1 % more; None where nothing
-    was checked."""
+    """Relative change of the mean absolute error at rows not seen: 0.01 is 1 % more. None: not
+    checked."""
     name: str | None = None
-    """Name of its group; None where regions were found by clustering."""
+    """Name of its group; None if regions were found by clustering."""
     verdict: str | None = None
-    """Of its bound, twice the tolerance: "certified" by its own rows, "estimated" by all regions
-    together, "whole" where all its rows are kept; None where nothing was checked."""
+    """Whether its bound (twice the tolerance) holds. "certified": its own rows prove it. "estimated": all
+    regions without a proof keep it together. "whole": neither, so all its rows are kept. None: not
+    checked."""
 
 
 @dataclass(frozen=True)
@@ -42,28 +43,31 @@ class Rung:
     """Relative change of the mean absolute error at rows not seen, 0.01 is 1 % more."""
     rmse_change: float
     passed: bool | None
-    """Whether the test at rows of the proof passed; None where only the search has looked."""
+    """Whether it passed the test; None if only the search looked at it."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What pruning did and what was checked of it."""
+    """What pruning removed, and what was checked."""
 
     rows: int
+    """Rows before."""
     kept: int
+    """Rows after."""
     duplicates: int
-    """Rows that equalled another in every feature."""
+    """Rows that equalled another row in every feature."""
     expired: int
-    """Rows too old to help the predictor, by the half-life."""
+    """Rows that were too old to help the predictor."""
     half_life: float
-    """Age that halves a row's weight, in the units of the timestamps; infinite where age does not
+    """Age that halves the weight of a row, in the unit of the timestamps; infinite if age does not
     matter."""
     tolerance: float | None
+    """Share by which the error may grow; None with ``keep_fraction``."""
     certified: bool
     """Whether rows that the search never saw prove the bound over all rows, at `level`."""
     level: float
-    """Probability of a false certificate; of the regions certified a share of at most this is so
-    falsely."""
+    """Largest probability of a false certificate, and largest share of certified regions that are
+    certified falsely."""
     error_before: float | None
     error_after: float | None
     """Mean absolute error at rows not seen, in the units of y (of several outputs: in their deviations);

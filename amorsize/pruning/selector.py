@@ -43,53 +43,56 @@ class SelectorParameters(Parameters):
 
 
 class PrototypeSelector(SelectorParameters):
-    """Fewer rows from which the deployed predictor predicts as well, within a checked bound.
+    """Select fewer rows from which a predictor predicts as well, within a bound that is checked.
 
-    Exact duplicates are merged. The distinct rows are agglomerated by labels and features, and cut by a
-    tree; prototypes of these pools whose removal costs least are eliminated, labels are fitted through
-    the predictor's kernel, positions follow the gradient, and rows held out choose among the results. In
-    tolerance mode sizes are searched on some rows left out and tested on others; the number kept is the
-    least that passes: the mean absolute error stays within the tolerance, in each region within twice the
-    tolerance. Where nothing is redundant everything is returned.
+    Exact duplicates are merged. The other rows are merged by labels and features, and also cut into cells
+    by a tree. Of these prototypes, those are eliminated whose removal increases the error least. Labels
+    are fitted with the kernel of the predictor, positions follow the gradient of its error, and held-out
+    rows choose among the results. With a tolerance, sizes are searched on some rows and tested on others.
+    The smallest size that passes is kept: the mean absolute error grows by at most the tolerance, and in
+    each region by at most twice the tolerance. If no row is redundant, all rows are returned.
 
     Parameters
     ----------
     strategy : {"conservative", "auto", "aggressive"}, default="auto"
-        Tolerance of 2, 5 or 10 %. Below 500 rows at most 40, 50 or 60 % are removed, for so few rows
-        prove little; from there to 5,000 rows the cap rises to all rows.
+        A tolerance of 2, 5 or 10 %. Below 500 rows at most 40, 50 or 60 % of them are removed, because so
+        few rows prove little. From 500 to 5,000 rows this limit rises to all rows.
     tolerance : float, default=None
-        Share that the error may grow by, in place of the strategy's and of its cap.
+        The share by which the error may grow: 0.03 is 3 %. It replaces the tolerance and the limit of the
+        strategy.
     keep_fraction : float, default=None
-        Share of the rows to keep, as good as possible at that size; nothing is checked then. Not
+        The share of the rows to keep, as good as possible at that size. The bound is not checked. Not
         together with ``tolerance``.
     merge : bool, default=True
-        False: a pure subset of the rows, at least 5 of each region.
+        False: keep some of the rows unchanged, at least 5 of each region, and make no prototypes.
     similarity_threshold : float above 0 and at most 1, default=None
-        Where no ``groups`` are given: similarity, 1 minus the distance in normalised features over
-        the diagonal, from which rows share a region. None adapts, starting at 0.5.
+        If no ``groups`` are given: the similarity from which rows share a region. It is 1 minus the
+        distance in normalised features, over the diagonal. None adapts it, starting at 0.5.
     estimator : regressor, default=None
-        The deployed predictor, by which the bound is checked: anything with ``fit``, ``predict`` and
-        ``get_params``. None is ``KNNRegressor()``; with ``keep_fraction``, prototypes then suit
-        predictors that count rows, or weigh neighbours by mass, as well.
+        The predictor that you will use, by which the bound is checked: any object with ``fit``,
+        ``predict`` and ``get_params``. None is ``KNNRegressor()``. With ``keep_fraction`` and None, the
+        prototypes suit predictors that count rows as well as those that count weights.
     level : float above 0 and below 0.5, default=0.05
-        Probability that a bound is certified falsely, over all rows; of the regions certified a share of
-        at most this is so falsely.
+        The largest probability that the bound over all rows is certified falsely. Of the certified
+        regions, at most this share is certified falsely.
     random_state : int, default=None
-        Seed of splits; None is 0. The order of the rows changes nothing beyond ties.
+        Seed of the splits; None is 0. The order of the rows matters only for ties.
 
     Attributes
     ----------
     sample_weight_ : ndarray of shape (n_kept,)
-        Mass of each prototype: the weights of the rows that it stands for. Old rows of data that
-        drift count less.
-    sample_spread_ : ndarray of the shape of the y returned
+        Weight of each prototype: the sum of the weights of the rows that it stands for. If the data
+        drift, old rows count less.
+    sample_spread_ : ndarray of the shape of the returned y
         Standard deviation of y among those rows; ``KNNRegressor.fit`` takes it as ``y_spread``.
     sample_indices_ : ndarray of shape (n_kept,) or None
-        Positions of the kept rows, if they are a pure subset.
+        Positions of the kept rows in X; None if they are prototypes.
     owner_ : ndarray of shape (n_samples,)
-        Which prototype stands for each row, -1 for rows that are too old.
+        Number of the prototype that stands for each row; -1 for rows that are too old.
     report_ : Report
+        What was removed, and what was checked.
     n_features_in_ : int
+        Number of features in ``fit_resample``.
 
     References
     ----------
@@ -141,32 +144,35 @@ class PrototypeSelector(SelectorParameters):
         groups: ArrayLike | None = None,
         fresh: ArrayLike | None = None,
     ) -> tuple[Floats, Floats]:
-        """Choose what to keep.
+        """Select the rows to keep, or make the prototypes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default=None
-            Mass of each row, as an earlier pruning gave it; above 0.
+            Weight of each row, above 0: how many rows it stands for. None: each row stands for itself.
         timestamps : array-like of shape (n_samples,), default=None
-            When each row was seen, in any unit: old rows count less, or go, if that predicts the
-            newest ones better.
+            When each row was seen, in any unit. Old rows count less, or go, if the newest rows are then
+            predicted better.
         groups : array-like of shape (n_samples,), default=None
-            The workload of each row: the regions of the bound. Found by clustering where not given.
+            The region of each row: rows with the same value belong together. None: regions are found by
+            clustering.
         fresh : array-like of bool of shape (n_samples,), default=None
-            Rows that no earlier pruning has seen: only these can prove anything, for prototypes are
-            unlike rows to come. None: rows of a mass of at most 1, if there are such; else all.
+            Which rows no earlier pruning has seen. Only these can prove the bound, because prototypes are
+            not like rows to come. None: the rows with a weight of at most 1, if there are any; otherwise
+            all.
 
         Returns
         -------
         X, y : ndarrays of n_kept rows
+            Their weights are in ``sample_weight_``.
 
         Raises
         ------
         ValueError
-            For empty input, NaN, infinity, wrong shapes or parameters out of their range; the text
-            names the value and the rule.
+            The input is empty, has NaN, infinity or a wrong shape, or a parameter is out of its range.
+            The text names the value and the rule.
         """
         features, targets = _checked(X, y)
         rows, flat = len(features), targets.ndim == 1
@@ -299,26 +305,29 @@ def _seed(random_state: Any) -> int:
 
 
 class PrunedKNNRegressor(SelectorParameters):
-    """Nearest-neighbour regression on pruned data: selector and predictor in one.
+    """Regression by nearest neighbours on pruned data: selector and predictor in one.
 
-    A bare pipeline of selector and predictor drops the masses of the prototypes (imbalanced-learn's
-    ``Pipeline`` hands over X and y alone), and a prototype of forty rows would count as one. This
-    estimator keeps them.
+    A pipeline of selector and predictor would drop the weights of the prototypes, because the
+    ``Pipeline`` of imbalanced-learn hands over only X and y. A prototype of forty rows would then count
+    as one row. This estimator keeps the weights.
 
     Parameters
     ----------
     strategy, tolerance, keep_fraction, merge, similarity_threshold, level, random_state :
         As in `PrototypeSelector`.
     n_neighbors, weights, scale :
-        As in `KNNRegressor`, which also checks the bound.
+        As in `KNNRegressor`. The bound is checked with this predictor.
 
     Attributes
     ----------
     selector_ : PrototypeSelector
+        The fitted selector.
     model_ : KNNRegressor
-        Fitted on the prototypes.
+        The predictor, fitted on the prototypes.
     report_ : Report
+        What was removed, and what was checked.
     n_features_in_ : int
+        Number of features in ``fit``.
     """
 
     n_neighbors: float

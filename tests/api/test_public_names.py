@@ -48,3 +48,10 @@ def test_a_wrong_option_is_caught_by_the_public_error() -> None:
 def test_an_unknown_public_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'exekute'"):
         _ = amorsize.exekute  # type: ignore[attr-defined]
+
+
+def test_help_tells_of_every_option() -> None:
+    """``effects`` was missing."""
+    told = amorsize.execute.__doc__ or ""
+    options = {"on_error", *amorsize.RunOptions.__annotations__}
+    assert {name for name in options if name not in told} == set()
