@@ -353,19 +353,22 @@ def sentence_of(decision: Decision) -> str:
     best = decision.best
     gain = loop / ours
     if best == "loop" or loop / decision.median(best) < 1.1:
-        advice = (
-            f"Nothing is to be won here: a plain loop takes {_format(loop)}, and no configuration is "
-            "clearly faster. "
-        )
         return (
-            advice
-            + f"amorsize takes {_format(ours)} ({decision.chosen}); keep the loop, or call it."
+            f"Nothing can be gained here: a plain loop takes {_format(loop)}, and no configuration is "
+            f"clearly faster. amorsize takes {_format(ours)} ({decision.chosen}). Keep the loop, or call "
+            "amorsize.execute."
         )
     kind = best.removeprefix(CONFIG)
-    advice = (
-        f"Call amorsize.execute: it takes {_format(ours)} instead of {_format(loop)}, "
-        f"{gain:.1f} times as fast as the loop ({decision.chosen}). "
-    )
+    if gain < 1.0:
+        advice = (
+            f"amorsize.execute is slower than the loop here ({decision.chosen}): it takes "
+            f"{_format(ours)}, and the loop takes {_format(loop)}. "
+        )
+    else:
+        advice = (
+            f"Call amorsize.execute: it takes {_format(ours)} instead of {_format(loop)}, "
+            f"{gain:.1f} times as fast as the loop ({decision.chosen}). "
+        )
     if decision.regret <= MOST_REGRET:
         return (
             advice
@@ -374,7 +377,7 @@ def sentence_of(decision: Decision) -> str:
     option = "threads" if "thread" in kind else "processes"
     number = kind.split()[0]
     return advice + (
-        f"Here {kind} would be faster still ({_format(decision.median(best))}): "
+        f"Here {kind} would be faster ({_format(decision.median(best))}): "
         f'backend="{option}", n_jobs={number}.'
     )
 

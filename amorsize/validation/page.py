@@ -6,8 +6,8 @@ from html import escape
 
 from amorsize.reporting.figures import COLOURS
 from amorsize.validation.plots import contenders, plots
-from amorsize.validation.render import HEAD, clean, header, row
-from amorsize.validation.report import FAILED, PASSED
+from amorsize.validation.render import HEAD, clean, header, row, times
+from amorsize.validation.report import FAILED, PASSED, contender
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ th:first-child, td:first-child, th:last-child, td:last-child, .verdict { text-al
 .passed { color: var(--good); } .failed { color: var(--bad); } .open { color: var(--open); }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr));
   gap: 1.5rem; align-items: start; max-width: 60rem; }
-figure { margin: 0; } figcaption { font-weight: 600; } svg { width: 100%; height: auto; }
+figure { margin: 0; max-width: 38rem; } figcaption { font-weight: 600; }
+svg { width: 100%; height: auto; } details { margin: .5rem 0; }
 """
 )
 
@@ -42,13 +43,14 @@ figure { margin: 0; } figcaption { font-weight: 600; } svg { width: 100%; height
 def page(report: ValidationReport) -> str:
     """The whole page."""
     report = clean(report)
-    verdict = "Passed" if report.passed else "Not passed"
+    verdict = "passed" if report.passed else "not passed"
+    what = "Validation" if report.outcomes or not report.decisions else "Comparison"
     parts = [
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f'<link rel="icon" href="data:,"><title>amorsize validation: {verdict.lower()}</title>',
+        f'<link rel="icon" href="data:,"><title>amorsize {what.lower()}: {verdict}</title>',
         f"<style>{STYLE}</style></head><body><main>",
-        f"<h1>Validation: {verdict.lower()}</h1>",
+        f"<h1>{what}: {verdict}</h1>",
         f'<p class="soft">{escape(header(report))}</p>',
     ]
     if report.outcomes:
@@ -127,5 +129,19 @@ def _decision(decision: Decision) -> str:
     return (
         f'<h2>{escape(decision.name)}: <span class="{_class(decision.verdict)}">'
         f"{escape(decision.verdict)}</span></h2><p>{escape(decision.sentence)}</p>"
-        f'<div class="plots">{contenders(decision)}</div>'
+        f'<div class="plots">{contenders(decision)}</div>{_times(decision)}'
+    )
+
+
+def _times(decision: Decision) -> str:
+    """What the plot shows, in numbers, and what could not be measured."""
+    lines = [f"<tr>{_cells(cells)}</tr>" for cells in times(decision)]
+    failed = [
+        f"<p>Not measured: {escape(contender(name))}, {escape(problem)}</p>"
+        for name, problem in decision.problems.items()
+    ]
+    head = "".join([f'<th scope="col">{name}</th>' for name in ("Contender", "Median", "Spread")])
+    return (
+        f"{''.join(failed)}<details><summary>Every time</summary>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></details>"
     )

@@ -6,6 +6,7 @@ from html import escape
 from statistics import median
 
 from amorsize.reporting import figures
+from amorsize.validation.report import contender
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def _calibration(points: Points) -> str:
 
 
 def contenders(decision: Decision) -> str:
-    """A bar for the median seconds of each contender, a dot for each of its runs."""
+    """A bar for the median seconds of each contender, a stroke for each of its runs."""
     if not figures.available():
         return f"<p>{escape(figures.MISSING)}</p>"
     order = sorted(decision.seconds, key=decision.median)
@@ -182,10 +183,10 @@ def contenders(decision: Decision) -> str:
                 runs, [place] * len(runs),
                 color=figures.INK, marker="|", linestyle="", markersize=7, markeredgewidth=1,
             )  # fmt: skip
-        axes.set_yticks(range(len(order)), [name[:LONGEST_NAME] for name in order])
+        axes.set_yticks(range(len(order)), [contender(name)[:LONGEST_NAME] for name in order])
         axes.set_ylim(len(order) - 0.5, -0.5)
         axes.set_xlim(left=0.0)
-        axes.set_xlabel(f"{unit}: the bar is the median, a stroke is one run")
+        axes.set_xlabel(f"time ({unit}); bar: median, stroke: one run")
         figures.round_ticks(axes.xaxis, logarithmic=False)
         axes.grid(visible=True, axis="x")
 

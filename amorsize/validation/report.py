@@ -25,6 +25,11 @@ CONFIG = "config: "
 """Begins the name of a contender that is a configuration."""
 
 
+def contender(name: str) -> str:
+    """The name of a contender as reports show it: "2 threads", "loop", "joblib"."""
+    return name.removeprefix(CONFIG)
+
+
 def ratio(part: float, whole: float) -> float:
     """``part / whole``; infinite where only the whole is zero, 1 where both are."""
     if whole:

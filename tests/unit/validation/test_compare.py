@@ -7,10 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
+from support.reports import hostile_decision
 
 import amorsize
 from amorsize import api
-from amorsize.validation.compare import compare, in_child
+from amorsize.core.frozen import replace
+from amorsize.validation.compare import compare, in_child, sentence_of
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -37,7 +39,7 @@ def test_waiting_is_found() -> None:
 
 def test_trivial_work_stays_a_loop() -> None:
     found = compare(_trivial, range(5000), rounds=3)
-    assert found.best == "loop" and "Nothing is to be won" in found.sentence
+    assert found.best == "loop" and "Nothing can be gained" in found.sentence
     assert {"ThreadPoolExecutor", "ProcessPoolExecutor"} <= found.seconds.keys()
 
 
@@ -56,6 +58,16 @@ def test_what_is_timed_is_the_call_of_a_user(
     monkeypatch.setattr(api, "execute", counted)
     compare(_trivial, range(50), rounds=3, with_peers=False)
     assert calls.read_text().splitlines().count("history") == 3
+
+
+def test_a_loss_is_not_advised() -> None:
+    """It said "Call amorsize.execute: 0.8 times as fast as the loop"."""
+    seconds = {"loop": (1.0,), "amorsize": (1.2,), "config: 4 threads": (0.3,)}
+    told = sentence_of(replace(hostile_decision(), seconds=seconds, chosen="serial"))
+    assert told.startswith("amorsize.execute is slower than the loop here (serial)")
+    assert "4 threads would be faster (300 ms)" in told and "Call" not in told
+    seconds["amorsize"] = (0.31,)
+    assert sentence_of(replace(hostile_decision(), seconds=seconds)).startswith("Call amorsize.")
 
 
 def test_a_function_that_fails_is_told() -> None:

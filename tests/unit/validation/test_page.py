@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from support.reports import hostile_decision
+from support.reports import hostile_decision, report_of
 
 from amorsize.core.frozen import replace
 from amorsize.validation.page import page
@@ -53,6 +53,12 @@ def test_the_page_is_well_formed_and_alone(report: ValidationReport) -> None:
             if attribute in ("src", "href"):
                 assert value == "data:,"
     assert "url(" not in text and "@import" not in text
+
+
+def test_a_comparison_shows_its_times_and_what_failed() -> None:
+    text = page(report_of(replace(hostile_decision(), problems={"joblib": "not <done>"})))
+    assert "<h1>Comparison: " in text and "Not measured: joblib, not &lt;done&gt;" in text
+    assert "<td>loop</td><td>1.05 s</td><td>50 ms</td>" in text and "config:" not in text
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
