@@ -305,7 +305,7 @@ def in_child(act: Callable[[], dict[str, Any]], limit: float) -> dict[str, Any]:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([reader], [], [], min(left, 3600.0))[0]:
                 if left <= 0:
-                    return {"error": f"not done after {limit:g} s, and ended"}
+                    return {"error": f"not done after {limit:.3g} s, and ended"}
                 continue
             part = os.read(reader, 65536)
             if not part:
