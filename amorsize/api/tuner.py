@@ -65,32 +65,19 @@ class Settings:
     """How the history is pruned, beside runs of more than 10 s, when it has grown by half or is nearly
     full: "conservative", "auto" or "aggressive". None: it is not pruned."""
     names: bool = True
-    """Whether the history keeps ``module:qualname`` of each function, for ``amorsize history show``. It
-    does so only in a file that only its owner can read. A server never gets names; an export has them
-    only with ``--names``."""
+    """Whether a history in a file that only its owner can read keeps ``module:qualname`` of each function,
+    for ``amorsize history show``. A server never gets names; an export has them only with ``--names``."""
 
 
 class Tuner:
     """Has the calls of amorsize as methods, with settings and a history of its own.
 
-    Parameters
-    ----------
-    settings : Settings or None, default None
-        Defaults for the options of the calls.
-    history : "default", a path, a URL, a History or None, default "default"
-        The history that the runs read and add to. "default": as the settings say. None: no history.
-    machine : amorsize.core.model.Machine or None, default None
-        Decide for this machine, and not for the one that is detected.
-    trace : path or None, default None
-        A file into which all runs are drawn, in the Trace Event Format, which https://ui.perfetto.dev can
-        show. An existing file is replaced.
+    ``settings``: defaults for the options. ``history``: the history that the runs read and add to; None
+    is no history, "default" what the settings say. ``machine``: decide for this
+    :class:`amorsize.core.model.Machine`, and not for the one that is detected. ``trace``: a file that
+    shows all runs, in the Trace Event Format (https://ui.perfetto.dev); an existing file is replaced.
 
-    Raises
-    ------
-    OptionError
-        A setting has a wrong value.
-    OSError
-        The trace cannot be written.
+    Raises ``OptionError`` if a setting has a wrong value, and ``OSError`` if the trace cannot be written.
     """
 
     def __init__(
