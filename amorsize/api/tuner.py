@@ -65,7 +65,7 @@ class Settings:
     """How the history is pruned, beside runs of more than 10 s, when it has grown by half or is nearly
     full: "conservative", "auto" or "aggressive". None: it is not pruned."""
     names: bool = True
-    """Whether a history in a file that only its owner can read keeps ``module:qualname`` of each function,
+    """Whether a history in a file that only its owner can read has ``module:qualname`` of each function,
     for ``amorsize history show``. A server never gets names; an export has them only with ``--names``."""
 
 
