@@ -67,7 +67,15 @@ DICT_NAMES = frozenset(
 """Types made in C whose ``__dict__`` gives the instance dict and does nothing else; that of other
 types (a proxy's) may load or forward."""
 
-PYTHON_ATOMS = frozenset({"pathlib.PurePath", "uuid.UUID", "fractions.Fraction", "typing._Final"})
+PYTHON_ATOMS = frozenset(
+    {
+        "pathlib.PurePath",
+        "pathlib._local.PurePath",
+        "uuid.UUID",
+        "fractions.Fraction",
+        "typing._Final",
+    }
+)
 """Classes written in Python whose objects do not change, but fill slots of theirs lazily."""
 
 HELD_NAMES = {
