@@ -25,14 +25,18 @@ import datetime
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support.packages import ROOT, project, pythons
+from support.skips import allowed_skips, reason_not_to_run
 
 TABLE = ROOT / "docs" / "reference" / "everywhere.md"
 PLACE = ROOT / "build" / "everywhere"
@@ -64,6 +68,8 @@ MOST_SHOWN = 40
 """Failures that are named on the page."""
 SECONDS = 4 * 3600
 """Longest run of one Python."""
+FILE_SECONDS = 900
+"""Longest run of one file of tests under Wine."""
 HEAD = """# Everywhere: the tests on other Pythons
 
 Written by `make everywhere`: the newest result of each Python and choice of tests. *Part* is what
@@ -120,15 +126,29 @@ def tried(inside: Path, number: str, paths: list[str]) -> tuple[str, list[str]]:
     """What came out, in words, and the names of the tests that failed.
 
     A few that fail run once more, alone: they count as failed if they fail again."""
-    came, failed = one_round(inside, number, paths)
-    if 0 < len(failed) <= TRIED_AGAIN:
-        again, failed_again = one_round(inside, number, ["--last-failed", *paths])
-        came += f"; these once more: {again}"
-        failed = failed_again
-    return came, failed
+    first = one_round(inside, number, paths)
+    if not 0 < len(first.failed) <= TRIED_AGAIN:
+        return str(first), first.failed or (["everything"] if first.ended else [])
+    again = one_round(inside, number, ["--last-failed", *paths])
+    return f"{first}; these once more: {again}", again.failed
 
 
-def one_round(inside: Path, number: str, paths: list[str]) -> tuple[str, list[str]]:
+@dataclass
+class Round:
+    """What came of one run of pytest."""
+
+    passed: int = 0
+    failed: list[str] = field(default_factory=list)
+    skipped: int = 0
+    ended: str = ""
+    """Why nothing is known of it, in words."""
+
+    def __str__(self) -> str:
+        counts = f"{self.passed:,} passed, {len(self.failed)} failed, {self.skipped} skipped"
+        return self.ended or counts
+
+
+def one_round(inside: Path, number: str, paths: list[str], seconds: float = SECONDS) -> Round:
     """One run of pytest."""
     report = PLACE / f"{number}.xml"
     report.unlink(missing_ok=True)
@@ -140,12 +160,15 @@ def one_round(inside: Path, number: str, paths: list[str]) -> tuple[str, list[st
         "PYTHONDONTWRITEBYTECODE": "",
         "PYTHONPATH": str(ROOT),
     }  # other skips than on 3.11
+    run = subprocess.Popen([*words, *paths], cwd=ROOT, env=environment, start_new_session=True)
     try:
-        subprocess.run([*words, *paths], cwd=ROOT, check=False, timeout=SECONDS, env=environment)
+        run.wait(seconds)
     except subprocess.TimeoutExpired:
-        return f"did not end in {SECONDS} s", []
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+        return Round(ended=f"did not end in {seconds} s")
     if not report.exists():
-        return "pytest did not begin", ["everything"]
+        return Round(ended="pytest did not come to its end")
     cases = list(ElementTree.parse(report).getroot().iter("testcase"))
     failed = [
         f"{case.get('classname', '').replace('.', '/')}::{case.get('name')}"
@@ -153,8 +176,7 @@ def one_round(inside: Path, number: str, paths: list[str]) -> tuple[str, list[st
         if case.find("failure") is not None or case.find("error") is not None
     ]
     skipped = sum(case.find("skipped") is not None for case in cases)
-    passed = len(cases) - len(failed) - skipped
-    return f"{passed:,} passed, {len(failed)} failed, {skipped} skipped", failed
+    return Round(len(cases) - len(failed) - skipped, failed, skipped)
 
 
 def keep(cells: list[str], failed: list[str]) -> None:
@@ -205,8 +227,44 @@ def wine(program: str, all_of_them: bool) -> int:
         came, failed = tried(Path(program), f"wine-{number}", WINE_QUICK)
         print(f"Windows' Python {number} under Wine: {came}", *failed, sep="\n  ", flush=True)
         return int(bool(failed))
-    came, failed = tried(Path(program), f"wine-{number}", ["tests"])
+    came, failed = file_by_file(Path(program), f"wine-{number}")
     return told(Path(program), "Windows, under Wine", number, "all but the long", came, failed)
+
+
+def file_by_file(inside: Path, number: str) -> tuple[str, list[str]]:
+    """Each file of tests by a pytest of its own, two at a time: on Windows one test that hangs ends its
+    whole pytest. What came out, in words, and what failed."""
+    not_run = allowed_skips((ROOT / "tests" / "wine_skips.txt").read_text(encoding="utf-8"))
+    files = [
+        path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "tests").rglob("test_*.py"))
+    ]
+    files = [name for name in files if reason_not_to_run(name, not_run) is None]
+    with ThreadPoolExecutor(2) as lanes:
+        rounds = list(lanes.map(lambda name: (name, one_file(inside, number, name)), files))
+    asked = said_by(
+        sys.executable, "-m", "pytest", "-m", "not long", "--collect-only", "-q", "tests"
+    )
+    total = sum("::" in line for line in asked.splitlines())
+    passed = sum(found.passed for _, found in rounds)
+    failed = [
+        name for file, found in rounds for name in found.failed or ([file] if found.ended else [])
+    ]
+    share = (
+        f"{passed:,} of the {total:,} tests that Linux has passed ({100 * passed / total:.1f} %)"
+    )
+    return f"{share}, {len(failed)} failed", failed
+
+
+def one_file(inside: Path, number: str, name: str) -> Round:
+    """The tests of a file; once more if some failed."""
+    place = f"{number}-{name.replace('/', '-')}"
+    first = one_round(inside, place, [name], FILE_SECONDS)
+    if not first.failed and not first.ended:
+        return first
+    again = one_round(inside, place, [name], FILE_SECONDS)
+    found = again if again.passed > first.passed else first
+    print(f"{name}: {found.passed} passed {found.ended}", *found.failed, sep="\n  ", flush=True)
+    return found
 
 
 def main(words: list[str]) -> int:
@@ -217,6 +275,8 @@ def main(words: list[str]) -> int:
     parser.add_argument("--wine", metavar="PROGRAM")
     parser.add_argument("pythons", nargs="*")
     chosen = parser.parse_args(words)
+    # Begun in the background it would be ignored, by the tests of interrupts too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if chosen.wine:
         return wine(chosen.wine, chosen.all)
     if chosen.quick:
