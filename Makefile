@@ -88,14 +88,14 @@ package: $(VENV)/.dev
 everywhere: $(VENV)/.dev
 	$(BIN)/python tests/support/everywhere.py $(if $(ALL),--all) $(PYTHONS)
 
-# A small part of it on 3.13 and 3.14, in some minutes.
+# A small part of it on 3.13 and 3.14, in some minutes; LOG=1 keeps a row of the table.
 newer: $(VENV)/.dev
-	$(BIN)/python tests/support/everywhere.py --quick $(PYTHONS)
+	$(BIN)/python tests/support/everywhere.py --quick $(if $(LOG),--log) $(PYTHONS)
 
 # Under Wine, with the official CPython for Windows that `.ci/wine` gets: a part of the tests that covers every
-# package, in some minutes; all of them with ALL=1, in an hour or more.
+# package, in some minutes; all of them with ALL=1, in hours.
 wine: $(VENV)/.dev
-	program=$$(.ci/wine) && $(BIN)/python tests/support/everywhere.py --wine "$$program" $(if $(ALL),--all)
+	program=$$(.ci/wine) && $(BIN)/python tests/support/everywhere.py --wine "$$program" $(if $(ALL),--all) $(if $(LOG),--log)
 
 # In an environment of its own; no index, host or path gets into the file.
 lock:

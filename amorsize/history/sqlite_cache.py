@@ -263,7 +263,7 @@ class SqliteCache:
     def remember(self, observation: Observation) -> None:
         """Put an observation that the database has already into its slot."""
         key = self.key
-        if key is not None:
+        if key is not None and hasattr(os, "pwrite"):
             try:
                 self._put(observation, key)
             except OSError:

@@ -10,7 +10,7 @@ engine, calls, streams, backends, coroutines, the suite "same as the loop"), wit
 but the long ones. Packages that a Python cannot have, and one that cannot be run, are told of.
 
 ``everywhere.py --quick [PYTHON ...]``: the smallest such part, on 3.13 and 3.14 only, with few packages
-and without a row of the table, as the continuous integration runs it in some minutes. Where one of the
+and without a row of the table (but with ``--log``), as the continuous integration runs it in some minutes. Where one of the
 two is not there, a line says that it is skipped.
 
 ``everywhere.py --wine PROGRAM [--all]``: the official CPython for Windows under Wine (``.ci/wine``): the
@@ -25,6 +25,7 @@ import datetime
 import os
 import platform
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,12 +75,13 @@ HEAD = """# Everywhere: the tests on other Pythons
 
 Written by `make everywhere`: the newest result of each Python and choice of tests. *Part* is what
 depends on the interpreter: reading functions, engine, calls, streams, backends, coroutines, the suite
-"same as the loop".
+"same as the loop"; *quick part* is some of it (under Wine: some of every package).
 
 | System | Python | Tests | Result | NumPy | Commit | When |
 | --- | --- | --- | --- | --- | --- | --- |
 """
-COMMAND_LINE = ["--version", "doctor --json", "run math:factorial 5 20"]
+SYSTEM, UNDER_WINE = f"{platform.system()}, {platform.machine()}", "Windows, under Wine"
+COMMAND_LINE = ["--version", "doctor --json", "run math:factorial --range 1:20"]
 """What the command line must do under Wine."""
 
 
@@ -150,10 +152,12 @@ class Round:
 
 def one_round(inside: Path, number: str, paths: list[str], seconds: float = SECONDS) -> Round:
     """One run of pytest."""
-    report = PLACE / f"{number}.xml"
+    # Named from here: Windows has no name for the root of Linux.
+    near = (PLACE / number).relative_to(ROOT).as_posix()
+    report = ROOT / f"{near}.xml"
     report.unlink(missing_ok=True)
     words = [str(inside), "-m", "pytest", "-q", "-m", "not long"]
-    words += ["-o", f"cache_dir={PLACE / (number + '-cache')}", f"--junitxml={report}"]
+    words += ["-o", f"cache_dir={near}-cache", f"--junitxml={near}.xml"]
     environment = {
         **os.environ,
         "CI": "",
@@ -199,7 +203,7 @@ def keep(cells: list[str], failed: list[str]) -> None:
     TABLE.write_text(body, encoding="utf-8")
 
 
-def quick(found: list[str]) -> int:
+def quick(found: list[str], log: bool) -> int:
     """The smallest part on each of ``QUICK_PYTHONS`` that is there; 1 if a test failed."""
     bad = 0
     numbers = {python: version(python) for python in found}
@@ -211,12 +215,11 @@ def quick(found: list[str]) -> int:
         inside, missing = environment(python, numbers[python], QUICK_PACKAGES)
         came, failed = tried(inside, numbers[python], QUICK)
         came += f"; without {', '.join(missing)}" if missing else ""
-        print(f"Python {numbers[python]}: {came}", *failed, sep="\n  ", flush=True)
-        bad |= bool(failed)
+        bad |= told(inside, SYSTEM, numbers[python], "quick part", came, failed, log=log)
     return bad
 
 
-def wine(program: str, all_of_them: bool) -> int:
+def wine(program: str, all_of_them: bool, log: bool) -> int:
     """The tests under Wine; 1 if one failed, or the command line did."""
     number = version(program)
     for words in COMMAND_LINE:
@@ -225,10 +228,26 @@ def wine(program: str, all_of_them: bool) -> int:
             return 1
     if not all_of_them:
         came, failed = tried(Path(program), f"wine-{number}", WINE_QUICK)
-        print(f"Windows' Python {number} under Wine: {came}", *failed, sep="\n  ", flush=True)
-        return int(bool(failed))
+        return told(Path(program), UNDER_WINE, number, "quick part", came, failed, log=log)
+    if not on_both(program):
+        return 1
     came, failed = file_by_file(Path(program), f"wine-{number}")
-    return told(Path(program), "Windows, under Wine", number, "all but the long", came, failed)
+    return told(Path(program), UNDER_WINE, number, "all but the long", came, failed)
+
+
+def on_both(program: str) -> bool:
+    """The same functions, a history and checkpoints on Linux and under Wine, begun on either."""
+    for order in ((sys.executable, program), (program, sys.executable)):
+        place = PLACE / "both"
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        near = place.relative_to(ROOT).as_posix()
+        for python in order:
+            said = said_by(python, "tests/support/both_systems.py", near)
+            print(said or f"{python}: both_systems.py failed", flush=True)
+            if not said:
+                return False
+    return True
 
 
 def file_by_file(inside: Path, number: str) -> tuple[str, list[str]]:
@@ -272,15 +291,16 @@ def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--log", action="store_true", help="keep a row of a quick part, too")
     parser.add_argument("--wine", metavar="PROGRAM")
     parser.add_argument("pythons", nargs="*")
     chosen = parser.parse_args(words)
     # Begun in the background it would be ignored, by the tests of interrupts too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if chosen.wine:
-        return wine(chosen.wine, chosen.all)
+        return wine(chosen.wine, chosen.all, chosen.log)
     if chosen.quick:
-        return quick([*chosen.pythons, *pythons()])
+        return quick([*chosen.pythons, *pythons()], chosen.log)
     what, paths = ("all but the long", ["tests"]) if chosen.all else ("part", PART)
     bad = 0
     for python in chosen.pythons or pythons():
@@ -298,12 +318,23 @@ def one_python(python: str, number: str, what: str, paths: list[str]) -> int:
     inside, missing = environment(python, number, project()["dependency-groups"]["tests"])
     came, failed = tried(inside, number, paths)
     came += f"; without {', '.join(missing)}" if missing else ""
-    return told(inside, f"{platform.system()}, {platform.machine()}", number, what, came, failed)
+    return told(inside, SYSTEM, number, what, came, failed)
 
 
-def told(inside: Path, system: str, number: str, what: str, came: str, failed: list[str]) -> int:
-    """Print what came out and write it into the table; 1 if a test failed."""
-    print(f"{number}: {came}", *failed, sep="\n  ", flush=True)
+def told(
+    inside: Path,
+    system: str,
+    number: str,
+    what: str,
+    came: str,
+    failed: list[str],
+    *,
+    log: bool = True,
+) -> int:
+    """Print what came out and write it into the table, if asked for; 1 if a test failed."""
+    print(f"{system}, Python {number}: {came}", *failed, sep="\n  ", flush=True)
+    if not log:
+        return int(bool(failed))
     numpy = said_by(inside, "-c", "import numpy; print(numpy.__version__)") or "none"
     commit = said_by("git", "rev-parse", "--short", "HEAD")
     today = datetime.date.today().isoformat()

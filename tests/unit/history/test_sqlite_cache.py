@@ -149,6 +149,19 @@ def test_damage_costs_no_more_than_what_it_hit(cache: SqliteCache) -> None:
         assert history.check() == []
 
 
+def test_a_system_without_pwrite_leaves_the_slots_alone(
+    cache: SqliteCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows has none, and may find the files of a history that was begun on Linux."""
+    run = numbered(1, config=Config("threads", 2))
+    assert cache.record(run)
+    monkeypatch.delattr(os, "pwrite")
+    cache.remember(numbered(2, config=Config("threads", 3)))
+    cache.note_error(0.5, first=True)
+    monkeypatch.undo()
+    assert cache.recall(run.fingerprint) == [run]
+
+
 def test_files_that_others_could_write_are_not_trusted(cache: SqliteCache) -> None:
     cache.record(numbered(1))
     os.chmod(cache.recall_path, 0o666)
