@@ -10,8 +10,8 @@ engine, calls, streams, backends, coroutines, the suite "same as the loop"), wit
 but the long ones. Packages that a Python cannot have, and one that cannot be run, are told of.
 
 ``everywhere.py --quick [PYTHON ...]``: the smallest such part, on 3.13 and 3.14 only, with few packages
-and without a row of the table (but with ``--log``), as the continuous integration runs it in some minutes. Where one of the
-two is not there, a line says that it is skipped.
+and without a row of the table (but with ``--log``), as the continuous integration runs it in some
+minutes. Where one of the two is not there, a line says that it is skipped.
 
 ``everywhere.py --wine PROGRAM [--all]``: the official CPython for Windows under Wine (``.ci/wine``): the
 command line, then a part of the tests that covers every package, or with ``--all`` every test but the

@@ -174,24 +174,3 @@ def test_a_history_that_breaks_while_it_is_asked_harms_no_run(
 def slow(number: int) -> int:
     time.sleep(0.01)
     return number
-
-
-def test_a_run_does_without_a_history_that_fails_while_it_is_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = []
-
-    def fails(learner: Learner, *_: object) -> list[object]:
-        asked.append(learner)
-        learner.failed = True
-        return []
-
-    monkeypatch.setattr(Learner, "recall", fails)
-    naps = [0.005] * 40
-    assert amorsize.execute(nap, naps, history=str(tmp_path / "history.sqlite")) == naps
-    assert asked
-
-
-def nap(seconds: float) -> float:
-    time.sleep(seconds)
-    return seconds
