@@ -20,7 +20,7 @@ from amorsize import items
 from amorsize.core.signals import held
 from amorsize.items.call import with_origin
 from amorsize.items.collector import CountingCollector, ListCollector, UsageLog, WindowCollector
-from amorsize.machine.threads import our_threads
+from amorsize.machine.threads import leave_no_trace, our_threads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -225,4 +225,5 @@ class SourceReader:
             self.collector.fail(None, error, "")
             self.wake_backend()
         finally:
+            leave_no_trace()
             self._gone.release()

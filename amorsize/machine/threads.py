@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import _thread
 import os
+import sys
 import time
-from _thread import get_native_id
+from _thread import get_ident, get_native_id
 from types import BuiltinFunctionType
 
 from amorsize.core.signals import is_of_handler
@@ -65,6 +66,19 @@ def foreign_threads_running(most: int) -> int:
 
 our_threads: list[int] = []
 """System ids of threads that amorsize has started and that may still be among the tasks."""
+
+
+def leave_no_trace() -> None:
+    """The calling thread, which no ``threading.Thread`` has started, is about to end.
+
+    Whatever asks it for ``threading.current_thread()``, as each record of ``logging`` does, has it
+    listed; before Python 3.13 ``threading.enumerate()`` names it for ever, and the program has more
+    threads after a run than after a loop."""
+    threading = sys.modules.get("threading")
+    listed = getattr(threading, "_active", {})
+    dummy = getattr(threading, "_DummyThread", None)
+    if dummy is not None and isinstance(listed.get(get_ident()), dummy):
+        listed.pop(get_ident(), None)
 
 
 def threads_are_greenlets() -> bool:

@@ -18,7 +18,7 @@ import time
 from _thread import allocate_lock, get_ident, get_native_id, start_new_thread
 
 from amorsize.core.signals import is_of_handler
-from amorsize.machine.threads import _is_asleep, our_threads, threads_are_greenlets
+from amorsize.machine.threads import _is_asleep, leave_no_trace, our_threads, threads_are_greenlets
 from amorsize.profiling.meter import Meter
 
 TYPE_CHECKING = False
@@ -162,6 +162,7 @@ class Sampler:
                 if self._again:
                     pause = 0.0
         finally:
+            leave_no_trace()
             self._gone.release()
 
     def _turn_seconds(self, asked: float) -> float:

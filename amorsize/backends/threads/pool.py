@@ -33,7 +33,7 @@ from amorsize.core.frozen import replace
 from amorsize.core.signals import held, released
 from amorsize.errors import AmorsizeWarning, OptionError
 from amorsize.items.call import Pace, format_traceback, overdue_error, overdue_look, run_chunk
-from amorsize.machine.threads import our_threads
+from amorsize.machine.threads import leave_no_trace, our_threads
 from amorsize.planning.chunking import CHUNK_SECONDS, fair_items, items_in
 
 TYPE_CHECKING = False
@@ -342,6 +342,7 @@ class ThreadPool(Backend):
             self.spec.collector.fail(None, error, format_traceback(error))
         finally:
             nesting.leave()
+            leave_no_trace()
             gone.release()
 
     def _work(self) -> None:
