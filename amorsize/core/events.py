@@ -31,6 +31,9 @@ if TYPE_CHECKING:
         def expect(self, seconds: float) -> None:
             """The items that are left are said to take so many seconds from now on."""
 
+        def beside(self, told: Callable[[], str]) -> None:
+            """What is to be shown beside the number of items."""
+
         def close(self) -> None:
             """No more will come."""
 
@@ -101,6 +104,9 @@ class _NoProgress:
     def expect(self, seconds: float) -> None:
         """Nothing to show."""
 
+    def beside(self, told: Callable[[], str]) -> None:
+        """Nothing to show."""
+
     def close(self) -> None:
         """Nothing to close."""
 
@@ -155,6 +161,10 @@ class _Ahead:
     def expect(self, seconds: float) -> None:
         """What is left is said to take so long."""
         self._inner.expect(seconds)
+
+    def beside(self, told: Callable[[], str]) -> None:
+        """What is to be shown beside the number of items."""
+        self._inner.beside(told)
 
     def close(self) -> None:
         """No more will come."""

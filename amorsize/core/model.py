@@ -351,6 +351,8 @@ class Run:
     """Tries that a server refused."""
     refusal_wait_seconds: float = 0.0
     """All starts waited because a server had refused."""
+    refusal_limits: tuple[int, int] | None = None
+    """Fewest and most calls in flight that were allowed from the first refusal on; None without one."""
 
     @property
     def utilisation(self) -> float:

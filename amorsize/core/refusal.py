@@ -79,6 +79,9 @@ if TYPE_CHECKING:
         def take_slept(self) -> float:
             """Seconds that the caller has slept since this was asked last."""
 
+        def said(self) -> str:
+            """What a bar shows of it; "" where nothing was refused."""
+
         def told(self) -> dict[str, Any]:
             """What a run says of it: fields of :class:`amorsize.core.model.Run`."""
 

@@ -97,6 +97,7 @@ class CoroutineRun:
         self._look_due = inf
         """When the loop is to come round next: what it is late is not the latency of any server."""
         self._progress = spec.observers.progress(length_of(spec.data))
+        self._progress.beside(self.limiter.said)
         self._usage = UsageLog(spec.observers.lines)
         self._rows: list[int] = []
         """Rows of a trace that no item is drawn in now: there are as many as items run side by side."""

@@ -116,6 +116,8 @@ class Engine:
         self._effects = Effects(self._apply, watch, self._lookups, observers, journal)
         usage = self._effects.delivery.usage
         self._progress = progress = observers.progress(loop.source.total)
+        if loop.source.limiter is not None:
+            progress.beside(loop.source.limiter.said)
         index_of = None if journal is None else journal.index_of
         loop.attend(spec, meter, watch, usage, progress, index_of)
         self._lock = allocate_lock()

@@ -61,6 +61,8 @@ class CallLimiter:
         self._lock = allocate_lock()
         self.calls = self.refused = self.failed = 0
         """Tries that have begun; of these, refused, and failed otherwise."""
+        self._limits: tuple[int, int] | None = None
+        """Fewest and most calls that were allowed in flight since the first refusal."""
         self._slept = 0.0
         """Seconds that the caller, alone, has waited since they were asked for."""
         self._known: tuple[Callable[..., Any], Any] | None = None
@@ -122,7 +124,17 @@ class CallLimiter:
             "calls": self.calls,
             "refused_calls": self.refused,
             "refusal_wait_seconds": self.waited_seconds,
+            "refusal_limits": self._limits,
         }
+
+    def said(self) -> str:
+        """What a bar shows of it; "" where nothing was refused."""
+        return f"refused {self.refused:,}, limit {self.limit}" if self.refused else ""
+
+    def _note_limit(self, admission: Admission) -> None:
+        limit = admission.limit
+        low, high = self._limits or (limit, limit)
+        self._limits = min(low, limit), max(high, limit)
 
     def adapt(self) -> None:
         """Items wait: find how many of them the server serves."""
@@ -196,6 +208,8 @@ class CallLimiter:
             call = self._calls.pop(position, None)
             if call is not None and self._admission is not None:
                 self._admission.served(call, self._clock(), late)
+                if self.refused:
+                    self._note_limit(self._admission)
 
     def failed_call(self, position: int, *, overdue: bool = False) -> None:
         """It ended without a result, and was not refused."""
@@ -218,6 +232,7 @@ class CallLimiter:
                 self._admission.failed(call, now)
                 return False
             self._admission.refused(call, now, refusal)
+            self._note_limit(self._admission)
             return not self._admission.gives_up(now, refusal)
 
 
@@ -227,11 +242,14 @@ def limited(
     """What the caller calls, what workers call, and the data or their source, to honour ``seed``,
     ``retries``, ``rate`` and ``max_errors``."""
     limiter = None
-    if options.retries or options.rate is not None:
+    # Who bounds errors calls a server, too: no 128 threads at once, of which all may fail.
+    if options.retries or options.rate is not None or options.max_errors is not None:
         limiter = CallLimiter(options.rate, options.max_jobs, numbered=options.seed is not None)
     caller_func, worker_func = helped(func, options, limiter)
-    if limiter is None and options.max_errors is None:
+    if limiter is None:
         return caller_func, worker_func, data
+    if not options.retries and options.rate is None:
+        caller_func, _ = helped(func, options, None)  # alone it has nothing to wait for
     return caller_func, worker_func, LimitedSource(data, limiter, options.max_errors)
 
 

@@ -48,12 +48,16 @@ class Progress:
     def expect(self, seconds: float) -> None:
         """The items that are left are said to take so many seconds from now on."""
 
+    def beside(self, told: Callable[[], str]) -> None:
+        """What is to be shown beside the number of items; "" for nothing."""
+
     def close(self) -> None:
         """No more will come."""
 
 
 class Forecast:
-    """Seconds that are left: what was said of them, renewed by the pace since then."""
+    """Seconds that are left: what was said of them, renewed by the pace since then; and what a bar is to
+    show beside them."""
 
     def __init__(self, total: int | None, clock: Callable[[], float] = time.perf_counter) -> None:
         self._total, self._clock = total, clock
@@ -61,12 +65,18 @@ class Forecast:
         """Seconds that what is left was said to take, when, and the items done by then."""
         self.seen = (0.0, 0)
         """When items were last seen to be finished, and how many."""
+        self.told: Callable[[], str] = str
+        """What is shown beside them; "" for nothing."""
 
     def expect(self, seconds: float) -> None:
         """What is left takes so many seconds from now on."""
         now, done = self._clock(), self.seen[1]
         self._said = seconds, now, done
         self.seen = now, done
+
+    def beside(self, told: Callable[[], str]) -> None:
+        """What is to be shown beside the number of items."""
+        self.told = told
 
     def update(self, done: int) -> None:
         """So many items are finished."""
@@ -143,6 +153,9 @@ class Bar(Progress):
         if self._open:
             self._bar.refresh()
 
+    def beside(self, told: Callable[[], str]) -> None:
+        self._forecast.beside(told)
+
     def update(self, done: int) -> None:
         step = done - self._bar.n
         self._forecast.update(done)
@@ -214,7 +227,7 @@ WITH_FORECAST = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{to_go}, {rate_fmt
 
 
 class _WithForecast:
-    """Adds the time to go to what a bar of tqdm can show."""
+    """Adds the time to go, and what a server refused, to what a bar of tqdm can show."""
 
     forecast: Forecast | None = None
 
@@ -228,5 +241,7 @@ class _WithForecast:
                 (found["n"] - found.get("initial", 0)) / found["elapsed"] if found["elapsed"] else 0
             )
             seconds = (found["total"] - found["n"]) / rate if rate and found["total"] else None
+        if self.forecast is not None:
+            found["postfix"] = self.forecast.told()
         found["to_go"] = "?" if seconds is None else type(self).format_interval(seconds)  # type: ignore[attr-defined]
         return found

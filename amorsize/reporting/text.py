@@ -89,9 +89,14 @@ def run_text(run: Run) -> str:
     if run.deaths:
         lines.append(f"  {run.deaths} workers died")
     if run.refused_calls:
+        limits = ""
+        if run.refusal_limits is not None:
+            low, high = run.refusal_limits
+            side = str(low) if low == high else f"{low} to {high}"
+            limits = f"; at most {side} ran side by side from then on"
         lines.append(
             f"  a server refused {run.refused_calls:,} of {run.calls:,} calls; all waited "
-            f"{format_seconds(run.refusal_wait_seconds)} for it"
+            f"{format_seconds(run.refusal_wait_seconds)} for it{limits}"
         )
     if not run.workers:
         return "\n".join(lines)

@@ -114,3 +114,21 @@ def test_a_bar_leaves_the_users_own_bars_alone() -> None:
     make_progress(True, 1).close()
     assert tqdm.monitor_interval == before
     assert threading.active_count() == threads
+
+
+@pytest.mark.parametrize("total", [30, None])
+def test_a_bar_shows_what_a_server_refused(
+    total: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", shown)
+    progress = make_progress(True, total)
+    told = ""
+    progress.beside(lambda: told)
+    progress.update(10)
+    progress._bar.refresh()  # type: ignore[attr-defined]
+    assert "refused" not in shown.getvalue()
+    told = "refused 3, limit 12"
+    progress.update(30)
+    progress.close()
+    assert shown.getvalue().rstrip().endswith("refused 3, limit 12]")

@@ -1,0 +1,34 @@
+"""What a run says of a server that refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from amorsize.core.model import Config, Run
+from amorsize.reporting.log import run_fields
+from amorsize.reporting.text import run_text
+
+
+@pytest.mark.parametrize(
+    ("limits", "text"),
+    [
+        ((58, 60), "; at most 58 to 60 ran side by side from then on"),
+        ((7, 7), "; at most 7 ran side by side from then on"),
+        (None, "for it"),
+    ],
+)
+def test_refusals_are_told(limits: tuple[int, int] | None, text: str) -> None:
+    run = Run(
+        Config("threads", 60), 1500, 9.0, 1.0, calls=1512, refused_calls=12,
+        refusal_wait_seconds=4.2, refusal_limits=limits,
+    )  # fmt: skip
+    told = run_text(run).splitlines()[1]
+    assert told.startswith("  a server refused 12 of 1,512 calls; all waited 4.2")
+    assert told.endswith(text)
+    json.dumps(run_fields(run))
+
+
+def test_without_a_refusal_nothing_is_told() -> None:
+    assert "refused" not in run_text(Run(Config("threads", 60), 1500, 9.0, 1.0, calls=1500))
