@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import numpy as np
 
 from amorsize.learning.neighbors import count, shares
@@ -37,6 +39,13 @@ class Prototypes:
     regions: Ints
     own: Ints
     """For each row: the prototype that stands for it."""
+    most: float = inf
+    """What a prototype counts with the predictor at most, see `Kernel`."""
+
+    @property
+    def weight(self) -> Floats:
+        """What each counts with the predictor."""
+        return np.minimum(self.mass, self.most)
 
 
 @dataclass(frozen=True)
@@ -51,10 +60,12 @@ class Kernel:
     """uniform, distance or gaussian."""
     by_mass: bool
     """Whether k counts mass, or prototypes whatever they weigh."""
+    most: float = inf
+    """Mass that a prototype counts as at most: less than k lets several share a neighbourhood."""
 
     def prototypes(self, mean_mass: float) -> int:
         """Prototypes of this mass that a prediction uses."""
-        used = self.k / mean_mass if self.by_mass else self.k
+        used = self.k / min(mean_mass, self.most) if self.by_mass else self.k
         return int(max(1, min(np.ceil(used - 1e-9), 8)))
 
     def share(self, d2: Floats, mass: Floats) -> Floats:
@@ -65,7 +76,11 @@ class Kernel:
 
     def counted(self, d2: Floats, mass: Floats) -> Floats:
         """How much of each neighbour counts towards k; arguments as of `share`."""
-        return count(d2, mass if self.by_mass else (mass > 0).astype(float), self.k)
+        return count(d2, self.heft(mass), self.k)
+
+    def heft(self, mass: Floats) -> Floats:
+        """What prototypes of these masses add to k; those of mass 0 do not count."""
+        return np.minimum(mass, self.most) if self.by_mass else (mass > 0).astype(float)
 
 
 def group_sums(mass: Floats, own: Ints, size: int) -> Floats:

@@ -158,13 +158,16 @@ def needed(level: float) -> float:
     return NormalDist().inv_cdf(1.0 - level)
 
 
-def spent(level: float, number: int) -> float:
+def spent(level: float, number: int, carried: float = 0.0) -> float:
     """Level of the ``number``-th pruning, 1.., of a history: all of them together have ``level``.
 
     The sum of ``1 / ((n + 1) log(n + 1)^2)`` over all n is 2.11 (alpha spending by a series that falls as
     slowly as one can that converges: Robbins, "Statistical methods related to the law of the iterated
-    logarithm", Annals of Mathematical Statistics 1970)."""
-    return level / (2.11 * (number + 1) * log(number + 1) ** 2)
+    logarithm", Annals of Mathematical Statistics 1970). ``carried``: level of the pruning before, if its
+    test passed; a test that passes spends nothing, however the tests depend on each other (the fallback
+    procedure: Tian and Ramdas, "Online control of the familywise error rate", Statistical Methods in
+    Medical Research 2021)."""
+    return level / (2.11 * (number + 1) * log(number + 1) ** 2) + min(carried, level)
 
 
 def proven(scores: Floats, level: float) -> np.ndarray:

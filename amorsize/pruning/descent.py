@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from amorsize.learning.neighbors import Floats, Ints
     from amorsize.pruning.arrays import Kernel, Prototypes, Rows
+
+    Near = tuple[tuple[Floats, Ints], tuple[Floats, Ints]]
+    """Squared distances and positions of prototypes near each row, and near each prototype."""
 else:
     from amorsize.core.frozen import dataclass
 
@@ -110,9 +113,17 @@ class Fitter:
 
     # ------------------------------------------------------------------ labels
 
-    def labelled(self, found: Prototypes, own: Ints) -> Fit:
-        """Labels by ridge least squares through the kernels, from the rows that are not held out."""
-        near = near_prototypes(self.rows.Z, found, own, self.rng)
+    def near(self, found: Prototypes, own: Ints) -> Near:
+        """What is near each row, and near each prototype."""
+        each = np.arange(len(found.mass))
+        around = near_prototypes(found.Z, found, each, self.rng, SMOOTHED[-1])
+        return near_prototypes(self.rows.Z, found, own, self.rng), around
+
+    def labelled(self, found: Prototypes, own: Ints, known: Near | None = None) -> Fit:
+        """Labels by ridge least squares through the kernels, from the rows that are not held out.
+
+        ``known``: by `near`, which is the same for all kernels."""
+        near, around = known or self.near(found, own)
         rows, fit, size = self.rows, ~self.held, len(found.mass)
         seen = np.bincount(own[fit], rows.mass[fit], size) > 0
         means = group_means(rows.y[fit], rows.mass[fit], own[fit], size)
@@ -121,7 +132,7 @@ class Fitter:
         found = replace(found, mass=np.where(seen, found.mass, 0.0))
         held = near[0][self.held], near[1][self.held]
         start = self.judged(replace(found, y=prior), np.inf, held)
-        for labels in self._smoothed(found, prior):
+        for labels in self._smoothed(found, prior, around):
             one = self.judged(replace(found, y=labels), np.inf, held)
             if one.score() < start.score() and one.clearly_better(start):
                 start, prior = one, labels
@@ -132,12 +143,13 @@ class Fitter:
         best = min(tried, key=Fit.score)
         return best if best.clearly_better(start) else start
 
-    def _smoothed(self, found: Prototypes, labels: Floats) -> list[Floats]:
+    def _smoothed(
+        self, found: Prototypes, labels: Floats, around: tuple[Floats, Ints]
+    ) -> list[Floats]:
         """Labels averaged over near prototypes of the same region, by mass."""
         if len(found.mass) <= SMOOTHED[0]:
             return []
-        each = np.arange(len(found.mass))
-        d2, index = near_prototypes(found.Z, found, each, self.rng, SMOOTHED[-1])
+        d2, index = around
         same = np.isfinite(d2) & (found.regions[index] == found.regions[:, None])
         weight = np.where(same, np.maximum(found.mass[index], 1e-9), 0.0)
         sums = (weight[..., None] * labels[index]).cumsum(1)

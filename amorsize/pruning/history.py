@@ -68,6 +68,8 @@ class Life:
     """Rows that the last one left."""
     prunings: int = 0
     """How many of them tested a size: each spends a part of the level."""
+    carried: float = 0.0
+    """Level of tests that passed in the last of those: it is not spent."""
     seen: float = -inf
     """Time of the newest run that one of them has merged with others, or kept after a look."""
 
@@ -102,8 +104,8 @@ def prune_training_data(
     strategy, tolerance, keep_fraction, merge, similarity_threshold, estimator, level, random_state :
         As in `PrototypeSelector`. ``estimator`` is only for a tuple of arrays: a history is tested with
         its own predictor. The probability of a false certificate is at most ``level`` for all prunings of
-        a history together: each pruning uses up a part of it, and is tested on the runs that came since
-        the last one.
+        a history together: each whose test fails uses up a part of it. All are tested on the runs that
+        came since the last one.
     sample_weight, timestamps, groups :
         As in `PrototypeSelector.fit_resample`, only for a tuple of arrays: a history has its own.
     dry_run : bool, default=False
@@ -138,6 +140,7 @@ def prune_training_data(
         similarity_threshold=similarity_threshold,
         estimator=estimator,
         level=level,
+        lighter=False,  # one weight for each row, by which it is merged again and again
         random_state=random_state,
     )
     columns = {"sample_weight": sample_weight, "timestamps": timestamps, "groups": groups}
@@ -175,7 +178,10 @@ def life(history: History) -> Life:
     try:
         found = json.loads(history.note(NOTE) or "{}")
         return Life(
-            int(found.get("rows", 0)), int(found.get("prunings", 0)), float(found.get("seen", -inf))
+            int(found.get("rows", 0)),
+            int(found.get("prunings", 0)),
+            float(found.get("carried", 0.0)),
+            float(found.get("seen", -inf)),
         )
     except (ValueError, TypeError, AttributeError):
         return Life()
@@ -277,8 +283,7 @@ def _prune_history(
     if not dry_run and rows:
         merged = any(report.error_change is not None for report in reports.values())
         seen = max(past.seen, max(one.time for one in rows)) if merged else past.seen
-        looked = any(rung.passed is not None for one in reports.values() for rung in one.ladder)
-        note = {"rows": len(kept), "prunings": past.prunings + looked}
+        note = {"rows": len(kept), **_spending(past, list(reports.values()))}
         history.set_note(NOTE, json.dumps(note if seen == -inf else {**note, "seen": seen}))
     tell(total, total, "done")
     store_after = store_before if dry_run else history.stats().size_bytes
@@ -299,6 +304,16 @@ def _prune_history(
         dry_run=dry_run,
         archive=None if archive is None or dry_run else str(archive),
     )
+
+
+def _spending(past: Life, reports: list[Report]) -> dict[str, float]:
+    """How many prunings have tested a size, and the level that the last of them did not spend: that of
+    tests that passed, and of parts where none was made."""
+    tested = [any(rung.passed is not None for rung in one.ladder) for one in reports]
+    if not any(tested):
+        return {"prunings": past.prunings, "carried": past.carried}
+    left = [one.level for one, was in zip(reports, tested, strict=True) if one.certified or not was]
+    return {"prunings": past.prunings + 1, "carried": sum(left)}
 
 
 def _combined(reports: dict[str, Report]) -> dict[str, Any]:
@@ -334,7 +349,7 @@ def _condensed(
     reports: dict[str, Report] = {}
     times = np.array([one.time for one in rows])
     backends = sorted(set(arrays.backend))
-    level = spent(selector.level, past.prunings + 1) / max(1, len(backends))
+    level = spent(selector.level, past.prunings + 1, past.carried) / max(1, len(backends))
     for done, backend in enumerate(backends, 1):
         tell(done, backend)
         places = arrays.of_backend(backend)
@@ -353,7 +368,7 @@ def _condensed(
         )
         reports[backend] = one_backend.report_
         members: dict[int, list[Observation]] = {}
-        mass = one_backend.sample_weight_
+        mass = one_backend.sample_mass_
         for row, owner in zip(mine, one_backend.owner_, strict=True):
             if owner < 0:
                 remove.append(rows[row].id)

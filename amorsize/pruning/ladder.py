@@ -13,6 +13,7 @@ certified a share of at most the level is so falsely.
 from __future__ import annotations
 
 from math import inf
+from statistics import NormalDist
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from amorsize.pruning.certificate import (
     CERTIFIABLE_ROWS,
     CERTIFIED,
     ESTIMATED,
+    FORGIVEN,
     WHOLE,
     Losses,
     breach,
@@ -138,12 +140,21 @@ class Ladder:
         return proved
 
     def _promising(self, one: Candidate) -> bool:
-        """Whether a test is to be made. All prunings of a history share one level: where there were
-        earlier ones, only a test that passes more likely than not by what the search says."""
-        if self.level > 0.5 or self.problem.fresh.all():
-            return True
+        """Whether a test is to be made: always, but that all prunings of a history share one level, and a
+        test that fails has spent its part. Then only one that passes by the search less one standard
+        error."""
+        return not self._sharing or self._chance(one) >= FORGIVEN
+
+    @property
+    def _sharing(self) -> bool:
+        """Whether earlier prunings had a part of the level."""
+        return self.level < 0.5 and not self.problem.fresh.all()
+
+    def _chance(self, one: Candidate) -> float:
+        """Probability that a test passes, by the evidence of the search; both are normal."""
         rows = sum(len(test) for _, test in self._parts[1:]) / len(self._parts[0][1])
-        return bool(one.score * rows**0.5 >= needed(self.level))
+        ahead = one.score * rows**0.5 - needed(self.level)
+        return NormalDist().cdf(max(ahead, -1e9) / (1.0 + rows) ** 0.5)
 
     def _told(self, losses: Losses, one: Candidate) -> np.ndarray:
         """Verdict on each region; the overall test is that on a single one."""
@@ -158,7 +169,8 @@ class Ladder:
     # ------------------------------------------------------------------ searching
 
     def sequence(self, parts: list[Part]) -> list[Candidate]:
-        """Candidates in the order of their tests: the safest, then those with ever fewer prototypes."""
+        """Candidates in the order of their tests: the safest (where prunings share a level: of which most
+        rows are expected to go), then those with ever fewer prototypes."""
         tried: dict[float, Losses] = {}
         # two steps at least, none more than a doubling
         step = min(2.0, (MOST_FRACTION / self.floor) ** 0.5)
@@ -191,9 +203,13 @@ class Ladder:
         ]
         if not candidates:
             return []
-        safest = max(candidates, key=lambda one: one.score)
-        fewer = [one for one in candidates if one.share < safest.share]
-        return [safest, *sorted(fewer, key=lambda one: -one.share)]
+        # a pass uses up the rows of the proof: where they come slowly it has to be worth it
+        first = max(
+            candidates,
+            key=lambda one: self._chance(one) * (1.0 - one.share) if self._sharing else one.score,
+        )
+        fewer = [one for one in candidates if one.share < first.share]
+        return [first, *sorted(fewer, key=lambda one: -one.share)]
 
     def _composed(self, parts: list[Part], tried: dict[float, Losses], rung: float) -> Candidate:
         """Each region on the lowest rung from ``rung`` up by which its error does not grow by more than
@@ -234,7 +250,8 @@ class Ladder:
 
     def _losses(self, part: Part, fractions: Floats) -> Losses:
         problem, test = self.problem, part.test
-        found, _ = part.reducer.prototypes(self.sizes(part.reducer, fractions), (problem.kernel,))
+        sizes = self.sizes(part.reducer, fractions)
+        found, _ = part.reducer.prototypes(sizes, problem.ways(int(sizes.sum())))
         guess, truth = problem.predicted(found, part.train, test), problem.y[test]
         before, after = (part.base - truth) / self._unit, (guess - truth) / self._unit
         return Losses(

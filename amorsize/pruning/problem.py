@@ -28,6 +28,9 @@ MIN_SAMPLES_PER_CLUSTER = 5
 DEFAULT_SIMILARITY_THRESHOLD = 0.5
 """Similarity from which rows share a region, 1 minus distance over the diagonal: where adapting
 starts."""
+SHARING = (2, 4, 8)
+"""Prototypes that may share a neighbourhood which one alone would fill by its mass; each still counts
+more than a row that was never merged."""
 DEFAULT_NEIGHBORS = 5.0
 """Neighbours assumed of an estimator that has no number of neighbours."""
 
@@ -58,6 +61,8 @@ class Task:
     """Probability of a false certificate."""
     names: tuple[str, ...] | None = None
     """Names of the groups, by code."""
+    lighter: bool = True
+    """Whether a prototype may count less with the predictor than its mass."""
     any_predictor: bool = False
     """Whether prototypes are for any nearest-neighbour predictor: none was named, nothing is checked."""
 
@@ -97,20 +102,21 @@ class Problem:
         rows = Rows(self.rows.Z, self.rows.y, self.mass, regions)
         return replace(self, regions=regions, rows=rows)
 
-    def aims(self, total: int) -> tuple[Kernel, ...]:
-        """The predictors that ``total`` prototypes are made for: the deployed one.
+    def ways(self, total: int) -> list[tuple[Kernel, ...]]:
+        """The predictors that ``total`` prototypes are made for: the deployed one, with so many
+        prototypes in a neighbourhood as their masses make, or more.
 
         Where none is named and nothing is checked: those that count rows, those whose neighbourhood
-        grows with the mean mass, and the default one."""
+        grows with the mean mass, and the default one; or the first and the last with the lightest."""
+        k, mean = self.kernel.k, float(self.mass.sum()) / max(total, 1)
+        lighter = [k / share for share in SHARING if 1.0 < k / share < mean]
+        if not (self.task.lighter and self.kernel.by_mass):
+            lighter = []
         if not self.task.any_predictor:
-            return (self.kernel,)
-        k = DEFAULT_NEIGHBORS
-        grown = k * max(1.0, float(self.mass.sum()) / total)
-        return (
-            Kernel(k, "distance", False),
-            Kernel(grown, "distance", True),
-            self.kernel,
-        )
+            return [(self.kernel,), *((replace(self.kernel, most=most),) for most in lighter)]
+        rows = Kernel(k, "distance", False)
+        mixed = [(rows, Kernel(k * mean, "distance", True), self.kernel)]
+        return mixed + [(rows, replace(self.kernel, most=most)) for most in lighter[-1:]]
 
     def reducer(self, which: Ints | None = None, stop: int = 1) -> Reducer:
         """A reducer over all rows or some of them; ``stop``: the fewest prototypes to ask it for."""
@@ -134,7 +140,7 @@ class Problem:
         """What the deployed predictor, fitted to prototypes of the rows ``which``, says at the rows
         ``test``: (rows, outputs)."""
         X, y = self.original_units(found, which)
-        model = fitted(self.task, X, y, found.mass)
+        model = fitted(self.task, X, y, found.weight)
         return np.asarray(model.predict(self.X[test])).reshape(len(test), -1)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from amorsize.core.frozen import replace
 from amorsize.pruning.agglomeration import agglomerate
 from amorsize.pruning.arrays import Prototypes, grouped, subset
 from amorsize.pruning.certificate import CERTIFIABLE_ROWS
@@ -90,12 +91,12 @@ class Reducer:
         return np.pad(sizes, (0, self.regions - len(sizes)))
 
     def prototypes(
-        self, sizes: Ints, aims: tuple[Kernel, ...], *, cautious: bool = True
+        self, sizes: Ints, ways: list[tuple[Kernel, ...]], *, cautious: bool = True
     ) -> tuple[Prototypes, Ints | None]:
         """``sizes`` prototypes in each region; their positions among the rows if they are rows.
 
-        ``aims``: the predictors to make them for; the first guides elimination. ``cautious``: see
-        `Fitter`."""
+        ``ways``: of the predictors to make them for, the first of which guides elimination; where there
+        are several, the best is chosen. ``cautious``: see `Fitter`."""
         rng = np.random.default_rng(self.seed)
         rows = self.rows
         inside = np.bincount(self._pool.regions, minlength=len(sizes))
@@ -105,18 +106,29 @@ class Reducer:
             found = grouped(rows, split_evenly(rows, found.own, wanted))
         if int(wanted.sum()) < MOST_SHARE * len(rows.mass):
             some = stride(len(rows.mass), FIT_ROWS)
-            fitter = Fitter(subset(rows, some), aims, rng, found.own[some], cautious=cautious)
-            found = self._best(found, wanted, fitter, some)
+            many = len(rows.mass) >= CERTIFIABLE_ROWS  # fewer cannot tell which is better
+            fitters = [
+                Fitter(subset(rows, some), aims, rng, found.own[some], cautious=cautious)
+                for aims in (ways if many and not self.subset_least else ways[:1])
+            ]
+            found = self._best(found, wanted, fitters, some)
         if self.subset_least:
             least = np.minimum(np.maximum(self.subset_least, wanted), self.counts)
             return medoids(found, rows, least)
         return found, None
 
-    def _best(self, cut: Prototypes, sizes: Ints, fitter: Fitter, some: Ints) -> Prototypes:
+    def _best(self, cut: Prototypes, sizes: Ints, fitters: list[Fitter], some: Ints) -> Prototypes:
         """Of the cut and of what elimination leaves of wider pools, the best at rows held out; moved.
 
-        ``some``: the rows that the fitter has."""
-        rows, aims, rng = self.rows, fitter.aims, fitter.rng
+        ``some``: the rows that the fitters have."""
+        rows = self.rows
+        near = fitters[0].near(cut, cut.own[some])
+        cuts = [one.labelled(cut, cut.own[some], near) for one in fitters]
+        way = min(range(len(cuts)), key=lambda i: cuts[i].score())
+        if fitters[way].cautious and not cuts[way].clearly_better(cuts[0]):
+            way = 0
+        fitter = fitters[way]
+        aims, rng = fitter.aims, fitter.rng
         many = len(rows.mass) >= CERTIFIABLE_ROWS  # fewer cannot tell which candidate is better
         # where the nearest prototype alone predicts, its position has no slope
         mean_mass = float(rows.mass.sum()) / len(cut.mass)
@@ -128,13 +140,14 @@ class Reducer:
             for own in self._wider(sizes)[: 2 if slope else 1]:
                 wide = grouped(rows, split_evenly(rows, own, sizes))
                 candidates.append(eliminated(wide, rows, guides, sizes, aims[0], rng))
-        fits = [fitter.labelled(one, one.own[some]) for one in candidates]
+        fits = [cuts[way], *(fitter.labelled(one, one.own[some]) for one in candidates[1:])]
         best = min(range(len(fits)), key=lambda i: fits[i].score())
         chosen = candidates[best]
         if self.subset_least:
             return chosen
         steps = STEPS if many and slope else 0
-        return fitter.moved(fits[best], chosen, chosen.own[some], steps)
+        moved = fitter.moved(fits[best], chosen, chosen.own[some], steps)
+        return replace(moved, most=min(aim.most for aim in aims))
 
     def _wider(self, sizes: Ints) -> list[Ints]:
         """Owners of rows in pools of WIDER times as many prototypes: of the dendrogram, and of a tree of

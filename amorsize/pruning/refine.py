@@ -187,9 +187,7 @@ def elimination_phase(
     d2, index = near_prototypes(judges.Z, found, own, rng, 2 * WIDTH)
     d2, index, mass, label = without_self(d2, index, found, judges, own)
     weight = np.where(mass > 0, 1.0 / np.sqrt(d2 + 1e-6 * np.median(d2[:, 0]) + 1e-300), 0.0)
-    if not kernel.by_mass:
-        mass = (mass > 0).astype(float)
-    weight *= np.minimum(mass, kernel.k) if kernel.weights != "uniform" else 1.0
+    weight *= np.minimum(kernel.heft(mass), kernel.k) if kernel.weights != "uniform" else 1.0
     near = NearPrototypes(weight, index, label)
     while (excess > 0).any():
         live = alive[index] & (weight > 0)

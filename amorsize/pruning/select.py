@@ -61,6 +61,8 @@ class Selection:
     X: Floats
     y: Floats
     mass: Floats
+    weight: Floats
+    """What each counts with the predictor: its mass, or less where several share a neighbourhood."""
     spread: Floats
     """Standard deviation of y among the rows that each prototype stands for: (kept, outputs)."""
     indices: Ints | None
@@ -217,7 +219,7 @@ def of_size(problem: Problem, total: int, least: int) -> Chosen:
         return without_loss(problem, least)
     sizes = np.minimum(np.maximum(reducer.sizes(total), 1), reducer.counts)
     wanted = apportion(sizes, reducer.counts, total)
-    return Chosen(*reducer.prototypes(wanted, problem.aims(total), cautious=False))
+    return Chosen(*reducer.prototypes(wanted, problem.ways(total), cautious=False))
 
 
 def within_bound(problem: Problem, tolerance: float, least: int) -> Chosen:
@@ -241,7 +243,7 @@ def within_bound(problem: Problem, tolerance: float, least: int) -> Chosen:
     wanted = apportion(np.where(whole, reducer.counts, sizes), reducer.counts, least)
     if int(wanted.sum()) >= len(everything.found.mass):
         return replace(everything, ladder=rungs)
-    found, which = reducer.prototypes(wanted, (problem.kernel,))
+    found, which = reducer.prototypes(wanted, problem.ways(int(wanted.sum())))
     return Chosen(found, which, proved.losses, certain, tuple(map(str, proved.verdicts)), rungs)
 
 
@@ -290,6 +292,7 @@ def selection_of(
         X[place],
         y[place],
         mass[place],
+        np.minimum(mass, found.most)[place],
         spread[place],
         None if indices is None else indices[place],
         owner,

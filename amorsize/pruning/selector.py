@@ -39,6 +39,7 @@ class SelectorParameters(Parameters):
     merge: bool
     similarity_threshold: float | None
     level: float
+    lighter: bool | None
     random_state: int | None
 
 
@@ -75,14 +76,22 @@ class PrototypeSelector(SelectorParameters):
     level : float above 0 and below 0.5, default=0.05
         The largest probability that the bound over all rows is certified falsely. Of the certified
         regions, at most this share is certified falsely.
+    lighter : bool, default=None
+        Whether the weight of a prototype may be less than the number of rows that it stands for. If k
+        counts weight, one prototype of ten rows is a whole neighbourhood of five. With True, held-out
+        rows choose whether several prototypes share a neighbourhood; each still weighs more than one
+        row. With False, ``sample_weight_`` is equal to ``sample_mass_``. None: True with a
+        ``tolerance`` or a ``keep_fraction``, False with a strategy.
     random_state : int, default=None
         Seed of the splits; None is 0. The order of the rows matters only for ties.
 
     Attributes
     ----------
     sample_weight_ : ndarray of shape (n_kept,)
-        Weight of each prototype: the sum of the weights of the rows that it stands for. If the data
-        drift, old rows count less.
+        Weight of each prototype for the predictor: its mass, or less (see ``lighter``).
+    sample_mass_ : ndarray of shape (n_kept,)
+        Mass of each prototype: the sum of the weights of the rows that it stands for. If the data
+        drift, old rows count less. A further pruning takes it as ``sample_weight``.
     sample_spread_ : ndarray of the shape of the returned y
         Standard deviation of y among those rows; ``KNNRegressor.fit`` takes it as ``y_spread``.
     sample_indices_ : ndarray of shape (n_kept,) or None
@@ -109,12 +118,13 @@ class PrototypeSelector(SelectorParameters):
     >>> y = X[:, 0].round() + rng.normal(0.0, 0.1, 2000)
     >>> selector = PrototypeSelector(tolerance=0.05)
     >>> X_kept, y_kept = selector.fit_resample(X, y)
-    >>> len(X_kept) < 200, round(float(selector.sample_weight_.sum()))
+    >>> len(X_kept) < 200, round(float(selector.sample_mass_.sum()))
     (True, 2000)
     """
 
     estimator: Any
     sample_weight_: Floats
+    sample_mass_: Floats
     sample_spread_: Floats
     sample_indices_: Ints | None
     owner_: Ints
@@ -131,6 +141,7 @@ class PrototypeSelector(SelectorParameters):
         similarity_threshold: float | None = None,
         estimator: Any = None,
         level: float = 0.05,
+        lighter: bool | None = None,
         random_state: int | None = None,
     ) -> None:
         self._store(locals())
@@ -206,14 +217,22 @@ class PrototypeSelector(SelectorParameters):
                 seed=_seed(self.random_state),
                 fresh=new,
                 level=float(self.level),
+                lighter=self._is_lighter(),
                 any_predictor=self.estimator is None and self.keep_fraction is not None,
             )
         )
         self.n_features_in_ = features.shape[1]
-        self.sample_weight_, self.sample_indices_ = chosen.mass, chosen.indices
+        self.sample_weight_, self.sample_indices_ = chosen.weight, chosen.indices
+        self.sample_mass_ = chosen.mass
         self.owner_, self.report_ = chosen.owner, chosen.report
         self.sample_spread_ = chosen.spread[:, 0] if flat else chosen.spread
         return chosen.X, chosen.y[:, 0] if flat else chosen.y
+
+    def _is_lighter(self) -> bool:
+        """Whether a prototype may count less than its mass."""
+        if self.lighter is None:
+            return self.tolerance is not None or self.keep_fraction is not None
+        return bool(self.lighter)
 
     def _bound(self, rows: int) -> tuple[float | None, float]:
         """The tolerance, and the share of the rows that may go; parameters are checked here."""
@@ -313,7 +332,8 @@ class PrunedKNNRegressor(SelectorParameters):
 
     Parameters
     ----------
-    strategy, tolerance, keep_fraction, merge, similarity_threshold, level, random_state :
+    strategy, tolerance, keep_fraction, merge, similarity_threshold, level, lighter,
+    random_state :
         As in `PrototypeSelector`.
     n_neighbors, weights, scale :
         As in `KNNRegressor`. The bound is checked with this predictor.
@@ -348,6 +368,7 @@ class PrunedKNNRegressor(SelectorParameters):
         merge: bool = True,
         similarity_threshold: float | None = None,
         level: float = 0.05,
+        lighter: bool | None = None,
         random_state: int | None = None,
         n_neighbors: float = 5,
         weights: str = "distance",

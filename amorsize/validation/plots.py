@@ -43,6 +43,8 @@ def plots(report: ValidationReport) -> str:
                 log_x=True,
             )
         )
+    if report.ladder:
+        made.append(_ladder(report))
     measured = [one for one in report.outcomes if one.seeds]
     if measured:
         made += _of_outcomes(measured)
@@ -54,6 +56,38 @@ def plots(report: ValidationReport) -> str:
     if report.calibration:
         made.append(_calibration(list(report.calibration)))
     return f'<div class="plots">{"".join(made)}</div>'
+
+
+def _ladder(report: ValidationReport) -> str:
+    """What each size that a pruning tried costs, which passed its test, and what was allowed."""
+    title = "What each size costs"
+    told = (
+        ("passed its test", True, figures.ONE, "o"),
+        ("failed its test", False, figures.TWO, "X"),
+        ("looked at, not tested", None, figures.SOFT, "s"),
+    )
+
+    def draw(axes: Axes) -> None:
+        sizes = [(kept, 100 * change) for kept, change, _ in report.ladder]
+        shown = sorted(one for one in sizes if _drawable(one[0], True) and _drawable(one[1], False))
+        axes.plot([a for a, _ in shown], [b for _, b in shown], color=figures.SOFT, linewidth=1)
+        for name, verdict, colour, mark in told:
+            points = [
+                (kept, 100 * change)
+                for kept, change, passed in report.ladder
+                if passed is verdict and (kept, 100 * change) in shown
+            ]
+            axes.plot(
+                [a for a, _ in points], [b for _, b in points],
+                color=colour, marker=mark, linestyle="", label=name,
+            )  # fmt: skip
+        allowed = 100 * report.ladder_tolerance
+        axes.axhline(allowed, color=figures.INK, linewidth=1, linestyle="--", label="allowed")
+        figures.label(axes, "rows kept", "change of error (%)", log_x=True)
+        figures.legend(axes)
+
+    described = f"{title}: change of the mean absolute error (%) by rows kept, and the tests of it"
+    return figures.figure(title, described, draw)
 
 
 def _of_outcomes(outcomes: list[Outcome]) -> list[str]:

@@ -184,6 +184,11 @@ class ValidationReport:
     decisions: tuple[Decision, ...] = ()
     front: tuple[tuple[float, float, float], ...] = ()
     """Kept fraction, change of the error by pruning, and by chance (one world, several sizes)."""
+    ladder: tuple[tuple[int, float, bool | None], ...] = ()
+    """Sizes that one pruning tried: rows kept, change of the mean absolute error at rows left out, and
+    whether it passed its test; None: looked at, not tested (one world)."""
+    ladder_tolerance: float = 0.0
+    """By how much the error could grow there."""
     learning: tuple[tuple[int, float], ...] = ()
     """Rows learned from, and the error at fresh rows (one world)."""
     calibration: tuple[tuple[float, float], ...] = ()

@@ -22,6 +22,7 @@ from amorsize.history.memory import MemoryHistory
 from amorsize.learning.regressor import KNNRegressor
 from amorsize.pruning.certificate import CERTIFIABLE_ROWS
 from amorsize.pruning.history import prune_training_data
+from amorsize.pruning.select import STRATEGIES
 from amorsize.pruning.selector import PrototypeSelector
 from amorsize.validation import forecasts as forecasting
 from amorsize.validation.report import UNDECIDED, Check, Outcome, Seed, ValidationReport
@@ -57,6 +58,8 @@ QUERIES = 100
 """Predictions of which a latency is the median, before and after in turns."""
 SIZES = (0.65, 0.35, 0.2, 0.1, 0.05, 0.02)
 """Kept fractions of the Pareto front."""
+LADDER_TOLERANCE = STRATEGIES["auto"][0]
+"""Tolerance of the pruning whose sizes are drawn: that of the default strategy."""
 QUICK_SEEDS, QUICK_FURTHER_SEEDS, QUICK_ROWS = 15, 6, 3_000
 """With ``quick``: seeds of a classic and of a further scenario at most, and rows of the largest
 scenario."""
@@ -146,7 +149,7 @@ def run_validation(
     tell = progress or (lambda done, total, what: None)
     total, done = sum(one.seeds for one in chosen) + plots, 0
     outcomes, complete = list[Outcome](), False
-    drawn: dict[str, tuple[Any, ...]] = {}
+    drawn: dict[str, Any] = {}
     try:
         for scenario in chosen:
             found = []
@@ -339,8 +342,9 @@ def of_history(history: History) -> Outcome:
 # -- what is drawn -------------------------------------------------------------------------------------
 
 
-def pictures(seed: int) -> dict[str, tuple[Any, ...]]:
-    """Pareto front, learning curve, and labels predicted and true, of one world: fields of the report."""
+def pictures(seed: int) -> dict[str, Any]:
+    """Pareto front, sizes tried, learning curve, and labels predicted and true, of one world: fields of
+    the report."""
     truth = world(seed, 20)
     rng = np.random.default_rng([seed, 3])
     X, y, _, _ = truth.draw(2_000, rng)
@@ -354,6 +358,8 @@ def pictures(seed: int) -> dict[str, tuple[Any, ...]]:
         some = rng.choice(len(X), len(kept[0]), replace=False)
         chance = rmse(KNNRegressor().fit(X[some], y[some]), X_new, y_new)
         front.append((size, ours / whole - 1.0, chance / whole - 1.0))
+    bound = PrototypeSelector(tolerance=LADDER_TOLERANCE)
+    bound.fit_resample(X, y)
     learning = [
         (count, rmse(KNNRegressor().fit(X[:count], y[:count]), X_new, y_new))
         for count in (20, 50, 100, 200, 500, 1_000, 2_000)
@@ -362,6 +368,8 @@ def pictures(seed: int) -> dict[str, tuple[Any, ...]]:
     calibration = zip(guess.tolist(), y_new[:300].tolist(), strict=True)
     return {
         "front": tuple(front),
+        "ladder": tuple((one.kept, one.change, one.passed) for one in bound.report_.ladder),
+        "ladder_tolerance": LADDER_TOLERANCE,
         "learning": tuple(learning),
         "calibration": tuple(calibration),
     }

@@ -39,7 +39,7 @@ def life(seed: int, options: argparse.Namespace) -> dict[str, Any]:
     mass, new = np.ones(FIRST), np.ones(FIRST, bool)
     raw = [(X, y, group)]
     false = certificates = tried = 0
-    worst, shares, errors = -1.0, [], []
+    worst, carried, shares, errors = -1.0, 0.0, [], []
     for number in range(options.prunings):
         more = int(rng.integers(20, 120))
         if rng.random() < DRIFT:
@@ -51,11 +51,14 @@ def life(seed: int, options: argparse.Namespace) -> dict[str, Any]:
         if len(X) > MOST:
             X, y, group, mass, new = (column[-MOST:] for column in (X, y, group, mass, new))
         selector = PrototypeSelector(
-            tolerance=options.tolerance, level=spent(options.level, tried + 1), random_state=number
-        )
+            tolerance=options.tolerance, level=spent(options.level, tried + 1, carried),
+            lighter=False, random_state=number,
+        )  # fmt: skip
         kept = selector.fit_resample(X, y, mass, groups=group, fresh=new)
         report = selector.report_
-        tried += any(rung.passed is not None for rung in report.ladder)
+        if any(rung.passed is not None for rung in report.ladder):
+            tried += 1
+            carried = report.level if report.certified else 0.0
         if report.certified:
             certificates += 1
             X_new, y_new, _ = made.draw(FRESH, rng)
@@ -65,7 +68,9 @@ def life(seed: int, options: argparse.Namespace) -> dict[str, Any]:
             worst = max(worst, change)
             false += change > options.tolerance
             past = [np.concatenate(columns)[-MOST:] for columns in zip(*raw[-60:], strict=True)]
-            single = PrototypeSelector(tolerance=options.tolerance, random_state=number)
+            single = PrototypeSelector(
+                tolerance=options.tolerance, lighter=False, random_state=number
+            )
             single.fit_resample(past[0], past[1], groups=past[2])
             shares.append(report.kept / single.report_.kept)
             whole = KNNRegressor().fit(past[0], past[1]).predict(X_new) - y_new
@@ -74,7 +79,7 @@ def life(seed: int, options: argparse.Namespace) -> dict[str, Any]:
         if report.certified or report.removed:
             first = np.full(report.kept, -1)
             first[selector.owner_[::-1]] = np.arange(len(X))[::-1]
-            group, X, y, mass = group[first], *kept, selector.sample_weight_
+            group, X, y, mass = group[first], *kept, selector.sample_mass_
             new = new[first] & (mass <= 1.0) & (not report.certified)
     return {
         "seed": seed, "prunings": options.prunings, "tolerance": options.tolerance,

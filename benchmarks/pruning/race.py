@@ -28,7 +28,7 @@ from benchmarks.harness.measure import ROOT
 from benchmarks.pruning.costs import rounded
 from benchmarks.pruning.evaluate import PlainKNN, read
 from benchmarks.pruning.families import made
-from benchmarks.pruning.rivals import by_chance, centroids, diskr, k_centre
+from benchmarks.pruning.rivals import by_chance, centroids, diskr, k_centre, kernel_thinned
 
 Kept = tuple[Any, Any, Any]
 FRACTIONS = (0.35, 0.10, 0.05, 0.01)
@@ -145,6 +145,7 @@ OTHERS: dict[str, Callable[..., Kept]] = {
     "random": by_chance,
     "k-means": centroids,
     "k-centre": k_centre,
+    "kernel thinning": kernel_thinned,
 }
 
 
@@ -264,7 +265,9 @@ def main() -> None:
     parser.add_argument("--fractions", type=float, nargs="+", default=list(FRACTIONS))
     parser.add_argument("--only", default="", metavar="REGEX")
     parser.add_argument("--held-out", action="store_true", help="the made families held aside, too")
-    parser.add_argument("--others", action="store_true", help="random, k-means and k-centre, too")
+    parser.add_argument(
+        "--others", action="store_true", help="random, k-means, k-centre and kernel thinning, too"
+    )
     parser.add_argument("--diskr", action="store_true", help="DISKR at its own size, too")
     parser.add_argument("--summary", action="store_true", help="only the records that there are")
     parser.add_argument(

@@ -92,6 +92,18 @@ def test_levels_of_a_life_sum_to_the_level() -> None:
     assert 0.045 < sum(parts) <= 0.05 and parts == sorted(parts, reverse=True)
 
 
+def test_what_fails_spends_the_level_whatever_passes_before() -> None:
+    """The levels of all tests of true nulls, when none passed falsely, sum to the level at most."""
+    rng = np.random.default_rng(5)
+    for share in (0.0, 0.3, 0.9):
+        carried, failed = 0.0, 0.0
+        for number in range(1, 400):
+            level = spent(0.05, number, carried)
+            passed = rng.random() < share
+            carried, failed = (level, failed) if passed else (0.0, failed + level)
+        assert failed + carried <= 0.05
+
+
 def test_proven_scores_are_those_of_benjamini_and_hochberg() -> None:
     rng = np.random.default_rng(4)
     for _ in range(20):

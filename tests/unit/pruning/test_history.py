@@ -19,9 +19,8 @@ from amorsize.history import open_history
 from amorsize.history.memory import MemoryHistory
 from amorsize.history.sqlite import SqliteHistory
 from amorsize.learning.parameters import parameters_of
-from amorsize.ml_pruning import (
-    prune_training_data,
-)
+from amorsize.ml_pruning import PrototypeSelector, prune_training_data
+from amorsize.pruning.result import Report, Rung
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -276,4 +275,24 @@ def test_prunings_of_a_history_share_one_level() -> None:
     assert again.removed == 0 and not again.certified  # nothing new to prove anything with
     levels = [{report.level for _, report in one.reports} for one in (first, again)]
     backends = len(first.reports)
-    assert levels == [{spent(0.05, number) / backends} for number in (1, 2)]
+    assert past.carried == pytest.approx(spent(0.05, 1))  # a test that passed spends nothing
+    parts = [spent(0.05, 1) / backends, spent(0.05, 2, past.carried) / backends]
+    assert levels == [{part} for part in parts]
+    assert life(history) == replace(past, rows=again.kept)
+
+
+def test_a_test_that_fails_has_spent_its_level() -> None:
+    from amorsize.pruning.history import Life, _spending
+
+    def report(certified: bool, passed: bool | None) -> Report:
+        rungs = () if passed is None else (Rung(20, 0.0, 0.0, passed),)
+        return replace(some, certified=certified, ladder=rungs, level=0.01)
+
+    selector = PrototypeSelector(keep_fraction=0.5)
+    selector.fit_resample(np.arange(120.0).reshape(60, 2), np.arange(60.0))
+    some = selector.report_
+    past = Life(prunings=4, carried=0.02)
+    assert _spending(past, [report(False, None)]) == {"prunings": 4, "carried": 0.02}
+    reports = [report(True, True), report(False, False), report(False, None)]
+    assert _spending(past, reports) == {"prunings": 5, "carried": pytest.approx(0.02)}
+    assert _spending(past, [report(False, False)]) == {"prunings": 5, "carried": 0}

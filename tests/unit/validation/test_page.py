@@ -45,7 +45,7 @@ def test_the_page_is_well_formed_and_alone(report: ValidationReport) -> None:
     tags.feed(text)
     assert not tags.open
     names = [name for name, _ in tags.seen]
-    assert names.count("svg") == 7 and "script" not in names and "img" not in names
+    assert names.count("svg") == 8 and "script" not in names and "img" not in names
     for name, given in tags.seen:
         if name == "svg":
             assert given["role"] == "img" and given["aria-label"]
