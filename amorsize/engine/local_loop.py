@@ -21,20 +21,15 @@ from amorsize.engine.events import SliceEnded
 from amorsize.engine.slice_watch import ItemWatch
 from amorsize.engine.slices import (
     FIRST_DECISION_SECONDS,
-    LEAST_GAIN_SECONDS,
-    LEAST_TRIVIAL_SECONDS,
     PIECE_SECONDS,
     PIECE_SHARE,
-    SLICE_SECONDS,
     TRIVIAL_ITEM_SECONDS,
     TRIVIAL_ITEMS,
     TRIVIAL_UNSEEN_ITEMS,
-    UNSEEN_PIECE,
     all_of,
     doubled,
     is_inlined,
     piece_items,
-    stream_run,
 )
 from amorsize.inspection.purity import only_computes
 from amorsize.items.call import stand_in, with_origin
@@ -119,12 +114,12 @@ class LocalLoop:
             slices.append((got, took))
             if not before:
                 iterator = source.iterator
-                if took > SLICE_SECONDS:
+                if took > limits.SLICE_SECONDS:
                     return False
             per = took / got
             trivial = per < TRIVIAL_ITEM_SECONDS
             if sized is not None:
-                least = LEAST_TRIVIAL_SECONDS if trivial else LEAST_GAIN_SECONDS
+                least = limits.LEAST_TRIVIAL_SECONDS if trivial else limits.LEAST_GAIN_SECONDS
                 if (sized - done) * per > least and (
                     now - began > FIRST_DECISION_SECONDS or (trivial and done > TRIVIAL_ITEMS)
                 ):
@@ -141,7 +136,9 @@ class LocalLoop:
                 piece = doubled(piece, done, sized)
             else:
                 left = done if sized is None else sized - done
-                piece = max(1, int(min(PIECE_SECONDS / per, PIECE_SHARE * left, UNSEEN_PIECE)))
+                piece = max(
+                    1, int(min(PIECE_SECONDS / per, PIECE_SHARE * left, limits.UNSEEN_PIECE))
+                )
 
     # -- with an engine -----------------------------------------------------------------------------
 
@@ -161,13 +158,18 @@ class LocalLoop:
         self.item_watch = ItemWatch(spec.func, numbered=options.seed is not None)
         self._meter, self._watch, self._index_of = meter, watch, index_of
         self._sample: list[Any] = []
-        self._unattended = self._counted = self._asked = False
+        self._unattended = self._asked = False
+        self._patient: Callable[..., Any] | None = (
+            None  # what tries again, until something is to be
+        )
+        limiter = self.source.limiter
+        if limiter and not limiter.is_active and self.source.indexed and options.seed is None:
+            self._patient, self.func = self.func, spec.func
         self._not_before = FIRST_DECISION_SECONDS
 
     def begin(self, began: float, *, unattended: bool, asked: bool) -> None:
-        """The run began at this time. ``unattended``: no thread looks at the slices; ``asked``: each
-        slice has an end and is asked about (results are journaled after each, or an event loop needs
-        its turns, and a loop in C never lets go of the GIL)."""
+        """The run began then. ``unattended``: no thread looks at the slices; ``asked``: each has an end
+        and is asked about (results are journaled, or an event loop needs its turns)."""
         self.began, self._unattended, self._asked = began, unattended, asked
         self.context = copy_context()
 
@@ -191,7 +193,7 @@ class LocalLoop:
         if results:  # of the first moments, or from before the run was measured
             last = self.opened[-1][1] if self.opened else 0.0
             yield self._slice_ended(last, first=len(results) == 1)
-            self._begin_watch()
+            self.item_watch.begin_if_asked(self.items_ahead, self.done)
         iterator = source.begin()
         piece, seconds = 1, 0.0
         while True:
@@ -227,9 +229,9 @@ class LocalLoop:
             if not (young and before) or self._asked or watched:
                 meter.pause()
                 self.item_watch.end(results)
-                self._look_ahead(watched)
+                self.item_watch.look_ahead(self.items_ahead, made=watched and source.data is None)
                 yield self._slice_ended(took, first=before == 0, watched=watched)
-                self._begin_watch()
+                self.item_watch.begin_if_asked(self.items_ahead, self.done)
                 meter.resume()
                 if source.peeked:
                     iterator = source.begin()
@@ -244,16 +246,6 @@ class LocalLoop:
                 piece, seconds = 1, 0.0
             elif meter.item_seconds and self._is_trivial():
                 piece = 0
-
-    def _begin_watch(self) -> None:
-        """The first look at the item that comes next, if one is asked for: it is not yet given out."""
-        if self.item_watch.asked:
-            self.item_watch.begin(self.items_ahead(1), self.done)
-
-    def _look_ahead(self, watched: bool) -> None:
-        """See what reading the next item changes, where a source makes its items."""
-        if watched and self.source.data is None:
-            self.item_watch.look_ahead(self.items_ahead)
 
     def _slice_ended(
         self, seconds: float, *, first: bool, elapsed: float | None = None, watched: bool = False
@@ -294,12 +286,13 @@ class LocalLoop:
         return True
 
     def _is_trivial(self) -> bool:
-        """Items so short that a look at the clock is too dear: all that is left goes in one piece.
-
-        Where the data are indexed the sampler's thread ends it should the items become heavy."""
+        """Items too short for a look at the clock: all that is left goes in one piece, which, of indexed
+        data, the sampler's thread ends should the items become heavy."""
         meter = self._meter
-        if meter.item_seconds > TRIVIAL_ITEM_SECONDS or self._on_error != "raise" or self._asked:
+        if meter.item_seconds > TRIVIAL_ITEM_SECONDS or self._asked:
             return False
+        if self._on_error != "raise" or self._patient is not None:
+            return False  # which item has raised would not be known
         if self._unattended:
             return meter.items > TRIVIAL_ITEMS
         source = self.source
@@ -326,10 +319,10 @@ class LocalLoop:
     def stream(self, on_failure: OnFailure) -> Iterator[SliceEnded | Iterable[Any]]:
         """As :meth:`slices`, and between its events runs of results to be iterated.
 
-        The first item of a run is timed by itself. What the consumer does between two results is no
-        measurement: the meter pauses, the sampler looks away. ``on_failure`` is told of an error in a
-        run of results, which goes straight to the consumer."""
+        The first item of a run is timed by itself; the consumer's time is not. ``on_failure`` is told of
+        an error in a run of results, which goes straight to the consumer."""
         meter, source, watch = self._meter, self.source, self._watch
+        self.func, self._patient = self._patient or self.func, None
         counted = self._on_error != "raise" or self._progress.active or self._asked
         iterator = source.begin()
         size, spent = 1, 0.0
@@ -369,13 +362,14 @@ class LocalLoop:
                 or watched
                 or began - self.began > limits.SELDOM_SECONDS
             ):
-                self._look_ahead(watched)  # only now that the consumer has the last result
+                # Only now that the consumer has the last result.
+                self.item_watch.look_ahead(self.items_ahead, made=watched and source.data is None)
                 first = self.done == 1
                 yield self._slice_ended(seconds, first=first, elapsed=age, watched=watched)
             meter.resume()
             if source.peeked:
                 iterator = source.begin()
-            size = 1 if counted else stream_run(size, seconds, self.done, source.total)
+            size = 1 if counted else limits.stream_run(size, seconds, self.done, source.total)
             if size < 2:
                 continue
             meter.pause()
@@ -441,6 +435,12 @@ class LocalLoop:
         """What stands in the place of an item that raised; raises where the run is to end."""
         if self.source.raised(error, self._rest):
             raise error
+        if self._patient is not None:  # all others are tried as this one is
+            self.func, self._patient = self._patient, None
+            try:
+                return self.func(self.source.data[index], error)  # type: ignore[index]
+            except Exception as last:
+                error = last
         index = self._index(index)
         self.source.count_failed(1)
         return stand_in(error, index, self._on_error, at_least=self._index_is_least)

@@ -64,6 +64,11 @@ class ItemWatch:
         """Watch the next item."""
         self.asked = True
 
+    def begin_if_asked(self, ahead: Callable[[int], Sequence[Any]], done: int) -> None:
+        """As :meth:`begin`, of the item that comes next: it is not yet given out."""
+        if self.asked:
+            self.begin(ahead(1), done)
+
     def begin(self, items: Sequence[Any], done: int) -> None:
         """The first look, at the item that runs next; there may be none."""
         self.asked = False
@@ -100,9 +105,12 @@ class ItemWatch:
             with held():
                 self.verdict = watch.verdict(results[-1:])
 
-    def look_ahead(self, ahead: Callable[[int], Sequence[Any]]) -> None:
+    def look_ahead(self, ahead: Callable[[int], Sequence[Any]], *, made: bool) -> None:
         """Read the next item, and see what that changes: the last item (a buffer that the source fills
-        again, an element that it clears), or something else that the function reaches."""
+        again, an element that it clears), or something else that the function reaches. Nothing to be seen
+        where the source has not ``made`` its items."""
+        if not made:
+            return
         item, self._item = self._item, None
         with held():
             watch = inspection.Watch(self._func, item)

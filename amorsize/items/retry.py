@@ -109,14 +109,18 @@ class Patient:
         self.func, self.retries, self.retry_on = func, retries, retry_on
         self.limiter = limiter
 
-    def __call__(self, item: Any) -> Any:
+    def __call__(self, item: Any, failed: Exception | None = None) -> Any:
+        """Its result. ``failed``: what a first try, made elsewhere, has raised."""
         number, limiter = 0, self.limiter
         while True:
-            if limiter.is_active:
+            if failed is None and limiter.is_active:
                 limiter.begin_alone(item)
             try:
+                if failed is not None:
+                    raise failed
                 value = self.func(item)
             except Exception as error:
+                failed = None
                 refusal = refusal_of(error, time.time())
                 if refusal is not None and limiter.refused_call(ALONE, refusal) and self.retries:
                     continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.work import children
@@ -266,3 +268,22 @@ def test_nothing_is_kept_of_items_that_are_done(
     assert list(found) == SQUARES
     assert func.calls() == once_but({10: 2, 60: 2})
     assert made and not made[0]._failures and not made[0]._source._kept
+
+
+@pytest.mark.parametrize("backend", ["serial", "auto"])
+@pytest.mark.parametrize("func", [math.sqrt, abs], ids=["raises", "never raises"])
+def test_a_function_of_c_is_tried_again_at_its_own_item(backend: Any, func: Any) -> None:
+    """It runs without anything around it until an item fails, however short its items are."""
+    data = [*map(float, range(50_000))]
+    data[31_000] = -1.0
+    options: dict[str, Any] = {"backend": backend, "retries": 1, "retry_on": ArithmeticError}
+    if func is abs:
+        assert amorsize.execute(func, data, **options) == [*map(func, data)]
+        return
+    with pytest.raises(ValueError, match="domain") as caught:
+        amorsize.execute(func, data, **options)
+    assert "31000" in "".join(caught.value.__notes__)
+    found = amorsize.execute(func, data, on_error="collect", **options)
+    assert [place for place, one in enumerate(found) if isinstance(one, amorsize.ItemError)] == [
+        31_000
+    ]
