@@ -6,7 +6,7 @@ from html import escape
 
 from amorsize.reporting.figures import COLOURS
 from amorsize.validation.plots import contenders, plots
-from amorsize.validation.render import HEAD, clean, header, row, times
+from amorsize.validation.render import COLUMNS, HEAD, clean, header, row, times
 from amorsize.validation.report import FAILED, PASSED, contender
 
 TYPE_CHECKING = False
@@ -27,7 +27,7 @@ h1 { font-size: 1.6rem; margin: .5rem 0; } h2 { font-size: 1.2rem; margin: 2rem 
 p { max-width: 45rem; } .soft { color: var(--soft); }
 .wide { overflow-x: auto; } .wide:focus { outline: 2px solid var(--one); }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; width: 100%; }
-th, td { padding: .35rem .6rem; border-bottom: 1px solid var(--line); text-align: right;
+th, td { padding: .35rem .5rem; border-bottom: 1px solid var(--line); text-align: right;
   white-space: nowrap; }
 th:first-child, td:first-child, th:last-child, td:last-child, .verdict { text-align: left; }
 .scenarios th:last-child, .scenarios td:last-child { text-align: right; }
@@ -57,6 +57,7 @@ def page(report: ValidationReport) -> str:
         parts += [
             "<h2>Pruning</h2>",
             _table(report),
+            f'<p class="soft">{escape(COLUMNS)}</p>',
             _checks(report),
             "<h2>Plots</h2>",
             plots(report),

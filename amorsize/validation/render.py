@@ -69,6 +69,14 @@ HEAD = (
 )
 
 
+COLUMNS = (
+    "Error: change of the root mean squared error at fresh rows by pruning, with its 95 % limits. By "
+    "chance: the same if as many rows are deleted at random. Faster: time of one prediction before, over "
+    "that after. Prune: how long pruning took."
+)
+"""What the columns are; medians or means over the seeds of a scenario."""
+
+
 def row(outcome: Outcome) -> tuple[str, ...]:
     """One line of the table."""
     seeds = outcome.seeds
@@ -85,10 +93,15 @@ def row(outcome: Outcome) -> tuple[str, ...]:
         f"{outcome.memory.mean:.0%}",
         str(outcome.error) if len(seeds) > 1 else f"{outcome.error.mean:+.1%}",
         f"{sum([one.chance_change for one in seeds]) / len(seeds):+.1%}",
-        f"{median([one.speed_up for one in seeds]):.1f}x",
-        f"{median([one.seconds for one in seeds]):.2f} s",
+        f"{_short(median([one.speed_up for one in seeds]), 1)}x",
+        f"{_short(median([one.seconds for one in seeds]), 2)} s",
         outcome.verdict,
     )
+
+
+def _short(value: float, digits: int) -> str:
+    """A figure with so many digits after the point below 100, and none above."""
+    return f"{value:.{digits}f}" if value < 100 else f"{value:,.0f}"
 
 
 def text(report: ValidationReport, *, colour: bool = False) -> str:
