@@ -182,12 +182,17 @@ def plan_of(engine: Engine) -> Plan[Any]:
         estimated_spread=seen.forecast.spread,
         estimated_interval=_interval(seen, left),
         neighbours=_neighbours(seen),
-        safety="not judged: nothing but the loop would pay"
-        if seen.safety is None
-        else str(seen.safety),
+        safety=_unjudged(config) if seen.safety is None else str(seen.safety),
         run=engine.run,
         _engine=engine,
     )
+
+
+def _unjudged(config: Config) -> str:
+    """Why it was not looked at what the function changes."""
+    if config.backend == "serial":
+        return "not judged: nothing but the loop would pay"
+    return "not judged: the backend was asked for"
 
 
 def _interval(seen: RunSoFar, left: int | None) -> tuple[float, float] | None:

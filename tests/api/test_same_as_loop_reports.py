@@ -193,3 +193,13 @@ def test_draws_from_the_global_state_are_told_of() -> None:
 def test_an_option_for_effects_is_checked() -> None:
     with pytest.raises(amorsize.OptionError, match="effects"):
         run(abs, effects="no")
+
+
+def test_a_plan_says_why_a_function_was_not_judged() -> None:
+    """Beside six threads it said that nothing but the loop would pay."""
+    for backend, why in (
+        ("threads", "the backend was asked for"),
+        ("serial", "nothing but the loop"),
+    ):
+        plan = amorsize.optimize(abs, range(50), backend=backend, history=None)
+        assert plan.execute() == list(range(50)) and why in plan.safety
