@@ -100,6 +100,8 @@ class Lookups:
         self._lasting = Facts({} if machine is None else {"machine": machine})
         self._early: Safety | None = None
         """A verdict that keeps the run in the caller, given before an item was done."""
+        self._beside: Safety | None = None
+        """A verdict given beside the caller, which the caller does not rest on."""
         self._travelled: frozenset[type] = frozenset()
         """Classes of results that were pickled and compared."""
         self._reads_ahead = True
@@ -128,7 +130,7 @@ class Lookups:
     def safety(self) -> Safety | None:
         """How the function was judged last; None if it was not."""
         found: Safety | None = self.lasting.known.get("safety")
-        return found or self._early
+        return found or self._early or self._beside
 
     def begin(self, spec: RunSpec) -> None:
         """The run begins, or goes on."""
@@ -152,6 +154,8 @@ class Lookups:
         for name in ("transfer", "sending"):
             if found.get(name, UNMEASURED) is not UNMEASURED:
                 lasting[name] = found[name]
+        if "safety" in lasting and self._sampler.is_here():
+            self._beside = lasting.pop("safety")
         if lasting:
             self.know(**lasting)
         if need.name == "safety" and found["safety"].caller_only and not self.loop.done:
@@ -202,12 +206,15 @@ class Lookups:
     def _find_safety(self, _: Any, facts: Facts) -> dict[str, Any]:
         if self._spec.one_by_one:
             return {"safety": Safety(caller_only=ONE_BY_ONE)}
+        if self._beside is not None and self._sampler.is_here():
+            return {"safety": self._beside}
         spec, first = self._spec, self._first_items()
         watching = spec.options.effects == "watch"
         unknown = inspection.unknown_python() if watching else None
         if unknown is not None:
             warnings.warn(unknown, AmorsizeWarning, stacklevel=2)
-        safety = inspection.inspect_function(spec.func, first, effects=watching)
+        beside = self._sampler.is_here()
+        safety = self.loop.item_watch.judged(first, watching, self.loop.context if beside else None)
         late = loaded("amorsize.inspection.late")
         earlier = late.remembered(spec.func) if late is not None and watching else None
         safety = replace(safety, caller_only=safety.caller_only or earlier)
@@ -229,7 +236,7 @@ class Lookups:
 
     def warn_of_differences(self, backend: str) -> None:
         """Workers run items now: tell in what that may differ from the loop."""
-        safety = self.lasting.known.get("safety")
+        safety = self.lasting.known.get("safety") or self._beside
         if safety is None:
             return
         name = getattr(self._spec.func, "__qualname__", type(self._spec.func).__name__)

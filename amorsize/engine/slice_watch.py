@@ -28,6 +28,7 @@ from amorsize.profiling.sampler import LATE_SECONDS, Sampler, clock
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextvars import Context
     from typing import Any
 
     from amorsize.core.model import Safety
@@ -41,7 +42,7 @@ ONE_BY_ONE = "an item of its data is good only until the next one is read"
 
 
 class ItemWatch:
-    """The watch of one run. Used by the caller's thread only."""
+    """The watch of one run. Used by the caller's thread only, but for :meth:`judged`."""
 
     def __init__(self, func: Any, *, numbered: bool) -> None:
         self._func, self._numbered = func, numbered
@@ -54,6 +55,20 @@ class ItemWatch:
         self._item: Any = None
         self._reused = self._pickles_itself = False
         self._watch: Watch | None = None
+        self._heard = sys.gettrace() is not None or sys.getprofile() is not None
+
+    def judged(self, items: Sequence[Any], watching: bool, context: Context | None) -> Safety:
+        """What the function's code says. ``context``: that of the caller, where this is another thread,
+        which has neither the caller's ``threading.local`` nor its profiler."""
+        judge, func = inspection.inspect_function, self._func
+        if context is None:
+            return judge(func, items, effects=watching)
+        safety = context.copy().run(judge, func, items, effects=watching, callers_thread=False)
+        if self._heard and safety.caller_only is None:
+            return replace(
+                safety, caller_only="a trace or profile function hears the caller's thread"
+            )
+        return safety
 
     @property
     def is_open(self) -> bool:

@@ -131,8 +131,8 @@ def binding(value: Any, *, given: bool = False) -> tuple[str, str] | None:
     root = module.partition(".")[0]
     if kind is LOCK and value.locked():
         return CALLER, "a lock that is held"
-    if kind is RLOCK and value._is_owned():
-        return CALLER, "a lock that the caller holds"
+    if kind is RLOCK and RLOCK.__repr__(value).startswith("<locked"):  # by whatever thread asks
+        return CALLER, "a lock that is held"
     if root in THREAD_BOUND and kind.__name__ not in THREAD_SAFE_PARTS and kind.__name__ != "Row":
         return CALLER, THREAD_BOUND[root]
     if own_generator(value):

@@ -37,29 +37,38 @@ if TYPE_CHECKING:
 
 
 def inspect_function(
-    func: Callable[[Any], Any], items: Sequence[Any] = (), *, effects: bool = True
+    func: Callable[[Any], Any],
+    items: Sequence[Any] = (),
+    *,
+    effects: bool = True,
+    callers_thread: bool = True,
 ) -> Safety:
     """What speaks against threads or processes for ``func`` over data that begin with ``items``.
 
     Without ``effects`` only what the function holds is judged: connections, files, locks, what belongs
     to a thread. ``unless_watched`` of the result speaks against workers where no item is watched: a call
-    that each item makes is seen by the watch, and judged by its name only where there is none. Never
-    raises; some hundred microseconds for an ordinary function, twice that if something speaks against
-    it."""
-    doubting = _inspected(func, items, effects, unsure=True)
+    that each item makes is seen by the watch, and judged by its name only where there is none.
+    ``callers_thread``: whether this is the thread whose run it is; what belongs to a thread is seen in no
+    other, and keeps the function in the caller there. Never raises; some hundred microseconds for an
+    ordinary function, twice that if something speaks against it."""
+    doubting = _inspected(func, items, effects, True, callers_thread)
     if not effects or doubting == Safety():
         return doubting
-    sure = _inspected(func, items, effects, unsure=False)
+    sure = _inspected(func, items, effects, False, callers_thread)
     return replace(sure, unless_watched=None if sure.caller_only else doubting.caller_only)
 
 
 def read_doubtfully(func: Callable[[Any], Any]) -> Safety:
     """What the code of a function says, each call judged as if nothing watched it."""
-    return _inspected(func, (), True, unsure=True)
+    return _inspected(func, (), True, True, True)
 
 
 def _inspected(
-    func: Callable[[Any], Any], items: Sequence[Any], effects: bool, *, unsure: bool
+    func: Callable[[Any], Any],
+    items: Sequence[Any],
+    effects: bool,
+    unsure: bool,
+    callers_thread: bool,
 ) -> Safety:
     """The verdict of one reading; ``unsure``: as if only some items made each call."""
     judge = Judge()
@@ -67,7 +76,7 @@ def _inspected(
     try:
         if effects:
             judge.function(func, items)
-            judge.finish()
+            judge.finish(callers_thread=callers_thread)
     except Decided:
         pass
     except Exception as error:  # also of objects that lie about themselves

@@ -188,8 +188,8 @@ class Verdicts:
         else:
             self.keep(reason)
 
-    def finish(self) -> None:
-        """What only the whole function tells."""
+    def finish(self, *, callers_thread: bool = True) -> None:
+        """What only the whole function tells. Each thread has its own ``threading.local``."""
         listed = {"folders are listed", "files are written"} <= self.uses
         if listed and "a folder of its own" not in self.uses:
             self.keep("it writes files, and lists a folder")
@@ -206,7 +206,7 @@ class Verdicts:
                 self.keep(f"changes {pool.phrase}")
             self.forbid_processes(f"{pool.phrase} is a pool of what is used in turns")
         for stores in self._locals.values():
-            reason = stores.reason()
+            reason = stores.reason() if callers_thread else f"{stores.where} is each thread's own"
             if reason is not None:
                 self.keep(reason)
 

@@ -88,6 +88,7 @@ class Sampler:
         """Number of the caller's slice; even while it is between slices."""
         self.slice_began = 0.0
         self.caller, self._caller_id = get_ident(), get_native_id()
+        self._thread = 0
         self.running = False
         self.on_brief: Callable[[], None] | None = None
         self._saw = True
@@ -127,6 +128,10 @@ class Sampler:
         """CPU seconds of the caller since the sampler was started."""
         return self._caller_cpu() - self._cpu0
 
+    def is_here(self) -> bool:
+        """Whether the sampler's own thread asks."""
+        return get_ident() == self._thread
+
     def look_closely(self) -> None:
         """From now on each sample tells what the caller does, not only that it is there."""
         self.on_brief = None
@@ -146,6 +151,7 @@ class Sampler:
 
     def _watch(self) -> None:
         our_threads.append(get_native_id())
+        self._thread = get_ident()
         try:
             # The wait for the GIL at the thread's own start is the first sample.
             late = clock() - self._began
@@ -163,6 +169,7 @@ class Sampler:
                     pause = 0.0
         finally:
             leave_no_trace()
+            self._thread = 0  # another thread may get this number
             self._gone.release()
 
     def _turn_seconds(self, asked: float) -> float:
