@@ -100,8 +100,7 @@ class Lookups:
         self._lasting = Facts({} if machine is None else {"machine": machine})
         self._early: Safety | None = None
         """A verdict that keeps the run in the caller, given before an item was done."""
-        self._beside: Safety | None = None
-        """A verdict given beside the caller, which the caller does not rest on."""
+        self._beside: Safety | None = None  # a verdict on which the caller does not rest
         self._travelled: frozenset[type] = frozenset()
         """Classes of results that were pickled and compared."""
         self._reads_ahead = True
@@ -213,8 +212,8 @@ class Lookups:
         unknown = inspection.unknown_python() if watching else None
         if unknown is not None:
             warnings.warn(unknown, AmorsizeWarning, stacklevel=2)
-        beside = self._sampler.is_here()
-        safety = self.loop.item_watch.judged(first, watching, self.loop.context if beside else None)
+        context = self.loop.context if self._sampler.is_here() else None
+        safety = self.loop.item_watch.judged(first, watching, context)
         late = loaded("amorsize.inspection.late")
         earlier = late.remembered(spec.func) if late is not None and watching else None
         safety = replace(safety, caller_only=safety.caller_only or earlier)
@@ -222,16 +221,15 @@ class Lookups:
         if watching and source.data is None and safety.caller_only is None:
             refusal = inspection.source_refusal(spec.func, source.iterator)
             safety = replace(safety, caller_only=refusal)
-        if not facts.has("costs"):
-            return {"safety": safety}
-        return {"safety": safety, **self._find_costs(None, facts)}  # less is left to read
+        costs = self._find_costs(None, facts) if facts.has("costs") else {}  # less is left to read
+        return {"safety": safety, **costs}
 
     def _find_fresh_refusal(self, _: Any, facts: Facts) -> dict[str, Any]:
         if self._spec.options.effects != "watch":
             return {"fresh_refusal": None}
         refusal = inspection.fresh_refusal(self._spec.func)
-        if refusal is None and any(map(inspection.pickles_itself, self._first_items())):
-            refusal = "its items say themselves how they are pickled"
+        if any(map(inspection.pickles_itself, self._first_items())):
+            refusal = refusal or "its items say themselves how they are pickled"
         return {"fresh_refusal": refusal}
 
     def warn_of_differences(self, backend: str) -> None:
@@ -283,8 +281,8 @@ class Lookups:
         """Workers have changed what outlives an item: said, and remembered for the next run."""
         func = self._spec.func
         inspection.remember(func, names)
-        name = getattr(func, "__qualname__", type(func).__name__)
-        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        name, more = getattr(func, "__qualname__", type(func).__name__), len(names) - 1
+        others = f" and {more} more" if more else ""
         warnings.warn(
             f"{name} changed {names[0]}{others} in a worker, which the watched item had not: its results,"
             " or what it leaves behind, may not be a loop's; it stays in the caller from now on, as"
