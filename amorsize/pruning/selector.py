@@ -332,8 +332,9 @@ class PrunedKNNRegressor(SelectorParameters):
 
     Parameters
     ----------
-    strategy, tolerance, keep_fraction, merge, similarity_threshold, level, lighter,
-    random_state :
+    strategy, tolerance, keep_fraction, merge, similarity_threshold, level, random_state :
+        As in `PrototypeSelector`.
+    lighter :
         As in `PrototypeSelector`.
     n_neighbors, weights, scale :
         As in `KNNRegressor`. The bound is checked with this predictor.
