@@ -40,8 +40,8 @@ import amorsize
 from amorsize.history import open_history
 
 ITEMS = range(2, 42)
-TURNS = 250
-"""How often the items come, so that runs take some milliseconds and are recorded."""
+TURNS = 25
+"""How often the items come, so that some runs take milliseconds and are recorded."""
 FAILS = "AMORSIZE_TESTS_FAIL"
 HALF = 20
 """Items of a checkpoint that are done when its first run fails."""
