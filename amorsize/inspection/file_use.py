@@ -162,7 +162,7 @@ class FileUse:
         if path is None or path in self._made:
             return
         status = _status(path, os.lstat)
-        if status is not None and path not in self._given and self._is_new(status):
+        if status is not None and path not in self._given and self._is_new(status, at_least=True):
             self._tell("the file", path)
         self._make(path)
 
