@@ -289,6 +289,9 @@ class Safety:
     """What was seen of an item between two looks; None where none was watched."""
     unless_watched: str | None = None
     """Why a function must not leave the caller before an item was watched."""
+    unproven: str | None = None
+    """What it calls of an object of a library whose code is not read: only a watched item tells what that
+    changes."""
 
     def __str__(self) -> str:
         """How the function was judged, in a sentence."""

@@ -374,8 +374,8 @@ def on_long_item(spec: RunSpec, state: RunState, event: LongItem, facts: Facts) 
     safety = facts.safety
     if safety.caller_only or safety.no_threads or safety.unless_watched:
         return state, ()
-    if state.watched and safety.watched is None:
-        return state, ()  # this item is being watched: what it changes is known at its end
+    if (state.watched or safety.unproven) and safety.watched is None:
+        return state, ()  # what an item changes is known at the end of one that is watched
     # The costs are looked up now: beside threads at work each step costs a turn of the GIL.
     if facts.computed_meanwhile > COMPUTES_SHARE and waits:
         return state, ()  # meanwhile it has begun to compute

@@ -52,7 +52,7 @@ def inspect_function(
     other, and keeps the function in the caller there. Never raises; some hundred microseconds for an
     ordinary function, twice that if something speaks against it."""
     doubting = _inspected(func, items, effects, True, callers_thread)
-    if not effects or doubting == Safety():
+    if not effects or doubting == Safety(unproven=doubting.unproven):
         return doubting
     sure = _inspected(func, items, effects, False, callers_thread)
     return replace(sure, unless_watched=None if sure.caller_only else doubting.caller_only)
@@ -87,4 +87,5 @@ def _inspected(
     if caller is None and (judge.reaches_objects or not effects):
         deep, sent = deep_bindings(func, items)
         caller, processes = deep, processes or sent
-    return Safety(caller, judge.no_threads, processes, judge.draws, judge.elsewhere)
+    said = judge.no_threads, processes, judge.draws, judge.elsewhere
+    return Safety(caller, *said, unproven=judge.unproven)

@@ -22,7 +22,7 @@ from amorsize.inspection.known_names import CHANGES
 from amorsize.inspection.listeners import log_is_heard
 from amorsize.inspection.objects import class_attribute, dir_of
 from amorsize.inspection.origins import is_a, own_module
-from amorsize.inspection.verbs import may_change
+from amorsize.inspection.verbs import is_unread, may_change
 from amorsize.inspection.walker import Walker, own
 
 TYPE_CHECKING = False
@@ -68,6 +68,8 @@ class Methods(Walker):
             self.inherited(base, frame.depth)
         if known and not is_a(base.obj, ModuleType | type):
             self.functions_behind(base.obj, frame.depth)
+        if known and is_unread(base.obj):
+            self.unproven = self.unproven or f"{name} of {base.phrase}"
         if base.kind == VIEW and name not in rules.STORING:
             return
         if name in ("decode", "encode"):

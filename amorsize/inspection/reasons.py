@@ -95,13 +95,15 @@ class Verdicts:
         self.no_processes: str | None = None
         self.draws: str | None = None
         self.elsewhere: str | None = None
+        self.unproven: str | None = None
+        """A call of a library's object whose code is not read."""
         self.unsure = False
         """Whether what is looked at now runs for some items only."""
         self.reaches_objects = False
         """Something is used whose attributes and elements are worth a search."""
         self._filters: str | None = None
         self._restores_filters = False
-        self.uses: set[str] = set()
+        self._uses: set[str] = set()
         """Uses of files and databases that were seen, by the words of :meth:`note`'s calls."""
         self.locked: set[CodeType] = set()
         """Code that holds a lock for a while."""
@@ -112,7 +114,7 @@ class Verdicts:
     def note(self, use: str, seen: object) -> None:
         """Remember a use of files or databases, where it was seen."""
         if seen:
-            self.uses.add(use)
+            self._uses.add(use)
 
     def keep(self, reason: str) -> None:
         """The function must not leave the caller."""
@@ -190,14 +192,14 @@ class Verdicts:
 
     def finish(self, *, callers_thread: bool = True) -> None:
         """What only the whole function tells. Each thread has its own ``threading.local``."""
-        listed = {"folders are listed", "files are written"} <= self.uses
-        if listed and "a folder of its own" not in self.uses:
+        listed = {"folders are listed", "files are written"} <= self._uses
+        if listed and "a folder of its own" not in self._uses:
             self.keep("it writes files, and lists a folder")
-        if "a descriptor is opened" in self.uses and "a descriptor is closed" not in self.uses:
+        if "a descriptor is opened" in self._uses and "a descriptor is closed" not in self._uses:
             self.forbid_processes("it opens descriptors that it leaves open")
-        if "a child is started" in self.uses and "a child is waited for" not in self.uses:
+        if "a child is started" in self._uses and "a child is waited for" not in self._uses:
             self.keep("it starts children that it does not wait for")
-        if {"a database is opened", "rows are written"} <= self.uses:
+        if {"a database is opened", "rows are written"} <= self._uses:
             self.keep("it writes to a database that its items share")
         if self._filters is not None and not self._restores_filters:
             self.keep(self._filters)

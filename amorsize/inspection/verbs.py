@@ -108,6 +108,18 @@ def may_change(owner: Any, name: str, defined: Any = MISSING) -> bool:
     return _first_word(name) in CHANGING or (name[-1:] == "_" and name[-2:] != "__")
 
 
+def is_unread(owner: Any) -> bool:
+    """Is it an object of another library than those that compute? What its methods do is not read."""
+    kind = type(owner)
+    module = kind.__module__
+    if owner is MISSING or kind in CONTAINERS or type(module) is not str or own_module(module):
+        return False
+    root = module.partition(".")[0]
+    if root in sys.stdlib_module_names or root in COMPUTING or root == "amorsize":
+        return False
+    return not is_a(owner, ModuleType | type | FunctionType | BuiltinFunctionType | MethodType)
+
+
 def sets_library_state(func: Any, name: str) -> bool:
     """Does a library's function set something that is one for all of the library's users?"""
     module = getattr(func, "__module__", None)

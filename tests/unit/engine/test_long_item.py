@@ -38,6 +38,7 @@ def test_a_long_wait_is_interrupted() -> None:
         (long_item(item_seconds=0.06), RunState(), {}, {}),  # like those before, which computed
         (long_item(), RunState(), {"safety": Safety(no_threads="it sets a global")}, {}),
         (long_item(), RunState(), {"safety": Safety(caller_only="it prints")}, {}),
+        (long_item(), RunState(), {"safety": Safety(unproven="get of the global 'pool'")}, {}),
         (long_item(), RunState(), {"computed_meanwhile": 0.9}, {}),
     ],
 )
@@ -50,6 +51,14 @@ def test_where_threads_cannot_help_the_caller_goes_on(
 def test_an_item_like_those_before_that_only_waited_is_helped() -> None:
     event = long_item(item_seconds=0.06, computed_share=0.01)
     assert after(RunState(), event)[1] == (do.InterruptSlice(event),)
+
+
+def test_what_no_code_tells_is_known_once_an_item_was_watched() -> None:
+    event, safety = (
+        long_item(),
+        Safety(unproven="get of the global 'pool'", watched="nothing changed"),
+    )
+    assert after(RunState(), event, facts(safety=safety))[1] == (do.InterruptSlice(event),)
 
 
 def test_code_that_leaves_the_gil_alone_gets_a_thread_for_each_other_core() -> None:

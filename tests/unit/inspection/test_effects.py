@@ -18,6 +18,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import hypothesis
+import numpy as np
 import pytest
 from support.effects import CACHE, SEEN, Reader, name_of
 
@@ -454,3 +456,49 @@ def test_shared_things_are_not_forked(func: Any) -> None:
         return os.getpid()
 
     assert set(amorsize.execute(slowly(uses_it), range(100, 200))) == {os.getpid()}
+
+
+FOREIGN = hypothesis.settings()
+"""An object of another library, whose code is not walked."""
+
+
+class Mine:
+    def get(self, number: int) -> int:
+        return number
+
+
+MINE = Mine()
+ROWS = np.arange(5)
+
+
+def calls_a_librarys_object(number: int) -> object:
+    return FOREIGN.show_changed(), number
+
+
+def calls_its_own(number: int) -> int:
+    return MINE.get(number)
+
+
+def calls_an_array(number: int) -> object:
+    return ROWS.sum() + number
+
+
+def makes_it(number: int) -> object:
+    return hypothesis.settings(max_examples=number).show_changed()
+
+
+@pytest.mark.parametrize(
+    ("func", "unproven"),
+    [
+        (calls_a_librarys_object, "show_changed"),
+        (calls_its_own, None),
+        (calls_an_array, None),
+        (makes_it, None),
+    ],
+)
+def test_what_a_librarys_object_does_is_proven_by_a_watched_item_only(
+    func: Any, unproven: str | None
+) -> None:
+    """A shared pool of connections went to 99 threads behind a first long item, unwatched."""
+    found = inspect_function(func, [1])
+    assert (found.unproven or "").partition(" of ")[0] == (unproven or "")
