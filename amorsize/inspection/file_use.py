@@ -65,10 +65,15 @@ _hearing: dict[int, ref[FileUse]] = {}
 _installed = False
 
 
+COARSE_CLOCK: int | None = 5 if sys.platform == "linux" else None
+"""CLOCK_REALTIME_COARSE, which ``time`` has no name for. It stands still for a tick of up to 10 ms: a file
+that changes after a look at the exact time may be stamped earlier than that."""
+
+
 def now() -> float:
     """The time by the clock that the kernel stamps files with, in seconds."""
-    if hasattr(time, "CLOCK_REALTIME_COARSE"):
-        return time.clock_gettime(time.CLOCK_REALTIME_COARSE)
+    if COARSE_CLOCK is not None:
+        return time.clock_gettime(COARSE_CLOCK)
     return time.time()
 
 
