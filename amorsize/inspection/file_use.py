@@ -66,8 +66,8 @@ _installed = False
 
 
 COARSE_CLOCK: int | None = 5 if sys.platform == "linux" else None
-"""CLOCK_REALTIME_COARSE, which ``time`` has no name for. It stands still for a tick of up to 10 ms: a file
-that changes after a look at the exact time may be stamped earlier than that."""
+"""CLOCK_REALTIME_COARSE, which ``time`` has no name for. It stands still for a tick of up to 10 ms: a
+file that changes after a look at the exact time may be stamped earlier than that."""
 
 
 def now() -> float:
