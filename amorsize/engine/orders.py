@@ -115,7 +115,9 @@ def _supervised(spec: RunSpec, facts: Facts, *, measuring: bool) -> Choice:
     refusal = _fork_refusal(facts)
     process = "fork" if refusal is None and "fork" in allowed else "spawn"
     threads = "threads" in allowed and not safety.no_threads
-    refused = safety.caller_only or safety.unless_watched  # no item is watched in such a run
+    refused = safety.caller_only or safety.unless_watched
+    if safety.unproven and not refused:
+        refused = f"{safety.unproven}, may change it, and no item is watched in such a run"
     if spec.nested or refused:
         why = refused or "it is called from inside another run"
     elif waits and threads:

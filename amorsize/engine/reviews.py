@@ -199,6 +199,7 @@ def on_limited_report(spec: RunSpec, state: RunState, event: Reported, facts: Fa
         or options.forced is not None
         or "threads" not in options.backends
         or facts.safety.no_threads
+        or facts.safety.unproven  # no item is watched in such a run
     ):
         return state, ()
     if _left_to_threads(spec, event, facts) == 0:

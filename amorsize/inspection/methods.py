@@ -69,7 +69,7 @@ class Methods(Walker):
         if known and not is_a(base.obj, ModuleType | type):
             self.functions_behind(base.obj, frame.depth)
         if known and is_unread(base.obj):
-            self.unproven = self.unproven or f"{name} of {base.phrase}"
+            self.unproven = self.unproven or f"{name} of {base.phrase}, a library's object"
         if base.kind == VIEW and name not in rules.STORING:
             return
         if name in ("decode", "encode"):

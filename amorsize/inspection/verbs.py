@@ -82,6 +82,12 @@ COMPUTING = frozenset(
 )
 """Libraries whose functions of such names compute, or are in tables of their own."""
 
+SCIENTIFIC = COMPUTING | frozenset(
+    {"scipy", "sklearn", "polars", "pyarrow", "xarray", "skimage", "statsmodels", "networkx", "sympy",
+     "shapely", "PIL", "cv2", "numba"}
+)  # fmt: skip
+"""Libraries whose objects compute by most methods; those that change them say so by their names."""
+
 CONTAINERS = (list, dict, set, bytearray, *PLAIN)
 """Builtins, whose methods are judged by tables."""
 
@@ -109,13 +115,13 @@ def may_change(owner: Any, name: str, defined: Any = MISSING) -> bool:
 
 
 def is_unread(owner: Any) -> bool:
-    """Is it an object of another library than those that compute? What its methods do is not read."""
+    """Is it an object of a library of which nothing is known? What its methods do is not read."""
     kind = type(owner)
     module = kind.__module__
     if owner is MISSING or kind in CONTAINERS or type(module) is not str or own_module(module):
         return False
     root = module.partition(".")[0]
-    if root in sys.stdlib_module_names or root in COMPUTING or root == "amorsize":
+    if root in sys.stdlib_module_names or root in SCIENTIFIC or root == "amorsize":
         return False
     return not is_a(owner, ModuleType | type | FunctionType | BuiltinFunctionType | MethodType)
 

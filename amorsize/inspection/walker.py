@@ -44,7 +44,7 @@ from amorsize.inspection.objects import (
 )
 from amorsize.inspection.origins import is_a, own_file, own_module
 from amorsize.inspection.reasons import Tables
-from amorsize.inspection.verbs import may_change
+from amorsize.inspection.verbs import SCIENTIFIC, is_unread, may_change
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -194,6 +194,9 @@ class Walker(Tables):
         if type(func).__qualname__ in rules.CALLED_ONCE:
             self.keep(f"calls a {type(func).__name__}, which is done then")
         self.functions_behind(func, depth)
+        root = str(type(func).__module__).partition(".")[0]
+        if is_a(call, FunctionType) and not own(call) and root not in (*SCIENTIFIC, "amorsize"):
+            self.unproven = self.unproven or f"a call of '{full_name(func)}', a library's object"
         if is_a(call, FunctionType):
             this = Value(SHARED, "object", "self", func)
             return self.enter_function(call, [this, *args], named, depth)
@@ -216,6 +219,8 @@ class Walker(Tables):
         """A bound method of a library's object, under whatever name."""
         if is_a(func, FunctionType) and not own(func):
             name = func.__name__
+            if is_unread(owner):
+                self.unproven = self.unproven or f"{name} of {this.phrase}, a library's object"
             if (
                 name in CHANGES
                 or name in rules.STORING

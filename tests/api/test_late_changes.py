@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+
+import amorsize
 
 SCRIPT = """
 import gc, hashlib, json, sys, threading, warnings
@@ -95,3 +99,20 @@ def test_nothing_is_said_without_a_change_nor_of_a_named_backend(backend: str) -
     for run in told("computes", backend, "" if backend == "fork" else "24,149"):
         assert run["right"]
         assert not run["warned"]
+
+
+COUNTED = Mock(side_effect=abs)
+
+
+def calls_what_counts(number: int) -> int:
+    time.sleep(0.002)
+    return COUNTED(number)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("options", [{"timeout": 30}, {}])
+def test_what_nobody_can_watch_is_called_as_often_as_in_a_loop(options: dict[str, Any]) -> None:
+    """Under a limit no item is watched: a library's object that is called stays with one worker."""
+    COUNTED.reset_mock()
+    assert amorsize.execute(calls_what_counts, range(-40, 0), **options) == [*range(40, 0, -1)]
+    assert COUNTED.call_count == 40
+    assert [call.args for call in COUNTED.call_args_list] == [(one,) for one in range(-40, 0)]

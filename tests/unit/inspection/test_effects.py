@@ -17,6 +17,7 @@ import time
 import warnings
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import hypothesis
 import numpy as np
@@ -487,10 +488,21 @@ def makes_it(number: int) -> object:
     return hypothesis.settings(max_examples=number).show_changed()
 
 
+CALLED = Mock(return_value=1)
+
+
+def calls_a_callable(number: int) -> object:
+    return CALLED(number)
+
+
 @pytest.mark.parametrize(
     ("func", "unproven"),
     [
         (calls_a_librarys_object, "show_changed"),
+        (FOREIGN.show_changed, "show_changed"),
+        (calls_a_callable, "a call"),
+        (CALLED, "a call"),
+        (amorsize.star(calls_its_own), None),
         (calls_its_own, None),
         (calls_an_array, None),
         (makes_it, None),
