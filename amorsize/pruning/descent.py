@@ -12,6 +12,7 @@ import numpy as np
 
 from amorsize.core.frozen import replace
 from amorsize.pruning.arrays import group_means
+from amorsize.pruning.certificate import CERTIFIABLE_ROWS
 from amorsize.pruning.refine import WIDTH, at_distances, near_prototypes
 
 TYPE_CHECKING = False
@@ -136,6 +137,8 @@ class Fitter:
             one = self.judged(replace(found, y=labels), np.inf, held)
             if one.score() < start.score() and one.clearly_better(start):
                 start, prior = one, labels
+        if self.cautious and len(rows.mass) < CERTIFIABLE_ROWS:
+            return start  # some rows of each region cannot tell what its labels should be
         tried = []
         for ridge in RIDGES:
             labels = self._solved(found, near, fit, (prior, ridge, start.errors()))
