@@ -96,7 +96,7 @@ WRONG: list[tuple[list[str], int, list[str]]] = [
     (["run", "broken:f", "1"], 3, ["broken", "missing_thing"]),
     (["run", "raising:f", "1"], 3, ["raising", "RuntimeError: no luck"]),
     (["run", "jobs", "1"], 2, ["MODULE:FUNCTION"]),
-    (["run", "jobs:upper"], 2, ["--input", "none"]),
+    (["run", "jobs:upper"], 2, ["--input", "no items"]),
     (["run", "jobs:upper", "a", "--range", "3"], 2, ["ITEM and --range"]),
     (["run", "jobs:upper", "--range", "x"], 2, ["--range x"]),
     (["run", "jobs:upper", "--range", "0:3:0"], 2, ["--range 0:3:0"]),

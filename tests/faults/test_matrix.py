@@ -33,7 +33,8 @@ def test_the_document_has_every_fault() -> None:
 
 def test_the_traits_are_as_written() -> None:
     text = (DOCS / "promises.md").read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", text, re.MULTILINE))
+    told = r"((?:yes|no)(?: \| (?:yes|no)){3})"  # other tables begin their rows like this one
+    rows = dict(re.findall(rf"^\| `(\w+)` \| {told} \|$", text, re.MULTILINE))
     words = {True: "yes", False: "no"}
     assert rows == {
         name: " | ".join(
