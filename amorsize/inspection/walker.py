@@ -193,14 +193,19 @@ class Walker(Tables):
         self.held(func, "the function")
         if type(func).__qualname__ in rules.CALLED_ONCE:
             self.keep(f"calls a {type(func).__name__}, which is done then")
-        self.functions_behind(func, depth)
-        root = str(type(func).__module__).partition(".")[0]
-        if is_a(call, FunctionType) and not own(call) and root not in (*SCIENTIFIC, "amorsize"):
-            self.unproven = self.unproven or f"a call of '{full_name(func)}', a library's object"
+        self.object_called(func, call, depth)
         if is_a(call, FunctionType):
             this = Value(SHARED, "object", "self", func)
             return self.enter_function(call, [this, *args], named, depth)
         return FRESH
+
+    def object_called(self, func: Any, call: Any, depth: int) -> None:
+        """An object is called: what it may call in turn; of a library of which nothing is known, only a
+        watched item tells more."""
+        self.functions_behind(func, depth)
+        root = str(type(func).__module__).partition(".")[0]
+        if is_a(call, FunctionType) and not own(call) and root not in (*SCIENTIFIC, "amorsize"):
+            self.unproven = self.unproven or f"a call of '{full_name(func)}', a library's object"
 
     def called_by_name(self, func: Any, args: list[Value], depth: int) -> Value:
         """A method of its argument, by the name that ``operator.methodcaller`` has."""
