@@ -42,6 +42,10 @@ OF_WORKERS = frozenset(
 )
 """What a process becomes another in when it is made a worker."""
 
+OF_IMPORTS = frozenset({"the warnings filters"})
+"""What a module changes when it is imported (NumPy adds filters): a function that imports where it runs
+leaves that behind in the loop as well, once."""
+
 _remembered: dict[CodeType, str] = {}
 
 
@@ -79,7 +83,10 @@ class LateLook:
         if process:
             now = ProcessState(self._look.trail.names, settings=True)
             found = self._process.changed_to(now)
-            names = {name: None for name in found if name not in OF_WORKERS}
+            known = OF_WORKERS
+            if now.modules != self._process.modules:
+                known = OF_WORKERS | OF_IMPORTS
+            names = {name: None for name in found if name not in known}
             if _decimal_flags() != self._flags:
                 names["the flags of the decimal context"] = None
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import decimal
 import functools
 import operator
+import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -159,3 +160,40 @@ def test_only_so_many_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(late, "MOST_REMEMBERED", 0)
     remember(writes, ["`table`"])
     assert remembered(writes) is None
+
+
+SCRIPT_THAT_IMPORTS = """
+import sys, warnings
+import amorsize
+from amorsize.inspection.late import late_look
+
+def imports(item):
+    import {module}
+    return item
+
+def main():
+    changed = late_look(imports, 1.0)
+    {done}
+    print(changed(True))
+
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "done", "told"),
+    [
+        ("numpy", "imports(1)", "()"),
+        ("json", "imports(1); warnings.simplefilter('error')", "()"),  # not told apart
+        ("sys", "warnings.simplefilter('error')", "('the warnings filters',)"),
+    ],
+)
+def test_what_an_import_changes_is_no_change_of_the_function(
+    module: str, done: str, told: str
+) -> None:
+    """NumPy adds filters of warnings: a known function that imports it got a DifferenceWarning."""
+    script = SCRIPT_THAT_IMPORTS.format(module=module, done=done)
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert ended.stdout.strip() == told
