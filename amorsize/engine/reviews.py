@@ -145,7 +145,9 @@ def _is_wrong(
     start = policy.START_FACTOR * facts.costs.fork * cores
     full = GIL_STALLED_SHARE if event.report.stalled else GIL_FULL_SHARE
     slower = rate * event.item_seconds < 1.0
-    return computed * rate > full and (saves > 2 * start or slower)
+    # More than one core: then they run side by side, and the GIL holds none of them up.
+    held_up = full < computed * rate < CORES_BUSY
+    return held_up and (saves > 2 * start or slower)
 
 
 def on_drained(spec: RunSpec, state: RunState, event: Drained, facts: Facts) -> Step:

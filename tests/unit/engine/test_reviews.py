@@ -111,6 +111,14 @@ def test_waiting_threads_are_left_when_the_gil_is_full_and_processes_save_much()
     assert state.phase == Phase.DRAINING and state.seen == pytest.approx((1.0, 1.0, 1.0))
 
 
+def test_waiting_threads_that_keep_more_than_one_core_are_not_held_up_by_the_gil() -> None:
+    """They began before the first item: nothing is known of an item in the caller."""
+    event = replace(reported(1.0, 95, cpu=1.9), item_seconds=0.0, items=0)
+    state, commands = after(working(waits=True), event, facts(left=100_000))
+    assert state.phase == Phase.DELEGATED and do.Drain(wait=True) not in commands
+    assert not state.review.doubted
+
+
 def test_waiting_threads_with_room_in_the_gil_stay() -> None:
     state, _ = after(working(waits=True), reported(1.0, 95, cpu=0.5), facts(left=100_000))
     assert state.phase == Phase.DELEGATED
