@@ -159,9 +159,8 @@ class LocalLoop:
         self._meter, self._watch, self._index_of = meter, watch, index_of
         self._sample: list[Any] = []
         self._unattended = self._asked = False
-        self._patient: Callable[..., Any] | None = (
-            None  # what tries again, until something is to be
-        )
+        # What tries again, in reserve until something is to be tried again.
+        self._patient: Callable[..., Any] | None = None
         limiter = self.source.limiter
         if limiter and not limiter.is_active and self.source.indexed and options.seed is None:
             self._patient, self.func = self.func, spec.func

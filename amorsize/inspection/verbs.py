@@ -86,7 +86,8 @@ SCIENTIFIC = COMPUTING | frozenset(
     {"scipy", "sklearn", "polars", "pyarrow", "xarray", "skimage", "statsmodels", "networkx", "sympy",
      "shapely", "PIL", "cv2", "numba"}
 )  # fmt: skip
-"""Libraries whose objects compute by most methods; those that change them say so by their names."""
+"""Libraries whose objects are taken to compute, but by methods whose names say that they change
+something. A list by judgement: nobody has watched all of their methods."""
 
 CONTAINERS = (list, dict, set, bytearray, *PLAIN)
 """Builtins, whose methods are judged by tables."""
