@@ -65,13 +65,13 @@ class Plan(Generic[R]):
     estimated_spread: float = 0.0
     """Standard deviation of the logarithm of ``estimated_seconds``: 0.1 means about 10 %."""
     estimated_interval: tuple[float, float] | None = None
-    """Range of seconds that should hold four of five such runs, by how wrong earlier forecasts were; None
-    if nothing was seen of the items, or the data have no length."""
+    """Range of seconds that should hold four of five such runs: as wide as earlier forecasts were wrong.
+    None if no item was seen, or if the data have no length."""
     neighbours: float = 0.0
-    """Number of earlier runs behind the estimate: those of the function, otherwise of the most similar
-    ones."""
+    """Number of earlier runs behind the estimate: runs of this function if there are any, otherwise runs
+    of the most similar functions."""
     safety: str = ""
-    """What the function changes outside of itself, and how that was found: by reading its code, or by
+    """What the function changes outside of itself, and how that was found: by reading the code, or by
     watching an item."""
     run: Run | None = None
     """What happened; None before :meth:`execute`."""
@@ -100,8 +100,8 @@ class Plan(Generic[R]):
 
     @property
     def error(self) -> float | None:
-        """Natural logarithm of real over estimated seconds: 0 is right, 0.1 is about 10 % too low an
-        estimate.
+        """Natural logarithm of real over estimated seconds. 0: the estimate was right. 0.1: it was about
+        10 % too low.
 
         None before :meth:`execute`, or if no item was left."""
         if not self.real_seconds or self.estimated_seconds <= 0:
