@@ -108,7 +108,7 @@ def learned(history: History, options: argparse.Namespace) -> int:
 
 def _fingerprint(history: History, word: str) -> str:
     """What the word means: the beginning of a fingerprint, or MODULE:FUNCTION."""
-    return fingerprint(load(word), history.key) if ":" in word else word.lower()
+    return fingerprint(load(word), history.key, held=False) if ":" in word else word.lower()
 
 
 def _summed(runs: Sequence[Observation]) -> dict[str, Any]:

@@ -7,8 +7,8 @@
 
 Nothing is taken on trust but the seconds. Whether items may leave the caller is judged in this process,
 from the function's code and what it holds; the last run, in which an item was watched, must have left
-the caller too; and workers look at what their first items change (``inspection.late``). Imported only by
-runs that have such a history.
+the caller too, and have ended with what the function's objects hold now; and workers look at what their
+first items change (``inspection.late``). Imported only by runs that have such a history.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ def begin_known(spec: RunSpec, state: RunState, event: Begun, facts: Facts) -> S
     facts.recall(0.0)
     known = facts.measured_runs
     if not known or not _left_the_caller(facts.runs[0]) or learning.inherits_warmth(known):
+        return None
+    if not facts.holds_the_same:  # an item of another object was watched
         return None
     if facts.safety.caller_only or facts.safety.unless_watched:  # none is watched before they start
         return None

@@ -74,18 +74,8 @@ LATE_SHARE = 0.005
 """Share of a worker's time that one of its two or three looks at what it changes may take."""
 LEAST_LATE_SECONDS, MOST_LATE_SECONDS = 1e-4, 1e-3
 """Budget of such a look; that at a usual function takes 70 us (benchmarks/speed/watch_cost.py)."""
-LASTING = frozenset(
-    [
-        "cores",
-        "machine",
-        "safety",
-        "fresh_refusal",
-        "slots",
-        "runs",
-        "errors",
-        "recall_seconds",
-        "sizes",
-    ]
+LASTING = frozenset(["cores", "machine", "safety", "fresh_refusal", "slots"]).union(
+    ["runs", "errors", "recall_seconds", "sizes"]
 )
 """Facts that hold for the whole run."""
 
@@ -361,6 +351,11 @@ class Lookups:
             runs = learner.recall(self._spec.func, seconds_ahead)
             errors = learner.errors()
         return {"runs": tuple(runs), "errors": errors, "recall_seconds": clock() - began}
+
+    def _find_holds_the_same(self, _: Any, facts: Facts) -> dict[str, Any]:
+        learner = self.learner
+        same = learner is not None and learner.holds_the_same(self._spec.func, facts.runs[0])
+        return {"holds_the_same": same}
 
     # -- facts of the moment -------------------------------------------------------------------------
 

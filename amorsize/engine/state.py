@@ -366,6 +366,11 @@ class Facts:
         return learning.measured(runs) if runs else ()
 
     @property
+    def holds_the_same(self) -> bool:
+        """Whether the function's objects hold what they held when the last run of it ended."""
+        return self._get("holds_the_same")  # type: ignore[no-any-return]
+
+    @property
     def sizes(self) -> tuple[tuple[int, float], ...]:
         """Positions and sizes of items; none where they cannot be seen."""
         return self._get("sizes")  # type: ignore[no-any-return]

@@ -6,6 +6,11 @@ are called, and that module's constants (names in capitals; of lists, dicts and 
 there, for a first item may fill them). What stays out: file, line, and the
 function's own name. No code of the user runs here: objects are seen through their plain attributes
 only. Equal in every interpreter of one Python version, whatever its hash seed.
+
+A client opens connections, counts calls, draws an id: what it holds differs in the next process, and
+yet ``client.get`` is the same function. Where a function is to be known again by what it does
+(``held=False``), an object counts by its class: that of a bound method or a callable always, any
+other unless its class compares or hashes by value, as dates, paths and most dataclasses do.
 """
 
 from __future__ import annotations
@@ -45,23 +50,40 @@ class _TooMuch(Exception):
     """A value is larger or deeper than what counts by content."""
 
 
-def fingerprint(function: Callable[..., Any], key: bytes) -> str:
-    """Hash of the function under a key of at most 64 bytes: 32 hexadecimal digits."""
-    walk = _Walk()
-    walk.callee(function, None)
+def fingerprint(function: Callable[..., Any], key: bytes, *, held: bool = True) -> str:
+    """Hash of the function under a key of at most 64 bytes: 32 hexadecimal digits.
+
+    ``held``: whether what its objects hold counts, not their classes alone."""
+    return _hash(_Walk(function, held), key)
+
+
+def fingerprints(function: Callable[..., Any], key: bytes) -> tuple[str, str | None]:
+    """The fingerprint by the classes of objects, and that by what they hold; None for the latter where
+    the function has no object whose class stands for it."""
+    walk = _Walk(function, held=False)
+    known = _hash(walk, key)
+    return known, fingerprint(function, key) if walk.has_objects else None
+
+
+def _hash(walk: _Walk, key: bytes) -> str:
     return blake2b(b"".join(walk.pieces), key=key[:64], digest_size=DIGEST_BYTES).hexdigest()
 
 
 class _Walk:
     """Writes down what it meets, in pieces of kind, length and content: none passes for another."""
 
-    def __init__(self) -> None:
+    def __init__(self, function: Callable[..., Any], held: bool) -> None:
+        self.held = held
+        """Whether objects count by what they hold."""
+        self.has_objects = False
+        """Whether an object counted by its class alone."""
         self.pieces: list[bytes] = []
         self.room = 1 << 60
         """Bytes left before the value at hand is too much."""
         self.seen: dict[int, int] = {}
         """Functions, classes and instances met, by id: cycles and repetitions become numbers."""
         self.followed = 0
+        self.callee(function, None)
 
     def put(self, kind: str, content: bytes = b"") -> None:
         self.room -= len(content) + PIECE_BYTES
@@ -100,7 +122,7 @@ class _Walk:
             self.callee(
                 owner if issubclass(type(owner), type) else type(owner), value.__func__.__module__
             )
-            self.content(owner)
+            self.owner(owner)
         elif kind is partial:
             self.put("partial")
             self.callee(value.func, module)
@@ -109,14 +131,26 @@ class _Walk:
         elif kind is BuiltinFunctionType:
             self.put("builtin", f"{value.__module__}.{value.__qualname__}".encode())
             if value.__self__ is not None and type(value.__self__) is not ModuleType:
-                self.content(value.__self__)
+                self.owner(value.__self__)
         elif type(wrapped := _plain(value).get("__wrapped__")) is FunctionType:
             self.put("wrapper", kind.__qualname__.encode())
             self.callee(wrapped, module)
         else:
             self.put("callable")
             self.callee(kind, None)
+            self.owner(value)
+
+    def owner(self, value: Any) -> None:
+        """The object whose method is called, or which is called itself."""
+        if self.held or type(value) in _SCALARS or issubclass(type(value), type):
             self.content(value)
+        else:
+            self.by_class(value)
+
+    def by_class(self, value: object) -> None:
+        """An object whose class stands for it."""
+        kind, self.has_objects = type(value), True
+        self.put("an object of", f"{kind.__module__}.{kind.__qualname__}".encode())
 
     def function(self, value: FunctionType) -> None:
         self.put("function")
@@ -253,6 +287,8 @@ class _Walk:
             self.put("data", value.tobytes())
         elif kind in _CALLEES or issubclass(type(value), type):
             self.callee(value, None if kind in _CALLEES else "")
+        elif not self.held and not _is_value(kind):
+            self.by_class(value)
         elif not self.again(value):
             self.put("object", f"{kind.__module__}.{kind.__qualname__}".encode())
             self.unordered("state", _plain(value).items(), depth)
@@ -292,6 +328,11 @@ def _plain(value: object) -> dict[str, Any]:
     if type(own) is dict:
         state.update(own)
     return state
+
+
+def _is_value(kind: type) -> bool:
+    """Whether objects of this class are compared or hashed by what they hold."""
+    return any("__eq__" in one.__dict__ or "__hash__" in one.__dict__ for one in kind.__mro__[:-1])
 
 
 class _Slotted:

@@ -21,7 +21,7 @@ from amorsize.core.places import resolve as resolve
 from amorsize.history.errors import HistoryUnavailable, warn_of
 from amorsize.history.location import is_on_server, sqlite_path
 from amorsize.history.sqlite_cache import SqliteCache
-from amorsize.inspection.fingerprint import fingerprint
+from amorsize.inspection.fingerprint import fingerprint, fingerprints
 from amorsize.learning.forecasts import score_of
 from amorsize.learning.recorder import has_long_items, name_of, observe
 from amorsize.learning.residuals import RECALLED_RUNS, known_residual
@@ -53,6 +53,9 @@ SERVER_FACTOR = 5.0
 """A server is asked and told when a run's seconds are so many times what that costs."""
 SERVER_ROWS = 2_000
 """Newest rows that a run reads from a server: 1 MB, some 20 ms on a network."""
+HELD_DIGITS = 8
+"""Last digits of a run's random id that tell what the function's objects held when it ended: they are
+equal by chance once in four billion."""
 _learners: dict[Any, Learner] = {}
 
 
@@ -101,15 +104,33 @@ class Learner:
         here = "psycopg" in sys.modules
         return seconds > SERVER_FACTOR * (IMPORTED_SERVER_SECONDS if here else SERVER_SECONDS)
 
-    def fingerprint(self, func: Callable[..., Any]) -> str | None:
-        """The function's fingerprint; None while there is no history to have a key."""
+    @property
+    def _key(self) -> bytes | None:
+        """What fingerprints are made under; None while there is no history to have a key."""
         cache = self._cache
         if cache is not None and self._history is None:
-            key = cache.key
-        else:
-            history = self._opened()
-            key = None if history is None else history.key
-        return None if key is None else fingerprint(func, key)
+            return cache.key
+        history = self._opened()
+        return None if history is None else history.key
+
+    def fingerprint(self, func: Callable[..., Any]) -> str | None:
+        """The function's fingerprint, in which an object counts by its class; None while there is no
+        history to have a key."""
+        key = self._key
+        return None if key is None else fingerprint(func, key, held=False)
+
+    def _fingerprints(self, func: Callable[..., Any]) -> tuple[str, str] | None:
+        """The same, and digits of what the function's objects hold: "" where it has none."""
+        key = self._key
+        if key is None:
+            return None
+        name, held = fingerprints(func, key)
+        return name, (held or "")[:HELD_DIGITS]
+
+    def holds_the_same(self, func: Callable[..., Any], run: Observation) -> bool:
+        """Whether the function's objects hold what they held at the end of that run of it."""
+        found = self._fingerprints(func)
+        return found is not None and run.id.endswith(found[1])
 
     def prepare(self, func: Callable[..., Any]) -> None:
         """Make :meth:`record` cheap later."""
@@ -215,15 +236,17 @@ class Learner:
             self._fail(error)
 
     def _record(self, func: Callable[..., Any], run: Run, study: Study, names: bool) -> None:
-        name = self.fingerprint(func)
-        if name is None and self._cache is not None and self._cache.begin() is not None:
-            name = self.fingerprint(func)  # the first run of a new history
-        if name is None and self._opened() is not None:
-            name = self.fingerprint(func)  # the database answers, where the cache could not
-        if name is None:
+        found = self._fingerprints(func)
+        if found is None and self._cache is not None and self._cache.begin() is not None:
+            found = self._fingerprints(func)  # the first run of a new history
+        if found is None and self._opened() is not None:
+            found = self._fingerprints(func)  # the database answers, where the cache could not
+        if found is None:
             return
+        name, held = found
         known_as = name_of(func) if names and self._keeps_names() else ""
-        observation = observe(name, os.urandom(16).hex(), run, study, known_as)
+        id = os.urandom(16).hex()
+        observation = observe(name, id[: len(id) - len(held)] + held, run, study, known_as)
         if self._cache is not None and has_long_items(study.work):
             self._cache.mark_long(func)
         score = None if self._cache is None else score_of(study.forecast)
@@ -261,7 +284,7 @@ class Learner:
             history = self._opened()
             if history is None or history.key is None:
                 return None
-            found = fingerprint(func, history.key), history.note(note)
+            found = fingerprint(func, history.key, held=False), history.note(note)
             history.close()
             return found
         except Exception as error:  # learning must never harm a run

@@ -185,27 +185,12 @@ class Client:
         return int(body)
 
 
-_asked: list[Client] = []
-"""The client of the run: a function is known again by its code, and by what a bound method holds."""
-
-
-async def ask(item: int) -> int:
-    """The function of a user, for coroutines."""
-    return await _asked[-1].ask(item)
-
-
-def get(item: int) -> int:
-    """The function of a user, for threads."""
-    return _asked[-1].get(item)
-
-
 def by_amorsize(client: Client, given: Given, kind: str, history: str | None = None) -> list[Any]:
     """The call that users write."""
-    _asked.append(client)
     options: dict[str, Any] = {"n_jobs": given.most if given.most < 4096 else None}
     if kind == "thread":
         options["backend"] = "threads"
-    func: Any = ask if kind == "coroutine" else get
+    func: Any = client.ask if kind == "coroutine" else client.get
     return list(amorsize.execute(func, range(given.items), retries=5, history=history, **options))
 
 

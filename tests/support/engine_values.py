@@ -54,6 +54,7 @@ def facts(**changes: Any) -> Facts:
         "sending": Transfer(100, 1e-6),
         "slots": 8,
         "runs": (),
+        "holds_the_same": True,
         "recall_seconds": 0.0,
         "measured": measured(),
         "overall": COMPUTES,

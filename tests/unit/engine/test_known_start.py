@@ -78,6 +78,7 @@ def test_known_waits_start_all_their_threads() -> None:
         ({"runs": (replace(forked(), config=Config("serial")),)}, {}),  # it was kept in the caller
         ({"runs": (replace(forked(), outcome="failed"), forked())}, {}),
         ({"runs": (earlier_run(), forked())}, {}),
+        ({"holds_the_same": False}, {}),  # an item of another object was watched
         (
             {"preparation": Preparation(judging=1.0)},
             {},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import enum
 import functools
 import inspect
 import json
@@ -9,6 +11,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +21,7 @@ import pytest
 from support.timing import ratio
 
 import amorsize
-from amorsize.inspection.fingerprint import fingerprint
+from amorsize.inspection.fingerprint import fingerprint, fingerprints
 
 pytestmark = pytest.mark.timeout(60)
 KEY = b"a key of some history"
@@ -190,6 +193,101 @@ def test_methods_and_callables_of_two_instances() -> None:
     assert mark(Model(1, large).predict) == mark(Model(1, ["y" * 100] * 1000).predict)
     assert mark(Model(1, large).predict) != mark(Model(2, large).predict)  # small ones still count
     assert mark([].append) != mark([].extend) and mark([1].append) != mark([2].append)
+
+
+@dataclasses.dataclass
+class Settings:
+    """Compared by value, so it is a value."""
+
+    width: int
+
+
+class Color(enum.Enum):
+    RED = 1
+    BLUE = 2
+
+
+class Other(Model):
+    """Another class, and the methods of the first."""
+
+
+def known(function: Callable[..., Any]) -> str:
+    """The mark by the classes of objects."""
+    name, held = fingerprints(function, KEY)
+    assert name == fingerprint(function, KEY, held=False)
+    assert held is None or held == mark(function)
+    return name
+
+
+def close(value: object) -> Callable[[object], object]:
+    return lambda x: (x, value)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda model: model.predict,
+        lambda model: model,
+        lambda model: functools.partial(model.predict, scale=2),
+        lambda model: functools.partial(power, model),
+        close,
+        lambda model: close([1, {"model": model}]),
+        lambda model: close(Settings(model)),
+        lambda model: close(model.predict),
+    ],
+    ids=["method", "callable", "partial", "argument", "closure", "nested", "dataclass", "kept"],
+)
+def test_an_object_counts_by_its_class_where_a_function_is_to_be_known_again(
+    made: Callable[[Any], Callable[..., Any]],
+) -> None:
+    first, again = Model(1), Model({"socket": threading.Lock()}, big=["x" * 100] * 1000)
+    assert known(made(first)) == known(made(again)) != known(made(Other(1)))
+    assert mark(made(first)) != mark(made(again))
+    assert fingerprints(made(first), KEY)[1] is not None
+
+
+def test_values_count_where_a_function_is_to_be_known_again() -> None:
+    assert known(Model(1).predict) != known(Model(1).score)
+    assert known(functools.partial(Model(1).predict, x=1)) != known(
+        functools.partial(Model(1).predict, x=2)
+    )
+    for one, another in (
+        (1, 2),
+        ([1], [2]),
+        (Path("a"), Path("b")),
+        (Settings(1), Settings(2)),
+        (Color.RED, Color.BLUE),
+    ):
+        assert known(close(one)) != known(close(another))
+        assert fingerprints(close(one), KEY)[1] is None
+
+
+def test_an_edit_of_a_method_or_of_what_it_calls_makes_another_method() -> None:
+    source = """
+        LIMIT = 10
+        def helper(x):
+            return x * 2
+        class Client:
+            def __init__(self, address):
+                self.address = address
+            def get(self, row):
+                return self.send(helper(row) + LIMIT)
+            def send(self, row):
+                return row
+    """
+
+    def get(source: str, address: str = "here") -> str:
+        return known(module(source).Client(address).get)
+
+    assert get(source) == get(source, "there")
+    for old, new in (
+        ("x * 2", "x * 3"),
+        ("LIMIT = 10", "LIMIT = 11"),
+        ("return row", "return [row]"),
+        ("helper(row) +", "helper(row) -"),
+        ("class Client:", "class Client(dict):"),
+    ):
+        assert old in source and get(source) != get(source.replace(old, new))
 
 
 def test_wrappers_count_as_what_they_wrap() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import textwrap
 import time
 import warnings
 from pathlib import Path
@@ -17,7 +18,7 @@ import amorsize
 from amorsize.history import open_history
 from amorsize.history.memory import MemoryHistory
 from amorsize.inspection.fingerprint import fingerprint
-from amorsize.learning.learner import resolve
+from amorsize.learning.learner import learner_for, resolve
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -64,6 +65,80 @@ def test_another_function_is_not_taken_for_it(tmp_path: Path) -> None:
     assert amorsize.optimize(lambda x: wait(x) + 2, [0.006] * 60, history=path).source == "model"
     partial = functools.partial(wait)
     assert amorsize.optimize(partial, [0.006] * 60, history=path).source == "model"
+
+
+CLIENTS = """
+    import functools, os, threading, time
+    import amorsize
+    from amorsize.learning import learner_for, recall_level
+
+    lock = threading.Lock()
+
+    class Client:
+        def __init__(self):
+            self.born, self.links, self.most, self.calls, self.busy = time.time(), [object()], 10, 0, 0
+        def get(self, row, extra=0):
+            with lock:
+                self.busy += 1
+                self.calls += 1
+            try:
+                if self.busy > self.most:
+                    raise amorsize.RetryAfter
+                time.sleep(0.02)
+            finally:
+                with lock:
+                    self.busy -= 1
+            return row
+        __call__ = get
+
+    made = {
+        "method": lambda client: client.get,
+        "partial": lambda client: functools.partial(client.get, extra=1),
+        "argument": lambda client: functools.partial(Client.get, client),
+        "callable": lambda client: client,
+        "closure": lambda client: lambda row: client.get(row),
+    }
+    client = Client()
+    job = made[os.environ["KIND"]](client)
+    if os.environ["STEP"] == "first":
+        assert amorsize.execute(job, range(300), backend="threads", retries=1) == [*range(300)]
+        client.most = 1000  # a run that was refused tells nothing of what items cost
+        assert amorsize.execute(job, range(200), backend="threads") == [*range(200)]
+    else:
+        (run,) = learner_for("default").recall(job, 60.0)
+        print(run.items, recall_level(job, "default") is not None)
+"""
+
+
+@pytest.mark.parametrize("kind", ["method", "partial", "argument", "callable", "closure"])
+def test_what_belongs_to_a_client_is_known_in_the_next_process(kind: str, tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    path = tmp_path / "history.sqlite"
+    for step in ("first", "second"):
+        told = run_python(textwrap.dedent(CLIENTS), path, KIND=kind, STEP=step)
+    assert told.split() == ["200", "True"]
+
+
+class Scaled:
+    """An object whose method is run."""
+
+    def __init__(self, factor: int) -> None:
+        self.factor = factor
+
+    def run(self, item: float) -> float:
+        return wait(item) * self.factor
+
+
+def test_it_is_kept_what_the_objects_of_a_function_held(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    learner = learner_for(tmp_path / "history.sqlite")
+    assert learner is not None
+    model = Scaled(2)
+    amorsize.execute(model.run, [0.006] * 60, history=tmp_path / "history.sqlite")
+    (run,) = learner.recall(Scaled(3).run, 60.0)
+    assert learner.holds_the_same(model.run, run) and learner.holds_the_same(Scaled(2).run, run)
+    assert not learner.holds_the_same(Scaled(3).run, run)
+    assert learner.holds_the_same(wait, run)  # it has no object
 
 
 def test_one_giant_item_does_not_speak_against_the_workers_that_met_it() -> None:
