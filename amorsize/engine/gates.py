@@ -108,6 +108,9 @@ GIL_ANSWER_SECONDS = 0.008
 """Computing work waits so long for the sampler's first look at the GIL (it comes after 5 ms)."""
 INNER_WINDOW_SECONDS = 0.01
 """A second look at inner threads, in a fresh window: OpenBLAS is busy just after its import."""
+LEAST_STEPS = 8
+"""Where the CPU clock comes in steps, so many must have passed before work is sent anywhere: it may have
+missed one, so of a wait an eighth at most then looks like computing."""
 LEAST_WAIT_SECONDS = 5e-6
 """Waiting of an item that threads could hide: handing an item to one takes 3 to 5 µs of the GIL
 (10 s for 3 million items that took 0.3 s; a preempted slice of 17 µs had looked like waiting)."""
@@ -255,6 +258,8 @@ def _consider(
     if spec.total is None and cpu < WAITING_CPU_SHARE:
         left = max(left, UNSEEN_WAITS)
         serial_seconds = left * event.item_seconds
+    if wall < LEAST_STEPS * facts.measured.step_seconds:
+        return state, None, ()
     shared = 1 - 1 / facts.cores
     if state.measuring:  # a plan is to say how long it will take, even of data that begin lightly
         recalled(facts, float("inf"), serial_seconds)

@@ -13,6 +13,15 @@ from amorsize.core.signals import is_of_handler
 
 clock = time.perf_counter
 
+_info = time.get_clock_info
+CPU_STEP_SECONDS = (
+    _info("monotonic").resolution
+    if _info("thread_time").implementation == "GetThreadTimes()"
+    else 0.0
+)
+"""Seconds between two values of a thread's CPU clock: on Windows the pause between two interrupts of its
+timer (15.6 ms), 0 where the clock is as fine as others. Shorter work seems to compute nothing there."""
+
 SCHEDSTAT, READ_ONLY = ("/proc/thread-self/schedstat",), (os.O_RDONLY,)
 """Where the scheduler tells of the calling thread, and how that is opened."""
 

@@ -10,7 +10,7 @@ from operator import add, sub
 
 from amorsize import profiling
 from amorsize.core.frozen import dataclass
-from amorsize.machine.threads import queued_seconds
+from amorsize.machine.threads import CPU_STEP_SECONDS, queued_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,6 +71,23 @@ GIL_TURN_SECONDS = 0.0003
 """What it costs the caller to hand the GIL to the sampler's thread and get it back (0.05 to 0.3 ms)."""
 
 
+STEP_SECONDS = CPU_STEP_SECONDS
+
+
+def _at_most(wall: float, computed: float) -> float:
+    """CPU seconds within so many seconds, by a clock that says ``computed``. Where it comes in steps it
+    may have missed one: short items that only compute must not look as if they waited."""
+    return max(computed, min(wall, computed + STEP_SECONDS)) if STEP_SECONDS else computed
+
+
+def _inner(process: float, thread: float) -> float:
+    """Threads that compute, for each that runs items.
+
+    Below 1 ms of CPU time, or two steps, the clocks' own noise would look like parallel work."""
+    certain = process - thread > max(0.001, 2 * STEP_SECONDS)
+    return process / thread if thread > 0 and certain else 1.0
+
+
 def _clocks() -> tuple[float, float, float]:
     return clock(), thread_clock(), process_clock()
 
@@ -103,6 +120,8 @@ class Measured:
     """Of the items, those at spread positions."""
     front_seconds: float = 0.0
     """What one of the next items would be expected to take without those."""
+    step_seconds: float = 0.0
+    """The CPU clock of the caller's thread comes in such steps; 0 where it is fine."""
 
 
 class Meter:
@@ -157,6 +176,7 @@ class Meter:
     def core_share(self) -> float:
         """Share of a core that the caller's thread got while it was in items and wanted one."""
         wall, computed, _ = map(sub, self._paused or self._clocks(), self._origin)
+        computed = _at_most(wall, computed)
         if not self.only_computes:
             wall = computed + max(0.0, queued_seconds() - self._queued_origin)
         return min(1.0, computed / wall) if wall > 0 and computed > 0 else 1.0
@@ -175,7 +195,8 @@ class Meter:
         wall, thread, process = map(sub, self._paused or self._clocks(), self._origin)
         if wall <= 0 or self.only_computes:
             return max(0.0, wall), 1.0, 1.0
-        inner = process / thread if thread > 0 and process - thread > 0.001 else 1.0
+        inner = _inner(process, thread)
+        thread = _at_most(wall, thread)
         queued = queued_seconds() - self._queued_origin
         return wall, min(1.0, thread / max(wall - queued, thread, 1e-9)), inner
 
@@ -187,7 +208,8 @@ class Meter:
         wall, thread, _ = map(sub, age, self._opened)
         before, computed = self._carried
         wall = max(0.0, wall)
-        return before + wall, computed + (wall if self.only_computes else max(0.0, thread))
+        known = wall if self.only_computes else max(0.0, _at_most(wall, thread))
+        return before + wall, computed + known
 
     @property
     def window_is_empty(self) -> bool:
@@ -291,8 +313,8 @@ class Meter:
         wall, thread, process = map(sub, self._paused or self._clocks(), self._start)
         if wall <= 0 or self.only_computes:
             return max(0.0, wall), 1.0, 1.0
-        # Below 1 ms of CPU time the clocks' own noise would look like parallel work.
-        inner = process / thread if thread > 0 and process - thread > 0.001 else 1.0
+        inner = _inner(process, thread)
+        thread = _at_most(wall, thread)
         share = min(1.0, thread / wall)
         if share < 0.9:
             held_up = queued_seconds() - self._queued0
@@ -334,4 +356,5 @@ class Meter:
             self.gil_free_share(),
             len(self._spread),
             front,
+            STEP_SECONDS,
         )

@@ -209,6 +209,14 @@ def test_computing_work_waits_for_a_look_at_the_gil() -> None:
     assert state.decisions
 
 
+def test_a_clock_that_comes_in_steps_is_given_time() -> None:
+    """As the CPU time of threads on Windows: a wait of two steps may look like one of computing."""
+    for seconds, is_enough in ((0.1, False), (0.13, True)):
+        known = facts(measured=measured((seconds, 0.15, 1.0), step_seconds=1 / 64))
+        state, commands = after(SEEN, slice_ended(), known)
+        assert bool(state.decisions) == is_enough == bool(commands)
+
+
 def test_a_function_that_is_parallel_inside_is_measured_twice() -> None:
     known = facts(measured=measured((0.02, 1.0, 3.0)))
     state, commands = after(SEEN, slice_ended(), known)

@@ -11,7 +11,9 @@ from support.learning import MACHINE, PROFILE, a_run, run_python
 
 import amorsize
 from amorsize.core.model import Config
+from amorsize.history import open_history
 from amorsize.history.memory import MemoryHistory
+from amorsize.inspection.fingerprint import fingerprint
 from amorsize.learning.learner import DATABASE_SECONDS, PREDICT_FACTOR, PREDICT_GAIN_SHARE, Learner
 
 pytest.importorskip("numpy")
@@ -174,3 +176,18 @@ def test_a_history_that_breaks_while_it_is_asked_harms_no_run(
 def slow(number: int) -> int:
     time.sleep(0.01)
     return number
+
+
+def test_earlier_runs_are_found_without_the_file_of_recent_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a system that cannot keep one (Windows): the first run of a process had none."""
+    monkeypatch.setattr("amorsize.history.sqlite_cache.SqliteCache.key", None)
+    path = tmp_path / "h.sqlite"
+    assert Learner(str(path)).recall(math.sqrt, 3600.0) == []
+    assert not path.exists()  # a question makes no history
+    with open_history(path) as history:
+        history.add([a_run(CONFIG, 1.0, 1.0, fingerprint=fingerprint(math.sqrt, history.key))])
+        written = list(history.read())
+    assert Learner(str(path)).recall(math.sqrt, DATABASE_SECONDS) == []  # shorter than the look
+    assert Learner(str(path)).recall(math.sqrt, 3600.0) == written

@@ -74,6 +74,47 @@ def test_a_run_that_has_not_begun_has_an_empty_window() -> None:
     assert Meter().measured().window_is_empty
 
 
+def test_short_items_do_not_wait_because_the_clock_comes_in_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    step = 1 / 64  # of the CPU clock of threads on Windows
+    now = [0.0, 0.0, 0.0]
+    """Wall, CPU of the thread, CPU of the process, in truth."""
+
+    def stepped(seconds: float) -> float:
+        return seconds // step * step
+
+    monkeypatch.setattr("amorsize.profiling.meter.STEP_SECONDS", step)
+    monkeypatch.setattr("amorsize.profiling.meter.clock", lambda: now[0])
+    monkeypatch.setattr("amorsize.profiling.meter.thread_clock", lambda: stepped(now[1]))
+    monkeypatch.setattr(
+        "amorsize.profiling.meter.process_clock", lambda: stepped(now[2] + step / 2)
+    )
+    monkeypatch.setattr("amorsize.profiling.meter.queued_seconds", lambda: 0.0)
+
+    def after(items: int, seconds: float, computed: float) -> Meter:
+        now[:] = [0.0, 0.0, 0.0]
+        meter = Meter()
+        meter.begin(only_computes=False)
+        meter.open_window()
+        for _ in range(items):
+            now[0] += seconds
+            now[1:] = [clock + computed for clock in now[1:]]
+            meter.add(1, seconds)
+        return meter
+
+    for items in range(1, 200):  # 5 ms of pure computing each: never any sign of a wait
+        meter = after(items, 0.005, 0.005)
+        wall, share, inner = meter.shares()
+        assert (share, inner) == (1.0, 1.0) and wall == pytest.approx(0.005 * items)
+        assert meter.overall()[1:] == (1.0, 1.0) and meter.core_share() == 1.0
+        wall, computed = meter.later()
+        assert wall - 1e-9 <= computed <= wall + step
+    assert after(3, 0.005, 0.0001).shares()[1] == 1.0  # shorter than a step: nothing is known
+    wall, share, _ = after(100, 0.01, 0.0001).shares()  # one second of waits
+    assert wall == pytest.approx(1.0) and share <= 0.02
+
+
 def test_a_value_is_measured_as_it_travels() -> None:
     found = measure_transfer([b"x" * 1000] * 40, lambda values: [bytes(str(values), "ascii")])
     assert found.bytes is not None and 1000 < found.bytes < 1010
