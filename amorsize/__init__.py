@@ -20,7 +20,9 @@ from amorsize.errors import (
     ItemError,
     NotRun,
     OptionError,
+    OptionTypeError,
     RetryAfter,
+    UnportableError,
     WorkerDied,
 )
 from amorsize.items.kinds import star
@@ -54,6 +56,7 @@ __all__ = [
     "ItemError",
     "NotRun",
     "OptionError",
+    "OptionTypeError",
     "Plan",
     "Rate",
     "Results",
@@ -61,6 +64,7 @@ __all__ = [
     "RunOptions",
     "Settings",
     "Tuner",
+    "UnportableError",
     "WorkerDied",
     "__version__",
     "aexecute",

@@ -40,7 +40,7 @@ class OptionError(AmorsizeError, ValueError):
 
 
 class OptionTypeError(OptionError, TypeError):
-    """An option has a value of a wrong type."""
+    """An option has a value of a wrong type. It is an :class:`OptionError` and a ``TypeError``."""
 
 
 class CheckpointError(AmorsizeError, RuntimeError):
@@ -161,6 +161,9 @@ class UnportableError(AmorsizeError):
     Attributes: ``type_name`` and ``message`` of that exception. If it comes from a worker, its cause has
     the traceback of the worker. With ``backend="threads"`` or ``"serial"`` you get the exception
     itself."""
+
+    type_name: str
+    message: str
 
     def __init__(self, type_name: str, message: str) -> None:
         super().__init__(f"{type_name}: {message} (in place of the exception itself)")

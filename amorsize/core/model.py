@@ -237,7 +237,7 @@ class RemoteOption:
 
 @dataclass(frozen=True)
 class Config:
-    """What can be chosen."""
+    """A configuration: what can be chosen for a run."""
 
     backend: str
     """Name of a backend: serial, threads, fork, spawn, executor, dask, ray; asyncio for coroutines."""
@@ -256,16 +256,18 @@ class Config:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Expected seconds of a config for the items that are left."""
+    """Expected seconds of one configuration for the items that are left."""
 
     config: Config
+    """The configuration."""
     seconds: float
+    """Seconds until the last result."""
     spread: float = 0.0
-    """Standard deviation of log seconds: 0.1 says about 10 %."""
+    """Standard deviation of the logarithm of ``seconds``: 0.1 means about 10 %."""
     source: str = "model"
-    """Where it comes from: "model" (the analytic cost model alone) or "history" (corrected)."""
+    """"model": from the cost model alone; "history": corrected by earlier runs."""
     evidence: float = 0.0
-    """Earlier runs that it rests on."""
+    """Number of earlier runs behind it."""
     caller_computes: bool = False
     """Whether the caller is one of the processes."""
     terms: Mapping[str, float] | None = None
@@ -310,56 +312,64 @@ class Safety:
 
 @dataclass(frozen=True)
 class WorkerUse:
-    """What one worker did from the hand-over to the end of the run."""
+    """What one worker did, from the start of the workers to the end of the run."""
 
     name: str
-    """caller, thread 1234, process 1234, or process 1234 thread 1"""
+    """"caller", "thread 1234", "process 1234" or "process 1234 thread 1"."""
     items: int
+    """Items that it ran."""
     chunks: int
+    """Chunks that it was given."""
     busy_seconds: float
-    """Inside items: computing, and what the items themselves wait for."""
+    """Seconds inside items: computing, and what the items themselves wait for."""
     moving_seconds: float
-    """Pickling and sending results; 0 for threads."""
+    """Seconds of pickling and sending results; 0 for threads."""
     start_seconds: float
-    """From the hand-over to its first item."""
+    """Seconds from the start of the workers to its first item."""
     tail_seconds: float
-    """From the end of its last item to the end of the run."""
+    """Seconds from the end of its last item to the end of the run."""
     waiting_seconds: float
-    """Between its first and its last item, and neither inside an item nor sending."""
+    """All other seconds between its first and its last item."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What happened."""
+    """What happened in a run. ``print(plan.run)`` shows it; a notebook shows it as a table."""
 
     config: Config
+    """The configuration at the end of the run."""
     items: int
+    """Items that are done."""
     wall_seconds: float
+    """Seconds from the beginning to the end."""
     cpu_seconds: float
+    """Seconds of computing, of the caller and of its workers."""
     outcome: str = "done"
-    """done, failed or abandoned."""
+    """"done", "failed" or "abandoned"."""
     corrections: int = 0
-    """How often the loop changed its mind after the first choice."""
+    """How often another configuration was chosen after the first choice."""
     deaths: int = 0
     """Workers that died."""
     alone_items: int = 0
-    """Items that the caller ran by itself, before it handed over."""
+    """Items that ran in the caller before workers started."""
     alone_seconds: float = 0.0
-    """From the start to the hand-over; all of it where nothing was handed over."""
+    """Seconds until workers started; all seconds if none did."""
     workers: tuple[WorkerUse, ...] = ()
-    """Who worked after the hand-over, and on what their time went."""
+    """What each worker did, and what its time was spent on."""
     calls: int = 0
-    """Tries of items where calls were counted (coroutines, ``rate``, refusals); else 0."""
+    """Tries of items. They are counted for coroutine functions, with ``rate``, and after a refusal; else
+    0."""
     refused_calls: int = 0
     """Tries that a server refused."""
     refusal_wait_seconds: float = 0.0
-    """All starts waited because a server had refused."""
+    """Seconds in which no item could start, because a server had refused."""
     refusal_limits: tuple[int, int] | None = None
-    """Fewest and most calls in flight that were allowed from the first refusal on; None without one."""
+    """Fewest and most calls at the same time that were allowed after the first refusal; None if there was
+    none."""
 
     @property
     def utilisation(self) -> float:
-        """Share of the workers' time since the hand-over that they spent inside items; 1 for a loop."""
+        """Share of the workers' time that they spent inside items, since they started; 1 for a loop."""
         given = len(self.workers) * (self.wall_seconds - self.alone_seconds)
         return min(1.0, sum(use.busy_seconds for use in self.workers) / given) if given > 0 else 1.0
 

@@ -47,7 +47,7 @@ def test_odd_exceptions(backend: str, as_source: Any) -> None:
         assert kind in error.traceback, name
         found[index] = index
         if name == "unpickled at home only" and backend in PROCESSES:
-            assert isinstance(error.exception, amorsize.errors.UnportableError)
+            assert isinstance(error.exception, amorsize.UnportableError)
         else:
             assert type(error.exception).__name__ == kind, name
     assert found == list(range(150))

@@ -21,6 +21,8 @@ MODULES: dict[str, tuple[str, ...]] = {
         "History", "HistoryChanged", "HistoryCorrupt", "HistoryError", "HistoryNewer",
         "HistoryRefused", "HistoryUnavailable", "Imported", "Stats", "Table", "open_history",
     ),
+    "amorsize.core.model": ("Config", "Machine", "Prediction", "Run", "WorkerUse"),
+    "amorsize.learning": ("tune",),
     "amorsize.ml_prediction": (),
     "amorsize.ml_pruning": (),
     "amorsize.validation": (),
