@@ -333,6 +333,24 @@ class WorkerUse:
 
 
 @dataclass(frozen=True)
+class ItemTries:
+    """An item that was tried more than once."""
+
+    position: int
+    """Position in the data, from 0."""
+    tries: int
+    """How often it was called."""
+    refused: int
+    """How many of these calls a server refused."""
+    waited_seconds: float
+    """Seconds between its calls, all together: for the server, for a pause, for its turn."""
+    seconds: float
+    """Seconds from the end of its first call to the end of its last one."""
+    served: bool
+    """Whether it has a result; else its last call failed, or the run ended first."""
+
+
+@dataclass(frozen=True)
 class Run:
     """What happened in a run. ``print(plan.run)`` shows it; a notebook shows it as a table."""
 
@@ -366,6 +384,10 @@ class Run:
     refusal_limits: tuple[int, int] | None = None
     """Fewest and most calls at the same time that were allowed after the first refusal; None if there was
     none."""
+    retried_items: int = 0
+    """Items that were tried more than once."""
+    retried: tuple[ItemTries, ...] = ()
+    """Those of them with the most tries, at most 1,000, in the order of the data."""
 
     @property
     def utilisation(self) -> float:

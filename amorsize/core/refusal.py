@@ -52,7 +52,13 @@ if TYPE_CHECKING:
         def begin(self, position: int, item: Any) -> bool:
             """Whether this item may begin now; then it has."""
 
-        def begin_alone(self, item: Any) -> None:
+        def locate(self, index_of: Callable[[int], int]) -> None:
+            """How the position in the data of an item is found by its position in the run."""
+
+        def handed_out(self, start: int, count: int) -> None:
+            """Items begin without having been asked for, while this is not active."""
+
+        def begin_alone(self, position: int, item: Any) -> None:
             """Sleep until the caller's own item may begin."""
 
         def sleep(self, seconds: float) -> None:
@@ -103,3 +109,6 @@ if TYPE_CHECKING:
 
         def refused_call(self, position: int, refusal: Refusal) -> bool:
             """The server said no. Whether the item is to wait."""
+
+        def gave_up(self, position: int) -> None:
+            """The item has failed for good."""

@@ -336,6 +336,8 @@ class CoroutineRun:
             raise
 
     def _fail(self, index: int | None, error: BaseException) -> None:
+        if index is not None:
+            self.limiter.gave_up(index)
         text = format_traceback(error) if self._options.on_error == "collect" else ""
         if self._journal is not None and index is not None and isinstance(error, Exception):
             self._journal.add_failed(index, error, text)

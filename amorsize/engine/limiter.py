@@ -13,10 +13,10 @@ from __future__ import annotations
 import time
 from _thread import allocate_lock
 
-from amorsize import learning
+from amorsize import items, learning
 from amorsize.items.limited_source import LimitedSource
 from amorsize.items.refusals import refusal_of
-from amorsize.items.retry import ALONE, helped
+from amorsize.items.retry import helped
 from amorsize.planning.admission import Admission
 
 TYPE_CHECKING = False
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from amorsize.core.options import Options
     from amorsize.core.refusal import Level, Refusal
+    from amorsize.items import TryLog
     from amorsize.items.source import ItemSource
     from amorsize.planning.admission import Call
     from amorsize.planning.rate import Rate
@@ -68,6 +69,9 @@ class CallLimiter:
         self._known: tuple[Callable[..., Any], Any] | None = None
         """The function and the history that keep its level, where threads wait for a server."""
         self._asked = False
+        self._tries: TryLog | None = None
+        """Items that do not succeed at once; None before the first one."""
+        self._index_of: Callable[[int], int] = int
 
     @property
     def is_active(self) -> bool:
@@ -125,7 +129,18 @@ class CallLimiter:
             "refused_calls": self.refused,
             "refusal_wait_seconds": self.waited_seconds,
             "refusal_limits": self._limits,
+            **self._told_tries(),
         }
+
+    def _told_tries(self) -> dict[str, Any]:
+        if self._tries is None:
+            return {}
+        count, items = self._tries.told(self._index_of)
+        return {"retried_items": count, "retried": items}
+
+    def locate(self, index_of: Callable[[int], int]) -> None:
+        """How the position in the data of an item is found by its position in the run."""
+        self._index_of = index_of
 
     def said(self) -> str:
         """What a bar shows of it; "" where nothing was refused."""
@@ -160,13 +175,21 @@ class CallLimiter:
                     return False
                 self._costs = None
             self.calls += 1
+            if self._tries is not None:
+                self._tries.began(position, 1, self._clock())
             admission = self._admission
             self._calls[position] = None if admission is None else admission.begin(self._clock())
             return True
 
-    def begin_alone(self, item: Any) -> None:
+    def handed_out(self, start: int, count: int) -> None:
+        """Items begin without having been asked for, while this is not active."""
+        if self._tries is not None:
+            with self._lock:
+                self._tries.began(start, count, self._clock())
+
+    def begin_alone(self, position: int, item: Any) -> None:
         """Sleep until the caller's own item may begin."""
-        while not self.begin(ALONE, item):
+        while not self.begin(position, item):
             self.sleep(self.pause() or 0.0)
 
     def sleep(self, seconds: float) -> None:
@@ -201,6 +224,8 @@ class CallLimiter:
             call = self._calls.pop(position, None)
             if call is not None and self._admission is not None:
                 self._admission.failed(call, self._clock())
+            if self._tries is not None:
+                self._tries.undone(position)
 
     def served(self, position: int, late: float = 0.0) -> None:
         """The item has its result, which may have waited ``late`` seconds to be heard of."""
@@ -210,11 +235,25 @@ class CallLimiter:
                 self._admission.served(call, self._clock(), late)
                 if self.refused:
                     self._note_limit(self._admission)
+            if self._tries is not None:
+                self._tries.ended(position, self._clock(), served=True)
+
+    def gave_up(self, position: int) -> None:
+        """The item has failed for good."""
+        if self._tries is not None:
+            with self._lock:
+                self._tries.ended(position, self._clock(), served=False)
+
+    def _note_try(self, position: int, now: float, *, refused: bool) -> None:
+        if self._tries is None:
+            self._tries = items.TryLog()
+        self._tries.failed(position, now, refused=refused)
 
     def failed_call(self, position: int, *, overdue: bool = False) -> None:
         """It ended without a result, and was not refused."""
         with self._lock:
             self.failed += 1
+            self._note_try(position, self._clock(), refused=False)
             call = self._calls.pop(position, None)
             if call is not None and self._admission is not None:
                 self._admission.failed(call, self._clock(), overdue=overdue)
@@ -224,6 +263,7 @@ class CallLimiter:
         with self._lock:
             self.refused += 1
             now, call = self._clock(), self._calls.pop(position, None)
+            self._note_try(position, now, refused=True)
             if self._admission is None:
                 self._admission = Admission(self._most)
             if call is None:

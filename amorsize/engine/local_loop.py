@@ -160,8 +160,10 @@ class LocalLoop:
         self._sample: list[Any] = []
         self._unattended = self._asked = False
         # What tries again, in reserve until something is to be tried again.
-        self._patient: Callable[..., Any] | None = None
+        self._patient: Any = None
         limiter = self.source.limiter
+        if limiter:
+            limiter.locate(self._index)
         if limiter and not limiter.is_active and self.source.indexed and options.seed is None:
             self._patient, self.func = self.func, spec.func
         self._not_before = FIRST_DECISION_SECONDS
@@ -288,10 +290,9 @@ class LocalLoop:
         """Items too short for a look at the clock: all that is left goes in one piece, which, of indexed
         data, the sampler's thread ends should the items become heavy."""
         meter = self._meter
-        if meter.item_seconds > TRIVIAL_ITEM_SECONDS or self._asked:
+        known = self._on_error != "raise" or self._patient is not None  # which item has raised
+        if meter.item_seconds > TRIVIAL_ITEM_SECONDS or self._asked or known:
             return False
-        if self._on_error != "raise" or self._patient is not None:
-            return False  # which item has raised would not be known
         if self._unattended:
             return meter.items > TRIVIAL_ITEMS
         source = self.source
@@ -321,7 +322,9 @@ class LocalLoop:
         The first item of a run is timed by itself; the consumer's time is not. ``on_failure`` is told of
         an error in a run of results, which goes straight to the consumer."""
         meter, source, watch = self._meter, self.source, self._watch
-        self.func, self._patient = self._patient or self.func, None
+        if self._patient is not None:
+            self._patient.begin_at(self.done)
+            self.func, self._patient = self._patient, None
         counted = self._on_error != "raise" or self._progress.active or self._asked
         iterator = source.begin()
         size, spent = 1, 0.0
@@ -363,8 +366,7 @@ class LocalLoop:
             ):
                 # Only now that the consumer has the last result.
                 self.item_watch.look_ahead(self.items_ahead, made=watched and source.data is None)
-                first = self.done == 1
-                yield self._slice_ended(seconds, first=first, elapsed=age, watched=watched)
+                yield self._slice_ended(seconds, first=self.done == 1, elapsed=age, watched=watched)
             meter.resume()
             if source.peeked:
                 iterator = source.begin()
@@ -437,7 +439,7 @@ class LocalLoop:
         if self._patient is not None:  # all others are tried as this one is
             self.func, self._patient = self._patient, None
             try:
-                return self.func(self.source.data[index], error)  # type: ignore[index]
+                return self.func(self.source.data[index], error, index)  # type: ignore[index,call-arg]
             except Exception as last:
                 error = last
         index = self._index(index)

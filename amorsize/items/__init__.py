@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from amorsize.items.retry import RetryingCollector as RetryingCollector
     from amorsize.items.reuse import KeptItems as KeptItems
     from amorsize.items.seeding import numbered as numbered
+    from amorsize.items.tries import TryLog as TryLog
 
 __getattr__ = lazy_names(
     __name__,
     {
         "KeptItems": "amorsize.items.reuse",
         "RetryingCollector": "amorsize.items.retry",
+        "TryLog": "amorsize.items.tries",
         "changes": "amorsize.items.pickling",
         "compared": "amorsize.items.pickling",
         "dumps": "amorsize.items.pickling",

@@ -62,6 +62,8 @@ class LimitedSource(ItemSource):
         limiter = self.limiter
         if limiter is None or not limiter.is_active:
             taken = super().take(self._at_most(count))
+            if limiter is not None and taken is not None:
+                limiter.handed_out(taken[0], len(taken[1]))
         else:
             with self._asking:
                 taken = self._asked_for(limiter)
@@ -90,7 +92,10 @@ class LimitedSource(ItemSource):
 
     def take_run(self, count: int) -> tuple[int, int] | None:
         if self.limiter is None or not self.limiter.is_active:
-            return super().take_run(self._at_most(count))
+            run = super().take_run(self._at_most(count))
+            if self.limiter is not None and run is not None:
+                self.limiter.handed_out(run[0], run[1] - run[0])
+            return run
         taken = self.take(1)
         return None if taken is None else (taken[0], taken[0] + 1)
 

@@ -39,9 +39,6 @@ LONGEST_PAUSE_SECONDS = 10.0
 JITTER_SHARE = 0.5
 """Pauses are drawn from the upper half: many items that failed together do not come back together."""
 
-ALONE = -1
-"""Stands for the position of the one item that the caller runs by itself."""
-
 clock = time.monotonic
 
 
@@ -101,20 +98,43 @@ class Trying:
 class Patient:
     """Calls ``func`` again in place, with pauses between; for who has no other item to go on with."""
 
-    __slots__ = ("func", "limiter", "retries", "retry_on")
+    __slots__ = ("func", "limiter", "position", "retries", "retry_on")
 
     def __init__(
         self, func: Callable[[Any], Any], retries: int, retry_on: Kinds, limiter: Limiter
     ) -> None:
         self.func, self.retries, self.retry_on = func, retries, retry_on
         self.limiter = limiter
+        self.position = -1
+        """Of the item that runs: they come one after the other."""
 
-    def __call__(self, item: Any, failed: Exception | None = None) -> Any:
-        """Its result. ``failed``: what a first try, made elsewhere, has raised."""
-        number, limiter = 0, self.limiter
+    def begin_at(self, position: int) -> None:
+        """The next item is that at ``position``."""
+        self.position = position - 1
+
+    def __call__(self, item: Any, failed: Exception | None = None, position: int = -1) -> Any:
+        """Its result. ``failed``: what a first try, made elsewhere, of the item at ``position`` has
+        raised."""
+        if failed is not None:
+            self.position = position
+            return self._again(item, failed)
+        self.position += 1
+        if self.limiter.is_active:
+            return self._again(item, None)
+        try:
+            return self.func(item)
+        except Exception as error:
+            failed = error
+        return self._again(item, failed)
+
+    def _again(self, item: Any, failed: Exception | None) -> Any:
+        """The result of an item that must ask before it begins, or has failed once."""
+        number, limiter, here = 0, self.limiter, self.position
         while True:
             if failed is None and limiter.is_active:
-                limiter.begin_alone(item)
+                limiter.begin_alone(here, item)
+            elif number:
+                limiter.handed_out(here, 1)
             try:
                 if failed is not None:
                     raise failed
@@ -122,20 +142,22 @@ class Patient:
             except Exception as error:
                 failed = None
                 refusal = refusal_of(error, time.time())
-                if refusal is not None and limiter.refused_call(ALONE, refusal) and self.retries:
+                if refusal is not None and limiter.refused_call(here, refusal) and self.retries:
                     continue
                 if refusal is None:
-                    limiter.failed_call(ALONE)
+                    limiter.failed_call(here)
                 elif self.retries and not refusal.unreached:
                     give_up_note(error)
+                    limiter.gave_up(here)
                     raise
                 if number >= self.retries or not isinstance(error, self.retry_on):
+                    limiter.gave_up(here)
                     raise
                 limiter.sleep(drawn_pause_seconds(number))
                 number += 1
                 continue
-            if limiter.is_active:
-                limiter.served(ALONE)
+            if limiter.is_active or number:
+                limiter.served(here)
             return value
 
 
@@ -188,6 +210,7 @@ class RetryingCollector(Middleware):
                 self._done(start + done, values[done:offset])
                 done = offset + 1
                 if not self._waits(start + offset, value):
+                    self._limiter.gave_up(start + offset)
                     text = value.traceback
                     if self.on_error == "collect" and not text:
                         text = format_traceback(value.exception)
@@ -212,12 +235,11 @@ class RetryingCollector(Middleware):
     def _done(self, start: int, values: Sequence[Any]) -> None:
         if values:
             self._source.forget_items(start, len(values))
-            if self._failures:
+            if self._failures or self._limiter.is_active:
+                active = self._limiter.is_active
                 for position in range(start, start + len(values)):
-                    self._failures.pop(position, None)
-            if self._limiter.is_active:
-                for position in range(start, start + len(values)):
-                    self._limiter.served(position)
+                    if self._failures.pop(position, None) or active:
+                        self._limiter.served(position)
             self._inner.place(start, values)
 
     def fail(self, index: int | None, exception: BaseException, traceback: str = "") -> bool:
@@ -227,6 +249,7 @@ class RetryingCollector(Middleware):
             self._limiter.failed_call(index, overdue=overdue)
             if overdue and self._overdue_too and self._again(index):
                 return False
+            self._limiter.gave_up(index)
         return super().fail(index, exception, traceback)
 
     def _again(self, position: int) -> bool:

@@ -23,9 +23,12 @@ LOGGER = "amorsize"
 def run_fields(run: Run) -> dict[str, Any]:
     """A run as plain values."""
     config = run.config
-    fields = {name: value for name, value in run.__dict__.items() if name != "workers"}
+    fields = {
+        name: value for name, value in run.__dict__.items() if name not in ("workers", "retried")
+    }
     fields["config"] = {**config.__dict__}
     fields["workers"] = [{**use.__dict__} for use in run.workers]
+    fields["retried"] = [{**item.__dict__} for item in run.retried]
     fields["utilisation"] = run.utilisation
     return fields
 

@@ -74,6 +74,8 @@ def plan_text(plan: ShownPlan) -> str:
     return "\n".join(lines)
 
 
+MOST_RETRIED = 3
+"""Most items that the text of a run tells the tries of."""
 MOST_WORKERS = 8
 """Most workers that the text of a run lists one by one."""
 
@@ -98,6 +100,8 @@ def run_text(run: Run) -> str:
             f"  a server refused {run.refused_calls:,} of {run.calls:,} calls; all waited "
             f"{format_seconds(run.refusal_wait_seconds)} for it{limits}"
         )
+    if run.retried:
+        lines.append(_retried_text(run))
     if not run.workers:
         return "\n".join(lines)
     after = run.wall_seconds - run.alone_seconds
@@ -110,6 +114,17 @@ def run_text(run: Run) -> str:
     if len(run.workers) > MOST_WORKERS:
         lines.append(f"      ... and {len(run.workers) - MOST_WORKERS} more")
     return "\n".join(lines)
+
+
+def _retried_text(run: Run) -> str:
+    most = sorted(run.retried, key=lambda one: (-one.tries, one.position))[:MOST_RETRIED]
+    items = [
+        f"item {one.position} {_times(one.tries)} ({one.refused} refused, waited "
+        f"{format_seconds(one.waited_seconds)})"
+        for one in most
+    ]
+    more = ", ..." if run.retried_items > len(items) else ""
+    return f"  {_items(run.retried_items)} tried more than once: {', '.join(items)}{more}"
 
 
 def _use_text(use: WorkerUse, seconds: float) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import math
 import os
 import signal
@@ -16,6 +18,7 @@ import pytest
 from support.work import children
 
 import amorsize
+from amorsize.core.model import ItemTries
 from amorsize.items.retry import pause_seconds
 
 pytestmark = [
@@ -53,6 +56,8 @@ class Flaky:
                     pass
 
                 raise Own(str(item))
+            if self.kind == "refused":
+                raise amorsize.RetryAfter(0.04)
             raise {"OSError": OSError, "KeyError": KeyError}[self.kind](f"item {item}")
         sum(range(3000))
         return item * item
@@ -245,6 +250,68 @@ def test_pauses_are_doubled_up_to_a_limit_and_never_equal() -> None:
 def test_what_makes_no_sense_is_refused(options: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         amorsize.execute(abs, [1], **options)
+
+
+@pytest.mark.parametrize("backend", EVERYWHERE)
+@pytest.mark.parametrize("way", ["list", "iterator", "stream", "checkpoint", "seed"])
+def test_a_run_tells_the_tries_of_each_item(backend: Any, way: str, tmp_path: Path) -> None:
+    func = Flaky(tmp_path / "calls", times=2)
+    more: dict[str, Any] = {}
+    if way == "checkpoint":
+        more = {"checkpoint": tmp_path / "journal"}
+        amorsize.execute(func, [item for item in range(100) if item not in func.items], **more)
+    if way == "seed":
+        more["seed"] = 3
+    data = iter(range(100)) if way == "iterator" else range(100)
+    options = {"backend": backend, "n_jobs": 2, "retries": 2, "on_error": "collect", **more}
+    tuner = amorsize.Tuner(trace=tmp_path / "trace.json")
+    if way == "stream":
+        assert list(tuner.stream(func, data, **options)) == SQUARES
+    else:
+        plan = tuner.optimize(func, data, **options)
+        assert plan.execute() == SQUARES
+        assert plan.run is not None
+    (run,) = json.loads((tmp_path / "trace.json").read_text())["otherData"]["runs"]
+    retried = [ItemTries(**one) for one in run["retried"]]
+    assert way == "stream" or tuple(retried) == plan.run.retried
+    calls = {item: count for item, count in func.calls().items() if count > 1}
+    assert {one.position: one.tries for one in retried} == calls
+    assert run["retried_items"] == len(calls) == 2
+    for one in retried:
+        first, _, third = func.times_of(one.position)
+        assert one.served and not one.refused
+        assert 3 * FIRST_PAUSE <= one.waited_seconds <= one.seconds <= third - first + 1
+        assert one.waited_seconds <= third - first
+
+
+@pytest.mark.parametrize("backend", [*EVERYWHERE, "coroutine"])
+def test_refusals_of_each_item_are_told(backend: Any, tmp_path: Path) -> None:
+    func = Flaky(tmp_path / "calls", (10,), times=2, kind="refused")
+    tuner = amorsize.Tuner(trace=tmp_path / "trace.json", history=None)
+
+    async def ask(item: int) -> int:
+        return func(item)
+
+    if backend == "coroutine":
+        assert asyncio.run(tuner.aexecute(ask, range(100), retries=1)) == SQUARES
+    else:
+        assert tuner.execute(func, range(100), backend=backend, n_jobs=2, retries=1) == SQUARES
+    (run,) = json.loads((tmp_path / "trace.json").read_text())["otherData"]["runs"]
+    (one,) = (ItemTries(**one) for one in run["retried"])
+    assert (one.position, one.tries, one.refused, one.served) == (10, 3, 2, True)
+    assert 0.08 <= one.waited_seconds <= one.seconds
+    assert run["retried_items"] == 1 and run["refused_calls"] == 2
+
+
+def test_what_fails_for_good_is_told_too(tmp_path: Path) -> None:
+    for backend in EVERYWHERE:
+        func = Flaky(tmp_path / backend, (40,), times=9)
+        options: Any = {"backend": backend, "n_jobs": 2, "retries": 1, "on_error": "skip"}
+        plan = amorsize.optimize(func, range(100), **options)
+        assert plan.execute() == SQUARES[:40] + SQUARES[41:]
+        assert plan.run is not None
+        (one,) = plan.run.retried
+        assert (one.position, one.tries, one.served) == (40, 2, False)
 
 
 @pytest.mark.parametrize("backend", ["threads", "fork"])

@@ -21,7 +21,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         "History", "HistoryChanged", "HistoryCorrupt", "HistoryError", "HistoryNewer",
         "HistoryRefused", "HistoryUnavailable", "Imported", "Stats", "Table", "open_history",
     ),
-    "amorsize.core.model": ("Config", "Machine", "Prediction", "Run", "WorkerUse"),
+    "amorsize.core.model": ("Config", "ItemTries", "Machine", "Prediction", "Run", "WorkerUse"),
     "amorsize.learning": ("tune",),
     "amorsize.ml_prediction": (),
     "amorsize.ml_pruning": (),

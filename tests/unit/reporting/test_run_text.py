@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from amorsize.core.model import Config, Run
+from amorsize.core.model import Config, ItemTries, Run
 from amorsize.reporting.log import run_fields
 from amorsize.reporting.text import run_text
 
@@ -28,6 +28,20 @@ def test_refusals_are_told(limits: tuple[int, int] | None, text: str) -> None:
     assert told.startswith("  a server refused 12 of 1,512 calls; all waited 4.2")
     assert told.endswith(text)
     json.dumps(run_fields(run))
+
+
+def test_the_items_with_the_most_tries_are_told() -> None:
+    retried = tuple(
+        ItemTries(item, tries, tries - 2, 0.5, 0.75, served=True)
+        for item, tries in ((3, 2), (8, 9), (11, 3), (40, 3))
+    )
+    run = Run(Config("threads", 60), 1500, 9.0, 1.0, retried_items=1204, retried=retried)
+    assert run_text(run).splitlines()[1] == (
+        "  1,204 items tried more than once: item 8 9 times (7 refused, waited 500 ms), "
+        "item 11 3 times (1 refused, waited 500 ms), item 40 3 times (1 refused, waited 500 ms), ..."
+    )
+    fields = json.loads(json.dumps(run_fields(run)))
+    assert [ItemTries(**one) for one in fields["retried"]] == list(retried)
 
 
 def test_without_a_refusal_nothing_is_told() -> None:
