@@ -50,7 +50,7 @@ def make_options(**given: Any) -> Options:
     for name, value in given.items():
         check = _CHECKS.get(name)
         if check is None:
-            raise TypeError(f"there is no option {name!r}; known: {', '.join(sorted(NAMES))}")
+            raise TypeError(_unknown(name))
         checked.update(check(value))
     for name, value in given.items():
         trait = _PROMISES.get(name)
@@ -119,6 +119,15 @@ def _whole(name: str, value: Any, rule: str, way_out: str) -> int:
 def _at_least(name: str, given: Any, number: float, least: float, told: tuple[str, str]) -> None:
     if number < least:
         _refuse(name, given, *told)
+
+
+def _unknown(name: str) -> str:
+    """What is wrong with the name of an option that there is not, and which one may be meant."""
+    from difflib import get_close_matches  # for this error only
+
+    near = get_close_matches(name, NAMES, 1)
+    meant = f" (do you mean {near[0]!r}?)" if near else ""
+    return f"there is no option {name!r}{meant}; known: {', '.join(sorted(NAMES))}"
 
 
 def check_buffersize(buffersize: Any) -> None:

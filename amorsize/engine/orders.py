@@ -110,6 +110,7 @@ def _supervised(spec: RunSpec, facts: Facts, *, measuring: bool) -> Choice:
         if spec.tried is not None:  # workers may have lacked cores; a moment tells nothing
             seconds = spec.tried.item_seconds
             waits = seconds >= SLICE_SECONDS and spec.tried.cpu_share < ONLY_WAITS_CPU_SHARE
+    timed = options.timeout is not None
     name, jobs, why = "threads", 1, "an item that takes too long can be left behind"
     most = options.max_jobs or facts.machine.cores
     refusal = _fork_refusal(facts)
@@ -123,14 +124,16 @@ def _supervised(spec: RunSpec, facts: Facts, *, measuring: bool) -> Choice:
     elif waits and threads:
         jobs, why = options.max_jobs or planning.FIRST_THREADS, "it waits"
     elif process in allowed and not safety.no_processes:
-        name, jobs, why = process, most, "an item that takes too long can be ended"
+        name, jobs, why = process, most, "a worker that takes too much can be replaced"
+        if timed:
+            why = "an item that takes too long can be ended"
     elif threads:
         jobs = most
     if name not in allowed:
         raise _refused(spec, facts, name, why)
     jobs = max(1, jobs if total is None else min(jobs, total))
     config = Config(name, jobs, 1, options.chunksize)
-    given = "memory_limit" if options.timeout is None else "timeout"
+    given = "timeout" if timed else "memory_limit"
     return _foreseen(spec, facts, config, f"{given} is given; {why}")
 
 
@@ -145,11 +148,14 @@ def _refused(spec: RunSpec, facts: Facts, name: str, why: str) -> OptionError:
         if name == "threads" and not spec.nested:
             refused = safety.caller_only or safety.unless_watched or safety.no_processes
             why = refused or "none may be started"
+        way_out = "leave the option out, or see what makes the function unfit"
+        if safety.caller_only or safety.unless_watched:
+            way_out = "leave the option out, or write effects='ignore' if that does not matter"
         return OptionError(
             "memory_limit",
             options.memory_limit,
             f"needs worker processes, and this function stays in the caller: {why}",
-            "leave the option out, or see what makes the function unfit",
+            way_out,
         )
     return OptionError(
         "timeout",

@@ -55,12 +55,18 @@ LONGEST_NAME = 200
 """Characters of a name that are kept."""
 
 
+def _is_star(kind: type) -> bool:
+    """Whether it is the class of what ``amorsize.star`` returns."""
+    home, name = (type.__dict__[one].__get__(kind) for one in ("__module__", "__qualname__"))
+    return bool(home == "amorsize.items.kinds" and name == "Star")
+
+
 def name_of(func: Callable[..., Any]) -> str:
-    """``module:qualname`` of a function, of what a partial calls, of an object's type: for people, in
-    printable ASCII. Runs no code of the user's."""
+    """``module:qualname`` of a function, of what a partial or a star calls, of an object's type: for
+    people, in printable ASCII. Runs no code of the user's."""
     named: Any = func
-    while type(named) in (partial, MethodType):
-        named = named.func if type(named) is partial else named.__func__
+    while type(named) in (partial, MethodType) or _is_star(type(named)):
+        named = named.__func__ if type(named) is MethodType else named.func
     if type(named) in (FunctionType, BuiltinFunctionType):
         module, name = named.__module__, named.__qualname__
     else:

@@ -74,6 +74,8 @@ def why_serial(serial: Prediction, candidates: Sequence[Prediction], start_facto
     if not candidates:
         return f"serial: nothing else is open to this work ({left} left)"
     best = min(prediction.seconds for prediction in candidates)
+    if best >= serial.seconds:
+        return f"serial: about {left} left; the best alternative would take {format_seconds(best)}"
     return (
         f"serial: about {left} left; the best alternative ({format_seconds(best)}) saves less "
         f"than {start_factor} times what its start takes"

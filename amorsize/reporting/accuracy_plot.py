@@ -65,8 +65,9 @@ def as_text(spans: Sequence[Span]) -> str:
 
 
 def _percent(error: float) -> str:
-    """An error of log seconds as people say it."""
-    return f"{exp(error) - 1:.0%}"
+    """An error of log seconds as people say it: 15%, or 3.2x where one is more than twice the other."""
+    factor = exp(error)
+    return f"{factor - 1:.0%}" if factor < 2 else f"{factor:,.1f}x"
 
 
 def as_svg(spans: Sequence[Span]) -> str:

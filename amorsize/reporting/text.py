@@ -30,6 +30,13 @@ def _evidence(plan: ShownPlan) -> str:
     return f"from {runs} and {seen}" if plan.items_done else f"from {runs}"
 
 
+def _beyond(factor: float) -> str:
+    """Real seconds over estimated ones, in words."""
+    if factor >= 2:
+        return f"{factor:,.1f} times the estimate"
+    return f"{abs(factor - 1):.0%} {'more' if factor > 1 else 'less'} than estimated"
+
+
 def _held(plan: ShownPlan, seconds: float) -> str:
     """Whether the range held."""
     if plan.estimated_interval is None:
@@ -58,10 +65,9 @@ def plan_text(plan: ShownPlan) -> str:
         if plan.backend != "serial":
             lines.append(f"  {plan.estimated_speedup:.1f} times as fast as the loop")
     if plan.real_seconds is not None and plan.error is not None:
-        off = exp(plan.error) - 1
         lines.append(
-            f"  it took {format_seconds(plan.real_seconds)}: {abs(off):.0%} "
-            f"{'more' if off > 0 else 'less'} than estimated{_held(plan, plan.real_seconds)}"
+            f"  it took {format_seconds(plan.real_seconds)}: {_beyond(exp(plan.error))}"
+            f"{_held(plan, plan.real_seconds)}"
         )
     lines += [f"  - {reason}" for reason in plan.reasons]
     if plan.safety:
@@ -136,4 +142,5 @@ def _use_text(use: WorkerUse, seconds: float) -> str:
         "tail": use.tail_seconds,
     }
     shares = ", ".join(f"{what} {part / max(seconds, 1e-9):.0%}" for what, part in parts.items())
-    return f"      {use.name}: {use.items:,} items in {use.chunks:,} chunks; {shares}"
+    chunks = f"{use.chunks:,} chunk{'s' * (use.chunks != 1)}"
+    return f"      {use.name}: {_items(use.items)} in {chunks}; {shares}"

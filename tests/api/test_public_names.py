@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,28 @@ def test_a_wrong_option_is_caught_by_the_public_error() -> None:
     assert isinstance(caught.value, ValueError) and caught.value.name == "n_jobs"
     with pytest.raises(amorsize.OptionError) as caught:
         amorsize.execute(abs, [1], n_jobs="many")
+    assert isinstance(caught.value, amorsize.OptionTypeError)
     assert isinstance(caught.value, TypeError)
+
+
+def test_a_misspelt_option_names_the_one_that_is_meant() -> None:
+    misspelt: dict[str, Any] = {"retrys": 3}
+    with pytest.raises(TypeError, match=r"no option 'retrys' \(do you mean 'retries'\?\)"):
+        amorsize.execute(abs, [1], **misspelt)
+    with pytest.raises(TypeError, match=r"no option 'colour'; known"):
+        amorsize.execute(abs, [1], colour=3)  # type: ignore[call-overload]
+
+
+def test_a_memory_limit_for_a_function_that_keeps_what_it_sees_names_the_way_out() -> None:
+    seen: list[int] = []
+
+    def kept(number: int) -> int:
+        seen.append(number)
+        return number
+
+    with pytest.raises(amorsize.OptionError, match="effects='ignore'"):
+        amorsize.execute(kept, range(3), memory_limit="1GiB")
+    assert amorsize.execute(kept, range(3), memory_limit="1GiB", effects="ignore") == [0, 1, 2]
 
 
 def test_an_unknown_public_name_is_an_attribute_error() -> None:

@@ -37,6 +37,7 @@ HERE = __name__
 def test_names_are_those_that_a_person_would_look_for() -> None:
     assert name_of(nap) == f"{HERE}:nap"
     assert name_of(functools.partial(functools.partial(nap), 1)) == f"{HERE}:nap"
+    assert name_of(amorsize.star(functools.partial(nap))) == f"{HERE}:nap"
     assert name_of(Job().method) == f"{HERE}:Job.method"
     assert name_of(Job) == name_of(Job()) == f"{HERE}:Job"
     assert name_of(operator.neg) == "_operator:neg"

@@ -1,4 +1,4 @@
-"""What a run says of a server that refused."""
+"""What a plan and a run say: a server that refused, plurals, estimates, alternatives."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import json
 
 import pytest
 
-from amorsize.core.model import Config, ItemTries, Run
+import amorsize
+from amorsize.core.model import Config, ItemTries, Prediction, Run, WorkerUse
+from amorsize.planning.explain import why_serial
 from amorsize.reporting.log import run_fields
-from amorsize.reporting.text import run_text
+from amorsize.reporting.text import plan_text, run_text
 
 
 @pytest.mark.parametrize(
@@ -46,3 +48,25 @@ def test_the_items_with_the_most_tries_are_told() -> None:
 
 def test_without_a_refusal_nothing_is_told() -> None:
     assert "refused" not in run_text(Run(Config("threads", 60), 1500, 9.0, 1.0, calls=1500))
+
+
+def test_one_item_is_not_items() -> None:
+    uses = tuple(WorkerUse(f"thread {n}", n, n, 0.5, 0.0, 0.0, 0.0, 0.0) for n in (1, 2))
+    told = run_text(Run(Config("threads", 2), 3, 1.0, 1.0, workers=uses))
+    assert "thread 1: 1 item in 1 chunk;" in told and "thread 2: 2 items in 2 chunks;" in told
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(3.0, "3.0 times the estimate"), (1.5, "50% more than"), (0.9, "10% less than estimated")],
+)
+def test_how_far_off_an_estimate_was(seconds: float, text: str) -> None:
+    plan = amorsize.optimize(abs, [1, 2], n_jobs=1, history=None)
+    plan.items_left, plan.estimated_seconds, plan.real_seconds = 2, 1.0, seconds
+    assert text in plan_text(plan)
+
+
+def test_an_alternative_that_is_slower_saves_nothing() -> None:
+    serial, threads = Prediction(Config("serial"), 0.02), Prediction(Config("threads", 2), 0.03)
+    assert why_serial(serial, [threads], 2.5).endswith("the best alternative would take 30 ms")
+    assert "saves less than 2.5 times" in why_serial(threads, [serial], 2.5)
