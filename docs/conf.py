@@ -10,6 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from docutils import nodes  # noqa: E402
+from sphinx import addnodes  # noqa: E402
 from support.public_api import MODULES, names_of  # noqa: E402
 
 from amorsize.version import __version__  # noqa: E402
@@ -57,6 +59,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_extra_path = ["llms.txt"]
 html_show_sourcelink = False
+html_context = {"default_mode": "auto"}  # the theme warns in the console where it is not told
 html_theme_options = {
     "github_url": REPOSITORY,
     "use_edit_page_button": False,
@@ -112,7 +115,16 @@ def write_names() -> None:
             path.write_text(text, encoding="utf-8")
 
 
+def words_are_no_links(app: object, doctree: nodes.document) -> None:
+    """The types of parameters are said in words ("seconds or None"): these are no names to link to."""
+    for link in list(doctree.findall(addnodes.pending_xref)):
+        target = link.get("reftarget") or ""
+        if link.get("reftype") == "class" and target.islower() and "." not in target:
+            link.replace_self(nodes.Text(target))
+
+
 def setup(app: object) -> None:
     """Called by Sphinx."""
     write_names()
+    app.connect("doctree-read", words_are_no_links)  # type: ignore[attr-defined]
     app.connect("source-read", outside_links)  # type: ignore[attr-defined]
