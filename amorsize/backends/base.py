@@ -61,6 +61,13 @@ class BackendSpec:
     caller_state: Callable[[], Any] | None = None
     """Fresh interpreters: what they lack of the caller's modules, when one is started; an object with
     ``values``, ``by_value`` and ``replaced`` (see :mod:`amorsize.inspection.sent_state`)."""
+    thread_data: Any = None
+    """A single thread with a time limit, which stands for the caller: ``begin()`` in that thread lends it
+    what the caller has in ``threading.local`` data, ``end()`` in the caller takes it back."""
+    watch: Any = None
+    """A single thread with a time limit: looks, in the caller's thread, around its first items.
+    ``begin(items, position, thread)`` before one runs in that thread; ``end(values)`` after it tells
+    whether another is to be watched; ``drop()`` where it took too long. None to look at nothing."""
     travels: frozenset[type] | None = None
     """Processes: results that pickling changes, or that cannot be sent, are computed again in the caller,
     and what cannot be sent there stays in it; results of these classes are known to come back as they
@@ -98,6 +105,10 @@ class BackendReport:
     which they computed or wanted a core. As ``busy``, of worker processes of a run with a time limit."""
     changed: tuple[str, ...] = ()
     """Names of what workers changed that outlives an item, where they were told to look."""
+    watched: tuple[int, float, float] | None = None
+    """Of a thread whose first items were watched, and which waits until it is known how the run goes on:
+    how many, wall seconds of the last one, and those in which it computed. No items where one took too
+    long; None where no worker waits."""
     worker_bytes: int = 0
     """Most memory that a worker process was seen to hold beyond what the caller gave it; 0 where nobody
     looked."""

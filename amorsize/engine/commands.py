@@ -75,6 +75,13 @@ class HandOver:
 
 
 @dataclass(frozen=True)
+class HandOutFreely:
+    """Items need be taken no longer one after the other; ``first`` before all others."""
+
+    first: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class StartBackend:
     """Set workers to work; :class:`BackendStarted` comes just before."""
 
@@ -84,6 +91,8 @@ class StartBackend:
     first_workers: int | None = None
     """Threads to begin with where the others are ramped up."""
     caller_computes: bool = False
+    watched: bool = False
+    """A single thread: whether its first items run between two looks."""
 
 
 @dataclass(frozen=True)

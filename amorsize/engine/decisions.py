@@ -256,7 +256,8 @@ def decide(
         remembered = profile_to_remember(state, facts)
         state = evolve(state, profile_when_serial=remembered)
     corrections = state.corrections
-    if known is not None and known.config.backend not in ("serial", choice.config.backend):
+    changed = known is not None and known.config.backend not in ("serial", choice.config.backend)
+    if changed and origin != "watched":  # the plan that was made before had begun nothing
         corrections += 1
     made = Decision(choice, origin, now, done)
     # A run that stays where it is takes no new line in the log: only the last look counts.

@@ -257,8 +257,7 @@ class Engine:
     def _look_after_workers(self) -> Generator[Iterable[Any], None, None]:
         """Until everything is done: look after the backend, and give out what a stream has."""
         delivery, spec, progress = self._effects.delivery, self.spec, self._progress
-        now = self.state.workers
-        self._lookups.warn_of_differences("serial" if now is None else now.config.backend)
+        self._lookups.warn_of_differences(self.state.workers)
         self._tell(CallerFreed(clock(), self._loop.done))
         delivery.start_reading(self._effects.wake_backend)
         workers = self.state.workers
@@ -300,17 +299,11 @@ class Engine:
                 self._journal.tick()
             self._raise_interruption()
             self._effects.look_after_leaving(self.spec)
-        meter, done = self._meter, self._effects.delivery.done
-        reported = Reported(
-            clock(),
-            cpu_clock(),
-            report,
-            done,
-            meter.item_seconds,
-            meter.items,
-            self._effects.consumed,
-        )
-        self._tell(reported)
+        meter, effects = self._meter, self._effects
+        now = clock(), cpu_clock(), report, effects.delivery.done
+        self._tell(Reported(*now, meter.item_seconds, meter.items, effects.consumed))
+        if report.watched is not None:  # its thread goes on, or others have begun
+            self._lookups.warn_of_differences(self.state.workers)
 
     def interrupt(self, error: BaseException) -> None:
         """End the run soon, with this error; from any thread."""
@@ -388,7 +381,7 @@ class Engine:
         if first:
             opened = loop.opened is not None
             with held():
-                computes = not spec.unattended and not opened and self._lookups.only_computes()
+                computes = spec.reads_names and not opened and self._lookups.only_computes()
             self._only_computes = loop.only_computes if opened else computes
         self._begun = True
         if not loop.ended:
@@ -447,4 +440,4 @@ class Engine:
                 self._observers.tell(told)
                 if outcome == "done" and self._effects.changed:
                     with released():
-                        self._lookups.warn_of_changes(tuple(self._effects.changed))
+                        engine.warn_of_changes(self.spec.func, tuple(self._effects.changed))

@@ -17,6 +17,7 @@ from amorsize.backends.caller import CallerBackend
 from amorsize.backends.threads.pool import ThreadPool
 from amorsize.core.backends import TRAITS
 from amorsize.core.events import HandedOver
+from amorsize.core.frozen import replace
 from amorsize.engine import commands as do
 from amorsize.engine.delivery import Delivery
 from amorsize.engine.events import BackendStarted, Drained, LongItem, SliceInterrupted
@@ -76,6 +77,11 @@ def make_backend(
     )
     if config.backend == "serial":
         return CallerBackend(told)
+    if config.backend == "threads" and config.n_jobs == 1 and options.timeout is not None:
+        data = inspection.ThreadData(spec.func, lookups.next_items())
+        told = replace(told, thread_data=data)
+    if command.watched:
+        return engine.watched_thread(told, lookups.loop, lookups.note_watched)
     if config.backend == "threads":
         return ThreadPool(told)
     if TRAITS[config.backend].remote:
@@ -155,6 +161,9 @@ class Effects:
             self._meter.open_window()
         elif isinstance(command, do.ReadAhead):
             self._watch.read_first(self._lookups.read_ahead)
+        elif isinstance(command, do.HandOutFreely):
+            self._loop.source.hand_out_in_order(False)
+            self._loop.source.hand_out_first(command.first)
         elif isinstance(command, do.Scale):
             assert self.backend is not None
             self.backend.scale_to(command.workers)
@@ -173,7 +182,9 @@ class Effects:
     def _start(self, command: do.StartBackend, spec: RunSpec) -> None:
         delivery = self.delivery
         assert delivery.collector is not None
-        if command.config.backend == "threads" and get_ident() == self._sampler.caller:
+        # A single thread does as the loop does, but for where it runs.
+        threads = command.config.backend == "threads" and command.config.n_jobs > 1
+        if threads and get_ident() == self._sampler.caller:
             self._look = self._lookups.late_look(command)
         # It is kept before it starts, so that an interruption in between closes it.
         self.backend = made = make_backend(

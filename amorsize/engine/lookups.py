@@ -20,7 +20,7 @@ from amorsize.core.model import Crowd, Forecast, Safety
 from amorsize.engine.decisions import forecast_of
 from amorsize.engine.slice_watch import ONE_BY_ONE
 from amorsize.engine.state import Facts, NeedFact, Said
-from amorsize.errors import AmorsizeWarning, DifferenceWarning
+from amorsize.errors import AmorsizeWarning
 from amorsize.inspection.purity import only_computes
 from amorsize.items.source import NOTHING
 from amorsize.machine.detect import crowd_now, detect_machine
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from amorsize.engine.commands import StartBackend
     from amorsize.engine.local_loop import LocalLoop
     from amorsize.engine.remote import RemoteAccess
-    from amorsize.engine.state import RunSpec
+    from amorsize.engine.state import RunSpec, Workers
     from amorsize.learning.learner import Learner
     from amorsize.planning.values import Choice
     from amorsize.profiling.meter import Meter
@@ -52,8 +52,6 @@ clock = time.perf_counter
 ASK_GAIN_SECONDS = 0.02
 """What recording needs is looked up ahead for runs of at least this length: it costs 2 ms in a new
 process."""
-PROCESSES = ("fork", "spawn")
-"""Backends whose results come from processes of their own."""
 SAFETY_ITEMS = 3
 """Items that are shown to the inspection of the function's code."""
 JUDGE = "amorsize.inspection.effects"
@@ -124,6 +122,8 @@ class Lookups:
     def begin(self, spec: RunSpec) -> None:
         """The run begins, or goes on."""
         self._spec = spec
+        if spec.judged is not None:
+            self.know(safety=spec.judged)
         target = spec.options.target
         if target is not None and not spec.nested and self.remote is None:
             self.remote = engine.RemoteAccess(target, self.loop.source)
@@ -222,34 +222,22 @@ class Lookups:
             refusal = refusal or "its items say themselves how they are pickled"
         return {"fresh_refusal": refusal}
 
-    def warn_of_differences(self, backend: str) -> None:
+    def warn_of_differences(self, workers: Workers | None) -> None:
         """Workers run items now: tell in what that may differ from the loop."""
         safety = self.lasting.known.get("safety") or self._beside
         if safety is None:
             return
-        name = getattr(self._spec.func, "__qualname__", type(self._spec.func).__name__)
-        if safety.elsewhere and backend in PROCESSES and not self._spec.settled:
-            warnings.warn(
-                f"{name} runs in worker processes, where not all is the same as in a loop:"
-                f' {safety.elsewhere}; backend=("serial", "threads") keeps it the same',
-                DifferenceWarning,
-                stacklevel=2,
-            )
-        if safety.draws is None:
-            return
-        warnings.warn(
-            f"{name} draws from the global random state ({safety.draws}): each worker has a stream of its"
-            " own, so that no two runs give the same; seed= and amorsize.item_rng() make them the same",
-            DifferenceWarning,
-            stacklevel=2,
-        )
+        if safety.elsewhere or safety.draws or safety.no_threads or safety.caller_only:
+            engine.warn_of_differences(self._spec, safety, workers)
 
     def travels(self) -> frozenset[type] | None:
         """Classes of results that are known to come back from processes as they went.
 
-        None where what cannot be sent is an error: no item is to run twice, or the backend is named."""
+        None where what cannot be sent is an error: no item is to run twice, the backend is named, or
+        the caller is not to hold what it needs."""
         options = self._spec.options
-        if options.effects != "watch" or self._spec.settled or not options.rerun_after_death:
+        bound = options.forced is not None or options.memory_limit is not None
+        if options.effects != "watch" or bound or not options.rerun_after_death:
             return None
         return self._travelled
 
@@ -257,29 +245,19 @@ class Lookups:
         """A first look before workers start: what tells what they changed; None where it is the user's
         affair, or the run short."""
         spec = self._spec
-        if spec.options.effects != "watch" or spec.settled:
+        if spec.options.effects != "watch" or spec.options.forced is not None:
             return None
         left, budget = self.loop.source.left(), MOST_LATE_SECONDS
-        if left is not None:
+        if left is not None and command.item_seconds:  # else nothing is known of them yet
             seconds = left * command.item_seconds / max(command.config.workers, 1)
             budget = min(budget, LATE_SHARE * seconds)
         if budget < LEAST_LATE_SECONDS:
             return None
-        return inspection.late_look(spec.func, budget, self._unnumbered(self.loop.items_ahead(1)))
+        return inspection.late_look(spec.func, budget, self.next_items())
 
-    def warn_of_changes(self, names: Sequence[str]) -> None:
-        """Workers have changed what outlives an item: said, and remembered for the next run."""
-        func = self._spec.func
-        inspection.remember(func, names)
-        name, more = getattr(func, "__qualname__", type(func).__name__), len(names) - 1
-        others = f" and {more} more" if more else ""
-        warnings.warn(
-            f"{name} changed {names[0]}{others} in a worker, which the watched item had not: its results,"
-            " or what it leaves behind, may not be a loop's; it stays in the caller from now on, as"
-            ' backend="serial" keeps it from the start',
-            DifferenceWarning,
-            stacklevel=2,
-        )
+    def next_items(self) -> Sequence[Any]:
+        """The item that comes next, as the function gets it; none where it cannot be seen."""
+        return self._unnumbered(self.loop.items_ahead(1))
 
     def forecast(self, choice: Choice | None, said: Said | None) -> Forecast:
         """What is said of the items that are left; without earlier runs by their sizes, too."""

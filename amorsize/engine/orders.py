@@ -15,6 +15,7 @@ from amorsize.engine.decisions import (
     for_todays_sizes,
     items_are_sent,
 )
+from amorsize.engine.reviews import did_wait
 from amorsize.engine.slices import SLICE_SECONDS
 from amorsize.errors import OptionError
 from amorsize.planning import choose as planning
@@ -37,7 +38,9 @@ def ordered(spec: RunSpec, facts: Facts, *, measuring: bool) -> Choice | None:
     Raises ``OptionError`` for an order that cannot be obeyed."""
     options = spec.options
     if options.supervised and spec.total != 0:
-        return _supervised(spec, facts, measuring=measuring)
+        if options.forced is not None and not spec.nested:
+            return _named(spec, facts, measuring=measuring)
+        return limited(spec, facts)
     alone = spec.nested or spec.one_by_one
     if options.forced in (None, "serial") or alone or (spec.total == 0 and not measuring):
         return None
@@ -73,12 +76,18 @@ def _named(spec: RunSpec, facts: Facts, *, measuring: bool) -> Choice:
     return _foreseen(spec, facts, config, reason)
 
 
-def _foreseen(spec: RunSpec, facts: Facts, config: Config, reason: str) -> Choice:
-    """A choice that was made without comparing, before an item has run: only earlier runs tell what it
-    will take."""
+def _foreseen(
+    spec: RunSpec,
+    facts: Facts,
+    config: Config,
+    reason: str,
+    seen: tuple[int, float, float] | None = None,
+) -> Choice:
+    """A choice that was made without comparing, before an item has run, or when some were ``seen``: only
+    earlier runs tell what it will take."""
     left, known, profile = spec.total or 0, facts.measured_runs, spec.tried
     if not left or not (known or profile) or TRAITS[config.backend].remote:
-        return choice_unseen(config, 0.0, left, reason)
+        return choice_unseen(config, 0.0 if seen is None else seen[1], left, reason)
     if profile is not None:
         left -= profile.items
     else:
@@ -93,48 +102,64 @@ def _foreseen(spec: RunSpec, facts: Facts, config: Config, reason: str) -> Choic
     return Choice(found, (), words, False, loop, profile.item_doubt)
 
 
-def _supervised(spec: RunSpec, facts: Facts, *, measuring: bool) -> Choice:
+def limited(spec: RunSpec, facts: Facts, seen: tuple[int, float, float] | None = None) -> Choice:
     """What runs everything where nothing may run in the caller, which cannot be stopped in an item or be
     replaced: there is a limit on time or memory.
 
-    Nothing has been seen of the items yet: worker processes, which can be ended, where they may
-    be used; threads for what is known to wait (``reviews.on_limited_report`` looks whether it does)."""
+    Worker processes, which can be ended, where they may be used; threads for what is known to wait.
+    ``seen``: items that a thread has run between two looks, and seconds of the last one; without it
+    ``reviews.on_limited_report`` looks whether the processes wait. No items where the first took too
+    long: then nobody knows what they change, and no two threads run them."""
     options, total = spec.options, spec.total
-    if options.forced is not None and not spec.nested:
-        return _named(spec, facts, measuring=measuring)
-    allowed, safety = options.backends, facts.safety
-    waits = False
-    if not spec.nested:
-        runs = facts.recall(0.0)
-        waits = bool(runs) and runs[0].profile.cpu_share < WAITING_CPU_SHARE
-        if spec.tried is not None:  # workers may have lacked cores; a moment tells nothing
-            seconds = spec.tried.item_seconds
-            waits = seconds >= SLICE_SECONDS and spec.tried.cpu_share < ONLY_WAITS_CPU_SHARE
-    timed = options.timeout is not None
+    safety = facts.safety
+    waits = not spec.nested and (_is_known_to_wait(spec, facts) or has_waited(seen))
     name, jobs, why = "threads", 1, "an item that takes too long can be left behind"
     most = options.max_jobs or facts.machine.cores
-    refusal = _fork_refusal(facts)
-    process = "fork" if refusal is None and "fork" in allowed else "spawn"
-    threads = "threads" in allowed and not safety.no_threads
+    threads = "threads" in options.backends and not safety.no_threads
     refused = safety.caller_only or safety.unless_watched
-    if safety.unproven and not refused:
-        refused = f"{safety.unproven}, may change it, and no item is watched in such a run"
     if spec.nested or refused:
         why = refused or "it is called from inside another run"
     elif waits and threads:
         jobs, why = options.max_jobs or planning.FIRST_THREADS, "it waits"
-    elif process in allowed and not safety.no_processes:
+    elif process := _process(spec, facts, may_be_sent=seen is None or facts.transfer.picklable):
         name, jobs, why = process, most, "a worker that takes too much can be replaced"
-        if timed:
+        if options.timeout is not None:
             why = "an item that takes too long can be ended"
     elif threads:
         jobs = most
-    if name not in allowed:
+    if name == "threads" and seen is not None and not seen[0]:
+        jobs, why = 1, "the item that was watched took too long"
+    if name not in options.backends:
         raise _refused(spec, facts, name, why)
     jobs = max(1, jobs if total is None else min(jobs, total))
     config = Config(name, jobs, 1, options.chunksize)
-    given = "timeout" if timed else "memory_limit"
-    return _foreseen(spec, facts, config, f"{given} is given; {why}")
+    given = "memory_limit" if options.timeout is None else "timeout"
+    return _foreseen(spec, facts, config, f"{given} is given; {why}", seen)
+
+
+def has_waited(seen: tuple[int, float, float] | None) -> bool:
+    """Whether the last of the items that were watched did little but wait."""
+    return seen is not None and seen[0] > 0 and did_wait(1, seen[1], seen[2])
+
+
+def _is_known_to_wait(spec: RunSpec, facts: Facts) -> bool:
+    """Whether earlier runs, or the items that were tried, tell that it waits."""
+    runs = facts.recall(0.0)
+    if spec.tried is None:
+        return bool(runs) and runs[0].profile.cpu_share < WAITING_CPU_SHARE
+    # Workers may have lacked cores, and a moment tells nothing.
+    seconds = spec.tried.item_seconds
+    return seconds >= SLICE_SECONDS and spec.tried.cpu_share < ONLY_WAITS_CPU_SHARE
+
+
+def _process(spec: RunSpec, facts: Facts, *, may_be_sent: bool) -> str | None:
+    """The kind of worker processes that may run the items; None for none."""
+    allowed = spec.options.backends
+    if facts.safety.no_processes or not may_be_sent:
+        return None
+    if "fork" in allowed and _fork_refusal(facts) is None:
+        return "fork"
+    return "spawn" if "spawn" in allowed and facts.fresh_refusal is None else None
 
 
 def _fork_refusal(facts: Facts) -> str | None:

@@ -72,7 +72,10 @@ def on_begun(spec: RunSpec, state: RunState, event: events.Begun, facts: Facts) 
         return state, commands if alone else (*commands, StartSampler())
     if state.measuring:
         return evolve(state, paused=True), (*commands, Pause())
-    state, started = hand_over(spec, state, facts, event.done, event.item_seconds)
+    watched = None
+    if spec.options.timeout is not None:
+        watched = engine.begin_watched(spec, state, event, facts)
+    state, started = watched or hand_over(spec, state, facts, event.done, event.item_seconds)
     return state, commands + started
 
 
@@ -80,6 +83,8 @@ def on_report(spec: RunSpec, state: RunState, event: events.Reported, facts: Fac
     """A backend was looked after: do its workers reach what was expected?"""
     if state.consumed != event.consumed:
         state = evolve(state, consumed=event.consumed)
+    if event.report.watched is not None:
+        return engine.on_watched(spec, state, event, facts)
     if spec.options.timeout is not None:
         return reviews.on_limited_report(spec, state, event, facts)
     return reviews.on_report(spec, state, event, facts)
@@ -89,6 +94,8 @@ def on_drained(spec: RunSpec, state: RunState, event: events.Drained, facts: Fac
     """A backend has ended: beside the next one, or before it."""
     if state.leaving:
         return reviews.on_left(spec, state, event, facts)
+    if event.report.watched is not None:
+        return engine.on_watched_end(spec, state, event, facts)
     return reviews.on_drained(spec, state, event, facts)
 
 

@@ -84,7 +84,8 @@ def on_started(spec: RunSpec, state: RunState, event: BackendStarted, facts: Fac
         final = state.threads_ruled_out or bool(options.retries) or options.rate is not None
         review = Review(mark, event.consumed, final=final)
     rest = state.decision is not None and state.workers is not None
-    if rest and state.workers.config != state.decision.config:  # type: ignore[union-attr]
+    before = state.handed_over is not None  # else it is the thread whose first items are watched
+    if rest and before and state.workers.config != state.decision.config:  # type: ignore[union-attr]
         return evolve(state, review=review), ()  # the caller ends what others began
     handed_over = state.handed_over or mark
     return evolve(state, since=mark, handed_over=handed_over, review=review), ()
@@ -105,7 +106,7 @@ def on_report(spec: RunSpec, state: RunState, event: Reported, facts: Facts) -> 
     seconds = max(seconds - consumed, 1e-9)
     cpu = max(event.cpu_seconds - review.since.cpu_seconds - consumed, 0.0)
     wrong = _is_wrong(state, event, facts, (done, seconds, cpu))
-    left = event.done if facts.left is None else facts.left
+    left = left_to_do(event.done, facts)
     commands = (SetProbing(False),) if review.first else ()
     mark = Mark(event.now, event.done, event.cpu_seconds)
     # The first items of threads pay for caches and pages: where these compute, it is looked again.
@@ -139,7 +140,7 @@ def _is_wrong(
     computed, rate = cpu / done, done / seconds
     if not state.workers.waits:
         return event.items > 1 and rate * event.item_seconds < policy.THREADS_MUST_GAIN
-    left = event.done if facts.left is None else facts.left
+    left = left_to_do(event.done, facts)
     cores = facts.machine.cores
     saves = left * computed * (1 - 1 / cores)
     start = policy.START_FACTOR * facts.costs.fork * cores
@@ -150,10 +151,15 @@ def _is_wrong(
     return held_up and (saves > 2 * start or slower)
 
 
+def left_to_do(done: int, facts: Facts) -> int:
+    """Items that no worker has taken; where nothing tells, as many as are done."""
+    return done if facts.left is None else facts.left
+
+
 def on_drained(spec: RunSpec, state: RunState, event: Drained, facts: Facts) -> Step:
     """Threads that did not help are joined: choose among the rest."""
     state = add_ended(state, event)
-    left = event.done if facts.left is None else facts.left
+    left = left_to_do(event.done, facts)
     if not left or event.failed:
         return finish_alone(
             state, event.item_seconds
@@ -201,7 +207,7 @@ def on_limited_report(spec: RunSpec, state: RunState, event: Reported, facts: Fa
         or options.forced is not None
         or "threads" not in options.backends
         or facts.safety.no_threads
-        or facts.safety.unproven  # no item is watched in such a run
+        or event.report.changed  # in the workers' own copies; threads would share what changes
     ):
         return state, ()
     if _left_to_threads(spec, event, facts) == 0:
@@ -235,14 +241,15 @@ def _left_to_threads(spec: RunSpec, event: Reported, facts: Facts) -> int | None
     return max(facts.left, spec.total - event.done - event.report.workers, 0)
 
 
+def did_wait(items: int, wall: float, computed: float) -> bool:
+    """Whether items, which took so many seconds together, did little but wait."""
+    long = wall - computed >= ENDED_WAIT_SECONDS * items
+    return computed <= WATCHED_WAITS_SHARE * wall and long
+
+
 def _have_waited(report: BackendReport) -> bool:
     """Whether items have ended, some for each worker, that did little but wait."""
-    items, wall, computed = report.ended
-    return (
-        items >= ENDED_ITEMS * report.workers > 0
-        and computed <= WATCHED_WAITS_SHARE * wall
-        and wall - computed >= ENDED_WAIT_SECONDS * items
-    )
+    return report.ended[0] >= ENDED_ITEMS * report.workers > 0 and did_wait(*report.ended)
 
 
 def _to_threads(spec: RunSpec, state: RunState, event: Reported, facts: Facts) -> Step:

@@ -84,8 +84,9 @@ class ItemWatch:
         if self.asked:
             self.begin(ahead(1), done)
 
-    def begin(self, items: Sequence[Any], done: int) -> None:
-        """The first look, at the item that runs next; there may be none."""
+    def begin(self, items: Sequence[Any], done: int, thread: int | None = None) -> None:
+        """The first look, at the item that runs next; there may be none. ``thread``: the identifier of
+        the thread that it runs in, where that is another one."""
         self.asked = False
         if not len(items):
             return
@@ -94,7 +95,7 @@ class ItemWatch:
         self._pickles_itself = inspection.pickles_itself(item)
         with held():  # a look takes what is raised in it for the object's
             self._watch, self._item = (
-                inspection.Watch(self._func, item).hear_files(self._since),
+                inspection.Watch(self._func, item).hear_files(self._since, thread),
                 item,
             )
             self._writes = self._watch.may_write

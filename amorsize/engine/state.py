@@ -51,15 +51,8 @@ class Phase:
     ABANDONED = "abandoned"
 
 
-PHASES = (
-    Phase.LOCAL,
-    Phase.DELEGATED,
-    Phase.DRAINING,
-    Phase.DONE,
-    Phase.FAILED,
-    Phase.ABANDONED,
-)
 ENDED = frozenset((Phase.DONE, Phase.FAILED, Phase.ABANDONED))
+PHASES = (Phase.LOCAL, Phase.DELEGATED, Phase.DRAINING, *sorted(ENDED))
 
 
 @dataclass(frozen=True)
@@ -88,6 +81,8 @@ class RunSpec:
     """Whether results go to a checkpoint, after each slice and as they arrive."""
     tried: Profile | None = None
     """What the first items took, where they ran as all others are to run before this run began."""
+    judged: Safety | None = None
+    """How the function was judged then."""
 
     known_long: bool = False
     """Whether the history may know the function as one with long items."""
@@ -96,6 +91,11 @@ class RunSpec:
     def settled(self) -> bool:
         """Whether the user has decided: one backend, or a limit that keeps items out of the caller."""
         return self.options.forced is not None or self.options.supervised
+
+    @property
+    def reads_names(self) -> bool:
+        """Whether the function's names are read before an item runs, which may tell that it computes."""
+        return not self.unattended or (self.options.timeout is not None and self.indexed)
 
     @property
     def unattended(self) -> bool:
@@ -109,7 +109,7 @@ class Decision:
 
     choice: Choice
     origin: str
-    """planned, known, ordered (by the user), long-item, threads-failed or workers-wait"""
+    """planned, known, ordered (by the user), watched, long-item, threads-failed or workers-wait"""
     at: float
     """Time of ``time.perf_counter``."""
     position: int

@@ -60,7 +60,11 @@ def tried_out(engine: Any, data: Any, machine: Machine | None, observers: Observ
     began, results = clock(), trial.execute()
     loop = TriedLoop(spec.func, data, results, seen)
     loop.goes_on_from(began)
-    return make(replace(spec, tried=seen[0]) if seen else spec, loop, machine, observers)
+    judged = trial.so_far().safety
+    if judged is not None and judged.watched is None:
+        judged = None  # it is judged anew, and an item watched
+    tried = replace(spec, tried=seen[0], judged=judged) if seen else spec
+    return make(tried, loop, machine, observers)
 
 
 def _items_to_try(engine: Any) -> int:

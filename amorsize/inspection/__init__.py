@@ -19,16 +19,20 @@ if TYPE_CHECKING:
     from amorsize.inspection.objects import shared_parts as shared_parts
     from amorsize.inspection.sent_state import caller_state as caller_state
     from amorsize.inspection.sources import source_refusal as source_refusal
+    from amorsize.inspection.thread_data import ThreadData as ThreadData
+    from amorsize.inspection.thread_data import needs_its_thread as needs_its_thread
     from amorsize.inspection.watch import Watch as Watch
 
 __getattr__ = lazy_names(
     __name__,
     {
+        "ThreadData": "amorsize.inspection.thread_data",
         "Watch": "amorsize.inspection.watch",
         "caller_state": "amorsize.inspection.sent_state",
         "fresh_refusal": "amorsize.inspection.fresh",
         "inspect_function": "amorsize.inspection.effects",
         "late_look": "amorsize.inspection.late",
+        "needs_its_thread": "amorsize.inspection.thread_data",
         "pickles_itself": "amorsize.inspection.objects",
         "remember": "amorsize.inspection.late",
         "shared_parts": "amorsize.inspection.objects",

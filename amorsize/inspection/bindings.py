@@ -55,6 +55,7 @@ CALLBACKS = (
 
 LOCK, RLOCK = type(_thread.allocate_lock()), _thread.RLock
 
+HELD_LOCK = "a lock that is held"
 CALLER, PROCESSES = "caller", "processes"
 """The run stays in the caller; or processes only are excluded."""
 
@@ -130,9 +131,9 @@ def binding(value: Any, *, given: bool = False) -> tuple[str, str] | None:
         return None
     root = module.partition(".")[0]
     if kind is LOCK and value.locked():
-        return CALLER, "a lock that is held"
+        return CALLER, HELD_LOCK
     if kind is RLOCK and RLOCK.__repr__(value).startswith("<locked"):  # by whatever thread asks
-        return CALLER, "a lock that is held"
+        return CALLER, HELD_LOCK
     if root in THREAD_BOUND and kind.__name__ not in THREAD_SAFE_PARTS and kind.__name__ != "Row":
         return CALLER, THREAD_BOUND[root]
     if own_generator(value):

@@ -84,11 +84,13 @@ class FileUse:
     so that it may read them even if they are new."""
 
     __slots__ = (
-        "__weakref__", "_changed", "_events", "_given", "_listed", "_made", "_since", "reasons",
+        "__weakref__", "_changed", "_events", "_given", "_listed", "_made", "_since", "_thread",
+        "reasons",
     )  # fmt: skip
 
     def __init__(self, since: float, item: Any) -> None:
         self._since = since
+        self._thread = 0
         self._given = _paths_in(item)
         self._made: set[str] = set()
         self._changed: set[str] = set()
@@ -97,17 +99,18 @@ class FileUse:
         self.reasons: dict[str, None] = {}
         """Names of what changed, for sentences."""
 
-    def begin(self) -> None:
-        """Hear the events of this thread."""
+    def begin(self, thread: int | None = None) -> None:
+        """Hear the events of a thread, by its identifier; of this one where none is given."""
         global _installed
         if not _installed:
             _installed = True
             sys.addaudithook(_hear)
-        _hearing[get_ident()] = ref(self)
+        self._thread = get_ident() if thread is None else thread
+        _hearing[self._thread] = ref(self)
 
     def end(self) -> None:
         """Hear no more."""
-        _hearing.pop(get_ident(), None)
+        _hearing.pop(self._thread, None)
 
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         """One event."""

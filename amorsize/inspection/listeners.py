@@ -29,11 +29,13 @@ SIGNALS = tuple(
 )
 """Signals that programs handle."""
 
+HEARS_THIS_THREAD = "a trace or profile function hears what this thread runs"
+
 
 def hearing() -> str | None:
     """Who hears of each step of this thread, so that other threads and processes would be missed."""
     if sys.gettrace() is not None or sys.getprofile() is not None:
-        return "a trace or profile function hears what this thread runs"
+        return HEARS_THIS_THREAD
     numpy = sys.modules.get("numpy")
     if numpy is None or not hasattr(numpy, "geterrcall") or numpy.geterrcall() is None:
         return None

@@ -164,12 +164,13 @@ class Watch:
         self._item = item
         self._ready = clock()
 
-    def hear_files(self, since: float) -> Watch:
+    def hear_files(self, since: float, thread: int | None = None) -> Watch:
         """Watch files, too, from now on: itself. ``since``: when the run began, by
-        :func:`amorsize.inspection.file_use.now`."""
+        :func:`amorsize.inspection.file_use.now`. ``thread``: the identifier of the thread that the item
+        runs in, where that is another one."""
         if not FILE_NAMES.isdisjoint(self._look.trail.names):
             self._files = FileUse(since, self._item)
-            self._files.begin()
+            self._files.begin(thread)
         return self
 
     @property

@@ -236,9 +236,9 @@ class ItemSource:
         """From now on the source is read through what keeps its items as they were."""
         self.iterator = self._kept_items = wrap(self.iterator)
 
-    def hand_out_in_order(self) -> None:
-        """From now on items are taken from the front only, one after the other."""
-        self._both_ends = False
+    def hand_out_in_order(self, in_order: bool = True) -> None:
+        """From now on items are taken from the front only, one after the other; or from both ends."""
+        self._both_ends = not in_order
 
     @property
     def limit(self) -> int | None:

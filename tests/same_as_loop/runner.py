@@ -1,12 +1,13 @@
 """Run one case in this fresh interpreter, and say what came of it as one line of JSON.
 
-``python runner.py CASE loop|amorsize alone|beside|repeated|eight [--trace] [--eager] [--out FILE]``
+``python runner.py CASE loop|amorsize alone|beside|repeated|eight [--trace --eager --timeout --out FILE]``
 
 ``beside``: an idle thread is alive, as in a notebook. ``repeated``: a history knows the function from
 a run before; the second run is reported. ``eight``: eight threads make and run the case at once.
 ``--trace`` says where items ran for cases with effects, too. ``--eager``: workers are taken to cost
 nothing and the cores to be free, so that what the rules allow does run in parallel; without it a case
 that equals the loop on a busy machine may only have stayed in the caller since that was quicker.
+``--timeout``: with a limit on time, under which no item runs in the caller.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ EIGHT, APART = "eight", "the eight differ: "
 """The setting of eight threads, and how its results begin where those of the threads differ."""
 MARK = "same-as-loop "
 """What the line of the report begins with: cases may print, too."""
+LIMIT_SECONDS = 60.0
+"""The limit on an item's time of ``--timeout``: longer than a case may take."""
 
 
 def own_paths() -> list[str]:
@@ -64,7 +67,9 @@ def be_eager() -> None:
     Costs.before = lambda self, backend: 0.0  # type: ignore[method-assign]
 
 
-def call(made: Any, mode: str, history: str | None, trace: str | None) -> str:
+def call(
+    made: Any, mode: str, history: str | None, trace: str | None, timeout: float | None = None
+) -> str:
     """The results of one run, or its exception, as text."""
     import amorsize
 
@@ -73,9 +78,9 @@ def call(made: Any, mode: str, history: str | None, trace: str | None) -> str:
             results = [made.func(item) for item in made.data]
         elif trace is not None:
             tuner = amorsize.Tuner(history=history, trace=trace)
-            results = tuner.execute(made.func, made.data)
+            results = tuner.execute(made.func, made.data, timeout=timeout)
         else:
-            results = amorsize.execute(made.func, made.data, history=history)
+            results = amorsize.execute(made.func, made.data, history=history, timeout=timeout)
     except BaseException as error:
         return f"raised {type(error).__name__}: {error}"
     return repr(results if made.show is None else [made.show(result) for result in results])
@@ -137,6 +142,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("setting", choices=(*SETTINGS, EIGHT))
     parser.add_argument("--trace", action="store_true")
     parser.add_argument("--eager", action="store_true")
+    parser.add_argument("--timeout", action="store_true", help="with a limit that no item reaches")
     parser.add_argument("--out", help="a file to which the report goes, instead of standard output")
     asked = parser.parse_args(words)
 
@@ -166,7 +172,8 @@ def main(words: list[str] | None = None) -> None:
             trace = os.path.join(folder, f"trace{number}.json") if traced else None
             made = registered.make()
             began = time.perf_counter()
-            results = call(made, asked.mode, history, trace)
+            limit = LIMIT_SECONDS if asked.timeout else None
+            results = call(made, asked.mode, history, trace, limit)
             report["seconds"] = round(time.perf_counter() - began, 4)
             report["results"] = results
             report["left"] = look(made)

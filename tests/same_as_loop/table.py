@@ -77,8 +77,10 @@ def main() -> None:
     parser.add_argument("--why", action="store_true", help="say in what each case differs")
     parser.add_argument("--twice", action="store_true", help="compare two loops, too")
     parser.add_argument("--eager", action="store_true", help="workers seem to cost nothing")
+    parser.add_argument("--timeout", action="store_true", help="with a limit on an item's time")
     asked = parser.parse_args()
     options = ["--trace"] * asked.why + ["--eager"] * asked.eager
+    options += ["--timeout"] * asked.timeout
     chosen = [
         listed
         for listed in harness.cases()

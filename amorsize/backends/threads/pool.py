@@ -87,6 +87,11 @@ class ThreadDeadlines:
         self._left_behind.append(thread)
         return len(self._left_behind)
 
+    @property
+    def hangs(self) -> bool:
+        """Whether a thread was left behind."""
+        return bool(self._left_behind)
+
 
 MAX_THREADS = 512
 """Most threads of one run: each has 8 MB of address space and 0.07 ms of start."""
@@ -96,6 +101,7 @@ PATIENCE_SECONDS = 0.05
 """Longest sleep of the supervising caller, and of a thread that finds nothing to take."""
 HURRY_SECONDS = 0.25
 """How long threads may take to end their items after Ctrl-C: the prompt is to be back in 0.5 s."""
+_UNSET = object()
 PROBING_SECONDS = 0.0005
 """Work in a chunk while it is not known whether threads help."""
 
@@ -113,6 +119,8 @@ class ThreadPool(Backend):
         self._growth = Growth(max(spec.most_workers or MAX_THREADS, jobs), active=spec.waits)
         limit = spec.timeout_seconds
         self._deadlines = None if limit is None else ThreadDeadlines(limit)
+        self._alone = jobs == 1 and limit is not None
+        """Whether a single thread does what the loop would do, but for the limit on time."""
         self._probing = not spec.waits
         self._item_seconds = spec.item_seconds
         """As the thread saw it that ended a chunk last: how far the caller reads ahead depends on it."""
@@ -123,6 +131,8 @@ class ThreadPool(Backend):
         self._count = 0
         """Threads that are not left behind."""
         self._context = spec.context or copy_context()
+        self._own_context = self._context
+        """In which the thread that was started last runs."""
         self._gone: list[Any] = []
         """A lock for each of them, which it holds until it ends."""
         # Threads that find nothing to take sleep on `_more`. `_idle` is read without a lock: who misses a
@@ -206,6 +216,17 @@ class ThreadPool(Backend):
                 self._judge_overdue(self._deadlines)
             if clock() > deadline:
                 return
+        self._carry_back()
+
+    def _carry_back(self) -> None:
+        """Set in the caller what the single thread that stands for it has set for itself: context
+        variables, and data of its thread."""
+        if self._alone and self._own_context is not self._context:
+            if self.spec.thread_data is not None:
+                self.spec.thread_data.end()
+            for variable, value in self._own_context.items():
+                if variable.get(_UNSET) is not value:
+                    variable.set(value)
 
     def scale_to(self, workers: int) -> None:
         self._ramp.end()
@@ -234,6 +255,10 @@ class ThreadPool(Backend):
     def _pull(self) -> None:
         """Read the source (in the caller's thread) so that each thread finds an item."""
         source = self.spec.source
+        if self._alone:  # as the loop: an item is read when the one before it is done
+            if self._idle and not source.waiting and source.pull(1):
+                self._wake_one()
+            return
         chunk = self._chunk(self._item_seconds)
         while not source.exhausted and source.waiting < self._count * (chunk + 1):
             if not source.pull(1 if self.waits else chunk):
@@ -262,7 +287,8 @@ class ThreadPool(Backend):
             gone.acquire()
             self._count += 1  # the thread may ask for it before it is back here
             try:
-                start_new_thread(self._context.copy().run, (self._body, gone))
+                self._own_context = self._context.copy()
+                start_new_thread(self._own_context.run, (self._body, gone))
             except RuntimeError as error:  # the limit on threads: go on with those there are
                 self._count -= 1
                 self._growth.cap(self._count)
@@ -332,6 +358,8 @@ class ThreadPool(Backend):
         our_threads.append(get_native_id())
         nesting.enter()
         try:
+            if self.spec.thread_data is not None:
+                self.spec.thread_data.begin()
             if self.spec.initializer is not None:
                 self.spec.initializer(*self.spec.initargs)
             if self._deadlines is None:
@@ -386,6 +414,8 @@ class ThreadPool(Backend):
                 return None
             with self._idle_lock:
                 self._idle += 1
+            if self._alone:
+                collector.notify()  # the caller is to read the source
             self._more.acquire(timeout=PATIENCE_SECONDS)
             with self._idle_lock:
                 self._idle -= 1
