@@ -38,9 +38,10 @@ OF_WORKERS = frozenset(
         "the interval timer",
         "the standard streams",
         "the environment",
+        "the function that shows warnings",
     }
 )
-"""What a process becomes another in when it is made a worker."""
+"""What a process becomes another in when it is made a worker; its warnings are shown by the caller."""
 
 OF_IMPORTS = frozenset({"the warnings filters"})
 """What a module changes when it is imported (NumPy adds filters): a function that imports where it runs
