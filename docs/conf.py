@@ -120,7 +120,7 @@ def words_are_no_links(app: object, doctree: nodes.document) -> None:
     for link in list(doctree.findall(addnodes.pending_xref)):
         target = link.get("reftarget") or ""
         if link.get("reftype") == "class" and target.islower() and "." not in target:
-            link.replace_self(nodes.Text(target))
+            link.replace_self(nodes.emphasis("", target))
 
 
 def setup(app: object) -> None:
