@@ -75,6 +75,9 @@ class BackendSpec:
     late_look: Callable[[bool], tuple[str, ...]] | None = None
     """Forked workers: names what changed of all that the function reaches since this spec was made, with
     True also of the process (see :mod:`amorsize.inspection.late`). None to look at nothing."""
+    late_maker: Callable[[Any], Callable[[bool], tuple[str, ...]]] | None = None
+    """Workers in fresh interpreters: makes such a look at a function, in the worker, when its first item
+    is done. Can be pickled; None to look at nothing."""
 
 
 @dataclass(frozen=True)

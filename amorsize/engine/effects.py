@@ -74,6 +74,7 @@ def make_backend(
         caller_state=lambda: inspection.caller_state(spec.func),
         travels=lookups.travels(),
         late_look=lookups.late_look(command) if config.backend == "fork" else None,
+        late_maker=lookups.late_maker(command) if config.backend == "spawn" else None,
     )
     if config.backend == "serial":
         return CallerBackend(told)

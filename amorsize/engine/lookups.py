@@ -244,16 +244,26 @@ class Lookups:
     def late_look(self, command: StartBackend) -> Callable[[bool], tuple[str, ...]] | None:
         """A first look before workers start: what tells what they changed; None where it is the user's
         affair, or the run short."""
+        budget = self.late_seconds(command)
+        if not budget:
+            return None
+        return inspection.late_look(self._spec.func, budget, self.next_items())
+
+    def late_maker(self, command: StartBackend) -> Callable[[Any], Any] | None:
+        """What makes such a look in a fresh interpreter."""
+        budget = self.late_seconds(command)
+        return inspection.late_maker(budget) if budget else None
+
+    def late_seconds(self, command: StartBackend) -> float:
+        """Budget of a look at what workers change; 0 where none is made."""
         spec = self._spec
         if spec.options.effects != "watch" or spec.options.forced is not None:
-            return None
+            return 0.0
         left, budget = self.loop.source.left(), MOST_LATE_SECONDS
         if left is not None and command.item_seconds:  # else nothing is known of them yet
             seconds = left * command.item_seconds / max(command.config.workers, 1)
             budget = min(budget, LATE_SHARE * seconds)
-        if budget < LEAST_LATE_SECONDS:
-            return None
-        return inspection.late_look(spec.func, budget, self.next_items())
+        return budget if budget >= LEAST_LATE_SECONDS else 0.0
 
     def next_items(self) -> Sequence[Any]:
         """The item that comes next, as the function gets it; none where it cannot be seen."""

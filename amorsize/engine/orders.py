@@ -172,7 +172,7 @@ def _refused(spec: RunSpec, facts: Facts, name: str, why: str) -> OptionError:
     if options.memory_limit is not None:
         if name == "threads" and not spec.nested:
             refused = safety.caller_only or safety.unless_watched or safety.no_processes
-            why = refused or "none may be started"
+            why = refused or facts.fresh_refusal or "none may be started"
         way_out = "leave the option out, or see what makes the function unfit"
         if safety.caller_only or safety.unless_watched:
             way_out = "leave the option out, or write effects='ignore' if that does not matter"

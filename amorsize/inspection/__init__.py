@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from amorsize.inspection.effects import inspect_function as inspect_function
     from amorsize.inspection.fresh import fresh_refusal as fresh_refusal
     from amorsize.inspection.late import late_look as late_look
+    from amorsize.inspection.late import late_maker as late_maker
     from amorsize.inspection.late import remember as remember
     from amorsize.inspection.objects import pickles_itself as pickles_itself
     from amorsize.inspection.objects import shared_parts as shared_parts
@@ -32,6 +33,7 @@ __getattr__ = lazy_names(
         "fresh_refusal": "amorsize.inspection.fresh",
         "inspect_function": "amorsize.inspection.effects",
         "late_look": "amorsize.inspection.late",
+        "late_maker": "amorsize.inspection.late",
         "needs_its_thread": "amorsize.inspection.thread_data",
         "pickles_itself": "amorsize.inspection.objects",
         "remember": "amorsize.inspection.late",

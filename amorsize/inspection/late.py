@@ -4,6 +4,7 @@
 
     caller: LateLook, then workers start --fork--> worker: changed(), after its first stretch, at its end
                                          --threads, which have ended--> changed()
+    fresh interpreter: its first item, LateLook, the others, changed()
     names --> DifferenceWarning; the next run of the function stays in the caller (remember)
 
 Items that only some branch sends elsewhere are not seen by the watch of one item. Here nothing is kept
@@ -104,6 +105,11 @@ def late_look(
 ) -> Callable[[bool], tuple[str, ...]]:
     """Look at a function, and at items that it gets; what is returned tells what changed since."""
     return LateLook(func, items, budget_seconds).changed
+
+
+def late_maker(budget_seconds: float) -> Callable[[Any], Callable[[bool], tuple[str, ...]]]:
+    """What looks at a function in another interpreter: it can be pickled."""
+    return partial(late_look, budget_seconds=budget_seconds)
 
 
 def remember(func: Any, names: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -99,6 +100,64 @@ def test_nothing_is_said_without_a_change_nor_of_a_named_backend(backend: str) -
     for run in told("computes", backend, "" if backend == "fork" else "24,149"):
         assert run["right"]
         assert not run["warned"]
+
+
+FRESH = """
+import gc
+
+kept, model = [], None
+
+def worked(item):
+    total = 0
+    for turn in range(100_000):
+        total += turn * turn % 7
+    return total
+
+def changes_seldom(item):
+    if item % 20 == 19:
+        gc.get_referents((kept,))[0].append(item)
+    return worked(item)
+
+def loads_once(item):
+    if not hasattr(loads_once, "__wrapped__"):
+        loads_once.__wrapped__ = worked
+    return worked(item)
+
+def changes_nothing(item):
+    return worked(item)
+"""
+
+RUN_FRESH = """
+import sys, warnings
+sys.path[:0] = sys.argv[1:3]
+import amorsize, fresh_module, runner
+
+runner.be_eager()
+with warnings.catch_warnings(record=True) as heard:
+    warnings.simplefilter("always")
+    func = getattr(fresh_module, sys.argv[3])
+    plan = amorsize.optimize(func, range(120), history=None, backend=("serial", "spawn"))
+    plan.execute()
+print(plan.run.config.backend)
+print(*[str(one.message) for one in heard if one.category is amorsize.DifferenceWarning])
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("changes_seldom", "global `kept` in a worker"), ("loads_once", ""), ("changes_nothing", "")],
+)
+def test_fresh_interpreters_tell_what_they_change(name: str, said: str, tmp_path: Path) -> None:
+    """What only the first item of a worker changes (a model that is loaded) is no difference."""
+    (tmp_path / "fresh_module.py").write_text(FRESH)
+    cases = Path(__file__).parents[1] / "same_as_loop"
+    words = [sys.executable, "-c", RUN_FRESH, str(tmp_path), str(cases), name]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=50, check=False)
+    assert not done.returncode, done.stderr
+    backend, *warned = done.stdout.splitlines()
+    if name != "loads_once":  # the rules keep that in the caller
+        assert backend == "spawn"
+    assert said in warned[0] if said else warned == [""]
 
 
 COUNTED = Mock(side_effect=abs)

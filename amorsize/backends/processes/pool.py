@@ -193,6 +193,7 @@ class ProcessPool(Backend):
             for worker in workers:
                 launcher = worker.group.launcher
                 self._recovery.count_cpu(launcher.release(worker, abort=worker.pid in unfinished))
+                self._reader.changed.update(launcher.changed)
         if self._fallback is not None:
             self._fallback.close(abort=abort, hurry=hurry)
 

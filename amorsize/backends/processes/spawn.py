@@ -57,6 +57,7 @@ class SpawnLauncher(Launcher):
     """Starts fresh interpreters, or takes warm ones, and sends them function and items."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._function: bytes | None = None
         self._state: bytes | None = None
         self._by_value: Sequence[str] = ()
@@ -107,6 +108,7 @@ class SpawnLauncher(Launcher):
             "inner_threads": spec.inner_threads,
             "output": output_relay.settings(),
             "flush_seconds": given.flush_seconds,
+            "late_maker": spec.late_maker,
             "travels": None if spec.travels is None else frozenset(),
         }
         if "multiprocessing.managers" in sys.modules:  # its proxies show whose they are
@@ -131,6 +133,8 @@ class SpawnLauncher(Launcher):
                 for kind, value in frames:
                     if kind == protocol.TOLD:
                         output_relay.heard(value)
+                    elif kind == protocol.CHANGED:
+                        self.changed.update(dict.fromkeys(value))
                 if any(kind == protocol.READY for kind, _ in frames):
                     break
             warm.sock.settimeout(None)

@@ -90,6 +90,7 @@ def _serve(sock: _socket.socket, page: SharedPage) -> bool:
             page,
             settings["flush_seconds"],
             pickled=dumps_by_value,
+            late_maker=settings["late_maker"],
             travels=settings["travels"],
         )
         worker = Worker(job, sock, receiver)

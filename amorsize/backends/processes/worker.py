@@ -142,6 +142,8 @@ class WorkerJob:
     """How results are pickled."""
     late_look: Callable[[bool], tuple[str, ...]] | None = None
     """As in the backend's spec."""
+    late_maker: Callable[[Any], Callable[[bool], tuple[str, ...]]] | None = None
+    """As in the backend's spec."""
     travels: frozenset[type] | None = None
     """As in the backend's spec."""
 
@@ -170,8 +172,12 @@ class Worker:
         self._queue: deque[tuple[int, Sequence[Any]]] = deque()
         self._moved: dict[int, float] = {}
         """Thread -> seconds that sending its last results took, until they are told."""
+        self._late_look = job.late_look
         self._looked = job.late_look is None
         """It has looked at what its first stretch changed."""
+        self._first = job.late_maker is not None
+        """Its first item is to be run by itself: what only that changes (a model that is loaded, a cache)
+        the caller has, too."""
         self._travel = None if job.travels is None else {*job.travels, *PLAIN}
         """Classes whose results come back as they went, as far as it was tried."""
         self._changed: set[str] = set()
@@ -193,12 +199,18 @@ class Worker:
             lock.acquire()
         self._look(process=True)
 
+    def _begin_to_look(self) -> None:
+        """The first item of a fresh interpreter is done: what changes from now on is told."""
+        self._first = False
+        assert self.job.late_maker is not None
+        self._late_look, self._looked = self.job.late_maker(self.job.func), False
+
     def _look(self, *, process: bool) -> None:
         """Tell the caller what changed and outlives the items."""
         self._looked = True
-        if self.job.late_look is None:
+        if self._late_look is None:
             return
-        changed = [name for name in self.job.late_look(process) if name not in self._changed]
+        changed = [name for name in self._late_look(process) if name not in self._changed]
         if changed:
             self._changed.update(changed)
             self._send(protocol.encode(protocol.CHANGED, tuple(changed)))
@@ -233,7 +245,7 @@ class Worker:
         lo, count, first, stop = 0, len(items), slots + thread, 2 * slots + thread
         mark = marks[thread : thread + 1]
         while lo < count and not self._ended:
-            piece = items_in(job.flush_seconds, pace.item_seconds)
+            piece = 1 if self._first else items_in(job.flush_seconds, pace.item_seconds)
             part = items if not lo and piece >= count else items[lo : lo + piece]
             if self._salvaged:
                 part = self._readable(start + lo, part)
@@ -252,7 +264,9 @@ class Worker:
             )
             marks[first] = -1
             lo += len(done.values)
-            if not self._looked:
+            if self._first:
+                self._begin_to_look()
+            elif not self._looked:
                 self._look(process=False)
             if self._guard is not None and self._guard.is_full(clock()):
                 self._ended = self._left = True

@@ -284,6 +284,10 @@ class Launcher:
     inherits = False
     """Whether workers have the data, so that tickets suffice."""
 
+    def __init__(self) -> None:
+        self.changed: dict[str, None] = {}
+        """Names of what workers told of when they were released."""
+
     def pickled(self, value: object, buffers: list[Any] | None = None) -> bytes:
         """How items are pickled on their way to a worker."""
         raise NotImplementedError
