@@ -264,8 +264,10 @@ class Learner:
         if history is None:
             return
         history.add([observation])
-        if is_on_server(self.location):
-            history.close()  # what comes next may be long: a fleet's idle connections add up
+        if is_on_server(self.location) or self.path is not None:
+            # What comes next may be long: a fleet's idle connections add up, and where there is no file of
+            # recent runs (Windows) one that is open cannot be removed.
+            history.close()
 
     def _keeps_names(self) -> bool:
         """Whether nobody but this user can read what is recorded."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from pathlib import Path
 
 import pytest
-from support.learning import MACHINE, PROFILE, a_run, run_python
+from support.learning import MACHINE, PROFILE, a_run, run_python, wait
 
 import amorsize
 from amorsize.core.model import Config
@@ -15,6 +16,7 @@ from amorsize.history import open_history
 from amorsize.history.memory import MemoryHistory
 from amorsize.inspection.fingerprint import fingerprint
 from amorsize.learning.learner import DATABASE_SECONDS, PREDICT_FACTOR, PREDICT_GAIN_SHARE, Learner
+from amorsize.storage.sqlite_file import SqliteFile
 
 pytest.importorskip("numpy")
 CONFIG = Config("threads", 4)
@@ -191,3 +193,20 @@ def test_earlier_runs_are_found_without_the_file_of_recent_ones(
         written = list(history.read())
     assert Learner(str(path)).recall(math.sqrt, DATABASE_SECONDS) == []  # shorter than the look
     assert Learner(str(path)).recall(math.sqrt, 3600.0) == written
+
+
+def test_a_history_can_be_removed_after_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is no file of recent runs, Windows removes no file that this process has open."""
+    monkeypatch.setattr("amorsize.history.sqlite_cache.SqliteCache.record", lambda *_: False)
+    connections: list[object] = []
+    opened = SqliteFile._connected
+    monkeypatch.setattr(
+        SqliteFile, "_connected", lambda self: (connections.append(self), opened(self))[1]
+    )
+    path = tmp_path / "h.sqlite"
+    assert amorsize.execute(wait, [0.002] * 50, history=path) == [0.002] * 50
+    assert connections and not any(one._connection for one in connections)  # type: ignore[attr-defined]
+    assert os.stat(path).st_size > 0
+    path.unlink()
