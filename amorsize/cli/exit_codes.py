@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -39,6 +40,13 @@ def usage_errors(*kinds: type[Exception], name: str = "") -> Iterator[None]:
     except kinds as error:
         text = getattr(error, "strerror", None) or str(error)
         raise Stop(USAGE, f"{name}: {text}" if name else text) from None
+
+
+def refuse_directory(path: str, problem: str) -> None:
+    """End the program where a directory is named for a file: Linux would open one that is to be read, and
+    Windows says but that permission is denied."""
+    if os.path.isdir(path):
+        raise Stop(USAGE, f"{problem}: it is a directory")
 
 
 def say(message: str, code: int) -> int:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from glob import glob
 
-from amorsize.cli.exit_codes import USAGE, Stop, usage_errors
+from amorsize.cli.exit_codes import USAGE, Stop, refuse_directory, usage_errors
 from amorsize.cli.messages import short
 
 TYPE_CHECKING = False
@@ -123,9 +123,11 @@ def _read_file(path: str, as_json: bool) -> Iterator[Any]:
     """The lines of a file; it is opened now and read later."""
     if path == "-":
         return _read_lines(0, "standard input", as_json)
-    with usage_errors(OSError, name=f"{path} cannot be read"):
-        descriptor = os.open(path, os.O_RDONLY)
-        os.read(descriptor, 0)  # a directory opens, and cannot be read
+    problem = f"{path} cannot be read"
+    refuse_directory(path, problem)
+    with usage_errors(OSError, name=problem):
+        # As text Windows would end a file at a byte of 0x1A.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     return _read_lines(descriptor, path, as_json)
 
 

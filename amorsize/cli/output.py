@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from json import dumps
 
-from amorsize.cli.exit_codes import USAGE, Stop, usage_errors
+from amorsize.cli.exit_codes import USAGE, Stop, refuse_directory, usage_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def open_lines(path: str | None, head: str = "") -> Iterator[Any]:
         yield None
         return
     problem = f"{path} cannot be written"
+    refuse_directory(path, problem)
     with usage_errors(OSError, name=problem):
         file = open(path, "w", encoding="utf-8", newline="\n", buffering=1)  # noqa: SIM115
         file.write(head)

@@ -265,8 +265,8 @@ class Learner:
             return
         history.add([observation])
         if is_on_server(self.location) or self.path is not None:
-            # What comes next may be long: a fleet's idle connections add up, and where there is no file of
-            # recent runs (Windows) one that is open cannot be removed.
+            # What comes next may be long: a fleet's idle connections add up, and where there is no file
+            # of recent runs (Windows) one that is open cannot be removed.
             history.close()
 
     def _keeps_names(self) -> bool:

@@ -168,6 +168,9 @@ def test_a_history_that_breaks_while_it_is_asked_harms_no_run(
 
     amorsize.execute(slow, range(40), history=tmp_path / "h.sqlite")
     monkeypatch.setattr("amorsize.history.sqlite_cache.SqliteCache.recall", broken)
+    monkeypatch.setattr(
+        "amorsize.history.sqlite.SqliteHistory.recent", broken
+    )  # if there is no cache
     with pytest.warns(amorsize.AmorsizeWarning, match="gone"):
         found = amorsize.execute(slow, range(40), history=tmp_path / "h.sqlite")
     assert found == list(range(40))

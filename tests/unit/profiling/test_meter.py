@@ -10,7 +10,8 @@ from amorsize.profiling.meter import KERNEL_BYTE_SECONDS, UNMEASURED, Meter, mea
 from amorsize.profiling.sampler import Sampler
 
 
-def test_turns_of_the_gil_in_a_pause_are_no_computing() -> None:
+def test_turns_of_the_gil_in_a_pause_are_no_computing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("amorsize.profiling.meter.STEP_SECONDS", 0.0)
     meter = Meter()
     meter.begin(only_computes=False)
     meter.pause()
