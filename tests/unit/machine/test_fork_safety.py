@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from support import TESTS
 from support.machines import run_forking
+
+from amorsize.machine import fork_safety
 
 pytestmark = pytest.mark.timeout(60)
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
@@ -130,3 +134,50 @@ def test_a_foreign_thread_is_seen_among_those_of_openblas() -> None:
         )
         == "well"
     )
+
+
+class Spinner:
+    """A thread that ran for OpenBLAS: it sleeps after so many CPU seconds, of which it gets a share."""
+
+    def __init__(self, spin_seconds: float, share: float) -> None:
+        self.now, self.spin_seconds, self.share = 100.0, spin_seconds, share
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def computed(self, _: int) -> float:
+        return self.share * (self.now - 100.0)
+
+    def suspects(self, threads: list[int], _: object) -> tuple[list[int], bool]:
+        spins = self.computed(0) < self.spin_seconds
+        return (threads, True) if spins else ([], False)
+
+
+@pytest.mark.parametrize(
+    ("spin_seconds", "share", "is_known", "most_seconds"),
+    [
+        (0.034, 1.0, True, 0.04),
+        (0.034, 0.1, True, 0.4),  # it hardly gets a core, and may not be taken for another's
+        (1e9, 1.0, False, 0.07),  # it works on
+        (1e9, 0.0, False, 0.7),
+    ],
+)
+def test_a_thread_of_openblas_has_time_to_fall_asleep(
+    monkeypatch: pytest.MonkeyPatch,
+    spin_seconds: float,
+    share: float,
+    is_known: bool,
+    most_seconds: float,
+) -> None:
+    thread = Spinner(spin_seconds, share)
+    monkeypatch.setattr(fork_safety.os, "listdir", lambda _: ["1", "999999"])
+    monkeypatch.setattr(fork_safety, "_native_id", lambda: 1)
+    monkeypatch.setattr(fork_safety, "_python_threads", dict)
+    monkeypatch.setattr(fork_safety, "_not_of_openblas", thread.suspects)
+    monkeypatch.setattr(fork_safety, "_computed", thread.computed)
+    monkeypatch.setattr(
+        fork_safety, "time", SimpleNamespace(sleep=thread.sleep, monotonic=lambda: thread.now)
+    )
+    mapped: Any = SimpleNamespace(matching=lambda names: True)  # OpenMP is loaded: no number tells
+    assert (fork_safety.foreign_threads(mapped) == []) == is_known
+    assert thread.now - 100.0 <= most_seconds
