@@ -93,9 +93,9 @@ newer: $(VENV)/.dev
 	$(BIN)/python tests/support/everywhere.py --quick $(if $(LOG),--log) $(PYTHONS)
 
 # Under Wine, with the official CPython for Windows that `.ci/wine` gets: a part of the tests that covers every
-# package, in some minutes; all of them with ALL=1, in hours.
+# package, in some minutes; all of them with ALL=1, in hours, or in parts: ONLY='tests/api tests/cli'.
 wine: $(VENV)/.dev
-	program=$$(.ci/wine) && $(BIN)/python tests/support/everywhere.py --wine "$$program" $(if $(ALL),--all) $(if $(LOG),--log)
+	program=$$(.ci/wine) && $(BIN)/python tests/support/everywhere.py --wine "$$program" $(if $(ALL),--all) $(if $(ONLY),--all --only $(ONLY)) $(if $(LOG),--log)
 
 # In an environment of its own; no index, host or path gets into the file.
 lock:

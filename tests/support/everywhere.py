@@ -13,9 +13,10 @@ but the long ones. Packages that a Python cannot have, and one that cannot be ru
 and without a row of the table (but with ``--log``), as the continuous integration runs it in some
 minutes. Where one of the two is not there, a line says that it is skipped.
 
-``everywhere.py --wine PROGRAM [--all]``: the official CPython for Windows under Wine (``.ci/wine``): the
-command line, then a part of the tests that covers every package, or with ``--all`` every test but the
-long ones and those of ``tests/wine_skips.txt``, whose row tells what share of all tests passed.
+``everywhere.py --wine PROGRAM [--all [--only FOLDER ...]]``: the official CPython for Windows under Wine
+(``.ci/wine``): the command line, then a part of the tests that covers every package, or with ``--all``
+every test but the long ones and those of ``tests/wine_skips.txt``, whose row tells what share of them all
+passed. It may be run in parts, folder by folder: what came of each file stays in ``build``.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from support.counts import Round, by_folder, kind_of, read_report
 from support.packages import ROOT, project, pythons
 from support.skips import allowed_skips, reason_not_to_run
 
@@ -81,6 +82,13 @@ depends on the interpreter: reading functions, engine, calls, streams, backends,
 | --- | --- | --- | --- | --- | --- | --- |
 """
 SYSTEM, UNDER_WINE = f"{platform.system()}, {platform.machine()}", "Windows, under Wine"
+COUNTS = "counts"
+COUNTS_HEAD = (
+    "Tests that Linux has; those that passed; those that were skipped, by the kind of the reason that "
+    "`tests/wine_skips.txt` or the test gives (*Linux*: a facility of Linux; *test*: how the test is "
+    "written; *load*, *clock*: seen to fail under Wine beside other work, or where clocks come in "
+    "steps); those that failed, or did not end."
+)
 COMMAND_LINE = ["--version", "doctor --json", "run math:factorial --range 1:20"]
 """What the command line must do under Wine."""
 
@@ -135,21 +143,6 @@ def tried(inside: Path, number: str, paths: list[str]) -> tuple[str, list[str]]:
     return f"{first}; these once more: {again}", again.failed
 
 
-@dataclass
-class Round:
-    """What came of one run of pytest."""
-
-    passed: int = 0
-    failed: list[str] = field(default_factory=list)
-    skipped: int = 0
-    ended: str = ""
-    """Why nothing is known of it, in words."""
-
-    def __str__(self) -> str:
-        counts = f"{self.passed:,} passed, {len(self.failed)} failed, {self.skipped} skipped"
-        return self.ended or counts
-
-
 def one_round(inside: Path, number: str, paths: list[str], seconds: float = SECONDS) -> Round:
     """One run of pytest."""
     # Named from here: Windows has no name for the root of Linux.
@@ -173,14 +166,7 @@ def one_round(inside: Path, number: str, paths: list[str], seconds: float = SECO
         return Round(ended=f"did not end in {seconds} s")
     if not report.exists():
         return Round(ended="pytest did not come to its end")
-    cases = list(ElementTree.parse(report).getroot().iter("testcase"))
-    failed = [
-        f"{case.get('classname', '').replace('.', '/')}::{case.get('name')}"
-        for case in cases
-        if case.find("failure") is not None or case.find("error") is not None
-    ]
-    skipped = sum(case.find("skipped") is not None for case in cases)
-    return Round(len(cases) - len(failed) - skipped, failed, skipped)
+    return read_report(report)
 
 
 def keep(cells: list[str], failed: list[str]) -> None:
@@ -188,19 +174,36 @@ def keep(cells: list[str], failed: list[str]) -> None:
     text = TABLE.read_text(encoding="utf-8") if TABLE.exists() else HEAD
     rows = {
         tuple(cell.strip() for cell in line.split("|")[1:4]): line
-        for line in re.findall(r"^\| (?!System|---).*$", text, re.MULTILINE)
+        for line in re.findall(r"^\| (?!System|---).*$", text.partition("\n## ")[0], re.MULTILINE)
     }
     rows[tuple(cells[:3])] = f"| {' | '.join(cells)} |"
-    pages = dict(part.split("\n", 1) for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:])
+    pages = pages_of(text)
     title = f"{cells[1]}, {cells[2]}: what failed"
     pages.pop(title, None)
     if failed:
         names = [f"- `{name}`" for name in failed[:MOST_SHOWN]]
         names += [f"- and {len(failed) - MOST_SHOWN} more"] if len(failed) > MOST_SHOWN else []
         pages[title] = "\n".join(["", *names])
-    body = HEAD + "\n".join(line for _, line in sorted(rows.items())) + "\n"
+    write_table([line for _, line in sorted(rows.items())], pages)
+
+
+def pages_of(text: str) -> dict[str, str]:
+    """The parts of the page below its table, by title."""
+    return dict(part.split("\n", 1) for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:])
+
+
+def write_table(rows: list[str], pages: dict[str, str]) -> None:
+    """Write the page anew."""
+    body = HEAD + "\n".join(rows) + "\n"
     body += "".join(f"\n## {name}\n{page.rstrip()}\n" for name, page in sorted(pages.items()))
     TABLE.write_text(body, encoding="utf-8")
+
+
+def keep_page(title: str, lines: list[str]) -> None:
+    """Put a part below the table, in the place of an older one."""
+    text = TABLE.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (?!System|---).*$", text.partition("\n## ")[0], re.MULTILINE)
+    write_table(rows, {**pages_of(text), title: "\n".join(lines)})
 
 
 def quick(found: list[str], log: bool) -> int:
@@ -219,7 +222,7 @@ def quick(found: list[str], log: bool) -> int:
     return bad
 
 
-def wine(program: str, all_of_them: bool, log: bool) -> int:
+def wine(program: str, all_of_them: bool, log: bool, only: list[str]) -> int:
     """The tests under Wine; 1 if one failed, or the command line did."""
     number = version(program)
     for words in COMMAND_LINE:
@@ -229,10 +232,13 @@ def wine(program: str, all_of_them: bool, log: bool) -> int:
     if not all_of_them:
         came, failed = tried(Path(program), f"wine-{number}", WINE_QUICK)
         return told(Path(program), UNDER_WINE, number, "quick part", came, failed, log=log)
-    if not on_both(program):
+    if not only and not on_both(program):
         return 1
-    came, failed = file_by_file(Path(program), f"wine-{number}")
-    return told(Path(program), UNDER_WINE, number, "all but the long", came, failed)
+    came, failed, table = file_by_file(Path(program), f"wine-{number}", only)
+    bad = told(Path(program), UNDER_WINE, number, "all but the long", came, failed)
+    print(*table, sep="\n")
+    keep_page(f"{number}, under Wine: {COUNTS}", ["", COUNTS_HEAD, "", *table])
+    return bad
 
 
 def on_both(program: str) -> bool:
@@ -250,33 +256,47 @@ def on_both(program: str) -> bool:
     return True
 
 
-def file_by_file(inside: Path, number: str) -> tuple[str, list[str]]:
+def file_by_file(inside: Path, number: str, only: list[str]) -> tuple[str, list[str], list[str]]:
     """Each file of tests by a pytest of its own, two at a time: on Windows one test that hangs ends its
-    whole pytest. What came out, in words, and what failed."""
-    not_run = allowed_skips((ROOT / "tests" / "wine_skips.txt").read_text(encoding="utf-8"))
-    files = [
-        path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "tests").rglob("test_*.py"))
-    ]
-    files = [name for name in files if reason_not_to_run(name, not_run) is None]
-    with ThreadPoolExecutor(2) as lanes:
-        rounds = list(lanes.map(lambda name: (name, one_file(inside, number, name)), files))
+    whole pytest. What came out, in words, what failed, and the counts by folder.
+
+    With ``only``, of the files that are not below these folders the last result is taken."""
+    patterns = allowed_skips((ROOT / "tests" / "wine_skips.txt").read_text(encoding="utf-8"))
     asked = said_by(
         sys.executable, "-m", "pytest", "-m", "not long", "--collect-only", "-q", "tests"
     )
-    total = sum("::" in line for line in asked.splitlines())
-    passed = sum(found.passed for _, found in rounds)
-    failed = [
-        name for file, found in rounds for name in found.failed or ([file] if found.ended else [])
-    ]
-    share = (
-        f"{passed:,} of the {total:,} tests that Linux has passed ({100 * passed / total:.1f} %)"
-    )
-    return f"{share}, {len(failed)} failed", failed
+    nodes = [line for line in asked.splitlines() if "::" in line]
+    count = Counter(node.partition("::")[0] for node in nodes)
+    rounds, files = {}, []
+    for name, tests in sorted(count.items()):
+        reason = reason_not_to_run(name, patterns)
+        report = PLACE / f"{place_of(number, name)}.xml"
+        if reason is not None:
+            rounds[name] = Round(skipped=Counter({kind_of(reason): tests}))
+        elif not only or any(name.startswith(folder) for folder in only):
+            files.append(name)
+        elif report.exists():
+            rounds[name] = read_report(report)
+    with ThreadPoolExecutor(2) as lanes:
+        rounds.update(lanes.map(lambda name: (name, one_file(inside, number, name)), files))
+    passed = sum(found.passed for found in rounds.values())
+    failed = []
+    for file in count:
+        found = rounds.get(file, Round(ended="not run"))
+        failed += found.failed or ([file] if found.ended else [])
+    share = 100 * passed / len(nodes)
+    came = f"{passed:,} of the {len(nodes):,} tests that Linux has passed ({share:.1f} %)"
+    return f"{came}, {len(failed)} failed", failed, by_folder(nodes, rounds)
+
+
+def place_of(number: str, name: str) -> str:
+    """Where the report of a file of tests stays."""
+    return f"{number}-{name.replace('/', '-')}"
 
 
 def one_file(inside: Path, number: str, name: str) -> Round:
     """The tests of a file; once more if some failed."""
-    place = f"{number}-{name.replace('/', '-')}"
+    place = place_of(number, name)
     first = one_round(inside, place, [name], FILE_SECONDS)
     if not first.failed and not first.ended:
         return first
@@ -293,12 +313,13 @@ def main(words: list[str]) -> int:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--log", action="store_true", help="keep a row of a quick part, too")
     parser.add_argument("--wine", metavar="PROGRAM")
+    parser.add_argument("--only", metavar="FOLDER", nargs="*", default=[])
     parser.add_argument("pythons", nargs="*")
     chosen = parser.parse_args(words)
     # Begun in the background it would be ignored, by the tests of interrupts too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if chosen.wine:
-        return wine(chosen.wine, chosen.all, chosen.log)
+        return wine(chosen.wine, chosen.all, chosen.log, chosen.only)
     if chosen.quick:
         return quick([*chosen.pythons, *pythons()], chosen.log)
     what, paths = ("all but the long", ["tests"]) if chosen.all else ("part", PART)
