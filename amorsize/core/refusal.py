@@ -52,8 +52,12 @@ if TYPE_CHECKING:
         def begin(self, position: int, item: Any) -> bool:
             """Whether this item may begin now; then it has."""
 
-        def locate(self, index_of: Callable[[int], int]) -> None:
-            """How the position in the data of an item is found by its position in the run."""
+        def attend(self, index_of: Callable[[int], int], usage: Any) -> None:
+            """Hear of what runs, from its :class:`amorsize.items.collector.UsageLog`; ``index_of`` gives
+            the position in the data of an item by its position in the run."""
+
+        def ran(self, start: int, count: int, seconds: float, began: float | None = None) -> None:
+            """Items have run, and began then."""
 
         def handed_out(self, start: int, count: int) -> None:
             """Items begin without having been asked for, while this is not active."""

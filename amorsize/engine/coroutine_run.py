@@ -269,6 +269,7 @@ class CoroutineRun:
     async def _try(self, index: int, item: Any, number: int) -> None:
         """Try ``number`` (from 0) of an item."""
         drawn, limiter = clock(), self.limiter
+        limiter.ran(index, 1, 0.0, drawn)
         row = heappop(self._rows) if self._rows else next(self._new_rows)
         try:
             value = await self._called(index, item)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from _thread import allocate_lock
 
-from amorsize import items, learning
+from amorsize import items, learning, planning
 from amorsize.items.limited_source import LimitedSource
 from amorsize.items.refusals import refusal_of
 from amorsize.items.retry import helped
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from amorsize.core.options import Options
     from amorsize.core.refusal import Level, Refusal
     from amorsize.items import TryLog
+    from amorsize.items.collector import UsageLog
     from amorsize.items.source import ItemSource
     from amorsize.planning.admission import Call
-    from amorsize.planning.rate import Rate
+    from amorsize.planning.rate import Rate, Start
 
 TOLD_SECONDS = 0.5
 """A run that lasted for so long keeps what it has found of the server with the history."""
@@ -57,6 +58,8 @@ class CallLimiter:
         self._calls: dict[int, Call | None] = {}
         """Position of an item that runs -> its call; None where only its rate counts."""
         self._costs: tuple[int, tuple[float, ...]] | None = None
+        self._starts: dict[int, Start] = {}
+        """Of calls with a rate that run: when each began, to be told."""
         self._due = 0.0
         """Earliest next start by the rate, on the monotonic clock."""
         self._lock = allocate_lock()
@@ -138,9 +141,29 @@ class CallLimiter:
         count, items = self._tries.told(self._index_of)
         return {"retried_items": count, "retried": items}
 
-    def locate(self, index_of: Callable[[int], int]) -> None:
-        """How the position in the data of an item is found by its position in the run."""
+    def attend(self, index_of: Callable[[int], int], usage: UsageLog) -> None:
+        """Hear of what runs. ``index_of`` gives the position in the data of an item by its position in
+        the run."""
         self._index_of = index_of
+        if self._rate is not None:
+            usage.tell(self.ran)
+
+    def ran(self, start: int, count: int, seconds: float, began: float | None = None) -> None:
+        """Items from position ``start`` on have run, one after the other, in ``seconds`` all together.
+        ``began``: of the first one, by ``time.perf_counter`` where that is this machine's."""
+        if not self._starts:
+            return
+        latest = time.monotonic() - seconds
+        told = latest if began is None else latest + seconds - (time.perf_counter() - began)
+        with self._lock:
+            for number in range(count):
+                call = self._starts.pop(start + number, None)
+                if call is not None:
+                    later = number * seconds / count
+                    sound = (
+                        call.at <= told + later <= latest + later
+                    )  # else another machine's clock
+                    call.begun((told if sound else latest) + later)
 
     def said(self) -> str:
         """What a bar shows of it; "" where nothing was refused."""
@@ -169,11 +192,13 @@ class CallLimiter:
             if self._rate is not None:
                 if self._costs is None or self._costs[0] != position:
                     self._costs = position, self._rate.costs(item[1] if self._numbered else item)
-                wait = self._rate.take(time.monotonic(), self._costs[1])
+                now = time.monotonic()
+                start = planning.Start(now)
+                wait = self._rate.take(now, self._costs[1], start)
                 if wait > 0.0:
                     self._due = time.monotonic() + wait
                     return False
-                self._costs = None
+                self._costs, self._starts[position] = None, start
             self.calls += 1
             if self._tries is not None:
                 self._tries.began(position, 1, self._clock())
@@ -218,10 +243,15 @@ class CallLimiter:
         pause = self.pause()
         return longest if pause is None else min(longest, max(pause, LEAST_SLEEP_SECONDS))
 
+    def _ended(self, position: int) -> Call | None:
+        """The call of an item that runs no more."""
+        self._starts.pop(position, None)
+        return self._calls.pop(position, None)
+
     def undo(self, position: int) -> None:
         """An item was handed out, and comes back without having run."""
         with self._lock:
-            call = self._calls.pop(position, None)
+            call = self._ended(position)
             if call is not None and self._admission is not None:
                 self._admission.failed(call, self._clock())
             if self._tries is not None:
@@ -230,7 +260,7 @@ class CallLimiter:
     def served(self, position: int, late: float = 0.0) -> None:
         """The item has its result, which may have waited ``late`` seconds to be heard of."""
         with self._lock:
-            call = self._calls.pop(position, None)
+            call = self._ended(position)
             if call is not None and self._admission is not None:
                 self._admission.served(call, self._clock(), late)
                 if self.refused:
@@ -254,7 +284,7 @@ class CallLimiter:
         with self._lock:
             self.failed += 1
             self._note_try(position, self._clock(), refused=False)
-            call = self._calls.pop(position, None)
+            call = self._ended(position)
             if call is not None and self._admission is not None:
                 self._admission.failed(call, self._clock(), overdue=overdue)
 
@@ -262,7 +292,7 @@ class CallLimiter:
         """The server said no. Whether the item is to wait; else it fails."""
         with self._lock:
             self.refused += 1
-            now, call = self._clock(), self._calls.pop(position, None)
+            now, call = self._clock(), self._ended(position)
             self._note_try(position, now, refused=True)
             if self._admission is None:
                 self._admission = Admission(self._most)

@@ -163,7 +163,7 @@ class LocalLoop:
         self._patient: Any = None
         limiter = self.source.limiter
         if limiter:
-            limiter.locate(self._index)
+            limiter.attend(self._index, usage)
         if limiter and not limiter.is_active and self.source.indexed and options.seed is None:
             self._patient, self.func = self.func, spec.func
         self._not_before = FIRST_DECISION_SECONDS

@@ -104,6 +104,11 @@ class UsageLog:
         self.spans: list[tuple[int, int, float]] = []
         """First position, items and seconds of the earliest chunks and slices, without the first of each
         worker, which may have paid for a warm-up. Where the number of items is known."""
+        self._heard: Callable[[int, int, float, float], object] | None = None
+
+    def tell(self, heard: Callable[[int, int, float, float], object]) -> None:
+        """Have ``heard(first, items, seconds, began)`` called for each chunk, before it is placed."""
+        self._heard = heard
 
     def chunk(
         self, worker: tuple[int, int], span: tuple[int, int], began: float, seconds: float,
@@ -112,6 +117,8 @@ class UsageLog:
         """A worker has run the items of ``span``: first position, and how many. That took ``seconds``, of
         which ``cpu`` on a core; before that it spent ``moved`` seconds on sending results. ``began`` is a
         time of ``time.perf_counter``, which is the same clock in all processes of a Linux system."""
+        if self._heard is not None:
+            self._heard(*span, seconds, began)
         use = self._uses.get(worker)
         if use is None:
             use = self._uses[worker] = _Use(began)

@@ -322,6 +322,8 @@ class ExecutorPool(Backend):
 
     def _place(self, chunk: _Chunk, report: chunk_worker.ChunkResult) -> None:
         size, count = chunk.bytes, 0
+        if self.source.limiter is not None:
+            self.source.limiter.ran(chunk.start, len(chunk.items), report.seconds)
         for start, number, body in report.pieces:
             count += number
             if self.adapter.in_process:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import heapq
 import itertools
 import pickle
 import random
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 import amorsize
 from amorsize.errors import OptionError
-from amorsize.planning.rate import Rate, per_second
+from amorsize.planning.rate import Rate, Start, per_second
 
 
 @pytest.mark.parametrize(
@@ -79,6 +81,52 @@ def test_never_more_in_any_second_after_the_burst(rate: float, late: float, seed
         while at - after[first] >= 1.0:
             first += 1
         assert last - first + 1 <= max(1.02 * rate, rate + 1.0) + 1.0
+
+
+def begins(
+    rate: float, count: int, delay: float, seconds: float, seed: int
+) -> tuple[list[float], float]:
+    """When calls begin that are late by up to ``delay`` after their tokens were taken, each for itself,
+    last ``seconds`` and are heard of at their end; and when the last token was taken."""
+    rng, now, budget = random.Random(seed), 0.0, Rate(rate)
+    found: list[float] = []
+    running: list[tuple[float, float, int, Start]] = []
+    for _ in range(count):
+        start = Start(now)
+        while (wait := budget.take(now, (1.0,), start)) > 0.0:
+            now += wait
+            while running and running[0][0] <= now:
+                _, began, _, one = heapq.heappop(running)
+                one.begun(began)
+            start = Start(now)
+        began = now + rng.uniform(0.0, delay)
+        found.append(began)
+        heapq.heappush(running, (began + seconds, began, len(found), start))
+    return found, now
+
+
+def fullest(found: list[float], burst: int) -> int:
+    """Calls in the fullest second, without those of the burst, however they were late."""
+    after = sorted(found[burst:])
+    return max(bisect.bisect_left(after, at + 1.0) - place for place, at in enumerate(after))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([3.0, 20.0, 50.0, 200.0]), st.floats(0.0, 0.2), st.floats(0.0, 0.6),
+    st.integers(0, 99),
+)  # fmt: skip
+def test_no_second_has_more_calls_that_begin_however_late_each_is(
+    rate: float, delay: float, seconds: float, seed: int
+) -> None:
+    found, _ = begins(rate, int(8 * rate) + 10, delay, seconds, seed)
+    assert fullest(found, int(rate)) <= rate + max(1.0, 0.02 * rate)
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.005, 0.015])
+def test_starts_that_are_a_little_late_cost_nothing(delay: float) -> None:
+    _, ended = begins(50.0, 1050, delay, 0.3, 1)
+    assert ended <= 1000 / 50 / 0.98
 
 
 @pytest.mark.parametrize("late", [0.0, 0.005])
