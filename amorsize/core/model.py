@@ -294,6 +294,11 @@ class Safety:
     unproven: str | None = None
     """What it calls of an object of a library whose code is not read: only a watched item tells what that
     changes."""
+    pool: str | None = None
+    """What its code takes from and gives back to, with a lock held: a pool of the user's own."""
+    most_threads: int | None = None
+    """As many connections as the client keeps that its items share; None where it does not say so, or
+    there is none."""
 
     def __str__(self) -> str:
         """How the function was judged, in a sentence."""

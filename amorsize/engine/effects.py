@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from amorsize.backends.base import Backend, BackendReport
     from amorsize.core.events import Observers
+    from amorsize.core.model import Safety
+    from amorsize.core.options import Options
     from amorsize.engine.checkpoint_writer import CheckpointWriter
     from amorsize.engine.commands import StartBackend
     from amorsize.engine.lookups import Lookups
@@ -61,7 +63,7 @@ def make_backend(
         collector,
         config,
         command.item_seconds,
-        most_workers=options.max_jobs,
+        most_workers=_most_workers(options, lookups.lasting.known.get("safety")),
         initializer=options.initializer,
         initargs=options.initargs,
         timeout_seconds=options.timeout,
@@ -96,6 +98,12 @@ def make_backend(
 
 clock = time.perf_counter
 cpu_clock = time.process_time
+
+
+def _most_workers(options: Options, safety: Safety | None) -> int | None:
+    """The user's bound, or that of a client that items share."""
+    kept = None if safety is None else safety.most_threads
+    return min(kept, options.max_jobs or kept) if kept else options.max_jobs
 
 
 class Effects:

@@ -391,7 +391,9 @@ def on_interrupted(spec: RunSpec, state: RunState, event: SliceInterrupted, fact
     """The caller will not run the items from this position on: start threads on them."""
     item = event.item
     waits = item.cpu_share < COMPUTES_SHARE
-    config = Config("threads", _count(spec, item, facts), 1, spec.options.chunksize)
+    count = _count(spec, item, facts)
+    count = min(count, facts.safety.most_threads or count)
+    config = Config("threads", count, 1, spec.options.chunksize)
     why = "waits" if waits else "leaves the GIL alone"
     reason = f"an item has taken {format_seconds(event.seconds)} so far and {why}"
     choice = choice_unseen(config, event.seconds, _left(spec, item), reason)

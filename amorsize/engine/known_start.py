@@ -42,8 +42,9 @@ def begin_known(spec: RunSpec, state: RunState, event: Begun, facts: Facts) -> S
         return None
     if not facts.holds_the_same:  # an item of another object was watched
         return None
-    if facts.safety.caller_only or facts.safety.unless_watched:  # none is watched before they start
-        return None
+    safety = facts.safety
+    if safety.caller_only or safety.unless_watched or safety.unproven:
+        return None  # no item is watched before they start
     choice = plan(spec, state, facts, total)
     config, alone = choice.config, choice.serial_seconds
     if config.backend not in ("threads", "fork"):

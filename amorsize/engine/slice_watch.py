@@ -107,6 +107,7 @@ class ItemWatch:
         return not (
             seen is None
             or seen.changed
+            or seen.pooled
             or seen.cut_short
             or seen.unwatched
             or seen.left_open
@@ -145,9 +146,14 @@ class ItemWatch:
         caller, processes = safety.caller_only, safety.no_processes
         if self._reused:
             caller = caller or ONE_BY_ONE
-        changed = [name for name in verdict.changed if name != "the item"]
-        if changed:
+        if verdict.changed and verdict.changed != ("the item",):
             caller = caller or verdict.sentence(self._number)
+        most = safety.most_threads
+        for name, (own, kept) in verdict.pooled.items():
+            processes = processes or f"{name} is a pool of connections"
+            most = min(most or kept, kept) or most
+            if own and safety.pool is None:  # no code was read that takes them in turns
+                caller = caller or f"connections of {name} changed while item {self._number} ran"
         if self._pickles_itself and not len(items):
             processes = processes or "its items say themselves how they are pickled"
         if verdict.item_changed and inspection.shared_parts(items):
@@ -168,6 +174,8 @@ class ItemWatch:
             watched = verdict.sentence(self._number)
         elif verdict.cut_short:
             watched += f", in part: {verdict.cut_short}"
+        elif verdict.pooled:
+            watched += f": it changed nothing but connections of {[*verdict.pooled][-1]}"
         elif verdict.unwatched:
             watched += f", but for {verdict.unwatched[0]}, which does not show its state"
         else:
@@ -178,6 +186,7 @@ class ItemWatch:
             no_processes=processes,
             draws=draws,
             elsewhere=elsewhere,
+            most_threads=most,
             watched=watched,
             unless_watched=None,
         )

@@ -65,8 +65,11 @@ THREAD_BOUND = {
     "asyncio": "an object of an event loop",
     "_asyncio": "an object of an event loop",
     "uvloop": "an object of an event loop",
+    "playwright": "a browser that is steered",
+    "selenium": "a browser that is steered",
+    "appium": "a device that is steered",
 }
-"""Modules whose objects may be used in the thread that made them only."""
+"""Modules whose objects may be used in the thread that made them only, or by one item after the other."""
 
 THREAD_SAFE_PARTS = frozenset({"Lock", "Event", "Condition", "Semaphore", "BoundedSemaphore"})
 """Classes of asyncio that look up the loop when they wait: not before."""

@@ -88,4 +88,5 @@ def _inspected(
         deep, sent = deep_bindings(func, items)
         caller, processes = deep, processes or sent
     said = judge.no_threads, processes, judge.draws, judge.elsewhere
-    return Safety(caller, *said, unproven=judge.unproven)
+    pool = next((value.phrase for value, _ in judge.pools.values()), None)
+    return Safety(caller, *said, unproven=judge.unproven, pool=pool)

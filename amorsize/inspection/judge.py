@@ -439,7 +439,7 @@ class Judge(Methods):
         if is_a(callee.obj, FunctionType) and own(callee.obj):
             return None
         if callee.attr in rules.ELEMENTS:
-            return self.element(base)
+            return FRESH if self.takes_connection(base, callee.attr) else self.element(base)
         if callee.attr in rules.PARTS:
             return Value(inner=self.element(base))
         if callee.attr in rules.VIEWS:

@@ -22,7 +22,7 @@ from amorsize.inspection.look import Look
 from amorsize.inspection.objects import class_attribute
 from amorsize.inspection.process_state import ProcessState
 from amorsize.inspection.state import Limit
-from amorsize.inspection.watch import ITEM, MOST_NODES, changed_names
+from amorsize.inspection.watch import ITEM, MOST_NODES, look_again
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,8 +92,7 @@ class LateLook:
             if _decimal_flags() != self._flags:
                 names["the flags of the decimal context"] = None
         try:
-            for node, after in self._look.again():
-                names.update(dict.fromkeys(changed_names(self._look, node, after)))
+            names.update(look_again(self._look, {}))
         except Exception as error:
             self._look.fail("the second look", error)
         names.pop(ITEM, None)

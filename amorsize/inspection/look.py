@@ -332,9 +332,3 @@ def _add(parts: list[str], style: int, key: Any) -> None:
         return
     else:
         raise ValueError(f"a reference is not called in the way {style!r}")
-
-
-def without_subscripts(name: str) -> str:
-    """A name up to its first subscript: `rows[3].done` and `rows[4].done` are both of `rows`."""
-    head, bracket, _ = name.partition("[")
-    return f"{head}`" if bracket else name

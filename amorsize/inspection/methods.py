@@ -27,6 +27,8 @@ from amorsize.inspection.walker import Walker, own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from amorsize.inspection.interpret import Frame
 
 QUEUES = ("queue", "_queue")
@@ -50,6 +52,8 @@ NOT_CALLING = frozenset(
 """Modules of base classes whose methods call no other method of an object that is handed to a call."""
 POOL_METHODS = {"pop": "take", "popleft": "take", "append": "give", "appendleft": "give"}
 """A list from which things are taken and to which they are given back, with a lock held, is a pool."""
+QUEUE_METHODS = {"get": "take", "get_nowait": "take", "put": "give", "put_nowait": "give"}
+"""So is a queue of connections, which has its lock with it."""
 
 
 class Methods(Walker):
@@ -77,18 +81,18 @@ class Methods(Walker):
         place = rules.OUTPUT_AT.get(name, len(args))
         if place < len(args):
             self.change(args[place], f"{name} changes")
-        if name in CHANGES or name in rules.STORING:
+        use = self.pool_use(frame, base, name)
+        if use is not None:
+            self.pools.setdefault(id(base.obj), (base, set()))[1].add(use)
+        elif name in CHANGES or name in rules.STORING:
             if is_a(base.obj, type) and args:  # list.append(out, x)
                 return
-            if frame.code in self.locked and base.origin == SHARED and name in POOL_METHODS:
-                self.pools.setdefault(id(base.obj), (base, set()))[1].add(POOL_METHODS[name])
-            else:
-                self.change(base, f"{name} changes")
+            self.change(base, f"{name} changes")
         elif base.origin == SHARED and name in SIGNALS_OF.get(type(base.obj).__name__, ()):
             if type(base.obj).__module__ in ("threading", "_thread"):
                 self.keep(f"{name} changes {base.phrase}")
         elif base.origin == SHARED and type(base.obj).__module__ in QUEUES:
-            if name in ("put", "put_nowait", "get", "get_nowait"):
+            if name in QUEUE_METHODS:
                 self.keep(f"{name} changes {base.phrase}")
         elif base.origin == SHARED and self.unsure and may_change(base.obj, name, defined):
             self.keep(f"some items call {name} of {base.phrase}, which may change it")
@@ -104,6 +108,21 @@ class Methods(Walker):
             and type(base.obj).__module__.startswith("pathlib")
         ):
             self.keep(f"{name} changes a file that its items share")
+
+    def pool_use(self, frame: Frame, base: Value, name: str) -> str | None:
+        """Does a method "take" something from a pool, or "give" it back? None of any other method."""
+        if base.origin != SHARED:
+            return None
+        if type(base.obj).__module__ in QUEUES:
+            use = QUEUE_METHODS.get(name)
+            return use if use is not None and _holds_connections(base.obj) else None
+        return POOL_METHODS.get(name) if frame.code in self.locked else None
+
+    def takes_connection(self, pool: Value, name: str) -> bool:
+        """Is a connection of HTTP taken from a pool, so that nobody else has it until it is back?"""
+        known = self.pools.get(id(pool.obj))
+        used = "take" in (POOL_METHODS.get(name), QUEUE_METHODS.get(name))
+        return known is not None and used and _holds_connections(pool.obj)
 
     def method_under_a_name(self, frame: Frame, callee: Value, args: list[Value]) -> None:
         """A library's bound method that a variable stands for is a method of its object."""
@@ -222,3 +241,9 @@ class Methods(Walker):
             one.__module__ not in NOT_CALLING and not own_module(str(one.__module__))
             for one in bases
         )
+
+
+def _holds_connections(container: Any) -> bool:
+    from amorsize.inspection.pooled import holds_connections
+
+    return holds_connections(container)

@@ -51,6 +51,8 @@ ATOM_NAMES = frozenset(
         "pandas._libs.tslibs.offsets.BaseOffset", "pandas._libs.internals.BlockPlacement",
         "pandas._libs.index.IndexEngine", "pandas._libs.properties.CachedProperty",
         "pyarrow.lib._PandasConvertible", "pyarrow.lib._Weakrefable",
+        # counts the connections that are made with it
+        "_ssl._SSLContext",
     }
 )  # fmt: skip
 """Types whose objects do not change, or whose change does not matter (engines of indexes)."""

@@ -9,7 +9,7 @@
 
 A change that does not matter is in the tables BENIGN_* and is not told. A change that happens once
 (a model that is loaded when first needed) is told; only a later item that is watched too says whether
-it repeats (:meth:`Verdict.repeats`).
+it repeats.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from time import thread_time
 from types import ModuleType
 
 from amorsize.inspection.file_use import FILE_NAMES, OUTPUT_NAMES, FileUse
-from amorsize.inspection.kinds import plan_of
-from amorsize.inspection.look import Look, without_subscripts
+from amorsize.inspection.kinds import plan_of, type_module, type_mro
+from amorsize.inspection.look import Look
 from amorsize.inspection.process_state import SETTING_NAMES, ProcessState, only_drawn
 from amorsize.inspection.reach import ATTRIBUTE, BINDING, NAME
 from amorsize.inspection.state import ABSENT, Limit, State, same_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
 BUDGET_SECONDS = 0.01
@@ -52,8 +52,10 @@ their level and list of handlers, engines of pandas indexes, lazy slots of paths
 BENIGN_ATTRIBUTES = {
     "pandas.core.": frozenset({"_cache", "_item_cache", "_cacher"}),
     "functools": frozenset({"_cache_token", "dispatch_cache"}),
+    "http.cookiejar": frozenset({"_now"}),
 }
-"""Attributes by module of the class: caches that a library fills when it is asked."""
+"""Attributes by module of the class, or of a base: caches that a library fills when it is asked, and the
+time at which it was asked last."""
 
 
 class Verdict:
@@ -64,6 +66,8 @@ class Verdict:
     show their state. ``left_open``: descriptors, threads and child processes that the item left.
     ``returned``: a changeable object that the function reaches and gave as its result, or None.
     ``drew_random``: a global random state advanced by drawing from it, which is not in ``changed``.
+    ``pooled``: pools of connections that were used, which are not in ``changed`` either: by name, whether
+    the class is the user's own, and how many connections it keeps (0: not known).
     ``nodes``: objects looked at; ``seconds``: what both looks took.
     """
 
@@ -73,6 +77,7 @@ class Verdict:
         "drew_random",
         "left_open",
         "nodes",
+        "pooled",
         "returned",
         "seconds",
         "unwatched",
@@ -86,14 +91,14 @@ class Verdict:
         unwatched: tuple[str, ...] = (),
         left_open: tuple[str, ...] = (),
         drew_random: bool = False,
-        rest: tuple[str | None, int, float] = (None, 0, 0.0),
+        rest: tuple[str | None, int, float, Mapping[str, tuple[bool, int]]] = (None, 0, 0.0, {}),
     ) -> None:
         self.changed = changed
         self.cut_short = cut_short
         self.unwatched = unwatched
         self.left_open = left_open
         self.drew_random = drew_random
-        self.returned, self.nodes, self.seconds = rest
+        self.returned, self.nodes, self.seconds, self.pooled = rest
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
@@ -103,15 +108,6 @@ class Verdict:
     def item_changed(self) -> bool:
         """Did the function change the item that it was given, or what is in it?"""
         return ITEM in self.changed
-
-    def repeats(self, other: Verdict) -> tuple[str, ...]:
-        """What another item changed too: the names of ``changed`` that ``other`` has as well.
-
-        An element is counted as its container: items that change `rows[0]` and `rows[1]` both
-        change `rows`.
-        """
-        theirs = {without_subscripts(name) for name in other.changed}
-        return tuple(name for name in self.changed if without_subscripts(name) in theirs)
 
     def sentence(self, number: int = 1) -> str:
         """What to tell people: "`found` changed while item 1 ran"; "" where nothing changed."""
@@ -194,9 +190,9 @@ class Watch:
         process = ProcessState(look.trail.names)
         names.update(dict.fromkeys(self._process.changed_to(process)))
         drew = self._judge_draws(process, start - self._ready, names)
+        pooled: dict[str, tuple[bool, int]] = {}
         try:
-            for node, after in look.again():
-                names.update(dict.fromkeys(changed_names(look, node, after)))
+            names.update(look_again(look, pooled))
         except Exception as error:
             look.fail("the second look", error)
         seconds = self._clock() - start + self._ready - self._began
@@ -206,7 +202,7 @@ class Watch:
             unwatched=tuple(dict.fromkeys(map(look.name, look.hidden))),
             left_open=tuple(self._process.left_open(process)),
             drew_random=drew,
-            rest=(look.returned(results), len(look), seconds),
+            rest=(look.returned(results), len(look), seconds, pooled),
         )
 
     def _judge_draws(
@@ -228,6 +224,24 @@ class Watch:
             else:
                 names[f"the state of `{library}`"] = None
         return drew
+
+
+def look_again(look: Look, pooled: dict[str, tuple[bool, int]]) -> dict[str, None]:
+    """Names of all that differs from the first look. ``pooled`` gets those of pools of connections that
+    were used instead: see :mod:`amorsize.inspection.pooled`."""
+    names: dict[str, None] = {}
+    for node, after in look.again():
+        pool = -1
+        if look.held:
+            from amorsize.inspection.pooled import kept_connections, pool_of
+
+            pool = pool_of(look, node, after)
+        if pool < 0:
+            names.update(dict.fromkeys(changed_names(look, node, after)))
+        else:
+            found = look.queue[pool][0]
+            pooled[look.name(pool)] = plan_of(type(found)).own, kept_connections(found)
+    return names
 
 
 def changed_names(look: Look, node: Any, after: State) -> list[str]:
@@ -267,5 +281,5 @@ def _benign(key: Any, was: Any, now: Any, style: int, kind: type) -> bool:
         return False
     for module, attributes in BENIGN_ATTRIBUTES.items():
         if key in attributes and plan_of(kind).foreign:
-            return str(kind.__module__).startswith(module)
+            return any(str(type_module(base)).startswith(module) for base in type_mro(kind))
     return False

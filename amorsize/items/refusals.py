@@ -44,6 +44,13 @@ THROTTLING = frozenset(
     }
 )
 """Codes by which services of AWS refuse, as their clients' documentation lists them."""
+REFUSING_NAMES = ("ratelimit", "toomanyrequests", "throttl")
+"""Parts of a class's name, in small letters without underscores, that say so without any number."""
+ANSWERING_NAMES = (
+    "refus", "http", "status", "api", "response", "server", "overload", "unavailable", "busy"
+)  # fmt: skip
+"""Parts of a class's name that make its first argument, where that is one of REFUSING, a status: without
+one of them the number could be the item's."""
 BAD_REQUESTS = frozenset({400, 404, 405, 406, 410, 413, 414, 415, 422})
 """HTTP: what was asked for is at fault, and the same again gets the same answer. Not 401 and 403: they
 depend on who asks."""
@@ -106,6 +113,8 @@ def _told(error: BaseException, now: float) -> tuple[Refusal | None, bool]:
     status, headers = _answer_of(error)
     if status is None and _is_number(getattr(error, "retry_after", None)):
         status = 429
+    if status is None:
+        status = _named(error)
     if status not in REFUSING:
         return None, False
     if headers.get("x-should-retry", "").strip().lower() == "false" or _is_spent(error):
@@ -115,6 +124,16 @@ def _told(error: BaseException, now: float) -> tuple[Refusal | None, bool]:
         own: Any = getattr(error, "retry_after", None)
         hint = sensible(float(own)) if _is_number(own) else None
     return Refusal(status, hint), True
+
+
+def _named(error: BaseException) -> int | None:
+    """The status that an exception of the user's own tells by its name, or by its first argument."""
+    name = type(error).__name__.lower().replace("_", "")
+    if any(part in name for part in REFUSING_NAMES):
+        return 429
+    first = error.args[0] if error.args else None
+    tells = type(first) is int and first in REFUSING
+    return first if tells and any(part in name for part in ANSWERING_NAMES) else None
 
 
 def _answer_of(error: BaseException) -> tuple[int | None, dict[str, str]]:

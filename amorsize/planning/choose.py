@@ -132,6 +132,11 @@ def _add_threads(at_hand: _Candidates, given: PlanningInput) -> None:
         at_hand.reasons.append(f"no threads: {given.safety.no_threads}")
         return
     most = min(left, FIRST_THREADS if waits else machine.cores, limits.max_jobs or left)
+    kept = given.safety.most_threads
+    if kept is not None and kept < most:
+        connections = "one connection" if kept == 1 else f"{kept} connections"
+        at_hand.reasons.append(f"no more threads: its client keeps {connections}")
+        most = kept
     for count in _counts(most):
         config = Config("threads", count, 1, limits.chunksize)
         prediction = cost_model.seconds(config, profile, machine, left, given.costs)

@@ -331,14 +331,12 @@ def test_a_global_that_is_set_once_does_not_repeat() -> None:
 
     first, second = watched(load), watched(load)
     assert first.changed == ("global `LAZY`",) and second.changed == ()
-    assert first.repeats(second) == ()
 
 
 def test_changes_of_other_elements_repeat() -> None:
     rows: list[list[int]] = [[], []]
     first, second = (watched(lambda item: rows[item].append(1), item) for item in (0, 1))
     assert (first.changed, second.changed) == (("`rows[0]`",), ("`rows[1]`",))
-    assert first.repeats(second) == ("`rows[0]`",)
 
 
 # -- any change in any nest
