@@ -131,6 +131,8 @@ def limited(spec: RunSpec, facts: Facts, seen: tuple[int, float, float] | None =
         jobs, why = 1, "the item that was watched took too long"
     if name not in options.backends:
         raise _refused(spec, facts, name, why)
+    if name == "threads":
+        jobs = min(jobs, safety.most_threads or jobs)
     jobs = max(1, jobs if total is None else min(jobs, total))
     config = Config(name, jobs, 1, options.chunksize)
     given = "memory_limit" if options.timeout is None else "timeout"
