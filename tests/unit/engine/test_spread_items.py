@@ -73,7 +73,7 @@ def test_positions_that_are_done_are_not_handed_out(done: list[int], stop: int |
 
 
 def rising(number: int) -> int:
-    return sum(range(20 * number))
+    return sum(range(20_000 + 20 * number))  # a fork pays from the first item on, in a large process too
 
 
 def ran_apart(func: Any, data: Any, **options: Any) -> tuple[Any, Any]:
@@ -116,7 +116,7 @@ BAD: set[int] = set()
 def sometimes_bad(number: int) -> int:
     if number in BAD:
         raise ValueError(number)
-    return sum(range(8000))
+    return sum(range(20_000))
 
 
 @pytest.mark.usefixtures("order_is_free")
@@ -140,7 +140,7 @@ def test_the_lowest_failing_index_is_raised(
 
 def prints(number: int) -> int:
     print(end="")
-    return sum(range(8000))
+    return sum(range(20_000))
 
 
 def test_a_function_that_prints_runs_in_order() -> None:
@@ -150,7 +150,7 @@ def test_a_function_that_prints_runs_in_order() -> None:
 
 def writes(path: Path) -> int:
     path.with_suffix(".out").write_text("done")
-    return sum(range(8000))
+    return sum(range(20_000))
 
 
 def test_a_function_that_writes_files_runs_in_order(tmp_path: Path) -> None:
