@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import re
 from html import escape
-from math import floor, log10
+from math import floor, log10, sqrt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -149,18 +149,27 @@ def label(axes: Axes, x: str, y: str, *, log_x: bool = False, log_y: bool = Fals
     axes.grid(visible=True)
 
 
+NARROW = 1.5
+"""Ends of a logarithmic axis whose ratio is less than this are moved apart, to where ticks are round."""
+
+
 def round_ticks(axis: MatplotlibAxis, *, logarithmic: bool, most: int = 5) -> None:
-    """Ticks at 1, 2, 2.5 or 5 times a power of ten; over two decades or more at powers of ten only."""
+    """Ticks at 1, 2, 2.5 or 5 times a power of ten; on a logarithmic axis of more than a decade at 1, 2
+    and 5, of more at 1 and 3, of more than three at powers of ten."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+    axis.set_major_locator(MaxNLocator(nbins=most, steps=[1, 2, 2.5, 5, 10]))
     if logarithmic:
         low, high = sorted(axis.get_view_interval())
+        if low > 0 and high < NARROW * low:
+            middle = sqrt(low * high)
+            low, high = middle / NARROW, middle * NARROW
+            axis.set_view_interval(low, high, ignore=True)
         decades = log10(high / low) if low > 0 else 1.0
         parts = (1.0,) if decades > 3 else (1.0, 3.0) if decades > 1.2 else (1.0, 2.0, 5.0)
-        axis.set_major_locator(LogLocator(subs=parts, numticks=most + 3))
+        if decades >= 1:  # less has no three such ticks
+            axis.set_major_locator(LogLocator(subs=parts, numticks=most + 3))
         axis.set_minor_locator(NullLocator())
-    else:
-        axis.set_major_locator(MaxNLocator(nbins=most, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
 
 
@@ -172,7 +181,9 @@ def number(value: float) -> str:
     elif size >= 1000 or value == 0 or value == round(value):
         text = f"{value:,.0f}"
     else:
-        digits = max(0, 2 - floor(log10(size)))
+        digits = max(
+            0, 5 - floor(log10(size))
+        )  # neighbours of a narrow axis differ in the last ones
         text = f"{value:.{digits}f}".rstrip("0").rstrip(".")
     return text.replace("-", "\N{MINUS SIGN}")
 

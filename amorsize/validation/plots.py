@@ -51,7 +51,12 @@ def plots(report: ValidationReport) -> str:
     if report.learning:
         curve = [(float(rows), error) for rows, error in report.learning]
         made.append(
-            lines("Learning curve", ("rows learned from", "RMSE"), [("error", curve)], log_x=True)
+            lines(
+                "Learning curve",
+                ("rows learned from", "RMSE (natural log)"),
+                [("error", curve)],
+                log_x=True,
+            )
         )
     if report.calibration:
         made.append(_calibration(list(report.calibration)))
@@ -77,10 +82,11 @@ def _ladder(report: ValidationReport) -> str:
                 for kept, change, passed in report.ladder
                 if passed is verdict and (kept, 100 * change) in shown
             ]
-            axes.plot(
-                [a for a, _ in points], [b for _, b in points],
-                color=colour, marker=mark, linestyle="", label=name,
-            )  # fmt: skip
+            if points:
+                axes.plot(
+                    [a for a, _ in points], [b for _, b in points],
+                    color=colour, marker=mark, linestyle="", label=name,
+                )  # fmt: skip
         allowed = 100 * report.ladder_tolerance
         axes.axhline(allowed, color=figures.INK, linewidth=1, linestyle="--", label="allowed")
         figures.label(axes, "rows kept", "change of error (%)", log_x=True)
@@ -190,7 +196,7 @@ def _calibration(points: Points) -> str:
         if shown:
             ends = [min(a for a, _ in shown), max(a for a, _ in shown)]
             axes.plot(ends, ends, color=figures.SOFT, linewidth=1, label="both are equal")
-        figures.label(axes, "predicted label", "true label")
+        figures.label(axes, "predicted label (natural log)", "true label (natural log)")
         figures.legend(axes)
 
     return figures.figure(

@@ -70,7 +70,7 @@ HEAD = (
 
 
 COLUMNS = (
-    "Error: change of the root mean squared error at fresh rows by pruning, with its 95 % limits. By "
+    "Error: change of the root mean squared error at fresh rows by pruning, with its 95\u00a0% limits. By "
     "chance: the same if as many rows are deleted at random. Faster: time of one prediction before, over "
     "that after. Prune: how long pruning took."
 )
