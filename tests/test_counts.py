@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from support.counts import Round, by_folder, read_report
+from support.everywhere_page import PLATFORMS, TABLE, rows_of, shown
 
 REPORT = """<testsuites><testsuite>
 <testcase classname="tests.unit.a.test_x" name="t"/>
@@ -32,3 +33,10 @@ def test_every_test_that_linux_has_is_counted_once(tmp_path: Path) -> None:
         ("tests/unit/a", "4", "1", "1", "0", "0", "0", "0", "1", "1"),
         ("all", "7", "1", "1", "1", "0", "0", "0", "1", "3"),
     ]
+
+
+def test_the_table_of_platforms_is_that_of_the_runs() -> None:
+    rows = rows_of(TABLE.read_text(encoding="utf-8"))
+    assert rows and shown(rows) in PLATFORMS.read_text(encoding="utf-8")
+    row = "| Windows, under Wine | 3.11.9 | part | 5 passed | 1.26 | abc | today |"
+    assert "| Windows | 3.11.9 | under Wine | part | 5 passed | 1.26 | today |" in shown([row])

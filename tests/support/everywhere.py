@@ -25,7 +25,6 @@ import argparse
 import datetime
 import os
 import platform
-import re
 import shutil
 import signal
 import subprocess
@@ -37,10 +36,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support.counts import Round, by_folder, kind_of, read_report
+from support.everywhere_page import UNDER_WINE, keep, keep_page
 from support.packages import ROOT, project, pythons
 from support.skips import allowed_skips, reason_not_to_run
 
-TABLE = ROOT / "docs" / "reference" / "everywhere.md"
 PLACE = ROOT / "build" / "everywhere"
 PART = [
     "tests/api", "tests/contract/backend", "tests/hosts/asyncio", "tests/same_as_loop",
@@ -66,22 +65,11 @@ WINE_QUICK = [
 """What is run under Wine with each change: some of every package, and how workers end on Windows."""
 TRIED_AGAIN = 12
 """Failures that may be accidents of a busy machine and run once more, by themselves; more are none."""
-MOST_SHOWN = 40
-"""Failures that are named on the page."""
 SECONDS = 4 * 3600
 """Longest run of one Python."""
 FILE_SECONDS = 900
 """Longest run of one file of tests under Wine."""
-HEAD = """# Everywhere: the tests on other Pythons
-
-Written by `make everywhere`: the newest result of each Python and choice of tests. *Part* is what
-depends on the interpreter: reading functions, engine, calls, streams, backends, coroutines, the suite
-"same as the loop"; *quick part* is some of it (under Wine: some of every package).
-
-| System | Python | Tests | Result | NumPy | Commit | When |
-| --- | --- | --- | --- | --- | --- | --- |
-"""
-SYSTEM, UNDER_WINE = f"{platform.system()}, {platform.machine()}", "Windows, under Wine"
+SYSTEM = f"{platform.system()}, {platform.machine()}"
 COUNTS = "counts"
 COUNTS_HEAD = (
     "Tests that Linux has; those that passed; those that were skipped, by the kind of the reason that "
@@ -167,43 +155,6 @@ def one_round(inside: Path, number: str, paths: list[str], seconds: float = SECO
     if not report.exists():
         return Round(ended="pytest did not come to its end")
     return read_report(report)
-
-
-def keep(cells: list[str], failed: list[str]) -> None:
-    """Put a row, and its failures, in the place of an older one of the same system, Python and tests."""
-    text = TABLE.read_text(encoding="utf-8") if TABLE.exists() else HEAD
-    rows = {
-        tuple(cell.strip() for cell in line.split("|")[1:4]): line
-        for line in re.findall(r"^\| (?!System|---).*$", text.partition("\n## ")[0], re.MULTILINE)
-    }
-    rows[tuple(cells[:3])] = f"| {' | '.join(cells)} |"
-    pages = pages_of(text)
-    title = f"{cells[1]}, {cells[2]}: what failed"
-    pages.pop(title, None)
-    if failed:
-        names = [f"- `{name}`" for name in failed[:MOST_SHOWN]]
-        names += [f"- and {len(failed) - MOST_SHOWN} more"] if len(failed) > MOST_SHOWN else []
-        pages[title] = "\n".join(["", *names])
-    write_table([line for _, line in sorted(rows.items())], pages)
-
-
-def pages_of(text: str) -> dict[str, str]:
-    """The parts of the page below its table, by title."""
-    return dict(part.split("\n", 1) for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:])
-
-
-def write_table(rows: list[str], pages: dict[str, str]) -> None:
-    """Write the page anew."""
-    body = HEAD + "\n".join(rows) + "\n"
-    body += "".join(f"\n## {name}\n{page.rstrip()}\n" for name, page in sorted(pages.items()))
-    TABLE.write_text(body, encoding="utf-8")
-
-
-def keep_page(title: str, lines: list[str]) -> None:
-    """Put a part below the table, in the place of an older one."""
-    text = TABLE.read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (?!System|---).*$", text.partition("\n## ")[0], re.MULTILINE)
-    write_table(rows, {**pages_of(text), title: "\n".join(lines)})
 
 
 def quick(found: list[str], log: bool) -> int:
