@@ -73,7 +73,9 @@ def test_positions_that_are_done_are_not_handed_out(done: list[int], stop: int |
 
 
 def rising(number: int) -> int:
-    return sum(range(20_000 + 20 * number))  # a fork pays from the first item on, in a large process too
+    return sum(
+        range(20_000 + 20 * number)
+    )  # a fork pays from the first item on, in a large process too
 
 
 def ran_apart(func: Any, data: Any, **options: Any) -> tuple[Any, Any]:
