@@ -70,9 +70,9 @@ HEAD = (
 
 
 COLUMNS = (
-    "Error: change of the root mean squared error at fresh rows by pruning, with its 95\u00a0% limits. By "
-    "chance: the same if as many rows are deleted at random. Faster: time of one prediction before, over "
-    "that after. Prune: how long pruning took."
+    "Error: change of the root mean squared error at fresh rows by pruning, with its 95\u00a0% limits. "
+    "By chance: the same if as many rows are deleted at random. Faster: time of one prediction before, "
+    "over that after. Prune: how long pruning took."
 )
 """What the columns are; medians or means over the seeds of a scenario."""
 
