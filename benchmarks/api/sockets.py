@@ -1,11 +1,11 @@
 """Servers that refuse, on real loopback sockets: the share of what they allow, and calls wasted.
 
-``python -m benchmarks.api.sockets [--held-out] [--minute] [--peers] [--again] [--client
-coroutine|thread]``. Each server is one of :mod:`benchmarks.api.virtual` in a process of its own; the
-ideal is that of a client that is told everything, in virtual time. Every third scenario is kept aside
+``python -m benchmarks.api.sockets [--held-out] [--minute] [--again] [--client coroutine|thread]
+[--only "cap of 8" ...]``. Each server is one of :mod:`benchmarks.api.virtual` in a process of its own;
+the ideal is that of a client that is told everything, in virtual time. Every third scenario is kept aside
 (``--held-out``); ``--minute`` are two with a quota of a real minute. ``--again`` runs each twice with a
-history, and tells the second. ``--peers`` are libraries for coroutines, and for threads a pool written by
-hand that is told the server's numbers. Run it on a quiet machine: each takes 3 to 12 s.
+history, and tells the second. :mod:`benchmarks.api.peers`
+has other libraries beside it. Run it on a quiet machine: each takes 3 to 12 s.
 """
 
 from __future__ import annotations
@@ -66,10 +66,6 @@ MINUTE: dict[str, Given] = {
     ),
 }
 FEW_CALLS, WASTE_SHARE = 20, 0.05
-MEAN_TOKENS = 500.5
-"""What an item of a server of tokens costs on average."""
-MOST_THREADS, PAUSE_SECONDS = 128, 0.2
-"""Of the pool written by hand: most threads, and before another try."""
 
 
 class Refused(Exception):
@@ -194,88 +190,6 @@ def by_amorsize(client: Client, given: Given, kind: str, history: str | None = N
     return list(amorsize.execute(func, range(given.items), retries=5, history=history, **options))
 
 
-def by_pool(client: Client, given: Given, kind: str) -> list[Any]:
-    """Threads written by hand: as many as the server allows, and as quick where it counts calls a second.
-    What is refused is tried again."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    rate = given.rate or (given.quota and given.quota / given.window)
-    if given.token_rate is not None:
-        rate = given.token_rate / MEAN_TOKENS
-    lock, due = threading.Lock(), 0.0
-
-    def one(item: int) -> int:
-        nonlocal due
-        while True:
-            if rate is not None:
-                with lock:
-                    due = max(due + 1.0 / rate, time.monotonic())
-                    mine = due
-                time.sleep(max(0.0, mine - time.monotonic()))
-            try:
-                return client.get(item)
-            except Refused:
-                time.sleep(PAUSE_SECONDS)
-
-    size = min(given.most, given.knee or given.most, given.cap or given.most, MOST_THREADS)
-    with ThreadPoolExecutor(size) as pool:
-        return list(pool.map(one, range(given.items)))
-
-
-def by_tenacity(client: Client, given: Given, kind: str) -> list[Any]:
-    """A semaphore of 20 and exponential pauses: what is often written by hand."""
-    import tenacity
-
-    async def run() -> list[Any]:
-        gate = asyncio.Semaphore(20)
-
-        async def ask(item: int) -> int:
-            async with gate:
-                return await client.ask(item)
-
-        one = tenacity.retry(
-            wait=tenacity.wait_random_exponential(0.05, 10), stop=tenacity.stop_after_attempt(8)
-        )(ask)
-        return await asyncio.gather(
-            *(one(item) for item in range(given.items)), return_exceptions=True
-        )
-
-    return asyncio.run(run())
-
-
-def by_aiometer(client: Client, given: Given, kind: str) -> list[Any]:
-    """Twenty at once, and the server's own rate where it has one; refusals tried again."""
-    import functools
-
-    import aiometer
-    import tenacity
-
-    tried = tenacity.retry(
-        wait=tenacity.wait_random_exponential(0.05, 10), stop=tenacity.stop_after_attempt(8)
-    )(client.ask)
-
-    async def one(item: int) -> Any:
-        try:
-            return await tried(item)
-        except tenacity.RetryError as error:
-            return error
-
-    async def run() -> list[Any]:
-        calls = [functools.partial(one, item) for item in range(given.items)]
-        results: list[Any] = await aiometer.run_all(
-            calls, max_at_once=given.cap or 20, max_per_second=given.rate
-        )
-        return results
-
-    return asyncio.run(run())
-
-
-WAYS = {
-    "coroutine": {"amorsize": by_amorsize, "tenacity": by_tenacity, "aiometer": by_aiometer},
-    "thread": {"amorsize": by_amorsize, "told pool": by_pool},
-}
-
-
 def again(given: Given, kind: str) -> tuple[float, int, int, int]:
     """As :func:`measured`, of a second run whose function is known from a first one."""
     with tempfile.TemporaryDirectory() as folder:
@@ -292,7 +206,7 @@ def measured(
     given: Given, way: Callable[[Client, Given, str], list[Any]], kind: str
 ) -> tuple[float, int, int, int]:
     """Share of the ideal throughput, calls wasted, items lost, items served twice."""
-    command = [sys.executable, "-m", __spec__.name, "--serve", json.dumps(asdict(given))]
+    command = [sys.executable, "-m", "benchmarks.api.sockets", "--serve", json.dumps(asdict(given))]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as server:
@@ -316,7 +230,7 @@ def main() -> None:
     parser.add_argument("--serve")
     parser.add_argument("--held-out", action="store_true")
     parser.add_argument("--minute", action="store_true")
-    parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--only", nargs="+", choices=SCENARIOS)
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--client", choices=["coroutine", "thread"], default="coroutine")
     asked = parser.parse_args()
@@ -324,23 +238,23 @@ def main() -> None:
         asyncio.run(serve(Given(**json.loads(asked.serve))))
         return
     names = [name for n, name in enumerate(SCENARIOS) if (n % 3 == 2) == asked.held_out]
-    chosen = MINUTE if asked.minute else {name: SCENARIOS[name] for name in names}
-    ways = WAYS[asked.client]
-    for way in ways if asked.peers else ["amorsize"]:
-        shares, held = [], 0
-        for name, given in chosen.items():
-            share, wasted, lost, twice = (
-                again(given, asked.client)
-                if asked.again and way == "amorsize"
-                else measured(given, ways[way], asked.client)
-            )
-            shares.append(share)
-            bound = FEW_CALLS + WASTE_SHARE * given.items
-            held += wasted <= bound and not lost and not twice
-            told = f"{share:5.0%}, wasted {wasted} (bound {bound:.0f}), lost {lost}, twice {twice}"
-            print(f"{way} {asked.client} {name}: {told}", flush=True)
-        good = sum(share >= 0.9 for share in shares), sum(share >= 0.8 for share in shares)
-        print(f"{way}: {held} within all bounds; 90 %: {good[0]}, 80 %: {good[1]} of {len(shares)}")
+    chosen = MINUTE if asked.minute else {name: SCENARIOS[name] for name in asked.only or names}
+    shares, held = [], 0
+    for name, given in chosen.items():
+        share, wasted, lost, twice = (
+            again(given, asked.client)
+            if asked.again
+            else measured(given, by_amorsize, asked.client)
+        )
+        shares.append(share)
+        bound = FEW_CALLS + WASTE_SHARE * given.items
+        held += wasted <= bound and not lost and not twice
+        told = f"{share:5.0%}, wasted {wasted} (bound {bound:.0f}), lost {lost}, twice {twice}"
+        print(f"{asked.client} {name}: {told}", flush=True)
+    good = [sum(share >= least for share in shares) for least in (0.95, 0.9, 0.8)]
+    print(
+        f"{held} within all bounds; 95 %: {good[0]}, 90 %: {good[1]}, 80 %: {good[2]} of {len(shares)}"
+    )
 
 
 if __name__ == "__main__":
