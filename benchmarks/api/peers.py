@@ -207,6 +207,7 @@ def main() -> None:
             bound = FEW_CALLS + WASTE_SHARE * given.items
             for way, run in ways(given, asked.client).items():
                 share, wasted, lost, twice = measured(given, run, asked.client)
+                share *= 1.0 - lost / given.items
                 good = wasted <= bound and not lost and not twice and share >= 0.8
                 found.setdefault(way, []).append((share, wasted, lost, good))
                 told = f"{share:5.0%}, wasted {wasted}, lost {lost}, twice {twice}"
