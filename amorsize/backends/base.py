@@ -66,8 +66,11 @@ class BackendSpec:
     what the caller has in ``threading.local`` data, ``end()`` in the caller takes it back."""
     watch: Any = None
     """A single thread with a time limit: looks, in the caller's thread, around its first items.
-    ``begin(items, position, thread)`` before one runs in that thread; ``end(values)`` after it tells
-    whether another is to be watched; ``drop()`` where it took too long. None to look at nothing."""
+    ``begin(items, position, thread)`` before one runs in that thread; ``end(values, seconds)`` after it
+    tells whether another is to be watched; ``drop()`` where it took too long. None to look at nothing."""
+    one_first: bool = False
+    """Processes: whether one begins alone, until it has looked at what its first items changed; if they
+    changed something, it stays alone."""
     travels: frozenset[type] | None = None
     """Processes: results that pickling changes, or that cannot be sent, are computed again in the caller,
     and what cannot be sent there stays in it; results of these classes are known to come back as they
@@ -76,8 +79,8 @@ class BackendSpec:
     """Forked workers: names what changed of all that the function reaches since this spec was made, with
     True also of the process (see :mod:`amorsize.inspection.late`). None to look at nothing."""
     late_maker: Callable[[Any], Callable[[bool], tuple[str, ...]]] | None = None
-    """Workers in fresh interpreters: makes such a look at a function, in the worker, when its first item
-    is done. Can be pickled; None to look at nothing."""
+    """Processes in which the first item of all may run: makes such a look at a function, in the worker,
+    when its first item is done. Can be pickled; None to look at nothing."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,8 @@ class BackendReport:
     """Of a thread whose first items were watched, and which waits until it is known how the run goes on:
     how many, wall seconds of the last one, and those in which it computed. No items where one took too
     long; None where no worker waits."""
+    alone: bool = False
+    """Whether a single process is there for what its first items change, or may change."""
     worker_bytes: int = 0
     """Most memory that a worker process was seen to hold beyond what the caller gave it; 0 where nobody
     looked."""

@@ -92,7 +92,8 @@ class StartBackend:
     """Threads to begin with where the others are ramped up."""
     caller_computes: bool = False
     watched: bool = False
-    """A single thread: whether its first items run between two looks."""
+    """A single thread: whether its first items run between two looks. Processes: whether one begins
+    alone, until it has looked at what its first items changed."""
 
 
 @dataclass(frozen=True)

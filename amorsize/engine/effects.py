@@ -57,6 +57,8 @@ def make_backend(
             limiter.adapt()
         if config.backend == "threads":
             limiter.remember(spec.func, options.history)
+    # The caller has run no item: what only the first changes was not changed before.
+    fresh = config.backend == "spawn" or (config.backend == "fork" and options.supervised)
     told = BackendSpec(
         spec.worker_func,
         source,
@@ -74,16 +76,17 @@ def make_backend(
         caller_computes=command.caller_computes and (limiter is None or not limiter.is_active),
         context=lookups.loop.context,
         caller_state=lambda: inspection.caller_state(spec.func),
+        one_first=command.watched,
         travels=lookups.travels(),
-        late_look=lookups.late_look(command) if config.backend == "fork" else None,
-        late_maker=lookups.late_maker(command) if config.backend == "spawn" else None,
+        late_look=lookups.late_look(command) if config.backend == "fork" and not fresh else None,
+        late_maker=lookups.late_maker(command) if fresh else None,
     )
     if config.backend == "serial":
         return CallerBackend(told)
     if config.backend == "threads" and config.n_jobs == 1 and options.timeout is not None:
         data = inspection.ThreadData(spec.func, lookups.next_items())
         told = replace(told, thread_data=data)
-    if command.watched:
+    if command.watched and config.backend == "threads":
         return engine.watched_thread(told, lookups.loop, lookups.note_watched)
     if config.backend == "threads":
         return ThreadPool(told)

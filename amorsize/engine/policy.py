@@ -73,7 +73,7 @@ def on_begun(spec: RunSpec, state: RunState, event: events.Begun, facts: Facts) 
     if state.measuring:
         return evolve(state, paused=True), (*commands, Pause())
     watched = None
-    if spec.options.timeout is not None:
+    if spec.options.supervised:
         watched = engine.begin_watched(spec, state, event, facts)
     state, started = watched or hand_over(spec, state, facts, event.done, event.item_seconds)
     return state, commands + started

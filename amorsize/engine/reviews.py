@@ -207,7 +207,8 @@ def on_limited_report(spec: RunSpec, state: RunState, event: Reported, facts: Fa
         or options.forced is not None
         or "threads" not in options.backends
         or facts.safety.no_threads
-        or event.report.changed  # in the workers' own copies; threads would share what changes
+        or event.report.alone  # what its items change would be changed by all threads at once
+        or event.report.changed
     ):
         return state, ()
     if _left_to_threads(spec, event, facts) == 0:

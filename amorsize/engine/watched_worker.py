@@ -1,4 +1,4 @@
-"""Under a time limit no item runs in the caller: the first runs on one thread, which is watched. Pure.
+"""Under a limit no item runs in the caller: the first ones run in one worker, which is watched. Pure.
 
 ::
 
@@ -7,11 +7,13 @@
                       -> nothing changed, or the item took too long -> Drain
     Drained           -> orders: threads if the item waited, else processes
 
-Not watched so: a function whose names tell that it only computes (a thread that computes cannot be ended;
-its processes look at themselves), one that must not run on a thread, and a run with an ``initializer``,
-which belongs into workers.
+The worker is a process where there is a limit on memory, for a function whose names tell that it only
+computes (a thread that computes cannot be ended), for one that must not run on a thread, and for a run
+with an ``initializer``, which belongs into workers. It begins alone and looks at itself; where its items
+changed something, it stays alone, so that the results are the loop's, and the run says what is lost. Of
+few items none waits for another.
 
-Imported only where there is a time limit.
+Imported only where there is a limit.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from amorsize.engine.decisions import (
     start,
     start_chosen,
 )
+from amorsize.engine.gates import WATCHED_ITEMS
 from amorsize.engine.reviews import add_ended, left_to_do
 from amorsize.engine.state import Phase, Workers, evolve
 
@@ -41,23 +44,29 @@ if TYPE_CHECKING:
 
 
 def begin_watched(spec: RunSpec, state: RunState, event: Begun, facts: Facts) -> Step | None:
-    """Begin with one thread whose first items are watched; None where others are to begin at once."""
+    """Begin with one worker whose first items are watched; None where others are to begin at once."""
     options, decision = spec.options, state.decision
-    if options.timeout is None or options.forced is not None or options.effects != "watch":
+    if options.forced is not None or options.effects != "watch" or decision is None:
         return None
-    if spec.nested or state.watched or state.only_computes or options.initializer is not None:
+    if spec.nested or state.watched or facts.safety.watched or facts.safety.caller_only:
         return None
-    safety = facts.safety
-    if safety.caller_only or safety.no_threads or safety.watched or decision is None:
+    config, watched = decision.config, evolve(state, watched=True, position=event.done)
+    given = replace(handing_out(spec, config, event.done, event.item_seconds), in_order=True)
+    if _fits_a_thread(spec, state, facts):
+        config, given = _one_thread(spec), replace(given, keeps_items=True, copies=False)
+    elif config.backend == "threads" or config.n_jobs == 1 or (spec.total or 20) < WATCHED_ITEMS:
         return None
-    if "threads" not in options.backends:
-        return None
-    given = handing_out(spec, decision.config, event.done, event.item_seconds)
-    given = replace(given, in_order=True, keeps_items=True, copies=False)
-    state = evolve(state, watched=True, position=event.done)
-    one = do.StartBackend(_one_thread(spec), event.item_seconds, watched=True)
-    state, started = start(state, one)
+    one = do.StartBackend(config, event.item_seconds, watched=True)
+    state, started = start(watched, one)
     return state, (do.StopSampler(), given, *started)
+
+
+def _fits_a_thread(spec: RunSpec, state: RunState, facts: Facts) -> bool:
+    """Whether the first items may run on a thread of this process, to be watched there."""
+    options = spec.options
+    if options.timeout is None or options.initializer is not None or state.only_computes:
+        return False
+    return "threads" in options.backends and not facts.safety.no_threads
 
 
 def _one_thread(spec: RunSpec) -> Config:

@@ -3,13 +3,15 @@
 Two items are watched, and the second decides, as the one that is watched in the caller does. What only
 the first changes (a model that is loaded, a cache) does not bind, and a first item is often one that
 changes nothing: a number 0 that is added, a file that is not there yet. Nor does its time say much of the
-others: it may have imported modules.
+others: it may have imported modules. Of a few long items, one that changes nothing is enough: another
+would cost more than what is left gains.
 """
 
 from __future__ import annotations
 
 from amorsize.backends.threads.watched import WatchedThread
 from amorsize.core.frozen import replace
+from amorsize.engine.gates import TRUSTED_FIRST_SECONDS, WATCHED_ITEMS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from amorsize.backends.base import Backend, BackendSpec
     from amorsize.engine.local_loop import LocalLoop
 
-WATCHED_ITEMS = 2
+MOST_WATCHED = 2
 """Items that are watched; workers begin behind them."""
 
 
@@ -34,14 +36,17 @@ class WorkerWatch:
         """An item is about to run in that thread."""
         self._watch.begin(items, position, thread)
 
-    def end(self, values: Sequence[Any]) -> bool:
-        """It has ended, with its result or none: whether the next is to be watched, too."""
+    def end(self, values: Sequence[Any], seconds: float) -> bool:
+        """It has ended after so long, with its result or none: whether the next is to be watched, too."""
         loop = self._loop
         self._watch.end(values)
         if not loop.results:
             loop.samples.extend(values)  # what a result costs to carry is measured on them
         self._watched += 1
-        if self._watched < WATCHED_ITEMS:
+        verdict, left = self._watch.verdict, loop.source.left()
+        few = seconds > TRUSTED_FIRST_SECONDS and left is not None and left < WATCHED_ITEMS
+        clean = verdict is not None and not verdict.changed
+        if self._watched < MOST_WATCHED and not (few and clean):
             return True
         self._note()
         return False

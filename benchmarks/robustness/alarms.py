@@ -90,6 +90,7 @@ KINDS: dict[str, Callable[[], list[int]]] = {
     "stream, fork": stream(compute, backend="fork", n_jobs=2),
     "optimize": planned,
     "timeout": execute(compute, timeout=5.0),
+    "timeout, waiting": execute(wait, timeout=5.0),
 }
 
 

@@ -20,6 +20,7 @@ from unittest import mock
 import pytest
 
 import amorsize
+from amorsize.inspection import late
 from amorsize.inspection.effects import inspect_function
 
 ITEMS = range(40)
@@ -36,6 +37,12 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     yield importlib.import_module("quietlib")
     sys.path.remove(str(folder))
     del sys.modules["quietlib"]
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The functions here share their code: what one of them changed is not to bind the next."""
+    monkeypatch.setattr(late, "_remembered", {})
 
 
 Made = tuple[Callable[[int], Any], Callable[[], Any]]
@@ -285,3 +292,47 @@ def test_what_changes_nothing_gets_threads(make: Callable[[Any], Made], quiet: A
     assert plan.execute() == expected
     assert plan.run is not None and plan.run.config.backend == "threads"
     assert plan.run.config.n_jobs > 1
+
+
+def computing(call: Callable[[int], Any]) -> Callable[[int], Any]:
+    def func(item: int) -> Any:
+        total = 0
+        for turn in range(10_000):
+            total += turn * turn % 7
+        return call(item)
+
+    return func
+
+
+@pytest.mark.parametrize(
+    "options", [{"memory_limit": "2GiB"}, {"timeout": 30, "backend": ("serial", "fork")}]
+)
+def test_a_single_process_goes_on_where_its_items_change_something(
+    options: dict[str, Any], quiet: Any
+) -> None:
+    """Its results are the loop's; what is lost for the caller is told of."""
+    gauge = quiet.Gauge()
+    func = computing(lambda item: gauge.compute(item))
+    with pytest.warns(amorsize.DifferenceWarning, match="in a worker") as heard:
+        found = amorsize.execute(func, range(100), history=None, **options)
+    assert found == [sum(range(item + 1)) for item in range(100)]
+    assert gauge.value == 0 and len(heard) == 1
+
+
+@pytest.mark.parametrize("options", [{"memory_limit": "2GiB"}, {"timeout": 30}])
+def test_processes_follow_where_nothing_changes(options: dict[str, Any]) -> None:
+    plan = amorsize.optimize(computing(abs), range(400), history=None, n_jobs=2, **options)
+    assert plan.execute() == list(range(400))
+    assert plan.run is not None and plan.run.config.backend == "fork"
+    assert len(plan.run.workers) >= 2
+
+
+def test_what_only_a_later_item_changes_is_told(quiet: Any) -> None:
+    gauge = quiet.Gauge()
+
+    def func(item: int) -> int:
+        time.sleep(NAP_SECONDS)
+        return gauge.lookup(item) if item == 150 else 0
+
+    with pytest.warns(amorsize.DifferenceWarning, match=r"seen. in a worker"):
+        amorsize.execute(func, range(200), timeout=30, history=None, n_jobs=2)

@@ -115,6 +115,7 @@ def _work(given: LaunchSpec, sock: _socket.socket, page: SharedPage) -> None:
         data=spec.source.data if shared else None,
         ticket_pipe=given.group.read_fd,
         late_look=spec.late_look,
+        late_maker=spec.late_maker,
         travels=spec.travels,
     )
     worker = Worker(job, sock)

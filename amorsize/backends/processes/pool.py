@@ -81,6 +81,8 @@ class ProcessPool(Backend):
         self._deadlines = (
             None if limit is None else ProcessDeadlines(limit, self._table, self._recovery)
         )
+        self._alone = spec.one_first and spec.late_maker is not None
+        """Whether a single worker is to be there."""
         self._fallback: Backend | None = None
         """What goes on when no worker can be had."""
         self._looked = clock()
@@ -160,6 +162,8 @@ class ProcessPool(Backend):
     def _fitting(self) -> int:
         """Workers to be had, as far as memory goes."""
         wanted = self.spec.config.n_jobs - (1 if self._caller_computes else 0)
+        if self._alone:
+            wanted = min(wanted, 1)
         if self.spec.memory is not None:
             wanted = min(wanted, self.spec.memory.fit(self._table.workers.values()))
         return wanted
@@ -187,7 +191,8 @@ class ProcessPool(Backend):
             unfinished = {one.pid for one in workers if abort or one.held or one.group.open_runs}
             for pid in unfinished:
                 exit_status.kill(pid)
-            if self.spec.late_look is not None and not (abort or hurry):
+            looks = self.spec.late_look or self.spec.late_maker
+            if looks is not None and not (abort or hurry):
                 inherited = [one for one in workers if one.group.launcher.inherits]
                 self._reader.hear_out(one for one in inherited if one.pid not in unfinished)
             for worker in workers:
@@ -221,6 +226,7 @@ class ProcessPool(Backend):
             inside=frozenset() if deadlines is None else deadlines.inside(),
             ended=(0, 0.0, 0.0) if deadlines is None else self.spec.collector.usage.later(),
             changed=tuple(self._reader.changed),
+            alone=self._alone,
             worker_bytes=0 if memory is None else memory.most_bytes,
             drained=self._dispatcher.draining and not (recovery.alone or table.has_open_items()),
         )
@@ -241,6 +247,9 @@ class ProcessPool(Backend):
             self._fitting()
             if not memory.awaits_first:
                 recovery.look_again()
+        if self._alone and self._reader.heard and not self._reader.changed:
+            self._alone = False
+            self.scale_to(self._fitting())
         if recovery.unsettled:
             self._restart_workers()
         if self._fallback is not None:

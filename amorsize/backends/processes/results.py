@@ -48,6 +48,8 @@ class ResultReader:
         """What the longest stretch between two results took, some milliseconds or one long item."""
         self.changed: dict[str, None] = {}
         """Names of what workers changed that outlives an item."""
+        self.heard = False
+        """Whether a worker has told what its first items changed, if anything."""
         self._looked = clock()
 
     def hear_out(self, workers: Iterable[WorkerHandle]) -> None:
@@ -130,6 +132,7 @@ class ResultReader:
             elif kind == protocol.TOLD:
                 output_relay.heard(value)
             elif kind == protocol.CHANGED:
+                self.heard = True
                 self.changed.update(dict.fromkeys(value))
             elif kind == protocol.LEAVING:
                 self.recovery.leaves(worker, value)

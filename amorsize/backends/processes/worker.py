@@ -211,7 +211,7 @@ class Worker:
         if self._late_look is None:
             return
         changed = [name for name in self._late_look(process) if name not in self._changed]
-        if changed:
+        if changed or not process:  # the caller may wait for the first word
             self._changed.update(changed)
             self._send(protocol.encode(protocol.CHANGED, tuple(changed)))
 

@@ -5,7 +5,7 @@
     the caller's thread                                   the one worker
     step:  watch.begin(item ...) <-- BEFORE ------------  has taken an item, waits
                                   --- go on ----------->  runs it, under its time limit
-           watch.end(its result) <-- AFTER -------------  waits
+           watch.end(result ...) <-- AFTER -------------  waits
               True: --------------- go on ------------->  places the result, takes the next item
               False: -------------- go on ------------->  places the result
            report.watched        <-- BETWEEN -----------  waits, with no item in hand
@@ -76,7 +76,7 @@ class WatchedThread(ThreadPool):
             self._carry_back()
             values, seconds, computed = shown
             self._seen = self._seen[0] + 1, seconds, computed
-            self._enough = not self._watch.end(values)
+            self._enough = not self._watch.end(values, seconds)
         self._let_go()
         return True
 

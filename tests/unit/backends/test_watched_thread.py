@@ -32,7 +32,8 @@ class Looks:
         assert thread != threading.get_ident()
         self.told.append(("begin", position, list(items)))
 
-    def end(self, values: Sequence[Any]) -> bool:
+    def end(self, values: Sequence[Any], seconds: float) -> bool:
+        assert seconds >= 0
         self.told.append(("end", list(values)))
         self._wanted -= 1
         return self._wanted > 0

@@ -50,24 +50,36 @@ def test_one_thread_begins_in_order() -> None:
     ("known", "options"),
     [
         ({"safety": Safety(caller_only="it sets a global")}, {}),
-        ({"safety": Safety(no_threads="it sets a filter")}, {}),
         ({"safety": Safety(watched="item 2 was watched: it changed nothing")}, {}),
         ({}, {"effects": "ignore"}),
         ({}, {"backend": "threads"}),
-        ({}, {"backend": ("serial", "fork")}),
-        ({}, {"initializer": print}),
-        ({}, {"timeout": None, "memory_limit": "1GiB"}),
         ({}, {"nested": True}),
+        ({}, {"timeout": None, "memory_limit": "1GiB", "total": 19}),  # few, and maybe long
+        ({}, {"timeout": None, "memory_limit": "1GiB", "n_jobs": 1}),
     ],
 )
 def test_others_begin_at_once(known: Any, options: Any) -> None:
     assert not started(begun(facts(**known), **options)[1]).watched
 
 
-def test_what_surely_computes_begins_in_processes() -> None:
-    event = Begun(100.0, 1.0, only_computes=True)
-    _, commands = after(RunState(), event)
-    assert started(commands).config.backend == "fork"
+@pytest.mark.parametrize(
+    ("known", "options", "event"),
+    [
+        ({"safety": Safety(no_threads="it sets a filter")}, {}, BEGUN),
+        ({}, {"backend": ("serial", "fork")}, BEGUN),
+        ({}, {"initializer": print}, BEGUN),
+        ({}, {"timeout": None, "memory_limit": "1GiB"}, BEGUN),
+        ({}, {}, Begun(100.0, 1.0, only_computes=True)),
+    ],
+)
+def test_where_no_thread_may_be_a_process_begins_alone(
+    known: Any, options: Any, event: Any
+) -> None:
+    """The pool starts the others when the first has looked at what its items changed."""
+    state, commands = after(RunState(), event, facts(**known), **options)
+    begins = started(commands)
+    assert begins.watched and begins.config.backend == "fork" and begins.config.n_jobs == 4
+    assert next(one for one in commands if type(one) is do.HandOver).in_order and state.watched
 
 
 @pytest.mark.parametrize(
