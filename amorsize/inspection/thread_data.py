@@ -11,6 +11,7 @@ loop finds what the caller has set, and leaves there what its items set.
 
 from __future__ import annotations
 
+import re
 import sys
 
 from amorsize.inspection.bindings import HELD_LOCK, THREAD_BOUND, binding
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 KIND = "thread-local data"
 OF_ITS_THREAD = (*set(THREAD_BOUND.values()), HELD_LOCK, HEARS_THIS_THREAD)
 """How reasons end that name something which belongs to the caller's thread."""
+TELLING = re.compile("which thread|the signals to come")
+"""What other such reasons say: a signal is answered by the main thread, when it comes to that."""
 
 
 class ThreadData:
@@ -66,6 +69,6 @@ def _dict_of(local: Any) -> dict[str, Any]:
 def needs_its_thread(safety: Safety) -> str | None:
     """Why another thread than the caller's is another place to a function, even if it is the only one."""
     for reason in (safety.caller_only, safety.no_threads):
-        if reason is not None and (reason.endswith(OF_ITS_THREAD) or "which thread" in reason):
+        if reason is not None and (reason.endswith(OF_ITS_THREAD) or TELLING.search(reason)):
             return reason
     return None

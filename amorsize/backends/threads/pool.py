@@ -39,6 +39,7 @@ from amorsize.planning.chunking import CHUNK_SECONDS, fair_items, items_in
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextvars import Context
     from typing import Any
 
     from amorsize.backends.base import BackendSpec
@@ -106,6 +107,13 @@ PROBING_SECONDS = 0.0005
 """Work in a chunk while it is not known whether threads help."""
 
 
+def _adopt(context: Context) -> None:
+    """Set the variables of a context in that of this thread."""
+    for variable, value in context.items():
+        if variable.get(_UNSET) is not value:
+            variable.set(value)
+
+
 class ThreadPool(Backend):
     """Runs what is in the source on threads: :meth:`start`, :meth:`step` ..., :meth:`close`."""
 
@@ -133,6 +141,8 @@ class ThreadPool(Backend):
         self._context = spec.context or copy_context()
         self._own_context = self._context
         """In which the thread that was started last runs."""
+        self._carried: Context | None = None
+        """The caller's context after it has read the item that comes next."""
         self._gone: list[Any] = []
         """A lock for each of them, which it holds until it ends."""
         # Threads that find nothing to take sleep on `_more`. `_idle` is read without a lock: who misses a
@@ -218,15 +228,22 @@ class ThreadPool(Backend):
                 return
         self._carry_back()
 
+    def _carry_over(self) -> None:
+        """In a single thread that stands for the caller: find what reading its item has set there."""
+        context, self._carried = self._carried, None
+        if context is not None:
+            _adopt(context)
+            if self.spec.thread_data is not None:
+                self.spec.thread_data.begin()
+
     def _carry_back(self) -> None:
         """Set in the caller what the single thread that stands for it has set for itself: context
         variables, and data of its thread."""
-        if self._alone and self._own_context is not self._context:
+        taken = self._carried is None  # else the caller has read on since
+        if self._alone and taken and self._own_context is not self._context:
             if self.spec.thread_data is not None:
                 self.spec.thread_data.end()
-            for variable, value in self._own_context.items():
-                if variable.get(_UNSET) is not value:
-                    variable.set(value)
+            _adopt(self._own_context)
 
     def scale_to(self, workers: int) -> None:
         self._ramp.end()
@@ -256,8 +273,12 @@ class ThreadPool(Backend):
         """Read the source (in the caller's thread) so that each thread finds an item."""
         source = self.spec.source
         if self._alone:  # as the loop: an item is read when the one before it is done
-            if self._idle and not source.waiting and source.pull(1):
-                self._wake_one()
+            if self._idle and not source.waiting:
+                self._carry_back()
+                pulled = source.pull(1)
+                self._carried = copy_context()
+                if pulled:
+                    self._wake_one()
             return
         chunk = self._chunk(self._item_seconds)
         while not source.exhausted and source.waiting < self._count * (chunk + 1):
@@ -407,6 +428,7 @@ class ThreadPool(Backend):
         while not self._stopping and collector.failure is None:
             taken = source.take(count)
             if taken is not None:
+                self._carry_over()
                 if self._idle:  # the wake-up is passed on: there may be more to take
                     self._wake_one()
                 return taken

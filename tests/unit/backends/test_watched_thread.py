@@ -149,6 +149,31 @@ def test_a_source_is_read_item_by_item() -> None:
     assert done == list(range(6))
 
 
+def test_what_reading_an_item_sets_is_there_when_it_runs() -> None:
+    local, seen = threading.local(), []
+
+    def source() -> Any:
+        for item in range(4):
+            seen.append(VARIABLE.get())
+            VARIABLE.set(10 * item)
+            local.item = item
+            yield item
+
+    def func(item: int) -> Any:
+        found = VARIABLE.get(), local.item
+        VARIABLE.set(VARIABLE.get() + 1)
+        return found
+
+    VARIABLE.set(7)
+    made, collector = pool(func, source(), Looks(), thread_data=ThreadData(func))
+    until(made, lambda: False)
+    made.scale_to(1)
+    until(made, lambda: collector.done == 4)
+    made.close()
+    assert collector.results == [(0, 0), (10, 1), (20, 2), (30, 3)]
+    assert seen == [7, 1, 11, 21]
+
+
 def test_what_needs_the_callers_thread() -> None:
     assert needs_its_thread(Safety(caller_only="the captured 'lock' is a lock that is held"))
     assert needs_its_thread(Safety(no_threads="current_thread tells which thread runs the item"))
