@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 BAR = 24
 """Characters of the longest bar."""
+LEARNERS = "with experience", "model alone"
+WIDE = 10.0
+"""A factor from which on a plot has factors on a logarithmic axis, for else only the largest is seen."""
 HEIGHT_INCHES = 5.2
 """Of both panels together."""
 
@@ -86,15 +89,18 @@ def as_svg(spans: Sequence[Span]) -> str:
                 color=colour, marker=mark, linestyle=line, label=text,
             )  # fmt: skip
         axes.set_xlim(left=0.0)
+        wide = max((y for _, values in lines for y in values if y is not None), default=1) >= WIDE
         axes.set_ylim(bottom=low)
-        figures.label(axes, "runs recorded", name)
+        figures.label(axes, "runs recorded", name, log_y=wide and low > 0)
         figures.legend(axes)
 
     def errors(axes: Axes) -> None:
-        alone = [100 * (exp(one.model_error) - 1) for one in spans]
-        learned = [100 * (exp(one.error) - 1) for one in spans]
-        lines = [("with experience", learned), ("model alone", alone)]
-        draw(axes, "error of seconds (%)", lines, 0.0)
+        factors = [exp(one.error) for one in spans], [exp(one.model_error) for one in spans]
+        if max(*factors[0], *factors[1]) >= WIDE:
+            draw(axes, "error of seconds (factor)", [*zip(LEARNERS, factors, strict=True)], 1.0)
+            return
+        shares = [[100 * (factor - 1) for factor in line] for line in factors]
+        draw(axes, "error of seconds (%)", [*zip(LEARNERS, shares, strict=True)], 0.0)
 
     def regrets(axes: Axes) -> None:
         lines = [

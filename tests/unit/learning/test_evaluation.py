@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import pytest
 from support.learning import a_run, wait
@@ -56,6 +57,18 @@ def test_errors_are_seen_to_fall() -> None:
     assert found[-1].regret is None, "only one configuration ever ran"
     assert len(as_text(found).splitlines()) == 6
     assert as_svg(found).startswith("<svg")
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "axis"),
+    [(0.1, "11%", "error of seconds (%)"), (5.0, "148.4x", "error of seconds (factor), log scale")],
+)
+def test_a_large_error_is_a_factor(error: float, text: str, axis: str) -> None:
+    one = SimpleNamespace(
+        first=1, last=9, error=error / 2, model_error=error, known=1.0, regret=None, regret95=None
+    )
+    assert text in as_text([one])
+    assert axis in as_svg([one])
 
 
 def test_the_regret_is_named() -> None:
