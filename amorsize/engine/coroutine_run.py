@@ -292,6 +292,7 @@ class CoroutineRun:
         options, limiter = self._options, self.limiter
         refusal = refusal_in(error)
         if refusal is not None:
+            limiter.recall()  # a first refusal is heard with what an earlier run has found
             waits = limiter.refused_call(index, refusal)
             if self.is_stopped:
                 return  # it was not served, and does not begin again

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from pathlib import Path
 
+import pytest
+
 import amorsize
+from amorsize.core.refusal import Level
+from amorsize.engine.limiter import CallLimiter
 from amorsize.learning import recall_level
 
 CAP = 30
@@ -47,6 +52,38 @@ def test_the_next_run_begins_where_the_last_one_ended(tmp_path: Path) -> None:
     level = recall_level(ask, path)
     assert level is not None and CAP / 2 <= level.cap <= 2 * CAP
     assert run(300, path) <= first
+
+
+async def asked(item: int) -> int:
+    """A server that serves three side by side, and refuses the others at once."""
+    global busy
+    if busy >= 3:
+        raise amorsize.RetryAfter
+    busy += 1
+    await asyncio.sleep(SECONDS)
+    busy -= 1
+    return item
+
+
+def test_coroutines_know_the_server_before_they_hear_of_the_first_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0o700)
+    heard: list[tuple[int, Level]] = []
+    begin = CallLimiter.go_on
+
+    def go_on(self: CallLimiter, level: Level) -> None:
+        heard.append((self.refused, level))
+        begin(self, level)
+
+    monkeypatch.setattr(CallLimiter, "go_on", go_on)
+    for items in (120, 20):
+        found = asyncio.run(
+            amorsize.aexecute(asked, range(items), retries=1, history=tmp_path / "history.sqlite")
+        )
+        assert found == list(range(items))
+    ((refused, level),) = heard
+    assert refused == 0 and level == recall_level(asked, tmp_path / "history.sqlite")
 
 
 def test_short_runs_and_those_without_a_history_keep_nothing(tmp_path: Path) -> None:
