@@ -15,9 +15,7 @@ from _thread import allocate_lock
 
 from amorsize import items, learning, planning
 from amorsize.items.limited_source import LimitedSource
-from amorsize.items.refusals import refusal_of
 from amorsize.items.retry import helped
-from amorsize.planning.admission import Admission
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     from amorsize.items import TryLog
     from amorsize.items.collector import UsageLog
     from amorsize.items.source import ItemSource
-    from amorsize.planning.admission import Call
+    from amorsize.planning.admission import Admission, Call
     from amorsize.planning.rate import Rate, Start
 
 TOLD_SECONDS = 0.5
@@ -51,7 +49,7 @@ class CallLimiter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._rate, self._most, self._clock = rate, most, clock
-        self._admission = Admission(most) if adaptive else None
+        self._admission = planning.Admission(most) if adaptive else None
         self._numbered = numbered
         """Whether items come as pairs with their position (``seed``)."""
         self._workers: int | None = None
@@ -178,7 +176,7 @@ class CallLimiter:
         """Items wait: find how many of them the server serves."""
         with self._lock:
             if self._admission is None:
-                self._admission = Admission(self._most)
+                self._admission = planning.Admission(self._most)
 
     def have_workers(self, count: int | None) -> None:
         """So many items can run at the same time: no more are handed out, None for any number."""
@@ -295,7 +293,7 @@ class CallLimiter:
             now, call = self._clock(), self._ended(position)
             self._note_try(position, now, refused=True)
             if self._admission is None:
-                self._admission = Admission(self._most)
+                self._admission = planning.Admission(self._most)
             if call is None:
                 call = self._admission.begin(now)
             if refusal.unreached and not self._admission.served_calls:
@@ -325,4 +323,4 @@ def limited(
 
 def refusal_in(error: BaseException) -> Refusal | None:
     """What an exception says of a server that refused; None for any other."""
-    return refusal_of(error, time.time()) if isinstance(error, Exception) else None
+    return items.refusal_of(error, time.time()) if isinstance(error, Exception) else None

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from amorsize.items.pickling import dumps as dumps
     from amorsize.items.pickling import loads as loads
     from amorsize.items.pickling import parts as parts
+    from amorsize.items.refusals import refusal_of as refusal_of
     from amorsize.items.retry import RetryingCollector as RetryingCollector
     from amorsize.items.reuse import KeptItems as KeptItems
     from amorsize.items.seeding import numbered as numbered
@@ -32,5 +33,6 @@ __getattr__ = lazy_names(
         "loads": "amorsize.items.pickling",
         "numbered": "amorsize.items.seeding",
         "parts": "amorsize.items.pickling",
+        "refusal_of": "amorsize.items.refusals",
     },
 )

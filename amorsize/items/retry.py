@@ -16,9 +16,6 @@ import time
 
 from amorsize.items.call import format_traceback
 from amorsize.items.collector import Middleware
-from amorsize.items.errors import portable
-from amorsize.items.refusals import refusal_of
-from amorsize.items.seeding import Seeded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,6 +73,8 @@ class Failed:
         """Whether it may be tried again; what a server said that refused."""
 
     def __reduce__(self) -> tuple[Any, ...]:
+        from amorsize.items.errors import portable
+
         return Failed, (*portable(self.exception), self.again, self.refusal)
 
 
@@ -92,7 +91,7 @@ class Trying:
             return self.func(item)
         except Exception as error:
             again = isinstance(error, self.retry_on)
-            return Failed(error, "", again, refusal_of(error, time.time()))
+            return Failed(error, "", again, _refusal_in(error))
 
 
 class Patient:
@@ -141,7 +140,7 @@ class Patient:
                 value = self.func(item)
             except Exception as error:
                 failed = None
-                refusal = refusal_of(error, time.time())
+                refusal = _refusal_in(error)
                 if refusal is not None and limiter.refused_call(here, refusal) and self.retries:
                     continue
                 if refusal is None:
@@ -173,11 +172,24 @@ def helped(
     func: Callable[[Any], Any], options: Options, limiter: Limiter | None
 ) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
     """What the caller alone calls, and what workers call, to honour ``seed``, ``retries``, ``rate``."""
-    seeded = func if options.seed is None else Seeded(func, options.seed)
+    seeded = func if options.seed is None else _seeded(func, options.seed)
     if limiter is None:
         return seeded, seeded
     retry_on = options.retry_on
     return Patient(seeded, options.retries, retry_on, limiter), Trying(seeded, retry_on)
+
+
+def _seeded(func: Callable[[Any], Any], seed: int | tuple[int, ...]) -> Callable[[Any], Any]:
+    from amorsize.items.seeding import Seeded
+
+    return Seeded(func, seed)
+
+
+def _refusal_in(error: BaseException) -> Refusal | None:
+    """What an exception says of a server that refused."""
+    from amorsize.items.refusals import refusal_of
+
+    return refusal_of(error, time.time())
 
 
 class RetryingCollector(Middleware):

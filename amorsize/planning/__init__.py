@@ -6,9 +6,15 @@ from amorsize.core.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from amorsize.planning.admission import Admission as Admission
     from amorsize.planning.rate import Start as Start
     from amorsize.planning.rate import rate_of as rate_of
 
 __getattr__ = lazy_names(
-    __name__, {"Start": "amorsize.planning.rate", "rate_of": "amorsize.planning.rate"}
+    __name__,
+    {
+        "Admission": "amorsize.planning.admission",
+        "Start": "amorsize.planning.rate",
+        "rate_of": "amorsize.planning.rate",
+    },
 )
