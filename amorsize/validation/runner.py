@@ -108,7 +108,7 @@ def run_validation(
     seed : int, default=0
         Same seed, same errors and verdicts (latencies and seconds are measured, and vary).
     quick : bool, default=False
-        Fewer seeds and no large histories: under a minute.
+        Fewer seeds and no large histories: about a minute.
     only : str, default=""
         Regular expression that names of scenarios must match.
     seeds : int, default=None

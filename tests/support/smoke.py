@@ -68,7 +68,7 @@ def main() -> None:
 
     with open_history(":memory:") as history:
         tuner = amorsize.Tuner(history=history)
-        tuner.execute(sum, [range(100_000)] * 60)
+        tuner.execute(sum, [range(100_000)] * 200)  # more than 50 ms of work, which is recorded
         assert history.stats().rows == 1
     rng = np.random.default_rng(0)
     points = rng.uniform(size=(300, 2))
