@@ -379,6 +379,8 @@ def on_long_item(spec: RunSpec, state: RunState, event: LongItem, facts: Facts) 
     safety = facts.safety
     if safety.caller_only or safety.no_threads or safety.unless_watched:
         return state, ()
+    if safety.most_threads == 1:
+        return state, ()  # the caller's item has the one connection that its client keeps
     if (state.watched or safety.unproven) and safety.watched is None:
         return state, ()  # what an item changes is known at the end of one that is watched
     # The costs are looked up now: beside threads at work each step costs a turn of the GIL.
@@ -391,8 +393,11 @@ def on_interrupted(spec: RunSpec, state: RunState, event: SliceInterrupted, fact
     """The caller will not run the items from this position on: start threads on them."""
     item = event.item
     waits = item.cpu_share < COMPUTES_SHARE
-    count = _count(spec, item, facts)
-    count = min(count, facts.safety.most_threads or count)
+    count, kept = _count(spec, item, facts), facts.safety.most_threads
+    if kept is not None:
+        count = max(
+            1, min(count, kept - 1)
+        )  # the caller's item has one of its client's connections
     config = Config("threads", count, 1, spec.options.chunksize)
     why = "waits" if waits else "leaves the GIL alone"
     reason = f"an item has taken {format_seconds(event.seconds)} so far and {why}"

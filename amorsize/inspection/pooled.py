@@ -57,6 +57,9 @@ CONTAINERS = frozenset(
     }
 )
 
+STORES = CONTAINERS | QUEUES
+"""In which a pool may keep its connections."""
+
 MOST_PARTS = 1000
 """Elements of one container that are read at most."""
 
@@ -67,17 +70,22 @@ COUNTS = (int, float, bool, type(None))
 def pool_of(look: Look, node: Any, after: State) -> int:
     """Where the pool stands in ``look.queue`` in which a change happened; -1 of any other change.
 
-    ``node`` is the object as it was read first, ``after`` its state now."""
-    obj, _, _, before, position, style = node
-    if style == ATTRIBUTE and is_pool(obj):
-        return position if _is_bookkeeping(obj, before, after) else -1
+    ``node`` is the object as it was read first, ``after`` its state now. What was a pool then counts,
+    even if its connections have been closed meanwhile."""
+    obj, _, _, before, index, style = node
+    position: int = index
+    if style == ATTRIBUTE and _is_locked(_attributes(obj).values()):
+        stores = [*_containers(before[2]), *_containers(after[2])]
+        if any(map(holds_connections, stores)):
+            return position if _is_bookkeeping(obj, before, after) else -1
     inner = outer = obj
     while position >= 0:
         current, above = look.queue[position][:2]
         if current is not outer:
-            if is_pool(current):
-                held = inner is outer or _is_held(inner)
-                return position if held and holds_connections(outer) else -1
+            if class_name(type(outer)) in STORES and _is_locked(_attributes(current).values()):
+                held = (*before[2], *after[2]) if inner is outer else (inner,)
+                if any(map(_is_held, held)):
+                    return position
             inner, outer = outer, current
         position = above
     return -1
@@ -152,7 +160,7 @@ def _is_locked(parts: Iterable[Any]) -> bool:
 
 def _containers(parts: Iterable[Any]) -> Iterator[Any]:
     """Those of these attributes in which a pool may keep its connections."""
-    return (part for part in parts if class_name(type(part)) in CONTAINERS | QUEUES)
+    return (part for part in parts if class_name(type(part)) in STORES)
 
 
 def _elements(container: Any) -> tuple[Any, ...]:
