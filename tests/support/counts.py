@@ -9,13 +9,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 KINDS = ("Linux", "test", "load", "clock", "Wine")
-"""Reasons of tests/wine_skips.txt, by their first word; all others are ``other``."""
+"""Reasons of tests/wine_skips.txt, by their first word."""
+OF_LINUX = ("Linux only", "/proc", "posix", "fork", "taskset", "unshare")
+OF_THE_TEST = ("could not import", "not installed")
+"""What tests themselves say of it; all others are ``other``."""
 
 
 def kind_of(reason: str) -> str:
     """The kind of a reason not to run a test."""
-    first = reason.removeprefix("Skipped: ").partition(":")[0]
-    return first if first in KINDS else "other"
+    reason = reason.removeprefix("Skipped: ")
+    first = reason.partition(":")[0]
+    if first in KINDS:
+        return first
+    if any(word in reason for word in OF_LINUX):
+        return "Linux"
+    return "test" if any(word in reason for word in OF_THE_TEST) else "other"
 
 
 @dataclass
@@ -37,7 +45,22 @@ class Round:
 
 def read_report(path: Path) -> Round:
     """What a report of pytest (JUnit XML) says."""
-    cases = list(ElementTree.parse(path).getroot().iter("testcase"))
+    return _round(list(ElementTree.parse(path).getroot().iter("testcase")))
+
+
+def read_files(path: Path, files: Iterable[str]) -> dict[str, Round]:
+    """The same for each of ``files`` of which the report has tests."""
+    cases: dict[str, list[ElementTree.Element]] = {}
+    modules = {file.removesuffix(".py").replace("/", "."): file for file in files}
+    for case in ElementTree.parse(path).getroot().iter("testcase"):
+        module = case.get("classname", "")
+        file = modules.get(module) or modules.get(module.rpartition(".")[0])  # in a class
+        if file is not None:
+            cases.setdefault(file, []).append(case)
+    return {file: _round(found) for file, found in cases.items()}
+
+
+def _round(cases: list[ElementTree.Element]) -> Round:
     failed = [
         f"{case.get('classname', '').replace('.', '/')}::{case.get('name')}"
         for case in cases
@@ -57,18 +80,22 @@ def folder_of(path: str) -> str:
 def by_folder(nodes: Iterable[str], rounds: dict[str, Round]) -> list[str]:
     """A table in Markdown; ``nodes`` are the tests that Linux has, ``rounds`` what came of each file.
 
-    What Linux has and neither passed nor was skipped counts as failed, a file that did not end, too."""
+    What Linux has and neither passed nor was skipped counts as failed, a file that did not end, too; one
+    of which nothing is known, as not run."""
     total = Counter(node.partition("::")[0] for node in nodes)
     sums: dict[str, Counter[str]] = {}
     for file, count in sorted(total.items()):
-        found = rounds.get(file, Round(ended="not run"))
         row = sums.setdefault(folder_of(file), Counter())
         row["tests"] += count
+        found = rounds.get(file)
+        if found is None:
+            row["not run"] += count
+            continue
         row["passed"] += found.passed
         row.update(found.skipped)
         row["failed"] += max(0, count - found.passed - sum(found.skipped.values()))
     sums["all"] = sum(sums.values(), Counter())
-    columns = ["tests", "passed", *KINDS, "other", "failed"]
+    columns = ["tests", "passed", *KINDS, "other", "failed", "not run"]
     lines = [f"| Folder | {' | '.join(columns)} |", "| --- |" + " ---: |" * len(columns)]
     for folder, row in sums.items():
         lines.append(f"| {folder} | {' | '.join(f'{row[name]:,}' for name in columns)} |")

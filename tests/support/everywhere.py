@@ -16,7 +16,8 @@ minutes. Where one of the two is not there, a line says that it is skipped.
 ``everywhere.py --wine PROGRAM [--all [--only FOLDER ...]]``: the official CPython for Windows under Wine
 (``.ci/wine``): the command line, then a part of the tests that covers every package, or with ``--all``
 every test but the long ones and those of ``tests/wine_skips.txt``, whose row tells what share of them all
-passed. It may be run in parts, folder by folder: what came of each file stays in ``build``.
+passed. It may be run in parts, folder by folder: what came of each file, or of the quick part, stays in
+``build``.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from support.counts import Round, by_folder, kind_of, read_report
+from support.counts import Round, by_folder, kind_of, read_files, read_report
 from support.everywhere_page import UNDER_WINE, keep, keep_page
 from support.packages import ROOT, project, pythons
 from support.skips import allowed_skips, reason_not_to_run
@@ -228,16 +229,20 @@ def file_by_file(inside: Path, number: str, only: list[str]) -> tuple[str, list[
             files.append(name)
         elif report.exists():
             rounds[name] = read_report(report)
+    if only and (PLACE / f"{number}.xml").exists():  # of the quick part
+        rounds = {**read_files(PLACE / f"{number}.xml", set(count) - set(files)), **rounds}
     with ThreadPoolExecutor(2) as lanes:
         rounds.update(lanes.map(lambda name: (name, one_file(inside, number, name)), files))
     passed = sum(found.passed for found in rounds.values())
     failed = []
-    for file in count:
-        found = rounds.get(file, Round(ended="not run"))
+    for file, found in sorted(rounds.items()):
         failed += found.failed or ([file] if found.ended else [])
     share = 100 * passed / len(nodes)
     came = f"{passed:,} of the {len(nodes):,} tests that Linux has passed ({share:.1f} %)"
-    return f"{came}, {len(failed)} failed", failed, by_folder(nodes, rounds)
+    came += f", {len(failed)} failed"
+    left = sum(tests for name, tests in count.items() if name not in rounds)
+    came += f", {left:,} were not run" if left else ""
+    return came, failed, by_folder(nodes, rounds)
 
 
 def place_of(number: str, name: str) -> str:
