@@ -231,6 +231,8 @@ def file_by_file(inside: Path, number: str, only: list[str]) -> tuple[str, list[
             rounds[name] = read_report(report)
     if only and (PLACE / f"{number}.xml").exists():  # of the quick part
         rounds = {**read_files(PLACE / f"{number}.xml", set(count) - set(files)), **rounds}
+    if only:  # in the order in which they were named
+        files.sort(key=lambda name: [name.startswith(folder) for folder in only].index(True))
     with ThreadPoolExecutor(2) as lanes:
         rounds.update(lanes.map(lambda name: (name, one_file(inside, number, name)), files))
     passed = sum(found.passed for found in rounds.values())
