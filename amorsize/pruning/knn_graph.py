@@ -130,7 +130,8 @@ def cut_blocks(Z: Floats, rng: np.random.Generator) -> Ints:
 
 def unique_pairs(a: Ints, b: Ints, rows: int) -> Ints:
     """Unordered pairs once each, in order, none with itself."""
-    keys = np.minimum(a, b) * rows + np.maximum(a, b)
+    # On Windows NumPy 1 counts in 32 bits, in which rows * rows has no room from 46,341 rows on.
+    keys = np.minimum(a, b).astype(np.int64) * rows + np.maximum(a, b)
     keys = keys[a != b]
     keys.sort()
     keys = keys[np.diff(keys, prepend=-1) > 0]
