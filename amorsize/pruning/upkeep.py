@@ -21,6 +21,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib import import_module
 from threading import Thread
 
 BUDGET_SECONDS = 60
@@ -126,8 +127,10 @@ def main(words: list[str]) -> int:
     """What the child does; its exit code."""
     (strategy,) = words
     location = _location()
-    _end_with_parent()
     _bound()
+    # Now: on Windows the import would wait for the thread that reads standard input (numpy#24290).
+    import_module("numpy")
+    _end_with_parent()
     if "://" in location:
         return _work(location, strategy)
     try:
