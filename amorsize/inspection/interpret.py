@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         of_items: frozenset[int]
 
         def know(self, *, unsure: bool) -> None: ...
+        def stand(self, at: int) -> None: ...
         def spend(self, steps: int) -> None: ...
         def load_global(self, frame: Frame, name: str) -> Value: ...
         def load_free(self, frame: Frame, name: str) -> Value: ...
@@ -252,10 +253,10 @@ class Frame:
                     self._returned = join(self._returned, stack.pop())
                 live = False
                 continue
-            action = ACTIONS.get(name)
-            if action is None:
+            judge.stand(at)
+            if name not in ACTIONS:
                 raise Unreadable(name)
-            action(self, stack, arg)
+            ACTIONS[name](self, stack, arg)
         return again
 
     def _jump(self, name: str, stack: list[Value], goal: int, jumps: bool | None) -> bool:

@@ -80,7 +80,8 @@ class Judge(Methods):
     def store_part(self, frame: Frame, base: Value, name: str | None, verb: str) -> None:
         part = f"attribute '{name}' of " if name else "an element of "
         if base.kind in (PART, VIEW) and not self.unsure:
-            return  # the watched item does it, too
+            self.change_part(base, f"{verb} {part.rstrip()}")
+            return
         if base.origin == SHARED:
             wide = PROCESS_WIDE.get(base.path)
             if wide is not None or is_a(base.obj, ModuleType):
@@ -299,6 +300,7 @@ class Judge(Methods):
     def enter(self, frame: Frame, manager: Value) -> Value:
         if manager.origin == SHARED and type(manager.obj).__name__ in LOCKS:
             self.locked.add(frame.code)
+            self._waits = self._waits or type(manager.obj).__name__ not in ("lock", "RLock")
         entered = self.special(manager, "__enter__", [], frame.depth)
         self.special(manager, "__exit__", [FRESH] * 3, frame.depth)
         if entered is not None:

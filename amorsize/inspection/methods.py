@@ -18,6 +18,7 @@ from amorsize.inspection.abstract_value import (
     is_local,
     is_part,
 )
+from amorsize.inspection.decode import FLAG_SHIFT
 from amorsize.inspection.known_names import CHANGES
 from amorsize.inspection.listeners import log_is_heard
 from amorsize.inspection.objects import class_attribute, dir_of
@@ -27,8 +28,6 @@ from amorsize.inspection.walker import Walker, own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from amorsize.inspection.interpret import Frame
 
 QUEUES = ("queue", "_queue")
@@ -52,6 +51,12 @@ NOT_CALLING = frozenset(
 """Modules of base classes whose methods call no other method of an object that is handed to a call."""
 POOL_METHODS = {"pop": "take", "popleft": "take", "append": "give", "appendleft": "give"}
 """A list from which things are taken and to which they are given back, with a lock held, is a pool."""
+EMPTY_NAMES = frozenset(
+    {"IndexError", "LookupError", "Empty", "Exception", "acquire", "wait", "wait_for"}
+)
+"""Names in code that is ready for an empty pool."""
+NAME_SHIFT = {"LOAD_ATTR": FLAG_SHIFT, "LOAD_METHOD": 0, "LOAD_GLOBAL": 1, "LOAD_DEREF": 0}
+"""Instructions that name a container or its method, with how far their argument is shifted."""
 QUEUE_METHODS = {"get": "take", "get_nowait": "take", "put": "give", "put_nowait": "give"}
 """So is a queue of connections, which has its lock with it."""
 
@@ -84,6 +89,8 @@ class Methods(Walker):
         use = self.pool_use(frame, base, name)
         if use is not None:
             self.pools.setdefault(id(base.obj), (base, set()))[1].add(use)
+            if use == "take":
+                self.take_from(frame, base, waits=name == "get")
         elif name in CHANGES or name in rules.STORING:
             if is_a(base.obj, type) and args:  # list.append(out, x)
                 return
@@ -115,14 +122,23 @@ class Methods(Walker):
             return None
         if type(base.obj).__module__ in QUEUES:
             use = QUEUE_METHODS.get(name)
-            return use if use is not None and _holds_connections(base.obj) else None
+            return use if use is not None and _pooled().holds_connections(base.obj) else None
         return POOL_METHODS.get(name) if frame.code in self.locked else None
+
+    def take_from(self, frame: Frame, pool: Value, *, waits: bool) -> None:
+        """A pool that may be empty where the loop's never is, or whose members have a memory, is for the
+        loop alone."""
+        if not (waits or self._waits or expects_empty(frame, pool)):
+            self.keep(f"takes from {pool.phrase} without a look whether it is empty")
+        other = _pooled().other_resource(pool.obj)
+        if other is not None:
+            self.keep(f"{pool.phrase} holds {other}: an answer may depend on what was said before")
 
     def takes_connection(self, pool: Value, name: str) -> bool:
         """Is a connection of HTTP taken from a pool, so that nobody else has it until it is back?"""
         known = self.pools.get(id(pool.obj))
         used = "take" in (POOL_METHODS.get(name), QUEUE_METHODS.get(name))
-        return known is not None and used and _holds_connections(pool.obj)
+        return known is not None and used and _pooled().holds_connections(pool.obj)
 
     def method_under_a_name(self, frame: Frame, callee: Value, args: list[Value]) -> None:
         """A library's bound method that a variable stands for is a method of its object."""
@@ -243,7 +259,29 @@ class Methods(Walker):
         )
 
 
-def _holds_connections(container: Any) -> bool:
-    from amorsize.inspection.pooled import holds_connections
+def expects_empty(frame: Frame, container: Value) -> bool:
+    """Does the code that takes from a container look at it before, or expect that it is empty?"""
+    code, name = frame.code, container.path.rpartition(".")[2]
+    if not EMPTY_NAMES.isdisjoint(code.co_names):
+        return True
+    loaded = [
+        (
+            frame.decoded.names[arg]
+            if step == "LOAD_DEREF"
+            else code.co_names[arg >> NAME_SHIFT[step]]
+        )
+        if step in NAME_SHIFT
+        else ""
+        for _, step, arg, _ in frame.decoded.steps
+    ]
+    return any(
+        one == name and following not in POOL_METHODS and following not in QUEUE_METHODS
+        for one, following in zip(loaded, [*loaded[1:], ""], strict=True)
+    )
 
-    return holds_connections(container)
+
+def _pooled() -> ModuleType:
+    """What knows pools of connections, which few functions need."""
+    from amorsize.inspection import pooled
+
+    return pooled

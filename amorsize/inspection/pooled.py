@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from time import thread_time
 
+from amorsize.inspection.bindings import binding
 from amorsize.inspection.kinds import class_name, plan_of, type_module, type_mro
 from amorsize.inspection.reach import ATTRIBUTE
 from amorsize.inspection.state import Limit, same_value
@@ -59,6 +60,9 @@ CONTAINERS = frozenset(
 
 STORES = CONTAINERS | QUEUES
 """In which a pool may keep its connections."""
+
+NO_RESOURCE = frozenset({"a lock"})
+"""What only one process has, and says nothing of what was done before."""
 
 MOST_PARTS = 1000
 """Elements of one container that are read at most."""
@@ -118,6 +122,18 @@ def is_pool(obj: Any) -> bool:
 def holds_connections(container: Any) -> bool:
     """Is a connection, or a pool of them, in a container or queue?"""
     return any(_is_held(one) for one in _elements(container))
+
+
+def other_resource(container: Any) -> str | None:
+    """What in a container belongs to a process and is no connection of HTTP, such as a socket whose
+    protocol is not known; None where there is none."""
+    for one in _elements(container):
+        if not is_connection(one):
+            for part in (one, *_attributes(one).values()):
+                bound = binding(part)
+                if bound is not None and bound[1] not in NO_RESOURCE:
+                    return bound[1]
+    return None
 
 
 def is_connection(obj: Any, depth: int = CONNECTION_DEPTH) -> bool:

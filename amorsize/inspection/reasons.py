@@ -109,6 +109,12 @@ class Verdicts:
         """Code that holds a lock for a while."""
         self.pools: dict[int, tuple[Value, set[str]]] = {}
         """Shared lists that are changed with a lock held: by taking from them, by giving back."""
+        self._waits = False
+        """A semaphore or condition is entered: it may bound how many take from a pool."""
+        self._at = 0
+        """Place of the instruction that is looked at, in its code."""
+        self._part_changes: dict[str, tuple[int, str]] = {}
+        """Where a part of a library's object is changed first, by its name."""
         self._locals: dict[int, LocalStores] = {}
 
     def note(self, use: str, seen: object) -> None:
@@ -155,11 +161,25 @@ class Verdicts:
     def change(self, value: Value, how: str) -> None:
         """A call changes this value in place."""
         if value.kind in (PART, VIEW) and not self.unsure:
-            return  # the watched item does it, too
+            self.change_part(value, how)
+            return
         if value.origin == SHARED and not is_a(value.obj, PLAIN):
             self.keep(f"{how} {value.phrase}")
         elif value.origin == GIVEN and not is_a(value.obj, PLAIN):
             self.change_item(f"{how} its item")
+
+    def stand(self, at: int) -> None:
+        """The instruction at this place is looked at."""
+        self._at = at
+
+    def change_part(self, part: Value, how: str) -> None:
+        """What a library's object gave is changed: the watched item does it, too, and it is seen.
+
+        Unless a second change sets it back: then the looks before and after the item find the same."""
+        place = (self._at, how)
+        name = part.path.rpartition(".")[2]
+        if part.origin == SHARED and self._part_changes.setdefault(name, place) != place:
+            self.keep(f"{how} {part.phrase}, which it changes elsewhere, too, and may set back")
 
     def store_local(self, local: Any, name: str | None, where: str) -> None:
         """An attribute of a ``threading.local`` is set by the function itself."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import http.client
 import queue
+import socket
 import sys
 import threading
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import requests
 
@@ -192,3 +194,72 @@ def test_no_code_of_an_object_runs() -> None:
     link = http.client.HTTPConnection("127.0.0.1", 1)
     object.__setattr__(odd, "links", [link])
     assert is_connection(link) and is_pool(odd)
+
+
+class Fixed(Client):
+    """Two connections, of which a third call at once finds none."""
+
+    def get(self, item: int) -> str:
+        with self.lock:
+            link = self.free.pop()
+        try:
+            link.request("GET", f"/{item}")
+            return link.getresponse().read().decode()
+        finally:
+            with self.lock:
+                self.free.append(link)
+
+
+class Bounded(Fixed):
+    """A semaphore lets in as many as there are connections."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self.room = threading.Semaphore(2)
+
+    def get(self, item: int) -> str:
+        with self.room:
+            return super().get(item)
+
+
+@pytest.mark.parametrize("kind", [Fixed, Bounded])
+def test_a_pool_that_may_be_empty_is_for_the_loop(kind: type[Client]) -> None:
+    with serving() as server, closing(kind(server.server_port)) as client:
+        client.free += [http.client.HTTPConnection("127.0.0.1", server.server_port) for _ in "ab"]
+        safety = inspection.inspect_function(lambda item: client.get(item), [1, 2])
+    assert ("empty" in (safety.caller_only or "")) == (kind is Fixed)
+
+
+def test_a_pool_of_sockets_is_for_the_loop() -> None:
+    ends = socket.socketpair()
+    lock, free = threading.Lock(), [ends[0]]
+
+    def ask(item: int) -> bytes:
+        with lock:
+            link = free.pop() if free else socket.create_connection(("127.0.0.1", 1))
+        link.sendall(b"x")
+        with lock:
+            free.append(link)
+        return link.recv(1)
+
+    try:
+        assert "socket" in (inspection.inspect_function(ask, [1, 2]).caller_only or "")
+    finally:
+        for end in ends:
+            end.close()
+
+
+def test_a_header_that_is_set_back_is_a_change() -> None:
+    with httpx.Client(headers={"X-Item": "none"}) as client:
+
+        def sets(item: int) -> str:
+            client.headers["X-Item"] = str(item)
+            return client.headers["X-Item"]
+
+        def sets_back(item: int) -> None:
+            before = client.headers["X-Item"]
+            client.headers["X-Item"] = str(item)
+            client.headers["X-Item"] = before
+
+        assert inspection.inspect_function(sets, [1, 2]).caller_only is None  # it is watched
+        assert "set back" in (inspection.inspect_function(sets_back, [1, 2]).caller_only or "")
