@@ -75,9 +75,12 @@ def pool_of(look: Look, node: Any, after: State) -> int:
     """Where the pool stands in ``look.queue`` in which a change happened; -1 of any other change.
 
     ``node`` is the object as it was read first, ``after`` its state now. What was a pool then counts,
-    even if its connections have been closed meanwhile."""
+    even if its connections have been closed meanwhile. An attribute that the user's code names is none of
+    the client's affairs, on a connection either."""
     obj, _, _, before, index, style = node
     position: int = index
+    if style == ATTRIBUTE and not look.trail.names.isdisjoint(_changed_names(before, after)):
+        return -1
     if style == ATTRIBUTE and _is_locked(_attributes(obj).values()):
         stores = [*_containers(before[2]), *_containers(after[2])]
         if any(map(holds_connections, stores)):
@@ -101,10 +104,9 @@ def kept_connections(pool: Any) -> int:
     More calls at once than that make it open new ones and throw them away, and tell its log of each. Read
     from what is called so: the size of a queue, an attribute with "max" in its name."""
     parts = _attributes(pool)
-    if not any(
-        is_connection(one) for part in _containers(parts.values()) for one in _elements(part)
-    ):
-        return 0  # of pools it says how many of them there are
+    held = [one for part in _containers(parts.values()) for one in _elements(part)]
+    if not any(map(is_connection, held)):  # of pools it says how many of them there are
+        return min(filter(None, map(kept_connections, filter(is_pool, held))), default=0)
     queues = [_attributes(one) for one in parts.values() if class_name(type(one)) in QUEUES]
     most = [inner.get("maxsize") for inner in queues]
     most += [value for name, value in parts.items() if type(name) is str and "max" in name]
@@ -186,6 +188,14 @@ def _elements(container: Any) -> tuple[Any, ...]:
     if issubclass(type(container), dict):
         return tuple(dict.values(container))
     return tuple(container) if class_name(type(container)) in CONTAINERS else ()
+
+
+def _changed_names(before: State, after: State) -> set[Any]:
+    """Names of the attributes that differ."""
+    was = dict(zip(before[1] or (), before[2], strict=False))
+    now = dict(zip(after[1] or (), after[2], strict=False))
+    names = [name for name in was | now if type(name) is str]
+    return {name for name in names if not same_value(was.get(name), now.get(name))}
 
 
 def _is_bookkeeping(obj: Any, before: State, after: State) -> bool:

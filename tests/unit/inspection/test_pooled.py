@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from amorsize import inspection
-from amorsize.inspection.pooled import is_connection, is_pool
+from amorsize.inspection.pooled import is_connection, is_pool, kept_connections
 from amorsize.inspection.watch import Verdict, Watch
 from tests.support.web import Client, asking, serving
 
@@ -100,6 +100,31 @@ class Queued(Client):
             return link.getresponse().read().decode()
         finally:
             self.waiting.put(link)
+
+
+class Marking(Client):
+    """Counts the calls of each connection, on the connection."""
+
+    def get(self, item: int) -> str:
+        text = super().get(item)
+        link: Any = self.free[-1]
+        link.calls = getattr(link, "calls", 0) + 1
+        return text
+
+
+def test_what_the_users_code_sets_on_a_connection_is_an_effect() -> None:
+    with serving() as server, closing(Marking(server.server_port)) as client:
+        verdict = second(lambda item: client.get(item))
+    assert "`client.free[0].calls`" in verdict.changed
+
+
+def test_a_pool_of_pools_keeps_what_the_smallest_of_them_keeps() -> None:
+    with serving() as server, ExitStack() as stack:
+        session, url = stack.enter_context(requests.Session()), server.url
+        pools = session.adapters["http://"].poolmanager.pools  # type: ignore[attr-defined]
+        assert kept_connections(pools) == 0
+        session.get(f"{url}/1")
+        assert kept_connections(pools) == 10
 
 
 @pytest.mark.parametrize("kind", [Client, Queued, Counting, Hub])
