@@ -161,10 +161,10 @@ class LocalLoop:
         self._unattended = self._asked = False
         # What tries again, in reserve until something is to be tried again.
         self._patient: Any = None
-        limiter = self.source.limiter
-        if limiter:
+        if limiter := self.source.limiter:
             limiter.attend(self._index, usage)
-        if limiter and not limiter.is_active and self.source.indexed and options.seed is None:
+        patient = self.func is not spec.func and self.source.indexed and options.seed is None
+        if limiter and not limiter.is_active and patient:
             self._patient, self.func = self.func, spec.func
         self._not_before = FIRST_DECISION_SECONDS
 

@@ -96,7 +96,7 @@ def as_svg(spans: Sequence[Span]) -> str:
 
     def errors(axes: Axes) -> None:
         factors = [exp(one.error) for one in spans], [exp(one.model_error) for one in spans]
-        if max(*factors[0], *factors[1]) >= WIDE:
+        if max((*factors[0], *factors[1]), default=0.0) >= WIDE:
             draw(axes, "error of seconds (factor)", [*zip(LEARNERS, factors, strict=True)], 1.0)
             return
         shares = [[100 * (factor - 1) for factor in line] for line in factors]
