@@ -54,7 +54,7 @@ QUICK = [
 ]  # fmt: skip
 """What of it the continuous integration runs on other Pythons, too."""
 QUICK_PYTHONS = ("3.13", "3.14")
-QUICK_PACKAGES = ["hypothesis", "numpy", "pandas", "pytest", "pytest-timeout"]
+QUICK_PACKAGES = ["httpx", "hypothesis", "numpy", "pandas", "pytest", "pytest-timeout", "requests"]
 WINE_QUICK = [
     "tests/contract/backend/test_own_workers.py", "tests/contract/history",
     "tests/unit/backends/test_windows.py", "tests/unit/checkpoint", "tests/unit/core",
