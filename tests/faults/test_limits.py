@@ -110,6 +110,8 @@ def test_descriptors_nearly_used_up(backend: str, free: int) -> None:
 # What is imported on the way needs files, too.
 amorsize.execute(heavy, range(300), backend={backend!r}, n_jobs=2)
 list(amorsize.stream(heavy, iter(range(300)), backend={backend!r}, n_jobs=2))
+amorsize.execute(heavy, range(300), backend={backend!r}, n_jobs=2, timeout=30)
+list(amorsize.stream(heavy, iter(range(300)), backend={backend!r}, n_jobs=2, timeout=30))
 import os, resource
 highest = max(map(int, os.listdir("/proc/self/fd")))
 kept = [os.open("/dev/null", os.O_RDONLY) for _ in range(64)]
