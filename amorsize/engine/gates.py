@@ -394,10 +394,8 @@ def on_interrupted(spec: RunSpec, state: RunState, event: SliceInterrupted, fact
     item = event.item
     waits = item.cpu_share < COMPUTES_SHARE
     count, kept = _count(spec, item, facts), facts.safety.most_threads
-    if kept is not None:
-        count = max(
-            1, min(count, kept - 1)
-        )  # the caller's item has one of its client's connections
+    if kept is not None:  # the caller's item has one of its client's connections
+        count = max(1, min(count, kept - 1))
     config = Config("threads", count, 1, spec.options.chunksize)
     why = "waits" if waits else "leaves the GIL alone"
     reason = f"an item has taken {format_seconds(event.seconds)} so far and {why}"

@@ -151,7 +151,8 @@ class ItemWatch:
         most = safety.most_threads
         for name, (own, kept) in verdict.pooled.items():
             processes = processes or f"{name} is a pool of connections"
-            most = min(most or kept, kept) or most
+            if kept:
+                most = min(most or kept, kept)
             if own and safety.pool is None:  # no code was read that takes them in turns
                 caller = caller or f"connections of {name} changed while item {self._number} ran"
         if self._pickles_itself and not len(items):
