@@ -56,12 +56,13 @@ CLOCK_EVERY = 32
 class Look:
     """The first look at all that is reached; :meth:`again` is the second."""
 
-    __slots__ = ("_limit", "_nodes", "cut_short", "held", "hidden", "queue", "trail")
+    __slots__ = ("_hooks", "_limit", "_nodes", "cut_short", "held", "hidden", "queue", "trail")
 
     def __init__(self, limit: Limit) -> None:
         self._limit = limit
         self.queue: list[tuple[Any, int, int, Any, int]] = []
         self._nodes: list[Node] = []
+        self._hooks: dict[str, Entry] = {}
         self.hidden: list[int] = []
         self.held: list[tuple[int, str]] = []
         self.trail = Trail(_process_objects())
@@ -78,7 +79,7 @@ class Look:
             self.queue.append((item, -1, NAME, ("the item", "", ""), 0))
         self._callbacks()
         position, queue, limit = 0, self.queue, self._limit
-        while position < len(queue) or reach_later(self):
+        while position < len(queue) or reach_later(self) or self._reach_hooks():
             if position >= limit.nodes:
                 self.cut_short = f"more than {limit.nodes} objects are reached"
                 return
@@ -178,9 +179,25 @@ class Look:
                 mine = type(obj.__self__) is not ModuleType
             else:
                 mine = plan_of(kind).own or issubclass(kind, StringIO)
-            if mine:
-                self.trail.seen.discard(id(obj))
-                self.queue.append((obj, -1, NAME, (name, "", ""), 0))
+            if not mine:
+                continue
+            entry = (obj, -1, NAME, (name, "", ""), 0)
+            if name in HOOKS and kind is MethodType and plan_of(type(obj.__self__)).foreign:
+                self._hooks[HOOKS[name]] = entry
+                continue
+            self.trail.seen.discard(id(obj))
+            self.queue.append(entry)
+
+    def _reach_hooks(self) -> bool:
+        """Queue the hooks of a library's object that code names by now; False when there are no more.
+
+        A notebook's hook of exceptions leads to all of the kernel: 3,000 objects, with its sockets."""
+        named = self._hooks.keys() & self.trail.names
+        for name in named:
+            entry = self._hooks.pop(name)
+            self.trail.seen.discard(id(entry[0]))
+            self.queue.append(entry)
+        return bool(named)
 
     def _visit(self, entry: tuple[Any, int, int, Any, int], index: int) -> None:
         obj, _, _, _, depth = entry
@@ -273,6 +290,9 @@ def owner(view: Any) -> Any:
         view = view.base
     return view
 
+
+HOOKS = {"the hook of displays": "displayhook", "the hook of exceptions": "excepthook"}
+"""What an item calls only where code names it: the interpreter calls it after statements."""
 
 UNCHANGED = (tuple, FunctionType, BuiltinFunctionType, MethodType)
 

@@ -73,6 +73,20 @@ def test_the_tutorial_runs_from_a_clean_kernel(tmp_path: Path) -> None:
     assert not any("Warning" in text for text in written)
 
 
+def test_the_kernel_is_not_taken_for_a_part_of_the_function(tmp_path: Path) -> None:
+    """Its hook of exceptions leads to its sockets, which kept all work of a notebook in one process."""
+    cells = [
+        "import amorsize\ndef work(number): return sum(range(number))",
+        "plan = amorsize.optimize(work, [20_000] * 100, history=None)\n"
+        "from amorsize.inspection.holding import held\n"
+        "found = held(work, [20_000], budget_seconds=10, most_nodes=10**6)\n"
+        "print(found.found, found.unwatched, 'no processes' in plan.safety, plan.execute()[0])",
+    ]
+    book = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, cells)))
+    nbclient.NotebookClient(book, timeout=60, kernel_name="python3").execute(cwd=str(tmp_path))
+    assert book.cells[1].outputs[0].text == f"() () False {sum(range(20_000))}\n"
+
+
 def test_the_interrupt_button(tmp_path: Path) -> None:
     import jupyter_client
 

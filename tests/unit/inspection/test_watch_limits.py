@@ -8,6 +8,7 @@ import functools
 import io
 import itertools
 import os
+import queue
 import socket
 import sqlite3
 import subprocess
@@ -185,6 +186,19 @@ def test_callbacks_of_the_process_are_followed(monkeypatch: pytest.MonkeyPatch) 
         assert watched(lambda item: warnings.warn("x", stacklevel=1)).changed == (
             "the function that shows warnings",
         )
+
+
+def test_a_hook_of_a_library_is_followed_where_code_names_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """IPython's hook of exceptions is a method of the shell, which holds the kernel and its sockets."""
+    errors: queue.Queue[int] = queue.Queue()
+    monkeypatch.setattr(sys, "excepthook", errors.put)
+    assert held(lambda item: item + 1, budget_seconds=SECONDS).found == ()
+    named = held(lambda item: sys.excepthook(item), budget_seconds=SECONDS)
+    assert "lock" in {kind for _, kind in named.found}
+    changed = watched(lambda item: sys.excepthook(item)).changed
+    assert any(name.startswith("the hook of exceptions") for name in changed)
 
 
 def test_what_a_thread_keeps_for_itself_is_its_scratch_space() -> None:
