@@ -38,7 +38,7 @@ def _advice(machine: Machine, costs: StartCosts | None) -> Iterator[str]:
         )
     if machine.load > machine.logical_cores:
         yield (
-            f"{machine.load:.1f} tasks want to run on {machine.logical_cores} CPUs: other work "
+            f"{machine.load:.1f} threads want to run on {machine.logical_cores} cores: other work "
             "competes, so expect less than the usual speed-up"
         )
     room = machine.memory_limit_bytes or machine.memory_bytes

@@ -58,7 +58,7 @@ def plan_text(plan: ShownPlan) -> str:
     workers = f"{plan.n_jobs} {plan.backend}" if plan.backend != "serial" else "serial"
     if plan.threads_per_job > 1:
         workers += f" with {plan.threads_per_job} threads each"
-    left = "an unknown number of" if plan.items_left is None else f"{plan.items_left:,}"
+    left = "an unknown number" if plan.items_left is None else f"{plan.items_left:,}"
     lines = [f"Plan: {workers}", f"  {_items(plan.items_done)} done, {left} left"]
     if plan.items_left != 0 and plan.estimated_seconds > 0:
         lines.append(_how_long(plan))

@@ -130,7 +130,7 @@ def closing() -> Any:
 FUNCTIONS: list[tuple[str, Any, Any]] = [
     ("arithmetic", arithmetic, 3),
     ("a table of 200", uses_a_table, 3),
-    ("200 records with lists", uses_records, 3),
+    ("200 dicts with lists", uses_records, 3),
     ("words by a pattern", counts_words, "a b c"),
     ("a digest", hashes, 3),
     ("JSON", parses, 3),
@@ -147,7 +147,7 @@ FUNCTIONS: list[tuple[str, Any, Any]] = [
     ("a closure", closing(), 3),
     ("a partial", functools.partial(pow, 3), 3),
     ("a lambda", lambda item: item + 1, 3),
-    ("a record as item", lambda item: item["id"], {"id": 1, "tags": ["a"], "at": (1, 2)}),
+    ("a dict as item", lambda item: item["id"], {"id": 1, "tags": ["a"], "at": (1, 2)}),
 ]
 
 

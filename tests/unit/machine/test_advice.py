@@ -78,7 +78,7 @@ def machine(**changes: object) -> Machine:
 ADVICE = {
     "the cgroup grants 0.5 CPUs": ({"cpu_quota": 0.5, "cores": 1}, None),
     "bound to 1 of 512": ({"cores": 1, "logical_cores": 512}, None),
-    "9999.0 tasks want to run": ({"load": 9999.0}, None),
+    "9999.0 threads want to run": ({"load": 9999.0}, None),
     "only 1,024 MiB of 16,384 MiB": ({"memory_available_bytes": GB}, None),
     "only 102 MiB of 4,096 MiB": (
         {"memory_limit_bytes": 4 * GB, "memory_available_bytes": GB // 10},
