@@ -123,8 +123,53 @@ def words_are_no_links(app: object, doctree: nodes.document) -> None:
             link.replace_self(nodes.emphasis("", target))
 
 
+COLON = "\N{MODIFIER LETTER COLON}"
+"""What stands for a colon while napoleon reads an attribute: it takes what is before one for a type."""
+
+
+def hide_colons(
+    app: object, what: str, name: str, obj: object, options: object, lines: list[str]
+) -> None:
+    """Before napoleon: "Threads in each worker: more than 1 only if ..." is one sentence."""
+    if what in ("attribute", "property"):
+        lines[:] = [line.replace(":", COLON) for line in lines]
+
+
+def show_colons(
+    app: object, what: str, name: str, obj: object, options: object, lines: list[str]
+) -> None:
+    """After napoleon."""
+    lines[:] = [line.replace(COLON, ":") for line in lines]
+
+
+def private_bases(
+    app: object, name: str, obj: object, options: object, bases: list[object]
+) -> None:
+    """A private base class tells readers nothing."""
+    bases[:] = [base for base in bases if not getattr(base, "__name__", "").startswith("_")] or [
+        object
+    ]
+
+
+def private_parameters(
+    app: object,
+    what: str,
+    name: str,
+    obj: object,
+    options: object,
+    signature: str | None,
+    returned: str | None,
+) -> tuple[str | None, str | None]:
+    """Nor does a private parameter."""
+    return (None if signature is None else re.sub(r",\s*_\w+=\w+", "", signature)), returned
+
+
 def setup(app: object) -> None:
     """Called by Sphinx."""
     write_names()
+    app.connect("autodoc-process-docstring", hide_colons, priority=400)  # type: ignore[attr-defined]
+    app.connect("autodoc-process-docstring", show_colons, priority=600)  # type: ignore[attr-defined]
+    app.connect("autodoc-process-bases", private_bases)  # type: ignore[attr-defined]
+    app.connect("autodoc-process-signature", private_parameters)  # type: ignore[attr-defined]
     app.connect("doctree-read", words_are_no_links)  # type: ignore[attr-defined]
     app.connect("source-read", outside_links)  # type: ignore[attr-defined]
