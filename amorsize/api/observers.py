@@ -5,7 +5,7 @@ from __future__ import annotations
 from amorsize import learning
 from amorsize.core.backends import TRAITS
 from amorsize.core.events import LongRun, Observers, RunEnded
-from amorsize.core.lazy import unread_seconds
+from amorsize.core.lazy import reading_seconds
 from amorsize.reporting.log import tell_log
 
 TYPE_CHECKING = False
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 RECORD_LEAST_SECONDS = 0.05
 """Runs with less work teach nothing that would pay: a record costs up to 1 ms, 2 % of this."""
 RECORD_SHARE = 0.03
-"""Most of a run that reading the modules of the record may take, where that was not done yet."""
+"""Most of the work so far that reading the modules of the record may take, where that was not done yet:
+what considering may cost a run (G2 in DESIGN: 3 %)."""
 RECORDING = {
     "amorsize.learning.learner": 20,
     "amorsize.learning.work_done": 1,
@@ -63,7 +64,7 @@ class _Recorder:
         """An event of the run."""
         if not isinstance(event, RunEnded) or event.work_seconds <= RECORD_LEAST_SECONDS:
             return
-        if unread_seconds(RECORDING) > RECORD_SHARE * event.work_seconds:
+        if not _budget.allows(event.work_seconds):
             return
         run = event.run
         if run.outcome == "abandoned" or TRAITS[run.config.backend].remote:
@@ -83,6 +84,25 @@ class _Recorder:
             return
         if study is not None:
             learner.record(self._func, run, study, names=self._names)
+
+
+class _Budget:
+    """What the work of this process may spend on reading the modules of its first record."""
+
+    def __init__(self) -> None:
+        self._unrecorded = 0.0
+        """Seconds of work that left no record because of what that reading costs."""
+
+    def allows(self, work_seconds: float) -> bool:
+        """Whether the record of a run may read them now, if they are not there: after much work, be it
+        of many short runs."""
+        if reading_seconds(RECORDING) <= RECORD_SHARE * (work_seconds + self._unrecorded):
+            return True
+        self._unrecorded += work_seconds
+        return False
+
+
+_budget = _Budget()
 
 
 class _UpkeepBesideRun:

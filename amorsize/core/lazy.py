@@ -73,15 +73,18 @@ def loaded(name: str) -> Any:
     return None if getattr(spec, "_initializing", False) else module
 
 
-def unread_seconds(parts: Mapping[str, int]) -> float:
-    """Seconds that reading takes; ``parts`` has how many modules come with each that is not there yet.
-
-    What was forgone for the price before counts towards it (ski rental: at most twice what was best for a
-    process that calls again and again)."""
+def reading_seconds(parts: Mapping[str, int]) -> float:
+    """Seconds that reading takes; ``parts`` has how many modules come with each that is not there yet."""
     if not _read.count:
         return 0.0
     left = sum(count for name, count in parts.items() if name not in modules)
-    return max(0.0, left * _read.seconds / _read.count - _read.forgone)
+    return left * _read.seconds / _read.count
+
+
+def unread_seconds(parts: Mapping[str, int]) -> float:
+    """The same, for what workers need: what was forgone for the price before counts towards it (ski
+    rental: at most twice what was best for a process that calls again and again)."""
+    return max(0.0, reading_seconds(parts) - _read.forgone)
 
 
 def forgo(seconds: float) -> None:

@@ -9,13 +9,13 @@
 
 from __future__ import annotations
 
-from math import hypot, log
+from math import hypot, inf, log
 
 from amorsize import learning
 from amorsize.core.backends import TRAITS
 from amorsize.core.events import Decided
 from amorsize.core.frozen import replace
-from amorsize.core.model import Config, Crowd, Forecast, Prediction, Profile
+from amorsize.core.model import Config, Crowd, Forecast, Prediction, Profile, Safety
 from amorsize.engine.commands import Emit, HandOver, StartBackend, StopSampler
 from amorsize.engine.state import Decision, Facts, Phase, RunSpec, RunState, Said, Workers, evolve
 from amorsize.planning import choose as planning
@@ -40,17 +40,20 @@ PREPARED_FACTOR = 1.25
 """So many times what must be done once before any worker starts must be gained: that is spent in vain
 where the function turns out to stay in the caller, which one of five is taken to do."""
 ASK_GAIN_SECONDS = 0.02
-"""The history is asked when at least this could be gained: asking costs 2 ms in a new process, and
-0.3 ms later (benchmarks/learning/evaluate.py)."""
+"""The history is asked when at least this could be gained: asking costs 0.3 ms
+(benchmarks/learning/evaluate.py)."""
+ASK_SHARE = 0.03
+"""Share of what is left, as a loop, that reading the modules which ask may cost, the first time: what
+considering may cost a run that stays in the caller (G2: 3 % of the loop)."""
 ONLY_WAITS_CPU_SHARE = 0.1
 """Below it an item that is done is taken to be nothing but a wait."""
 
 
 def recalled(facts: Facts, gain_seconds: float, seconds_ahead: float) -> bool:
     """Whether earlier runs tell what the items cost. The history is asked once, if what could be gained
-    pays."""
+    pays; always, if that is infinite."""
     asks = not facts.has("runs") and gain_seconds > ASK_GAIN_SECONDS
-    if asks and gain_seconds > ASK_GAIN_SECONDS + PREPARED_FACTOR * facts.preparation.judging:
+    if asks and (gain_seconds == inf or facts.preparation.asking <= ASK_SHARE * seconds_ahead):
         facts.recall(seconds_ahead)
     return bool(facts.measured_runs)
 
@@ -143,6 +146,16 @@ def plan(
         if choice.config.backend != "fork":
             return choice
     return _choose(spec, state, facts, left, facts.fork_refusal, spent_seconds)
+
+
+def stays_at_best(
+    spec: RunSpec, state: RunState, facts: Facts, left: int, spent_seconds: float
+) -> Choice | None:
+    """The choice of the caller where even a function that may go anywhere, with results that cost nothing
+    to carry, would stay there; None where it might not. Whoever asks first need not read what judges."""
+    at_best = {"safety": Safety(), "transfer": UNMEASURED, "sending": UNMEASURED}
+    choice = _choose(spec, state, Facts({**at_best, **facts.known}), left, None, spent_seconds)
+    return choice if choice.config.backend == "serial" else None
 
 
 def _choose(

@@ -33,6 +33,7 @@ from amorsize.engine.decisions import (
     recalled,
     say,
     start,
+    stays_at_best,
 )
 from amorsize.engine.events import (
     CallerFreed,
@@ -281,6 +282,10 @@ def _consider(
         # Whoever asks for a plan is told what is best, and soon.
         if not pays and not (state.measuring and event.elapsed > MEASURE_SECONDS):
             return evolve(state, not_before=event.elapsed * RECONSIDER_FACTOR), None, ()
+    if not state.measuring and not facts.can_judge:
+        alone = stays_at_best(spec, state, facts, left, event.elapsed)
+        if alone is not None:
+            return state, alone, ()
     _ = facts.transfer
     return state, plan(spec, state, facts, left, event.elapsed), ()
 

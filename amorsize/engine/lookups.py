@@ -15,7 +15,7 @@ import warnings
 
 from amorsize import engine, inspection, items, learning
 from amorsize.core.frozen import replace
-from amorsize.core.lazy import loaded, unread_seconds
+from amorsize.core.lazy import loaded, reading_seconds, unread_seconds
 from amorsize.core.model import Crowd, Forecast, Safety
 from amorsize.engine.decisions import forecast_of
 from amorsize.engine.slice_watch import ONE_BY_ONE
@@ -57,13 +57,14 @@ SAFETY_ITEMS = 3
 JUDGE = "amorsize.inspection.effects"
 JUDGING = {
     "amorsize.items.pickling": 3,
-    "amorsize.learning.learner": 20,
     "amorsize.inspection.decode": 3,
     JUDGE: 25,
     "amorsize.inspection.watch": 5,
 }
 """Modules that tell whether workers may start, and how many are read with each that is not there yet; a
 test counts them."""
+ASKING = {"amorsize.learning.learner": 20}
+"""Those that ask the history."""
 SPREADING = {"amorsize.backends.processes.pool": 20, "resource": 1}
 """Those that start and end worker processes."""
 WATCH_SECONDS = 0.002
@@ -324,7 +325,7 @@ class Lookups:
         judging = unread_seconds(JUDGING)
         if self._spec.options.effects == "watch" and self.loop.item_watch.verdict is None:
             judging += WATCH_SECONDS
-        return Preparation(judging, unread_seconds(SPREADING))
+        return Preparation(judging, unread_seconds(SPREADING), reading_seconds(ASKING))
 
     def _find_slots(self, _: Any, facts: Facts) -> dict[str, Any]:
         assert self.remote is not None

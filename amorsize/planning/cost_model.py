@@ -72,6 +72,8 @@ class Preparation:
     """Judging the function: reading the modules for it, watching an item."""
     spreading: float = 0.0
     """Reading the modules that start worker processes."""
+    asking: float = 0.0
+    """Reading the modules that ask the history, which nobody has to."""
 
     def seconds(self, backend: str) -> float:
         """What workers of that backend need."""

@@ -9,7 +9,7 @@ import pytest
 from support.machines import run
 
 from amorsize.api.observers import RECORDING
-from amorsize.engine.lookups import JUDGING, SPREADING
+from amorsize.engine.lookups import ASKING, JUDGING, SPREADING
 
 COUNTED = """
 import sys
@@ -24,7 +24,7 @@ for name in {names!r}:
 
 def test_the_modules_that_workers_need_are_counted_right() -> None:
     """In the order in which a run asks for them; each is a module or more, and few are missed."""
-    parts = {**JUDGING, **SPREADING, **RECORDING}
+    parts = {**ASKING, **JUDGING, **SPREADING, **RECORDING}
     if sys.platform != "linux":  # what only its workers need
         parts = {name: count for name, count in parts.items() if find_spec(name) is not None}
     lines = run(COUNTED.format(names=list(parts))).split("\n")
@@ -53,6 +53,23 @@ print(0 < each < 1, round(less / each, 6), none, lazy._read.count > 50)
 
 def test_what_is_unread_has_a_price_until_enough_was_forgone() -> None:
     assert run(PRICED).split() == ["True", "20.0", "0.0", "True"]
+
+
+BUDGET = """
+import amorsize
+from amorsize.api import observers
+from amorsize.core import lazy
+price = lazy.reading_seconds(observers.RECORDING)
+lazy.forgo(100.0)  # what is forgone for workers pays for no record
+budget = observers._Budget()
+print(price > 0, [budget.allows(10 * price) for _ in range(5)], observers._Budget().allows(34 * price))
+"""
+
+
+def test_short_runs_read_what_a_record_needs_only_after_much_work() -> None:
+    """3 % of the work of a process, be it one long run or many short ones; a run of 50 ms that stayed in
+    the caller had paid 5 ms for its record."""
+    assert run(BUDGET).strip() == "True [False, False, False, True, True] True"
 
 
 COLLECTS = """

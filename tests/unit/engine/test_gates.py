@@ -55,7 +55,7 @@ def test_much_work_looks_everything_up_in_the_order_of_its_price() -> None:
     found = asked(RunState(), slice_ended(), facts())
     assert found == [
         "cores", "foreign_threads", "measured", "preparation", "runs", "machine", "costs", "crowd",
-        "transfer", "safety", "fork_refusal",
+        "can_judge", "transfer", "safety", "fork_refusal",
     ]  # fmt: skip
     known = facts(runs=(earlier_run(),))
     assert "residual" in asked(RunState(), slice_ended(), known)
@@ -76,6 +76,29 @@ def test_what_must_be_read_first_is_paid_for_or_forgone() -> None:
     unseen = facts(preparation=Preparation(judging=0.010, spreading=0.006))
     assert after(RunState(), grown, unseen, total=None)[1] == (do.WatchItem(),)
     assert after(RunState(), grown, unseen, total=60)[1] == ()  # it is known that no more will come
+
+
+def test_reading_what_asks_the_history_costs_a_small_share_of_what_is_left() -> None:
+    """At most 3 % of the loop: a run that stays in the caller has nothing from it."""
+    unread = facts(preparation=Preparation(asking=0.003))
+    little = slice_ended(done=10, items=10, seconds=0.001, item_seconds=0.001)  # 0.09 s are left
+    assert "runs" not in asked(RunState(), little, unread, total=100)
+    assert "runs" in asked(RunState(), little, unread, total=111)
+    assert "runs" in asked(RunState(), little, facts(), total=100)  # all is read
+    assert "runs" in asked(RunState(measuring=True), little, unread, total=100)  # a plan says more
+
+
+def test_nothing_is_read_to_judge_a_function_that_would_stay_at_best() -> None:
+    """Threads of its own keep the cores busy: no verdict would send it anywhere."""
+    inside = facts(measured=measured((0.01, 1.0, 1.9)), can_judge=False)
+    found = asked(RunState(inner_looked=True), slice_ended(), inside)
+    assert not {"safety", "transfer", "fork_refusal"} & set(found)
+    state, commands = after(RunState(inner_looked=True), slice_ended(), inside)
+    assert state.decision is not None and state.decision.config.backend == "serial"
+    read = facts(measured=measured((0.01, 1.0, 1.9)))
+    again = after(RunState(inner_looked=True), slice_ended(), read)[0]
+    assert again.decision is not None
+    assert again.decision.config == state.decision.config  # the same choice, by more facts
 
 
 def test_a_crowd_that_was_felt_makes_workers_dearer() -> None:
