@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 CHUNK_SECONDS = 0.005
 """Work in a chunk of this machine's workers: 20 to 50 times what taking and sending one costs (0.1-0.25
 ms)."""
+FRAME_SECONDS = 0.0025
+"""Work whose results travel in one frame: what a dying worker can lose beside the item it is in."""
+FRAME_COST_SECONDS = 1.5e-5
+"""What taking in one frame costs the caller (benchmarks/speed/many_cores.py: 10 to 15 µs)."""
+FRAME_SHARE = 0.1
+"""Share of the caller's time that all workers' frames may take: on two cores they take 1 %, on 512 they
+took more than all of it (benchmarks/speed/many_cores.py)."""
+TICKET_SECONDS = 0.0001
+"""Work behind one ticket when items are shorter: reading one costs about 0.001 ms."""
 TASK_FACTOR = 50
 """A chunk lasts so many times what its call costs: 2 % lost (benchmarks/speed/clusters.py: 20
 to 100 are the same to the measurement)."""
@@ -37,6 +46,27 @@ CHUNK_BYTES = 1 << 24
 """Most bytes of a chunk, there and back."""
 MOST_AHEAD = 32
 """Chunks that wait for a worker on the other side, at most."""
+
+
+def caller_seconds(workers: int) -> float:
+    """Work in a frame of each of so many workers that keeps the caller as busy as it may be."""
+    return workers * FRAME_COST_SECONDS / FRAME_SHARE
+
+
+def frame_seconds(workers: int) -> float:
+    """Work whose results one of so many workers sends at once."""
+    return max(FRAME_SECONDS, caller_seconds(workers))
+
+
+def stretch_seconds(workers: int) -> float:
+    """Work that one of so many workers takes at once: a chunk, or two frames."""
+    return max(CHUNK_SECONDS, 2 * caller_seconds(workers))
+
+
+def ticket_seconds(workers: int) -> float:
+    """Work behind a ticket of short items: half a frame of what keeps the caller busy, for it writes the
+    tickets, too, and a pipe holds 4,000 of them."""
+    return max(TICKET_SECONDS, caller_seconds(workers) / 2)
 
 
 def items_in(seconds: float, item_seconds: float) -> int:

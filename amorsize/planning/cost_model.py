@@ -9,8 +9,9 @@ leaves the GIL alone, on C cores:
 * elsewhere (S slots): round trip + max(n*item/S in whole rounds, chunks*task + n*bytes*byte), where what
                      a call and a byte cost has been measured
 * processes (P x T): start*H + (1 + loss) * max(n*item/(P*T) in whole rounds,
-                     (n*cpu*item + transfer)/min(P, C)), where transfer is n times the CPU seconds, on
-                     both sides, of carrying a result and, where items are sent, an item; H processes are
+                     (n*cpu*item + transfer)/min(P, C), transfer/2), where transfer is n times the CPU
+                     seconds, on both sides, of carrying a result and, where items are sent, an item, and
+                     half of it is the one caller's; H processes are
                      started, each of which starts T - 1 threads, and where the caller is one of the P it
                      works meanwhile: then start*H*H/P, and no more in all than (1 + loss) times the loop
 
@@ -38,11 +39,6 @@ from amorsize.core.frozen import dataclass, replace
 from amorsize.core.model import Config, Crowd, Machine, Prediction, Profile, RemoteOption
 from amorsize.planning import chunking as sizing
 
-RECEIVE_SECONDS = 1e-5
-"""What receiving one frame costs the caller; a frame holds 2.5 ms of work or one item, whichever is
-longer (benchmarks/speed/costs.py: 5 µs on each side for a small one)."""
-FRAME_SECONDS = 0.0025
-"""Work whose results travel in one frame (``backends/processes/worker.py``: FLUSH_SECONDS)."""
 PARALLEL_LOSS = 0.05
 """Share lost when all cores compute at once: caches, memory, the system's own work
 (benchmarks/speed/costs.py: 2-10 % on the development machine, measured again in every benchmark)."""
@@ -205,10 +201,10 @@ def seconds(
         carried += profile.argument_seconds
     # What the caller computes itself need not be carried.
     share = (config.n_jobs - 1) / config.n_jobs if caller_computes else 1.0
-    frames = left * min(1.0, item / FRAME_SECONDS)
-    transfer = share * (left * carried + frames * RECEIVE_SECONDS)
-    # Carrying is computing, on both sides; it shares the cores with the work.
-    busy = (computed + transfer) / min(config.n_jobs, cores)
+    frames = left * min(1.0, item / sizing.frame_seconds(config.workers))
+    transfer = share * (left * carried + frames * sizing.FRAME_COST_SECONDS)
+    # Carrying is computing, on both sides; it shares the cores with the work. One half is the caller's.
+    busy = max((computed + transfer) / min(config.n_jobs, cores), transfer / 2)
     work = slower * max(rounds * item, busy) * (1 + PARALLEL_LOSS)
     work = max(work, profile.longest_seconds)
     total = start + work

@@ -13,7 +13,6 @@ import os
 
 from amorsize.backends.processes import protocol
 from amorsize.backends.processes.protocol import (
-    TICKET_SECONDS,
     TicketReader,
     new_tickets,
     parse_tickets,
@@ -21,7 +20,7 @@ from amorsize.backends.processes.protocol import (
 )
 from amorsize.core.signals import released
 from amorsize.items.call import run_chunk, unsendable_argument
-from amorsize.planning.chunking import CHUNK_SECONDS, fair_items, items_in
+from amorsize.planning.chunking import fair_items, items_in, stretch_seconds, ticket_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,16 +80,16 @@ class Dispatcher:
         if group.shared:
             workers = self.spec.config.workers
             self._reader = TicketReader(group.own_fd, workers)
-            self.tickets(FIRST_TICKETS * workers)
+            self.tickets(min(PIPE_TICKETS, FIRST_TICKETS * workers))
 
     # -- sizes ----------------------------------------------------------------------------------
 
     def _chunk(self) -> int:
-        """Items for one frame: about 5 ms of work, fewer near the end."""
+        """Items for one frame: about 5 ms of work (more for many workers), fewer near the end."""
         config = self.spec.config
         if config.chunksize is not None:
             return config.chunksize
-        items = items_in(CHUNK_SECONDS, self.pace.item_seconds)
+        items = items_in(stretch_seconds(config.workers), self.pace.item_seconds)
         return fair_items(items, self.spec.source.left(), config.workers)
 
     def _ticket(self) -> int:
@@ -99,7 +98,7 @@ class Dispatcher:
         if config.chunksize is not None:
             return config.chunksize
         waiting, workers = self.spec.source.waiting, config.workers
-        quick = items_in(TICKET_SECONDS, self.pace.item_seconds)
+        quick = items_in(ticket_seconds(workers), self.pace.item_seconds)
         quick = max(quick, min(MOST_TICKET * quick, waiting // (TICKETS_LEFT * workers)))
         return max(1, min(quick, waiting // (8 * workers)))
 

@@ -29,7 +29,6 @@ from amorsize.backends.processes.fork import ForkLauncher
 from amorsize.backends.processes.memory import MemoryBudget
 from amorsize.backends.processes.recovery import ProcessDeadlines, Recovery
 from amorsize.backends.processes.results import LOOK_SECONDS, ResultReader
-from amorsize.backends.processes.worker import FLUSH_SECONDS
 from amorsize.backends.processes.workers import LaunchSpec, WorkerTable
 from amorsize.backends.threads.pool import ThreadPool
 from amorsize.core.backends import CALLER_ITEM_SECONDS
@@ -40,6 +39,7 @@ from amorsize.items.call import Pace, run_chunk
 from amorsize.machine.fork_safety import fork_refusal
 from amorsize.machine.procfs import tells_memory
 from amorsize.machine.threads import vanish
+from amorsize.planning.chunking import frame_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,12 +123,13 @@ class ProcessPool(Backend):
 
     def _start_workers(self, count: int) -> None:
         """Start so many workers more, or as many as can be had."""
+        workers = self.spec.config.workers
         for _ in range(count):
             given = LaunchSpec(
                 self.spec,
                 self._table.group,
                 self._pace.item_seconds,
-                FLUSH_SECONDS if self.spec.rerun_after_death else 0.0,
+                frame_seconds(workers) if self.spec.rerun_after_death else 0.0,
                 self._let_go,
             )
             try:

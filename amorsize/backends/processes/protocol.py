@@ -37,7 +37,7 @@ from array import array
 from amorsize.backends.processes import sockets
 from amorsize.items.errors import salvaged
 from amorsize.items.pickling import dumps, loads
-from amorsize.planning.chunking import CHUNK_SECONDS
+from amorsize.planning.chunking import TICKET_SECONDS, stretch_seconds
 
 fcntl: Any
 try:
@@ -216,8 +216,6 @@ class Receiver:
 TICKET = 16
 """Bytes of a ticket: first position and one past the last, signed 64-bit integers. The second is negative
 where the item is to be by itself, since a worker died in it or near it."""
-TICKET_SECONDS = 0.0001
-"""Work behind one ticket when items are shorter: reading one costs about 0.001 ms."""
 
 
 class TicketReader:
@@ -225,17 +223,19 @@ class TicketReader:
 
     def __init__(self, pipe: int, workers: int) -> None:
         self.pipe, self.workers = pipe, workers
+        self._stretch_seconds = stretch_seconds(workers)
         self._size = 1
         """Items behind one of the tickets taken last."""
 
     def take(self, per: float) -> list[tuple[int, int]]:
-        """Stretches of about 5 ms of work with ``per`` seconds an item, less when little is left; [] at
-        the end.
+        """Stretches of about 5 ms of work (more for many workers: ``stretch_seconds``) with ``per``
+        seconds an item, less when little is left; [] at the end.
 
         Tickets that follow one another are one stretch: as a message each, tickets of 0.1 ms cost 8 to
         17 %."""
         fair = waiting_tickets(self.pipe) // (2 * self.workers)
-        quick = int(CHUNK_SECONDS / max(per * self._size, TICKET_SECONDS)) if per > 0 else 1
+        least = max(per * self._size, TICKET_SECONDS)
+        quick = int(self._stretch_seconds / least) if per > 0 else 1
         try:
             body = os.read(self.pipe, TICKET * max(1, min(fair, quick)))
         except BlockingIOError:  # the caller is emptying it after the death of another worker

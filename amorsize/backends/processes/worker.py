@@ -31,7 +31,7 @@ from amorsize.items.call import Pace, run_chunk
 from amorsize.items.errors import breakage, portable
 from amorsize.items.pickling import PLAIN, changes, dumps, loads
 from amorsize.machine.native_libraries import limit_inner_threads
-from amorsize.planning.chunking import items_in
+from amorsize.planning.chunking import FRAME_SECONDS, items_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,9 +117,6 @@ def ignore(signum: int, frame: object) -> None:
 
 clock = time.perf_counter
 
-FLUSH_SECONDS = 0.0025
-"""Results are sent at least so often: what a dying worker can lose beside the item it is in."""
-
 
 @dataclass(frozen=True)
 class WorkerJob:
@@ -133,7 +130,7 @@ class WorkerJob:
     """Seconds that an item is expected to take."""
     page: SharedPage
     """Where its threads mark the items that they are in."""
-    flush_seconds: float = FLUSH_SECONDS
+    flush_seconds: float = FRAME_SECONDS
     """Results are sent at least so often; 0 sends each by itself."""
     data: Sequence[Any] | None = None
     """The items, where they were inherited and tickets name them; None where they come in frames."""

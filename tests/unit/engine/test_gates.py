@@ -93,7 +93,7 @@ def test_nothing_is_read_to_judge_a_function_that_would_stay_at_best() -> None:
     inside = facts(measured=measured((0.01, 1.0, 1.9)), can_judge=False)
     found = asked(RunState(inner_looked=True), slice_ended(), inside)
     assert not {"safety", "transfer", "fork_refusal"} & set(found)
-    state, commands = after(RunState(inner_looked=True), slice_ended(), inside)
+    state, _ = after(RunState(inner_looked=True), slice_ended(), inside)
     assert state.decision is not None and state.decision.config.backend == "serial"
     read = facts(measured=measured((0.01, 1.0, 1.9)))
     again = after(RunState(inner_looked=True), slice_ended(), read)[0]

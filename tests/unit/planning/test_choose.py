@@ -110,10 +110,10 @@ def by_hand(config: Config, p: Profile, m: Machine, n: int, caller: bool, sent: 
         start = 0.15 * min(1, started) + 0.03 * started + 0.002 * started
     start += 7e-5 * (config.threads_per_job - 1)
     carried = p.result_seconds + (p.argument_seconds if sent or config.backend == "spawn" else 0)
-    frames = n * min(1.0, p.item_seconds / 0.0025)
+    frames = n * min(1.0, p.item_seconds / max(0.0025, workers * 1.5e-5 / 0.1))
     share = (config.n_jobs - 1) / config.n_jobs if caller else 1.0
-    transfer = share * (n * carried + frames * 1e-5)
-    busy = (computed + transfer) / min(config.n_jobs, m.cores)
+    transfer = share * (n * carried + frames * 1.5e-5)
+    busy = max((computed + transfer) / min(config.n_jobs, m.cores), transfer / 2)
     work = 1.05 * max(rounds * p.item_seconds, busy)
     if not caller:
         return start + work
