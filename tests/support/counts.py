@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Iterable
@@ -36,6 +37,8 @@ class Round:
     """How many, by kind of reason."""
     ended: str = ""
     """Why nothing is known of it, in words."""
+    commit: str = ""
+    """Of which state of the code."""
 
     def __str__(self) -> str:
         skipped = sum(self.skipped.values())
@@ -48,16 +51,20 @@ def read_report(path: Path) -> Round:
     return _round(list(ElementTree.parse(path).getroot().iter("testcase")))
 
 
-def read_files(path: Path, files: Iterable[str]) -> dict[str, Round]:
-    """The same for each of ``files`` of which the report has tests."""
-    cases: dict[str, list[ElementTree.Element]] = {}
-    modules = {file.removesuffix(".py").replace("/", "."): file for file in files}
-    for case in ElementTree.parse(path).getroot().iter("testcase"):
-        module = case.get("classname", "")
-        file = modules.get(module) or modules.get(module.rpartition(".")[0])  # in a class
-        if file is not None:
-            cases.setdefault(file, []).append(case)
-    return {file: _round(found) for file, found in cases.items()}
+def read_record(text: str) -> dict[str, Round]:
+    """What came of each file, as ``record_of`` keeps it."""
+    found = {}
+    for line in text.splitlines():
+        values = json.loads(line)
+        file, skipped = values.pop("file"), Counter(values.pop("skipped"))
+        found[file] = Round(skipped=skipped, **values)
+    return found
+
+
+def record_of(rounds: dict[str, Round]) -> str:
+    """One line of JSON for each file of tests."""
+    lines = [json.dumps({"file": file, **vars(one)}) for file, one in sorted(rounds.items())]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _round(cases: list[ElementTree.Element]) -> Round:

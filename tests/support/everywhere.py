@@ -16,8 +16,8 @@ minutes. Where one of the two is not there, a line says that it is skipped.
 ``everywhere.py --wine PROGRAM [--all [--only FOLDER ...]]``: the official CPython for Windows under Wine
 (``.ci/wine``): the command line, then a part of the tests that covers every package, or with ``--all``
 every test but the long ones and those of ``tests/wine_skips.txt``, whose row tells what share of them all
-passed. It may be run in parts, folder by folder: what came of each file, or of the quick part, stays in
-``build``.
+passed. It may be run in parts, folder by folder: what came of each file, and of which commit, stays in
+``tests/wine_X.Y.Z.jsonl``.
 """
 
 from __future__ import annotations
@@ -32,11 +32,12 @@ import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from support.counts import Round, by_folder, kind_of, read_files, read_report
+from support.counts import Round, by_folder, kind_of, read_record, read_report, record_of
 from support.everywhere_page import UNDER_WINE, keep, keep_page
 from support.packages import ROOT, project, pythons
 from support.skips import allowed_skips, reason_not_to_run
@@ -64,6 +65,21 @@ WINE_QUICK = [
     "tests/unit/reporting/test_trace.py", "tests/unit/storage", "tests/cli/test_cli_usage.py",
 ]  # fmt: skip
 """What is run under Wine with each change: some of every package, and how workers end on Windows."""
+WINE_NOT_QUICK = [
+    "tests/cli/test_cli_usage.py::test_doctor_says_what_it_did_not_measure_and_why",
+    "tests/cli/test_cli_usage.py::test_wrong_usage_is_one_clear_line[run jobs:upper ",
+    "tests/unit/items/test_source.py::test_no_option_costs_an_item[auto-more1",
+    "tests/unit/items/test_source.py::test_no_option_costs_an_item[backend1-more1",
+    "tests/unit/items/test_source.py::test_no_option_costs_an_item[backend2-more0",
+    "tests/unit/items/test_chains.py::test_the_loops_exception_arrives[caused-spawn]",
+    "tests/unit/items/test_chains.py::test_the_loops_exception_arrives[in_a_group-spawn]",
+    "tests/unit/items/test_chains.py::test_the_loops_exception_arrives[noted-spawn]",
+    "tests/unit/items/test_chains.py::test_the_loops_exception_arrives[while_handling-spawn]",
+]
+"""How the names of tests begin that are left out of it: cases of tests that it has, each of which starts
+interpreters or workers, which takes Wine seconds."""
+WINE_QUICK_SECONDS = 900
+"""Longest run of it."""
 TRIED_AGAIN = 12
 """Failures that may be accidents of a busy machine and run once more, by themselves; more are none."""
 SECONDS = 4 * 3600
@@ -71,23 +87,30 @@ SECONDS = 4 * 3600
 FILE_SECONDS = 900
 """Longest run of one file of tests under Wine."""
 SYSTEM = f"{platform.system()}, {platform.machine()}"
+SAID_SECONDS = 600
+"""Longest run of a program whose words are wanted."""
 COUNTS = "counts"
 COUNTS_HEAD = (
     "Tests that Linux has; those that passed; those that were skipped, by the kind of the reason that "
     "`tests/wine_skips.txt` or the test gives (*Linux*: a facility of Linux; *test*: how the test is "
     "written; *load*, *clock*: seen to fail under Wine beside other work, or where clocks come in "
-    "steps); those that failed, or did not end."
+    "steps); those that failed, or did not end. What came of each file, and of which commit, stands in "
+    "`tests/wine_3.11.9.jsonl`."
 )
 COMMAND_LINE = ["--version", "doctor --json", "run math:factorial --range 1:20"]
 """What the command line must do under Wine."""
 
 
 def said_by(*words: str | Path) -> str:
-    """What a program prints; "" where it fails."""
-    done = subprocess.run(
-        [str(word) for word in words],
-        capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    """What a program prints; "" where it fails, or takes too long."""
+    try:
+        done = subprocess.run(
+            [str(word) for word in words],
+            capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            timeout=SAID_SECONDS,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return ""
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
@@ -121,14 +144,16 @@ def environment(python: str, number: str, wanted: list[str]) -> tuple[Path, list
     return inside, missing
 
 
-def tried(inside: Path, number: str, paths: list[str]) -> tuple[str, list[str]]:
+def tried(
+    inside: Path, number: str, paths: list[str], seconds: float = SECONDS
+) -> tuple[str, list[str]]:
     """What came out, in words, and the names of the tests that failed.
 
     A few that fail run once more, alone: they count as failed if they fail again."""
-    first = one_round(inside, number, paths)
+    first = one_round(inside, number, paths, seconds)
     if not 0 < len(first.failed) <= TRIED_AGAIN:
         return str(first), first.failed or (["everything"] if first.ended else [])
-    again = one_round(inside, number, ["--last-failed", *paths])
+    again = one_round(inside, number, ["--last-failed", *paths], seconds)
     return f"{first}; these once more: {again}", again.failed
 
 
@@ -175,18 +200,28 @@ def quick(found: list[str], log: bool) -> int:
 
 
 def wine(program: str, all_of_them: bool, log: bool, only: list[str]) -> int:
-    """The tests under Wine; 1 if one failed, or the command line did."""
+    """The tests under Wine, of which nothing stays; 1 if one failed, or the command line did."""
+    try:
+        return under_wine(program, all_of_them, log, only)
+    finally:
+        prefix = str(Path(program).parent / "prefix")
+        subprocess.run(["wineserver", "-k"], env={**os.environ, "WINEPREFIX": prefix})
+
+
+def under_wine(program: str, all_of_them: bool, log: bool, only: list[str]) -> int:
+    """The command line, then the part of the tests that is asked for."""
     number = version(program)
     for words in COMMAND_LINE:
         if not said_by(program, "-m", "amorsize", *words.split()):
             print(f"Windows' Python {number} under Wine: amorsize {words} failed", flush=True)
             return 1
     if not all_of_them:
-        came, failed = tried(Path(program), f"wine-{number}", WINE_QUICK)
+        paths = [*WINE_QUICK, *(f"--deselect={name}" for name in WINE_NOT_QUICK)]
+        came, failed = tried(Path(program), f"wine-{number}", paths, WINE_QUICK_SECONDS)
         return told(Path(program), UNDER_WINE, number, "quick part", came, failed, log=log)
     if not only and not on_both(program):
         return 1
-    came, failed, table = file_by_file(Path(program), f"wine-{number}", only)
+    came, failed, table = file_by_file(Path(program), number, only)
     bad = told(Path(program), UNDER_WINE, number, "all but the long", came, failed)
     print(*table, sep="\n")
     keep_page(f"{number}, under Wine: {COUNTS}", ["", COUNTS_HEAD, "", *table])
@@ -219,22 +254,28 @@ def file_by_file(inside: Path, number: str, only: list[str]) -> tuple[str, list[
     )
     nodes = [line for line in asked.splitlines() if "::" in line]
     count = Counter(node.partition("::")[0] for node in nodes)
-    rounds, files = {}, []
+    record = ROOT / "tests" / f"wine_{number}.jsonl"
+    known = read_record(record.read_text(encoding="utf-8")) if record.exists() else {}
+    rounds = {name: found for name, found in known.items() if name in count}
+    files = []
     for name, tests in sorted(count.items()):
         reason = reason_not_to_run(name, patterns)
-        report = PLACE / f"{place_of(number, name)}.xml"
         if reason is not None:
             rounds[name] = Round(skipped=Counter({kind_of(reason): tests}))
         elif not only or any(name.startswith(folder) for folder in only):
             files.append(name)
-        elif report.exists():
-            rounds[name] = read_report(report)
-    if only and (PLACE / f"{number}.xml").exists():  # of the quick part
-        rounds = {**read_files(PLACE / f"{number}.xml", set(count) - set(files)), **rounds}
     if only:  # in the order in which they were named
         files.sort(key=lambda name: [name.startswith(folder) for folder in only].index(True))
+    commit = said_by("git", "rev-parse", "--short", "HEAD")
     with ThreadPoolExecutor(2) as lanes:
-        rounds.update(lanes.map(lambda name: (name, one_file(inside, number, name)), files))
+        for name, found in lanes.map(lambda name: (name, one_file(inside, number, name)), files):
+            rounds[name] = replace(found, commit=commit)
+            record.write_text(record_of(rounds), encoding="utf-8")
+    return summed_up(nodes, rounds)
+
+
+def summed_up(nodes: list[str], rounds: dict[str, Round]) -> tuple[str, list[str], list[str]]:
+    """What came of all tests that Linux has: in words, what failed, and the counts by folder."""
     passed = sum(found.passed for found in rounds.values())
     failed = []
     for file, found in sorted(rounds.items()):
@@ -242,19 +283,14 @@ def file_by_file(inside: Path, number: str, only: list[str]) -> tuple[str, list[
     share = 100 * passed / len(nodes)
     came = f"{passed:,} of the {len(nodes):,} tests that Linux has passed ({share:.1f} %)"
     came += f", {len(failed)} failed"
-    left = sum(tests for name, tests in count.items() if name not in rounds)
+    left = sum(node.partition("::")[0] not in rounds for node in nodes)
     came += f", {left:,} were not run" if left else ""
     return came, failed, by_folder(nodes, rounds)
 
 
-def place_of(number: str, name: str) -> str:
-    """Where the report of a file of tests stays."""
-    return f"{number}-{name.replace('/', '-')}"
-
-
 def one_file(inside: Path, number: str, name: str) -> Round:
     """The tests of a file; once more if some failed."""
-    place = place_of(number, name)
+    place = f"wine-{number}-{name.replace('/', '-')}"
     first = one_round(inside, place, [name], FILE_SECONDS)
     if not first.failed and not first.ended:
         return first
