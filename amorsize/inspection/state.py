@@ -13,7 +13,7 @@ holds an export of a buffer: a ``bytearray`` that is looked at can still be resi
 from __future__ import annotations
 
 from operator import is_
-from time import get_clock_info, perf_counter, thread_time
+from time import get_clock_info, thread_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,8 +38,13 @@ on a busy machine (36 million; benchmarks/speed/watch_cost.py)."""
 FEWEST_BYTES, FEWEST_ELEMENTS = 1 << 16, 4096
 """Read of any buffer and container, however small the budget: about 0.1 ms each."""
 
-STEPS = get_clock_info("thread_time").implementation == "GetThreadTimes()"
-"""Whether the CPU time of a thread comes in steps (15.6 ms on Windows), longer than whole budgets."""
+STEP_SECONDS = (
+    get_clock_info("monotonic").resolution
+    if get_clock_info("thread_time").implementation == "GetThreadTimes()"
+    else 0.0
+)
+"""Steps in which the CPU time of a thread comes (15.6 ms on Windows), longer than whole budgets; 0 where
+it is fine."""
 
 VALUE_NAMES = frozenset(
     {"builtins.int", "builtins.float", "builtins.complex", "builtins.str", "builtins.bytes",
@@ -64,32 +69,30 @@ class Limit:
     """How much a look may read, and what stopped it.
 
     ``seconds`` is the budget of one look and ``nodes`` the most objects. Where the clock comes in steps,
-    as many seconds have to pass on the wall, too: one step would end a look that has just begun. A reader
-    that reads less than all says so in ``note``; one whose object does not show its state sets
-    ``hidden``.
+    one more step has to pass: the first may come as soon as a look has begun. A reader that reads less
+    than all says so in ``note``; one whose object does not show its state sets ``hidden``.
     """
 
-    __slots__ = ("_clock", "_deadline", "_wall_deadline", "bytes_left", "checksums", "elements",
-                 "hidden", "nodes", "note", "seconds")  # fmt: skip
+    __slots__ = ("_allowed", "_clock", "_deadline", "bytes_left", "checksums", "elements", "hidden",
+                 "nodes", "note", "seconds")  # fmt: skip
 
     def __init__(
         self, seconds: float, nodes: int, clock: Callable[[], float], checksums: bool = True
     ) -> None:
         self.seconds, self.nodes, self.checksums = seconds, nodes, checksums
         self._clock = clock
+        self._allowed = seconds + (STEP_SECONDS if clock is thread_time else 0.0)
         self.elements = max(FEWEST_ELEMENTS, int(min(seconds, 1e3) * ELEMENTS_A_SECOND))
         self.note = ""
         self.hidden = False
-        self._deadline = self._wall_deadline = 0.0
+        self._deadline = 0.0
         self.bytes_left = 0
         self.start()
 
     def start(self) -> float:
         """Begin a look: set its deadline, and give its start on the clock."""
         now = self._clock()
-        self._deadline = now + self.seconds
-        if STEPS and self._clock is thread_time:
-            self._wall_deadline = perf_counter() + self.seconds
+        self._deadline = now + self._allowed
         self.bytes_left = max(FEWEST_BYTES, int(min(self.seconds, 1e3) * BYTES_A_SECOND))
         return now
 
@@ -113,9 +116,7 @@ class Limit:
 
     def over(self) -> bool:
         """Is the time of this look spent?"""
-        if self._clock() <= self._deadline:
-            return False
-        return not self._wall_deadline or perf_counter() > self._wall_deadline
+        return self._clock() > self._deadline
 
 
 def same(a: State, b: State) -> bool:

@@ -93,7 +93,7 @@ WINE_NOT_QUICK = {
 }  # fmt: skip
 """How the names of tests begin that are left out of it: a second case of what is in it, or nothing of the
 system; each takes Wine seconds."""
-WINE_QUICK_SECONDS = 900
+WINE_QUICK_SECONDS = 1500
 """Longest run of it."""
 TRIED_AGAIN = 12
 """Failures that may be accidents of a busy machine and run once more, by themselves; more are none."""

@@ -17,23 +17,27 @@ class Clock:
         return self.now
 
 
-def test_one_step_of_a_coarse_clock_does_not_end_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    cpu, wall = Clock(), Clock()
-    monkeypatch.setattr(state, "STEPS", True)
+def test_a_look_gets_its_time_from_a_coarse_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever the look begins between two steps, and however long others have the core."""
+    step, budget = 0.0156, 0.005
+    cpu = Clock()
+    monkeypatch.setattr(state, "STEP_SECONDS", step)
     monkeypatch.setattr(state, "thread_time", cpu)
-    monkeypatch.setattr(state, "perf_counter", wall)
-    limit = Limit(0.005, 100, cpu)
-    cpu.now, wall.now = 0.0156, 0.0002
-    assert not limit.over()
-    wall.now = 0.0051
-    assert limit.over()
-    cpu.now = 0.0  # others had the core
-    assert not Limit(0.005, 100, cpu).over()
+    for begun in (0.0, 0.3 * step, 0.999 * step):
+        cpu.now = 0.0
+        limit = Limit(budget, 100, cpu)
+        for used in range(1, 60):  # in thousandths of a second
+            cpu.now = (begun + used / 1e3) // step * step  # what the clock says
+            assert used / 1e3 > budget or not limit.over()
+        assert limit.over()
 
 
 def test_a_fine_clock_decides_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    monkeypatch.setattr(state, "STEPS", False)
+    monkeypatch.setattr(state, "STEP_SECONDS", 0.0)
+    monkeypatch.setattr(state, "thread_time", clock)
     limit = Limit(0.005, 100, clock)
+    clock.now = 0.0049
+    assert not limit.over()
     clock.now = 0.0051
     assert limit.over()
