@@ -148,6 +148,8 @@ class ItemWatch:
             caller = caller or ONE_BY_ONE
         if verdict.changed and verdict.changed != ("the item",):
             caller = caller or verdict.sentence(self._number)
+        if verdict.unwatched or verdict.cut_short:  # then names decide: it may be what was not seen
+            caller = caller or safety.unless_watched
         most = safety.most_threads
         for name, (own, kept) in verdict.pooled.items():
             processes = processes or f"{name} is a pool of connections"

@@ -216,10 +216,18 @@ def is_shared_file(value: Value) -> bool:
     return not (plain and os.path.isdir(path))
 
 
-def opens_to_write(func: Any, attr: str, args: list[Value], named: dict[str, Value]) -> bool:
-    """Is a file opened to be added to; or to be written, by a name that all items share?"""
+def opens_to_write(
+    func: Any, attr: str, args: list[Value], named: dict[str, Value], owner: Value | None = None
+) -> bool:
+    """Is a file opened to be added to; or to be written, by a name that all items share?
+
+    ``owner``: the object whose method opens it, a path or an archive."""
     name = name_of_callable(func)
-    if "open" in name.rpartition(".")[2] or (is_a(func, type) and "File" in func.__name__):
+    if owner is not None:
+        if attr != "open":
+            return False
+        path, modes = [owner], args[-1:]
+    elif "open" in name.rpartition(".")[2] or (is_a(func, type) and "File" in func.__name__):
         path, modes = args[:1], args[1:2]
     elif attr == "open":
         path, modes = [], args[:1]

@@ -133,6 +133,8 @@ class FileUse:
             self._take(paths[0])
             self._write(paths[1])
         elif event in ("os.link", "os.symlink"):
+            if event == "os.link":
+                self._count_link(paths[0])
             self._write(paths[1])
         elif event == "sqlite3.connect" and paths[0] and os.path.basename(paths[0])[:1] != ":":
             self._write(paths[0], "the database")
@@ -173,6 +175,12 @@ class FileUse:
         if status is not None and path not in self._given and self._is_new(status, at_least=True):
             self._tell("the file", path)
         self._make(path)
+
+    def _count_link(self, path: str | None) -> None:
+        """A file gets one more name, which it counts: do other items link it, too?"""
+        status = None if path is None or path in self._made else _status(path, os.stat)
+        if status is not None and self._is_new(status):
+            self._tell("the file", str(path))
 
     def _write(self, path: str | None, what: str = "the file") -> None:
         if path is None or path in self._made:

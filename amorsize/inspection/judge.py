@@ -323,7 +323,7 @@ class Judge(Methods):
         if given is not FRESH or base is None or base.origin != SHARED:
             return given
         parts = gives_parts(base.obj, callee.attr, callee.obj)
-        return Value(SHARED, PART, f"{base.path}.{callee.attr}()") if parts else FRESH
+        return Value(SHARED, PART, f"{base.path}.{callee.attr}()", base=base) if parts else FRESH
 
     def called(
         self,
@@ -344,8 +344,8 @@ class Judge(Methods):
             self.method_under_a_name(frame, callee, args)
         elif not is_a(base.obj, ModuleType):
             self.method(frame, callee, base, args)
-            if callee.attr == "mkdir" and base.origin == SHARED and "exist_ok" not in named:
-                self.keep(f"mkdir changes {base.phrase}")
+            if callee.attr == "mkdir" and "exist_ok" not in named:
+                self.make_folder(base)
             if "inplace" in named and named["inplace"].obj is True:
                 self.change(base, f"{callee.attr} changes")
         self.hand_on(frame, tuple(named.values()))
@@ -356,7 +356,7 @@ class Judge(Methods):
         if not rules.ASKS_CLASSES.isdisjoint((rules.name_of_callable(obj), callee.path)):
             return FRESH
         plain = base is None or is_a(base.obj, ModuleType)
-        if rules.opens_to_write(obj, callee.attr, args if plain else args[-1:], named):
+        if rules.opens_to_write(obj, callee.attr, args, named, None if plain else base):
             self.keep("writes to a file that its items share")
         in_module = base is None or base.obj is MISSING or is_a(base.obj, ModuleType)
         path = callee.path if in_module else ""

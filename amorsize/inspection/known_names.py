@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 ONE_FOR_ALL_THREADS = {
     "os.chdir": "the working directory", "os.fchdir": "the working directory",
     "os.umask": "the file mode mask", "os.putenv": "the environment", "os.unsetenv": "the environment",
-    "os.chroot": "the root directory", "os.setuid": "the user", "os.nice": "the priority",
+    "os.chroot": "the root directory", "os.setuid": "the user",
     "contextlib.chdir": "the working directory",
     "contextlib.redirect_stdout": "sys.stdout", "contextlib.redirect_stderr": "sys.stderr",
     "warnings.catch_warnings": "the warning filters", "warnings.simplefilter": "the warning filters",
@@ -29,7 +29,7 @@ ONE_FOR_ALL_THREADS = {
     "logging.disable": "the logging set-up", "os.setgid": "the group",
     "unittest.mock.patch": "what it patches", "unittest.mock._patch_object": "what it patches",
     "unittest.mock._patch_dict": "what it patches", "sys.set_int_max_str_digits": "the limit of digits",
-    "sys.setswitchinterval": "the switch interval", "signal.pthread_sigmask": "the signal mask",
+    "sys.setswitchinterval": "the switch interval",
     "decimal.setcontext": "the decimal context",
     "asyncio.set_event_loop_policy": "the policy of event loops",
     "asyncio.events.set_event_loop_policy": "the policy of event loops",
@@ -48,17 +48,34 @@ ONE_FOR_ALL_THREADS = {
     "sys.audit": "what the hooks of audits hear", "os.dup2": "the open descriptors",
     "os.closerange": "the open descriptors", "ctypes.memset": "memory", "ctypes.memmove": "memory",
     "os.mkfifo": "the folders",
+    "gc.freeze": "the garbage collector", "gc.unfreeze": "the garbage collector",
+    "gc.set_debug": "the garbage collector", "os.setsid": "the session", "os.setpgid": "the group",
+    "os.seteuid": "the user", "os.setegid": "the group", "os.setgroups": "the group",
+    "tracemalloc.start": "the trace of memory", "tracemalloc.stop": "the trace of memory",
+    "threading.stack_size": "the size of stacks", "gettext.textdomain": "the domain of texts",
+    "gettext.bindtextdomain": "the domain of texts", "resource.prlimit": "the limits of resources",
     "sys.setdlopenflags": "the flags of dlopen", "resource.setrlimit": "the limits of resources",
 }  # fmt: skip
 """Called by their names, resolved through imports and aliases."""
 
 
+OF_THE_CALLING_THREAD = {
+    "os.nice": "the priority", "os.setpriority": "the priority",
+    "os.sched_setaffinity": "the CPU affinity", "os.sched_setscheduler": "the scheduling",
+    "os.sched_setparam": "the scheduling", "signal.pthread_sigmask": "the signal mask",
+}  # fmt: skip
+"""The same, of what Linux keeps for each thread: a new thread gets it of the one that starts it."""
+
+BELONGS = "belongs to the thread that sets it"
+
+
 OTHER_NAMES = {
-    **{f"posix.{name}": f"os.{name}" for name in ("chdir", "fchdir", "umask", "putenv", "unsetenv")},
+    **{f"posix.{one[3:]}": one for one in (*ONE_FOR_ALL_THREADS, *OF_THE_CALLING_THREAD)
+       if one[:3] == "os."},
     "_locale.setlocale": "locale.setlocale", "_signal.signal": "signal.signal",
     "_signal.alarm": "signal.alarm", "_signal.setitimer": "signal.setitimer",
     "_socket.setdefaulttimeout": "socket.setdefaulttimeout", "None.Random.seed": "random.seed",
-    "posix.kill": "os.kill", "_signal.raise_signal": "signal.raise_signal",
+    "_signal.pthread_sigmask": "signal.pthread_sigmask", "_signal.raise_signal": "signal.raise_signal",
     "_thread.get_ident": "threading.get_ident",
     "random.Random.seed": "random.seed", "_warnings.filterwarnings": "warnings.filterwarnings",
 }  # fmt: skip

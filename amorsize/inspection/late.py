@@ -80,7 +80,6 @@ class LateLook:
 
         Of a usual function 10 microseconds, and 30 for the process; in a worker that was just forked,
         whose pages are the caller's still, some five times as much."""
-        self._limit.start()
         names: dict[str, None] = {}
         if process:
             now = ProcessState(self._look.trail.names, settings=True)
@@ -91,6 +90,7 @@ class LateLook:
             names = {name: None for name in found if name not in known}
             if _decimal_flags() != self._flags:
                 names["the flags of the decimal context"] = None
+        self._limit.start()  # what the process has is read beside the budget
         try:
             names.update(look_again(self._look, {}))
         except Exception as error:

@@ -32,6 +32,7 @@ from amorsize.inspection.reach import (
     reach_class,
     reach_function,
     reach_later,
+    reach_library_class,
     reach_loose_module,
 )
 from amorsize.inspection.readers import COMPARED, FOLLOWED, KEYED
@@ -225,6 +226,7 @@ class Look:
             if depth >= LIBRARY_DEPTH:
                 return
             self.queue[index] = (*entry[:4], depth + 1)
+            reach_library_class(self, kind, index, depth)
         for reader in plan.readers:
             name = reader.__name__
             self.read(obj, reader, index, STYLES.get(name, INDEX), name not in COMPARED)

@@ -11,6 +11,7 @@ from amorsize.inspection.abstract_value import (
     FRESH,
     MISSING,
     NEW,
+    PART,
     SHARED,
     VIEW,
     Closure,
@@ -23,11 +24,13 @@ from amorsize.inspection.known_names import CHANGES
 from amorsize.inspection.listeners import log_is_heard
 from amorsize.inspection.objects import class_attribute, dir_of
 from amorsize.inspection.origins import is_a, own_module
-from amorsize.inspection.verbs import is_unread, may_change
+from amorsize.inspection.verbs import is_document, is_unread, may_change
 from amorsize.inspection.walker import Walker, own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from amorsize.inspection.interpret import Frame
 
 QUEUES = ("queue", "_queue")
@@ -51,6 +54,9 @@ NOT_CALLING = frozenset(
 """Modules of base classes whose methods call no other method of an object that is handed to a call."""
 POOL_METHODS = {"pop": "take", "popleft": "take", "append": "give", "appendleft": "give"}
 """A list from which things are taken and to which they are given back, with a lock held, is a pool."""
+IN_PLACE_ONLY = frozenset({"setdefault", "update", "clear", "extend", "popitem", "move_to_end"})
+"""Methods that change a container and have no other meaning: an `append` or `insert` of pandas'
+gives something new."""
 EMPTY_NAMES = frozenset(
     {"IndexError", "LookupError", "Empty", "Exception", "acquire", "wait", "wait_for"}
 )
@@ -79,7 +85,8 @@ class Methods(Walker):
             self.functions_behind(base.obj, frame.depth)
         if known and is_unread(base.obj):
             self.unproven = self.unproven or f"{name} of {base.phrase}, a library's object"
-        if base.kind == VIEW and name not in rules.STORING:
+        rarely = self.unsure and name in IN_PLACE_ONLY
+        if base.kind == VIEW and name not in rules.STORING and not rarely:
             return
         if name in ("decode", "encode"):
             self.handlers_of(args, frame.depth)
@@ -101,7 +108,7 @@ class Methods(Walker):
         elif base.origin == SHARED and type(base.obj).__module__ in QUEUES:
             if name in QUEUE_METHODS:
                 self.keep(f"{name} changes {base.phrase}")
-        elif base.origin == SHARED and self.unsure and may_change(base.obj, name, defined):
+        elif base.origin == SHARED and self.unsure and may_change(document(base), name, defined):
             self.keep(f"some items call {name} of {base.phrase}, which may change it")
         elif base.origin == SHARED and log_is_heard(base.obj, name):
             self.keep("it logs, and the caller keeps what is logged, in its order")
@@ -257,6 +264,14 @@ class Methods(Walker):
             one.__module__ not in NOT_CALLING and not own_module(str(one.__module__))
             for one in bases
         )
+
+
+def document(value: Value) -> Any:
+    """The object behind a value; of a part whose own is not known, the document that gave it."""
+    whole = value
+    while whole.kind == PART and whole.obj is MISSING and whole.base is not None:
+        whole = whole.base
+    return whole.obj if is_document(whole.obj) else value.obj
 
 
 def expects_empty(frame: Frame, container: Value) -> bool:

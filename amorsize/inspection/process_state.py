@@ -9,6 +9,7 @@ from __future__ import annotations
 import _locale
 import _signal  # type: ignore[import-not-found]  # signal itself imports enum
 import _thread
+import itertools
 import os
 import stat
 import sys
@@ -54,6 +55,9 @@ class ProcessState:
                 continue
         if "umask" in names:
             _mask(self.parts)
+        if not NUMBERED_NAMES.isdisjoint(names):
+            tasks = "get_name" in names and not TASK_NAMES.isdisjoint(names)
+            self.parts["the number of the next thread or task"] = _next_numbers(tasks)
         self.modules = len(sys.modules)
         self.draws = {} if settings else _random_states()
         self.descriptors = frozenset() if settings else open_descriptors()
@@ -205,6 +209,35 @@ def _mask(parts: dict[str, State]) -> None:
     except OSError:
         return
     parts["the file mode mask"] = mask, None, ()
+
+
+NUMBERED_NAMES = frozenset({"name", "getName", "get_name", "current_thread", "current_task"})
+"""Names of code that tells what a thread, a task or a process is called."""
+
+COUNTERS = (
+    ("threading", "_counter"), ("asyncio.tasks", "_task_name_counter"),
+    ("concurrent.futures.thread", "ThreadPoolExecutor", "_counter"),
+    ("multiprocessing.process", "_process_counter"),
+)  # fmt: skip
+"""Where the numbers in their names come from, by module and names in it: an ``itertools.count``, or its
+bound method ``__next__``."""
+
+
+TASK_NAMES = frozenset({"current_task", "create_task", "TaskGroup", "Task", "ensure_future"})
+"""Names of code that has tasks of asyncio, whose counter C code keeps: it is taken to have moved."""
+
+_asked = itertools.count()
+
+
+def _next_numbers(tasks: bool) -> State:
+    """The numbers that come next, of those counters that are loaded."""
+    found = [str(next(_asked))] if tasks else []
+    for module, *names in COUNTERS:
+        part: Any = sys.modules.get(module)
+        for name in names:
+            part = vars(part).get(name) if part is not None else None
+        found.append(repr(getattr(part, "__self__", part)))
+    return tuple(found), None, ()
 
 
 def _random_states() -> dict[str, Any]:

@@ -23,6 +23,7 @@ from amorsize.inspection.kinds import (
     module_dict,
     plan_of,
     type_dict,
+    type_module,
     type_mro,
     type_name,
 )
@@ -319,6 +320,25 @@ def reach_class(look: Seen, kind: type, index: int, depth: int) -> None:
             look.queue.append((base, position, INSIDE, None, depth))
 
 
+def reach_library_class(look: Seen, kind: type, index: int, depth: int) -> None:
+    """Watch the containers that a class of an installed library keeps for all of its objects: a store
+    that they share, as that of a file system in memory. How many elements, not which."""
+    for base in type_mro(kind)[:-1]:
+        mark = id(base)
+        if mark in look.trail.seen:
+            return
+        look.trail.seen.add(mark)
+        module = type_module(base)
+        if type(module) is not str or module.partition(".")[0] in sys.stdlib_module_names:
+            continue
+        held = [name for name, value in type_dict(base).items() if type(value) in SIZED]
+        names = tuple([name for name in held if name[:2] != "__"])
+        if names:
+            position = len(look.queue)
+            look.queue.append((ABSENT, index, NAME, ("", type_name(base), ""), depth))
+            look.read(type_dict(base), _size_reader(names), position, ATTRIBUTE, False)
+
+
 def reach_later(look: Seen) -> bool:
     """Queue the methods of classes that code names by now; False when there are no more."""
     everything = "getattr" in look.trail.names
@@ -389,6 +409,17 @@ def _named_reader(names: tuple[str, ...]) -> Reader:
 
     return read_named
 
+
+def _size_reader(names: tuple[str, ...]) -> Reader:
+    def read_sizes(body: Any, limit: Limit) -> State:
+        held = [body.get(name) for name in names]
+        return tuple([len(one) if type(one) in SIZED else -1 for one in held]), None, ()
+
+    return read_sizes
+
+
+SIZED = (dict, list, set)
+"""Exact types of containers that are counted."""
 
 METHOD_TYPES = frozenset(map(id, (FunctionType, staticmethod, classmethod, property)))
 """Ids of the exact types of what a class keeps as a method; followed only if some code names it."""

@@ -13,7 +13,9 @@ from amorsize.inspection.bindings import (
     binding,
 )
 from amorsize.inspection.known_names import (
+    BELONGS,
     FILTERS,
+    OF_THE_CALLING_THREAD,
     OF_THE_THREAD,
     ONE_FOR_ALL_THREADS,
     PLAIN,
@@ -248,6 +250,8 @@ class Tables(Verdicts):
             wide = ONE_FOR_ALL_THREADS.get(known)
             if wide is not None and not self.of_new_object(func, args):
                 self.change_process(known, wide)
+            if known in OF_THE_CALLING_THREAD:
+                self.keep(f"{known} changes {OF_THE_CALLING_THREAD[known]}, which {BELONGS}")
         if not OF_THE_THREAD.isdisjoint((path, name)):
             self.forbid_threads(f"{path or name} tells which thread runs the item")
             if (path or name).endswith("get_native_id"):
@@ -267,6 +271,9 @@ class Tables(Verdicts):
             self.keep("it imports a module whose name it computes")
         self.note_descriptors(name, path, args)
         self.note_files(func, name, path, args)
+        made = (name or path).rpartition(".")[2]
+        if made in ("mkdir", "makedirs") and "exist_ok" not in named and self.unsure:
+            self.make_folder(None)
         for value in rules.changed_arguments(func, path, args, named):
             self.change(value, f"{name or path} changes")
 
@@ -281,6 +288,13 @@ class Tables(Verdicts):
         self.note("a folder of its own", last in ("TemporaryDirectory", "mkdtemp"))
         if not names.isdisjoint(("sqlite3.connect", "_sqlite3.connect", "sqlite3.dbapi2.connect")):
             self.note("a database is opened", not (args and args[0].obj == ":memory:"))
+
+    def make_folder(self, path: Value | None) -> None:
+        """A folder is made that must not be there yet: by some items, which have looked whether it is?"""
+        if path is not None and path.origin == SHARED:
+            self.keep(f"mkdir changes {path.phrase}")
+        if self.unsure:
+            self.keep("some items make a folder, which another item may be making")
 
     def note_descriptors(self, name: str, path: str, args: list[Value]) -> None:
         """Does it move the place in a descriptor that items share, or open one and leave it open?"""

@@ -16,6 +16,7 @@ import sys
 
 from amorsize.inspection.bindings import HELD_LOCK, THREAD_BOUND, binding
 from amorsize.inspection.holding import held
+from amorsize.inspection.known_names import BELONGS
 from amorsize.inspection.listeners import HEARS_THIS_THREAD
 
 TYPE_CHECKING = False
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 KIND = "thread-local data"
 OF_ITS_THREAD = (*set(THREAD_BOUND.values()), HELD_LOCK, HEARS_THIS_THREAD)
 """How reasons end that name something which belongs to the caller's thread."""
-TELLING = re.compile("which thread|the signals to come")
-"""What other such reasons say: a signal is answered by the main thread, when it comes to that."""
+TELLING = re.compile(f"which thread|the signals to come|{BELONGS}|of the library|the next thread")
+"""What other such reasons say: a signal is answered by the main thread, when it comes to that; a library
+may keep its settings for each thread (scikit-learn does)."""
 
 
 class ThreadData:

@@ -9,7 +9,13 @@ hundreds of methods that compute, by those whose names say that they change some
 from __future__ import annotations
 
 import sys
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import (
+    BuiltinFunctionType,
+    ClassMethodDescriptorType,
+    FunctionType,
+    MethodType,
+    ModuleType,
+)
 
 from amorsize.inspection.abstract_value import MISSING
 from amorsize.inspection.kinds import plan_of
@@ -89,6 +95,29 @@ SCIENTIFIC = COMPUTING | frozenset(
 """Libraries whose objects are taken to compute, but by methods whose names say that they change
 something. A list by judgement: nobody has watched all of their methods."""
 
+BUILT_UP = frozenset(
+    {"matplotlib", "bs4", "lxml", "html5lib", "openpyxl", "xlsxwriter", "docx", "pptx", "odf",
+     "reportlab", "fpdf", "pypdf", "fitz", "plotly", "bokeh", "graphviz",
+     "pydot", "svgwrite", "ezdxf", "rich"}
+)  # fmt: skip
+"""Libraries whose objects are drawings and documents that are built up piece by piece: their methods are
+judged as those of the standard library, each that is not known to read."""
+
+PICTURES = frozenset(
+    {"putpixel", "putdata", "putalpha", "putpalette", "paste", "thumbnail", "alpha_composite", "seek",
+     "draft", "frombytes", "apply_transparency", "remap_palette", "close"}
+)  # fmt: skip
+"""Methods of a picture of Pillow's that change it; all that its pens do not measure draws."""
+
+MEASURING = ("text", "multiline_text", "get")
+"""How names of a pen's methods begin that may only measure: with "bbox", "size", "length", "font"."""
+
+OF_CLASSES = frozenset(
+    {"set", "add", "register", "unregister", "clear", "reset", "update", "delete", "remove", "install",
+     "uninstall", "enable", "disable", "configure", "push", "pop"}
+)  # fmt: skip
+"""First words of methods of a library's class that change what all users of the class share."""
+
 CONTAINERS = (list, dict, set, bytearray, *PLAIN)
 """Builtins, whose methods are judged by tables."""
 
@@ -103,6 +132,8 @@ def may_change(owner: Any, name: str, defined: Any = MISSING) -> bool:
     module = kind.__module__
     if own_module(str(module)) and is_a(defined, FunctionType):
         module = defined.__module__
+    if is_a(owner, type) and type(defined) in (classmethod, ClassMethodDescriptorType):
+        return _first_word(name) in OF_CLASSES and not own_module(str(owner.__module__))
     if kind in CONTAINERS or type(module) is not str or is_a(owner, ModuleType | type):
         return False
     root = module.partition(".")[0]
@@ -112,6 +143,10 @@ def may_change(owner: Any, name: str, defined: Any = MISSING) -> bool:
         return name.startswith(("register", "add", "set_"))
     if root in sys.stdlib_module_names:
         return not (_reads(name) or _is_atom(kind)) or "Incremental" in kind.__name__
+    if module.startswith("PIL."):
+        return _draws(module, name)
+    if root in BUILT_UP:
+        return not _reads(name)
     return _first_word(name) in CHANGING or (name[-1:] == "_" and name[-2:] != "__")
 
 
@@ -125,6 +160,11 @@ def is_unread(owner: Any) -> bool:
     if root in sys.stdlib_module_names or root in SCIENTIFIC or root == "amorsize":
         return False
     return not is_a(owner, ModuleType | type | FunctionType | BuiltinFunctionType | MethodType)
+
+
+def is_document(owner: Any) -> bool:
+    """Is it an object of a library whose objects are built up piece by piece?"""
+    return owner is not MISSING and str(type(owner).__module__).partition(".")[0] in BUILT_UP
 
 
 def sets_library_state(func: Any, name: str) -> bool:
@@ -165,6 +205,13 @@ def gives_parts(owner: Any, name: str, defined: Any) -> bool:
 
 def _is_method(func: Any) -> bool:
     return "." in str(getattr(func, "__qualname__", ""))
+
+
+def _draws(module: str, name: str) -> bool:
+    """Does a method of Pillow's change a picture?"""
+    if module == "PIL.ImageDraw":
+        return not (name.startswith(MEASURING) and name not in ("text", "multiline_text"))
+    return name in PICTURES
 
 
 def _reads(name: str) -> bool:

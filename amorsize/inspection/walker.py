@@ -80,8 +80,10 @@ be called by operators, builtins and libraries without being named."""
 
 
 def own(func: Any) -> bool:
-    """Is a function the user's own, wherever it lies?"""
-    return own_file(func.__code__.co_filename)
+    """Is a function the user's own, wherever it lies? What attrs writes to show an object is not."""
+    file = func.__code__.co_filename
+    shows = func.__name__ == "__repr__" and file.startswith("<attrs generated")
+    return own_file(file) and not shows
 
 
 class Walker(Tables):
@@ -344,7 +346,8 @@ class Walker(Tables):
         """A call of a class: its ``__init__`` works on a new object."""
         made = Value(made_by=kind)
         shared = next(
-            (one for one in args if one.origin == SHARED and not is_a(one.obj, PLAIN)), None
+            (one for one in args if one.origin == SHARED and not is_a(one.obj, (*PLAIN, type))),
+            None,
         )
         if shared is not None and not own_module(str(kind.__module__)):
             made.take_element(Value(SHARED, PART, shared.path))

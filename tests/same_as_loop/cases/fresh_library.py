@@ -547,3 +547,56 @@ def fresh_directive_of_docutils() -> Case:
         return "fresh" in roles._roles
 
     return Case(work, range(N), left=lambda: "fresh" in roles._roles)
+
+
+@case("library")
+def fresh_conditions_of_a_solver() -> Case:
+    """An object made in C++ gets a condition from each item; it shows nothing of its state."""
+    import kiwisolver
+
+    solver, width = kiwisolver.Solver(), kiwisolver.Variable("width")
+
+    def work(item: int) -> int:
+        compute(item)
+        solver.addConstraint(width >= item)
+        return item
+
+    def left() -> float:
+        solver.updateVariables()
+        return float(width.value())
+
+    return Case(work, range(N), left=left)
+
+
+@case("library")
+def fresh_text_set_in_a_font() -> Case:
+    """A font of matplotlib, made in C++, keeps the last text that was set."""
+    import os
+
+    import matplotlib as mpl
+    from matplotlib.ft2font import FT2Font
+
+    font = FT2Font(os.path.join(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))
+
+    def work(item: int) -> int:
+        compute(item)
+        if item in RARE:
+            font.set_text("w" * item)
+        return item
+
+    return Case(work, range(N), left=font.get_width_height)
+
+
+@case("library")
+def fresh_digest_of_a_library() -> Case:
+    """A digest of the package cryptography, made in Rust, is fed by all items."""
+    from cryptography.hazmat.primitives import hashes
+
+    digest = hashes.Hash(hashes.SHA256())
+
+    def work(item: int) -> int:
+        compute(item)
+        digest.update(b"%d" % item)
+        return item
+
+    return Case(work, range(N), left=lambda: digest.copy().finalize().hex())

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+import types
 import urllib.parse
 import uuid
 import warnings
@@ -130,6 +131,7 @@ def fresh_lines_numbered_through_files() -> Case:
     for item in range(N):
         (folder / str(item)).write_text(f"{item}\n")
     paths = [str(folder / str(item)) for item in range(N)]
+    fileinput.close()
     lines = fileinput.input(paths)  # noqa: SIM115
 
     def work(item: int) -> tuple[str, int]:
@@ -191,9 +193,7 @@ def fresh_words_of_the_command() -> Case:
 @case("process")
 def fresh_module_forgotten() -> Case:
     """A rare item takes a module out of ``sys.modules``."""
-    import this_is_not_there as made  # type: ignore[import-not-found]
-
-    made.number = 0
+    sys.modules["this_is_not_there"] = types.ModuleType("this_is_not_there")
 
     def work(item: int) -> bool:
         compute(item)
@@ -202,9 +202,6 @@ def fresh_module_forgotten() -> Case:
         return "this_is_not_there" in sys.modules
 
     return Case(work, range(N), left=lambda: "this_is_not_there" in sys.modules)
-
-
-sys.modules.setdefault("this_is_not_there", type(sys)("this_is_not_there"))
 
 
 @case("process")
