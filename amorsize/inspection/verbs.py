@@ -103,6 +103,12 @@ BUILT_UP = frozenset(
 """Libraries whose objects are drawings and documents that are built up piece by piece: their methods are
 judged as those of the standard library, each that is not known to read."""
 
+READING_DOCUMENTS = (
+    "get", "is", "has", "find", "iter", "to", "select", "xpath", "css", "text", "prettify", "decode",
+    "encode", "items", "keys", "values", "contains", "copy",
+)  # fmt: skip
+"""How names of their methods begin that read."""
+
 PICTURES = frozenset(
     {"putpixel", "putdata", "putalpha", "putpalette", "paste", "thumbnail", "alpha_composite", "seek",
      "draft", "frombytes", "apply_transparency", "remap_palette", "close"}
@@ -146,7 +152,7 @@ def may_change(owner: Any, name: str, defined: Any = MISSING) -> bool:
     if module.startswith("PIL."):
         return _draws(module, name)
     if root in BUILT_UP:
-        return not _reads(name)
+        return not name.startswith(READING_DOCUMENTS)
     return _first_word(name) in CHANGING or (name[-1:] == "_" and name[-2:] != "__")
 
 
