@@ -374,12 +374,15 @@ def sentence_of(decision: Decision) -> str:
             advice
             + f"The best of all that was tried, {kind}, takes {_format(decision.median(best))}."
         )
+    took = _format(decision.median(best))
+    if verdict_of(decision) == UNDECIDED:
+        return advice + (
+            f"{kind} took {took}, but the rounds differ too much to be sure that this is better: "
+            "measure again on a quieter machine."
+        )
     option = "threads" if "thread" in kind else "processes"
     number = kind.split()[0]
-    return advice + (
-        f"Here {kind} would be faster ({_format(decision.median(best))}): "
-        f'backend="{option}", n_jobs={number}.'
-    )
+    return advice + f'Here {kind} would be faster ({took}): backend="{option}", n_jobs={number}.'
 
 
 def _format(seconds: float) -> str:

@@ -154,7 +154,7 @@ def _decision(decision: Decision) -> list[str]:
         f"  {decision.sentence}",
     ]
     for name, middle, spread in times(decision):
-        mark = " <- amorsize" if name == "amorsize" else ""
+        mark = " <-" if name == "amorsize" else ""
         lines.append(f"  {middle:>9} ± {spread:>8}  {name}{mark}")
     failed = decision.problems.items()
     lines += [f"    {'failed':>7}  {contender(name)}: {what}" for name, what in failed]

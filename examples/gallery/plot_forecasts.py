@@ -46,9 +46,13 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
 places = range(1, len(took) + 1)
 axes.vlines(
-    places, [low for low, _ in ranges], [high for _, high in ranges],
-    lw=8, alpha=0.4, label="range of the forecast",
-)  # fmt: skip
+    places,
+    [low for low, _ in ranges],
+    [high for _, high in ranges],
+    lw=8,
+    alpha=0.4,
+    label="range of the forecast",
+)
 axes.plot(places, took, "o", color="black", label="real time")
 axes.set(xlabel="run", ylabel="seconds, log scale", yscale="log")
 axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -12,7 +12,7 @@ from support.reports import hostile_decision
 import amorsize
 from amorsize import api
 from amorsize.core.frozen import replace
-from amorsize.validation.compare import compare, in_child, sentence_of
+from amorsize.validation.compare import UNDECIDED, compare, in_child, sentence_of, verdict_of
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -68,6 +68,22 @@ def test_a_loss_is_not_advised() -> None:
     assert "4 threads would be faster (300 ms)" in told and "Call" not in told
     seconds["amorsize"] = (0.31,)
     assert sentence_of(replace(hostile_decision(), seconds=seconds)).startswith("Call amorsize.")
+
+
+def test_what_the_noise_may_have_made_is_not_advised() -> None:
+    """It named a backend where the verdict was "not decidable"."""
+    noisy = {
+        "loop": (1.0, 1.0, 1.0),
+        "amorsize": (1.0, 1.3, 1.6),
+        "config: 16 threads": (0.5, 0.9, 1.6),
+    }
+    decision = replace(hostile_decision(), seconds=noisy)
+    assert verdict_of(decision) == UNDECIDED
+    told = sentence_of(decision)
+    assert "16 threads took 900 ms" in told and "measure again" in told
+    assert "backend=" not in told and "would be faster" not in told
+    steady = {name: (each[1],) * 3 for name, each in noisy.items()}
+    assert "backend=" in sentence_of(replace(decision, seconds=steady))
 
 
 def test_a_function_that_fails_is_told() -> None:
