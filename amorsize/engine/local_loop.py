@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import time
-from _contextvars import copy_context  # not contextvars: it is loaded as a part of the interpreter
 from itertools import islice
 
 from amorsize.core import nesting
@@ -172,7 +171,7 @@ class LocalLoop:
         """The run began then. ``unattended``: no thread looks at the slices; ``asked``: each has an end
         and is asked about (results are journaled, or an event loop needs its turns)."""
         self.began, self._unattended, self._asked = began, unattended, asked
-        self.context = copy_context()
+        self.context = nesting.caller_context()
 
     def wait_until(self, age: float) -> None:
         """Ask about no slice before the run has this age in seconds, but for the first."""
