@@ -29,6 +29,7 @@ from amorsize.inspection.abstract_value import (
     origins_of,
 )
 from amorsize.inspection.arguments import fill
+from amorsize.inspection.behind import walk_overrides
 from amorsize.inspection.decode import Unreadable
 from amorsize.inspection.interpret import Frame, Function
 from amorsize.inspection.known_names import (
@@ -95,6 +96,8 @@ class Walker(Tables):
         self.walked: dict[tuple[CodeType, Origins], Value] = {}
         self.anew: set[CodeType] = set()
         """Code that is walked anew just now."""
+        self.behind: set[int] = set()
+        """Ids of the library's objects that were searched for the user's."""
         self.made_parts: dict[tuple[type, str], Value] = {}
         """What lives outside of the call and is an attribute of objects that the call makes."""
         self.shared: frozenset[int] = frozenset()
@@ -250,6 +253,8 @@ class Walker(Tables):
                     self.callable(one, [], {}, depth + 1)
             elif self.unsure and not is_a(one, type) and own_module(str(type(one).__module__)):
                 self.call_all_methods(Value(SHARED, "object", full_name(one), one), depth)
+
+        walk_overrides(self, value, depth)
 
     def call_all_methods(self, value: Value, depth: int) -> None:
         """A library that has this object of the user's may call any of its methods."""

@@ -211,3 +211,27 @@ def test_a_class_as_a_factory_is_no_state() -> None:
         return len(groups)
 
     assert inspect_function(work, (1,)).unless_watched is None
+
+
+def test_what_a_class_overrides_is_judged_deep_within_a_client() -> None:
+    """A library calls it for some items only, such as a retry where a request fails."""
+    urllib3 = pytest.importorskip("urllib3")
+    tries: list[str] = []
+
+    class Counting(urllib3.Retry):  # type: ignore[misc, name-defined]
+        def increment(self, *given: Any, **more: Any) -> Any:
+            tries.append("again")
+            return super().increment(*given, **more)
+
+    class Named(urllib3.Retry):  # type: ignore[misc, name-defined]
+        def is_retry(self, *given: Any, **more: Any) -> bool:
+            return bool(super().is_retry(*given, **more))
+
+    for retries, kept in ((Counting(1), True), (Named(1), False)):
+        pool = urllib3.PoolManager(retries=retries)
+
+        def work(item: int, pool: Any = pool) -> Any:
+            return pool.request("GET", f"http://localhost/{item}")
+
+        caller = inspect_function(work, (1,)).caller_only or ""
+        assert ("'tries'" in caller) is kept
