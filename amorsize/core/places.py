@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "AMORSIZE_HISTORY"
 """Path, URL or "off"; the only environment variable of amorsize's own."""
+KEY_BYTES = 32
+"""Bytes of the key of a history, under which functions are hashed."""
 TAGS_AT, TAGS, TAG_BYTES = 64, 1_500, 4
 """Where in the first block of ``<history>.recall`` the tags begin, their number, and bytes of one."""
 _PRIME = (1 << 61) - 1

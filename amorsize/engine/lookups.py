@@ -63,7 +63,7 @@ JUDGING = {
 }
 """Modules that tell whether workers may start, and how many are read with each that is not there yet; a
 test counts them."""
-ASKING = {"amorsize.learning.learner": 20}
+ASKING = {"amorsize.learning.learner": 12}
 """Those that ask the history."""
 SPREADING = {"amorsize.backends.processes.pool": 20, "resource": 1}
 """Those that start and end worker processes."""

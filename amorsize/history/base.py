@@ -17,6 +17,7 @@ from amorsize.core.observation import (
     unpack,
     validate,
 )
+from amorsize.core.places import KEY_BYTES
 from amorsize.history.errors import HistoryChanged
 from amorsize.history.summary import MAX_REJECTED, Imported
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     Observations = Iterable[Observation]
 
 FORMAT = "amorsize-history"
-KEY_BYTES = 32
 HEX_DIGITS = frozenset("0123456789abcdef")
 BATCH = 500
 """Lines that an import adds in one transaction: it holds a lock for about 10 ms."""

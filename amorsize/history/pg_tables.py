@@ -17,7 +17,8 @@ from contextlib import contextmanager
 
 from amorsize.core.observation import NUMBERS, TEXTS, pack, texts
 from amorsize.core.observation import SCHEMA as SCHEMA
-from amorsize.history.base import BATCH, KEY_BYTES
+from amorsize.core.places import KEY_BYTES
+from amorsize.history.base import BATCH
 from amorsize.history.errors import HistoryError
 from amorsize.history.rows import COLUMNS, NAMES, default_text
 

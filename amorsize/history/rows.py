@@ -6,7 +6,8 @@ import math
 import struct
 
 from amorsize.core.observation import FIELDS, MISSING, NUMBERS, TEXTS, MalformedObservation, unpack
-from amorsize.history.base import KEY_BYTES, Table
+from amorsize.core.places import KEY_BYTES
+from amorsize.history.base import Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,30 +10,18 @@ database lie two files that only shorten the way to it and may be deleted at any
 * ``<history>.spool``: observations that the database has not taken in yet. The process that opens the
   database next takes them in first, so every reader sees them.
 
-Each frame carries a keyed digest: what a kill left half-written, or another program wrote, does not
-count.
+Each frame (``frames.py``) carries a keyed digest: what a kill left half-written, or another program
+wrote, does not count. A run that finds none reads neither that module nor what an observation is, and
+``struct`` would be two files more.
 """
 
 from __future__ import annotations
 
 import os
-import struct
 import time
-from _blake2 import blake2b
 
-from amorsize.core.observation import (
-    LEAST_ROW_BYTES,
-    OLDER,
-    ROW_BYTES,
-    TEXTS,
-    MalformedObservation,
-    pack,
-    texts,
-    unpack,
-)
-from amorsize.core.places import TAG_BYTES, tag_of
-from amorsize.history.base import KEY_BYTES
-from amorsize.history.errors import HistoryRefused, HistoryUnavailable
+from amorsize.core.places import KEY_BYTES, TAG_BYTES, tag_of
+from amorsize.history import on_demand
 from amorsize.storage.files import (
     CAREFUL,
     NO_FILE,
@@ -53,9 +41,10 @@ if TYPE_CHECKING:
     from amorsize.core.observation import Observation
 
 _READ, _WRITE = os.O_RDONLY | CAREFUL, os.O_WRONLY | CAREFUL
-_HEADER = struct.Struct("<8sQQ32s")
-"""Header of a file of slots: magic, device and inode of the database, key."""
 MAGIC = b"amorrec1"
+WORD_BYTES = 8
+_HEADER_BYTES = 3 * WORD_BYTES + KEY_BYTES
+"""Header of a file of slots: magic, device and inode of the database (little-endian), key."""
 SLOTS, SLOT_BYTES = 1_024, 8_192
 """Functions known at once, and room for about ten observations of each; the file is sparse."""
 HEADER_BYTES = SLOT_BYTES
@@ -64,10 +53,8 @@ ERRORS_AT, ERRORS = 6_400, 128
 of first calls behind them; 0 where none is."""
 MOST_ERROR = 1_000.0
 """Larger numbers are none of ours."""
-_ERRORS = struct.Struct(f"<{ERRORS}f")
-_FRAME = struct.Struct("<4sH8s")
-"""Head of a frame: magic, bytes of the body, digest of the body."""
-FRAME_MAGIC = b"\xa0run"
+ERROR_BYTES = 4
+"""Each is a number of single precision, as this machine writes it: the files never leave it."""
 SAME_CONFIG = 4
 """Observations of one configuration that a slot keeps."""
 SPOOL_BYTES, MOST_SPOOL_BYTES = 262_144, 16_777_216
@@ -116,10 +103,16 @@ class SqliteCache:
         try:
             if not is_ours_alone(os.fstat(file)):
                 return None
-            header = os.read(file, _HEADER.size)
+            header = os.read(file, _HEADER_BYTES)
         finally:
             os.close(file)
-        return _HEADER.unpack(header) if len(header) == _HEADER.size else None
+        if len(header) != _HEADER_BYTES:
+            return None
+        device, inode = (
+            int.from_bytes(header[place : place + WORD_BYTES], "little")
+            for place in (WORD_BYTES, 2 * WORD_BYTES)
+        )
+        return header[:WORD_BYTES], device, inode, header[3 * WORD_BYTES :]
 
     def begin(self) -> bytes | None:
         """Found a history before there is a database: its key, None if that has to come from one."""
@@ -137,7 +130,7 @@ class SqliteCache:
         if header is not None and header[0] == MAGIC and header[3] == key:
             file = os.open(self.recall_path, _WRITE)
             try:
-                os.write(file, _HEADER.pack(MAGIC, *identity(self.path), key))
+                os.write(file, _header(identity(self.path), key))
             finally:
                 os.close(file)
         else:
@@ -145,7 +138,7 @@ class SqliteCache:
         self._key = key
 
     def _write_header(self, key: bytes, identity: tuple[int, int], *, keep: bool) -> None:
-        header = _HEADER.pack(MAGIC, *identity, key)
+        header = _header(identity, key)
         temporary = f"{self.recall_path}.{os.getpid()}.{os.urandom(4).hex()}"
         file = os.open(temporary, os.O_CREAT | os.O_EXCL | _WRITE, 0o600)
         try:
@@ -183,7 +176,11 @@ class SqliteCache:
             slot = os.pread(file, SLOT_BYTES, _offset(fingerprint))
         finally:
             os.close(file)
-        return [one for one in _frames(slot, key) if one.fingerprint == fingerprint]
+        if not any(slot):
+            return []
+        return [
+            one for one in on_demand.observations_in(slot, key) if one.fingerprint == fingerprint
+        ]
 
     def _put(self, observation: Observation, key: bytes) -> None:
         kept = [observation]
@@ -192,7 +189,7 @@ class SqliteCache:
                 kept.append(one)
         body = b""
         for one in kept:
-            frame = _frame(one, key)
+            frame = on_demand.frame_of(one, key)
             if len(body) + len(frame) > SLOT_BYTES:
                 break
             body += frame
@@ -224,22 +221,25 @@ class SqliteCache:
         except OSError:
             return (), ()
         try:
-            block = os.pread(file, 2 * _ERRORS.size, ERRORS_AT)
+            block = os.pread(file, 2 * ERRORS * ERROR_BYTES, ERRORS_AT)
         finally:
             os.close(file)
-        if len(block) < 2 * _ERRORS.size:
+        if len(block) < 2 * ERRORS * ERROR_BYTES:
             return (), ()
-        known, first = (_ERRORS.unpack_from(block, place) for place in (0, _ERRORS.size))
+        scores = memoryview(block).cast("f").tolist()
+        known, first = scores[:ERRORS], scores[ERRORS:]
         return tuple(filter(_is_error, known)), tuple(filter(_is_error, first))
 
     def note_error(self, score: float, *, first: bool) -> None:
         """Keep the error of a forecast, in the place of one of any age."""
         if self.key is None or not hasattr(os, "pwrite") or not _is_error(score):
             return
-        place = ERRORS_AT + first * _ERRORS.size + 4 * (os.urandom(1)[0] % ERRORS)
+        place = ERRORS_AT + ERROR_BYTES * (first * ERRORS + os.urandom(1)[0] % ERRORS)
+        number = memoryview(bytearray(ERROR_BYTES)).cast("f")
+        number[0] = score
         file = os.open(self.recall_path, _WRITE)
         try:
-            os.pwrite(file, struct.pack("<f", score), place)
+            os.pwrite(file, number, place)
         finally:
             os.close(file)
 
@@ -252,12 +252,12 @@ class SqliteCache:
         if key is None or not SHARED_LOCKS:
             return False
         try:
-            frame = _frame(observation, key)
+            frame = on_demand.frame_of(observation, key)
             if not self._append(frame):
                 return False
             self._put(observation, key)
         except OSError as error:
-            raise HistoryUnavailable(f"{self.spool_path}: {error.strerror}") from error
+            raise on_demand.HistoryUnavailable(f"{self.spool_path}: {error.strerror}") from error
         return True
 
     def remember(self, observation: Observation) -> None:
@@ -280,7 +280,9 @@ class SqliteCache:
             )
             try:
                 if not is_ours_alone(os.fstat(file)):
-                    raise HistoryRefused(f"{self.spool_path} is not this user's alone to write")
+                    raise on_demand.HistoryRefused(
+                        f"{self.spool_path} is not this user's alone to write"
+                    )
                 if not _locked(file, shared=True):
                     continue  # it is being taken in: there will be a new one
                 if os.fstat(file).st_nlink == 0 or not is_at(file, self.spool_path):
@@ -288,12 +290,12 @@ class SqliteCache:
                 size = os.lseek(file, 0, os.SEEK_END)
                 self.is_full = size > SPOOL_BYTES
                 if size > MOST_SPOOL_BYTES:
-                    raise HistoryUnavailable(
+                    raise on_demand.HistoryUnavailable(
                         f"{self.spool_path} is full, its database could not be opened for long: "
                         "see `amorsize history check`"
                     )
                 if os.write(file, frame) != len(frame):
-                    raise HistoryUnavailable(f"{self.spool_path}: no room on the disk")
+                    raise on_demand.HistoryUnavailable(f"{self.spool_path}: no room on the disk")
                 return True
             finally:
                 os.close(file)
@@ -327,7 +329,7 @@ class SqliteCache:
                 continue
             try:
                 if is_ours_alone(os.fstat(file)) and _locked(file) and is_at(file, path):
-                    yield path, list(_frames(_read_all(file), key))
+                    yield path, list(on_demand.observations_in(_read_all(file), key))
             finally:
                 os.close(file)
 
@@ -351,43 +353,13 @@ def _is_error(score: float) -> bool:
     return score != 0.0 and -MOST_ERROR < score < MOST_ERROR
 
 
+def _header(database: tuple[int, int], key: bytes) -> bytes:
+    device, inode = (number.to_bytes(WORD_BYTES, "little") for number in database)
+    return MAGIC + device + inode + key
+
+
 def _offset(fingerprint: str) -> int:
     return HEADER_BYTES + int(fingerprint[:8], 16) % SLOTS * SLOT_BYTES
-
-
-def _frame(observation: Observation, key: bytes) -> bytes:
-    body = pack(observation) + "\0".join(texts(observation)).encode()
-    return _FRAME.pack(FRAME_MAGIC, len(body), _digest(body, key)) + body
-
-
-def _digest(body: bytes, key: bytes) -> bytes:
-    return blake2b(body, key=key, digest_size=8).digest()
-
-
-def _frames(data: bytes, key: bytes) -> Iterator[Observation]:
-    """The whole frames of ``data``; after damage the next one is looked for."""
-    place = data.find(FRAME_MAGIC)
-    while place >= 0 and place + _FRAME.size <= len(data):
-        _, length, digest = _FRAME.unpack_from(data, place)
-        body = data[place + _FRAME.size : place + _FRAME.size + length]
-        if len(body) == length and length > LEAST_ROW_BYTES and _digest(body, key) == digest:
-            yield from _unpacked(body)
-            place = data.find(FRAME_MAGIC, place + _FRAME.size + length)
-        else:
-            place = data.find(FRAME_MAGIC, place + 1)
-
-
-def _unpacked(body: bytes) -> Iterator[Observation]:
-    """The observation of a frame's body; none where its layout is neither today's nor an older one."""
-    older = [(row_bytes, len(names)) for row_bytes, (_, _, names) in OLDER.items()]
-    for row_bytes, count in ((ROW_BYTES, len(TEXTS)), *older):
-        words = tuple(body[row_bytes:].decode("utf-8", "replace").split("\0"))
-        if len(words) == count:
-            try:
-                yield unpack(body[:row_bytes], words)
-                return
-            except MalformedObservation:
-                pass
 
 
 def _read_all(file: int) -> bytes:

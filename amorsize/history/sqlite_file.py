@@ -17,9 +17,10 @@ import sqlite3
 import time
 
 from amorsize.core.observation import pack, texts
+from amorsize.core.places import KEY_BYTES
 from amorsize.history import errors
 from amorsize.history import sqlite_tables as tables
-from amorsize.history.base import KEY_BYTES, check_replaced
+from amorsize.history.base import check_replaced
 from amorsize.history.sqlite_cache import SqliteCache
 from amorsize.storage.files import EVERYBODY, NO_FILE, belongs_to_us, identity, is_writable_by
 from amorsize.storage.sqlite_file import BUSY, DAMAGED, FULL, SqliteFile, Transaction, meaning

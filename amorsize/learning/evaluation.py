@@ -13,8 +13,9 @@ from statistics import median
 
 from amorsize.core.frozen import dataclass
 from amorsize.core.observation import NUMBERS
+from amorsize.learning.learner import RECALLED_RUNS
 from amorsize.learning.predictor import Predictor
-from amorsize.learning.residuals import LIKE_ITEMS, RECALLED_RUNS, known_residual, shape
+from amorsize.learning.residuals import LIKE_ITEMS, known_residual, shape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -18,13 +18,11 @@ import sys
 
 from amorsize import history as histories
 from amorsize.core.places import resolve as resolve
-from amorsize.history.errors import HistoryUnavailable, warn_of
+from amorsize.history import on_demand as of_history
 from amorsize.history.location import is_on_server, sqlite_path
 from amorsize.history.sqlite_cache import SqliteCache
 from amorsize.inspection.fingerprint import fingerprint, fingerprints
-from amorsize.learning.forecasts import score_of
-from amorsize.learning.recorder import has_long_items, name_of, observe
-from amorsize.learning.residuals import RECALLED_RUNS, known_residual
+from amorsize.learning import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +51,8 @@ SERVER_FACTOR = 5.0
 """A server is asked and told when a run's seconds are so many times what that costs."""
 SERVER_ROWS = 2_000
 """Newest rows that a run reads from a server: 1 MB, some 20 ms on a network."""
+RECALLED_RUNS = 16
+"""Newest runs of a function that a prediction is made from."""
 HELD_DIGITS = 8
 """Last digits of a run's random id that tell what the function's objects held when it ended: they are
 equal by chance once in four billion."""
@@ -183,7 +183,7 @@ class Learner:
     ) -> Residual | None:
         """What experience says of each configuration; None if there is none worth its cost."""
         if runs:
-            return known_residual(runs, profile, machine)
+            return on_demand.known_residual(runs, profile, machine)
         try:
             predictor = self._neighbours(left * profile.item_seconds)
         except Exception as error:  # learning must never harm a run
@@ -248,12 +248,14 @@ class Learner:
         if found is None:
             return
         name, held = found
-        known_as = name_of(func) if names and self._keeps_names() else ""
+        known_as = on_demand.name_of(func) if names and self._keeps_names() else ""
         id = os.urandom(16).hex()
-        observation = observe(name, id[: len(id) - len(held)] + held, run, study, known_as)
-        if self._cache is not None and has_long_items(study.work):
+        observation = on_demand.observe(
+            name, id[: len(id) - len(held)] + held, run, study, known_as
+        )
+        if self._cache is not None and on_demand.has_long_items(study.work):
             self._cache.mark_long(func)
-        score = None if self._cache is None else score_of(study.forecast)
+        score = None if self._cache is None else on_demand.score_of(study.forecast)
         if self._cache is not None and score is not None and run.outcome == "done":
             self._cache.note_error(score, first=not study.forecast.runs)
         if self._cache is not None and self._cache.record(observation):
@@ -279,7 +281,7 @@ class Learner:
         """Have the database take in what runs have left beside it; once in some hundred runs."""
         try:
             histories.open_history(self.location).close()
-        except HistoryUnavailable:
+        except of_history.HistoryUnavailable:
             pass  # another process is at it; a later run tries again
 
     def noted(self, func: Callable[..., Any], note: str) -> tuple[str, str | None] | None:
@@ -324,4 +326,4 @@ class Learner:
         """One warning, and no history for the rest of the process."""
         if not self.failed:
             self.failed = True
-            warn_of(error)
+            of_history.warn_of(error)

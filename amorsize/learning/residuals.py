@@ -27,8 +27,6 @@ counts for (benchmarks/learning/evaluate.py: 5 to 15 % on a shared host)."""
 PROFILE_VARIANCE, BACKEND_VARIANCE, CONFIG_VARIANCE = 0.03, 0.03, 0.02
 """Variance of residuals that all configurations of a workload share, that those of one backend share, and
 of one configuration by itself, the work of its items known (benchmarks/learning/evaluate.py judge)."""
-RECALLED_RUNS = 16
-"""Newest runs of a function that a prediction is made from."""
 LIKE_ITEMS = 8.0
 """Runs whose items took more than so many times longer or shorter than now say nothing of now."""
 GIL_FREE_SHARE = 0.6
