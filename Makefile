@@ -23,7 +23,7 @@ help:
 	@echo 'make lint    ruff, mypy and bandit only'
 	@echo 'make audit   known weaknesses of all dependencies (needs the network)'
 	@echo 'make bench   benchmarks against peers, long; QUICK=1 for under 5 minutes'
-	@echo 'make report  the validation of pruning as build/report.html and .json (about four minutes)'
+	@echo 'make report  the validation of pruning as build/report.html and .json (several minutes)'
 	@echo 'make api     write tests/public_api.txt anew: the public names and signatures'
 	@echo 'make docs    build the documentation as build/docs/index.html'
 	@echo 'make package build sdist and wheel, and install them into empty environments'

@@ -52,7 +52,7 @@ def header(report: ValidationReport) -> str:
     ended = "" if report.complete else "; ended early: incomplete"
     return (
         f"amorsize {report.version}, Python {report.python}, {report.platform}, "
-        f"{report.cores} cores, seed {report.seed}, {report.seconds:.0f} s{ended}"
+        f"{report.cores} cores, seed {report.seed}, {_duration(report.seconds)}{ended}"
     )
 
 
@@ -169,6 +169,11 @@ def times(decision: Decision) -> list[tuple[str, str, str]]:
         spread = (max(each) - min(each)) / 2
         found.append((contender(name), _time(decision.median(name)), _time(spread)))
     return found
+
+
+def _duration(seconds: float) -> str:
+    """How long a report took to make."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def _time(seconds: float) -> str:
