@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from amorsize.engine.differences import warn_of_changes as warn_of_changes
     from amorsize.engine.differences import warn_of_differences as warn_of_differences
     from amorsize.engine.known_start import begin_known as begin_known
+    from amorsize.engine.limited_start import begin_watched as begin_watched
+    from amorsize.engine.limited_start import on_watched as on_watched
+    from amorsize.engine.limited_start import on_watched_end as on_watched_end
     from amorsize.engine.limiter import limited as limited
     from amorsize.engine.orders import ordered as ordered
     from amorsize.engine.remote import RemoteAccess as RemoteAccess
     from amorsize.engine.spread import SpreadItems as SpreadItems
+    from amorsize.engine.thread_watch import watched_thread as watched_thread
     from amorsize.engine.trial import tried_out as tried_out
-    from amorsize.engine.watched_worker import begin_watched as begin_watched
-    from amorsize.engine.watched_worker import on_watched as on_watched
-    from amorsize.engine.watched_worker import on_watched_end as on_watched_end
-    from amorsize.engine.worker_watch import watched_thread as watched_thread
 
 __getattr__ = lazy_names(
     __name__,
@@ -29,12 +29,12 @@ __getattr__ = lazy_names(
         "begin_known": "amorsize.engine.known_start",
         "limited": "amorsize.engine.limiter",
         "ordered": "amorsize.engine.orders",
-        "begin_watched": "amorsize.engine.watched_worker",
-        "on_watched": "amorsize.engine.watched_worker",
-        "on_watched_end": "amorsize.engine.watched_worker",
+        "begin_watched": "amorsize.engine.limited_start",
+        "on_watched": "amorsize.engine.limited_start",
+        "on_watched_end": "amorsize.engine.limited_start",
         "tried_out": "amorsize.engine.trial",
         "warn_of_changes": "amorsize.engine.differences",
         "warn_of_differences": "amorsize.engine.differences",
-        "watched_thread": "amorsize.engine.worker_watch",
+        "watched_thread": "amorsize.engine.thread_watch",
     },
 )

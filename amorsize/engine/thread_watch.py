@@ -25,7 +25,7 @@ MOST_WATCHED = 2
 """Items that are watched; workers begin behind them."""
 
 
-class WorkerWatch:
+class ThreadWatch:
     """What a :class:`WatchedThread` is told to look with; its methods run in the caller's thread."""
 
     def __init__(self, loop: LocalLoop, note: Callable[[], None]) -> None:
@@ -59,4 +59,4 @@ class WorkerWatch:
 def watched_thread(told: BackendSpec, loop: LocalLoop, note: Callable[[], None]) -> Backend:
     """The thread whose first items are watched, not started yet. ``note`` is called when it is known what
     they change."""
-    return WatchedThread(replace(told, watch=WorkerWatch(loop, note)))
+    return WatchedThread(replace(told, watch=ThreadWatch(loop, note)))

@@ -1,4 +1,6 @@
-"""Under a limit no item runs in the caller: the first ones run in one worker, which is watched. Pure.
+"""How a run under a limit begins: its first items run in one worker that is watched, none in the caller.
+
+Pure.
 
 ::
 
