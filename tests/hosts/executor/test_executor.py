@@ -29,6 +29,8 @@ from amorsize.backends.processes import spawn
 from amorsize.errors import WorkerDied
 
 FORMS = ("auto", "threads", "processes")
+DEADLY = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
+"""What ends a process there and then."""
 
 
 @pytest.fixture(params=FORMS)
@@ -233,7 +235,7 @@ def test_a_call_whose_worker_dies_runs_once_more_or_never(
     def noted() -> None:
         with open(log, "a") as file:
             file.write(f"{os.getpid()}\n")
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), DEADLY)
 
     with amorsize.Executor(1, backend="processes", rerun_after_death=rerun) as executor:
         with pytest.raises(WorkerDied):
