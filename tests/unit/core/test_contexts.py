@@ -73,5 +73,8 @@ def test_so_has_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found == ["raise"] * len(items)
 
 
-def test_newer_ones_keep_it_in_the_context() -> None:
+def test_newer_ones_keep_it_in_the_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = numpy_1()
+    fake.__version__ = "2.0.0"
+    monkeypatch.setitem(sys.modules, "numpy", fake)
     assert isinstance(caller_context(), contextvars.Context)
