@@ -278,12 +278,13 @@ class _Shape:
                 self.getter = value.__get__
 
     def readers(self) -> list[Reader]:
-        """How each part is read."""
+        """How each part is read. Attributes first: to read them may make the instance dict, which is then
+        among what the object refers to, in this look and the next."""
         found: list[Reader] = []
-        if self.base is not None:
-            found.append(self.base)
         if self.parts:
             found.append(_attribute_reader(self.getter, tuple(self.slots.items())))
+        if self.base is not None:
+            found.append(self.base)
         return found
 
 

@@ -231,6 +231,8 @@ def look_again(look: Look, pooled: dict[str, tuple[bool, int]]) -> dict[str, Non
     were used instead: see :mod:`amorsize.inspection.pooled`."""
     names: dict[str, None] = {}
     for node, after in look.again():
+        if _within_cache(look, node[4]):
+            continue
         pool = -1
         if look.held:
             from amorsize.inspection.pooled import kept_connections, pool_of
@@ -242,6 +244,17 @@ def look_again(look: Look, pooled: dict[str, tuple[bool, int]]) -> dict[str, Non
             found = look.queue[pool][0]
             pooled[look.name(pool)] = plan_of(type(found)).own, kept_connections(found)
     return names
+
+
+def _within_cache(look: Look, index: int) -> bool:
+    """Is an object of the queue a library's cache, or a part of one?"""
+    while index >= 0:
+        _, parent, style, key, _ = look.queue[index]
+        named = style == ATTRIBUTE and parent >= 0 and type(key) is str
+        if named and _benign(key, None, None, style, type(look.queue[parent][0])):
+            return True
+        index = parent
+    return False
 
 
 def changed_names(look: Look, node: Any, after: State) -> list[str]:

@@ -235,3 +235,29 @@ def test_what_a_class_overrides_is_judged_deep_within_a_client() -> None:
 
         caller = inspect_function(work, (1,)).caller_only or ""
         assert ("'tries'" in caller) is kept
+
+
+def test_what_is_within_a_librarys_cache_is_no_change() -> None:
+    """The engine of an index is filled when it is asked, which is no change of the table."""
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"a": range(50)}, index=[f"r{n}" for n in range(50)])
+
+    def forgets(item: int) -> None:
+        table.index._engine.clear_mapping()
+
+    def marks(item: int) -> None:
+        table.iloc[item, 0] = -1
+
+    for func, changed in ((forgets, False), (marks, True)):
+        table.index.get_loc("r1")  # the engine is there, and filled
+        watch = Watch(func, 1)
+        func(1)
+        assert bool(watch.verdict().changed) is changed
+
+
+def test_a_first_look_changes_nothing_that_a_second_would_tell() -> None:
+    """To read an object may make its instance dict, which it then refers to."""
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"a": range(50)}, index=[f"r{n}" for n in range(50)])
+    watch = Watch(lambda item: table, 1)
+    assert watch.verdict().changed == ()
