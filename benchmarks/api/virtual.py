@@ -68,6 +68,10 @@ class Given:
     quota: int | None = None
     """Requests in each window."""
     window: float = 5.0
+    sliding: int | None = None
+    """Requests in any ``window`` seconds."""
+    others: float = 0.0
+    """Requests a second by which other callers, at random times, empty the bucket."""
     token_rate: float | None = None
     """Tokens a second; an item costs from 1 to 1,000."""
     token_burst: float = 5000.0
@@ -106,6 +110,9 @@ class Server:
         self.tokens = (
             None if given.token_rate is None else Bucket(given.token_rate, given.token_burst)
         )
+        self._newest: deque[float] = deque(maxlen=given.sliding or 1)
+        self._chance = random.Random(11)
+        self._other_at = self._chance.expovariate(given.others) if given.others else math.inf
 
     def cost(self, item: int) -> float:
         """Tokens of an item."""
@@ -146,7 +153,13 @@ class Server:
             if rate != self.bucket.rate:
                 self.bucket.missing_seconds(now, 1.0)
                 self.bucket.rate = rate
+            while self._other_at <= now:
+                if self.bucket.missing_seconds(self._other_at, 1.0) <= 0.0:
+                    self.bucket.spend(1.0)
+                self._other_at += self._chance.expovariate(given.others)
             wait = max(wait, self.bucket.missing_seconds(now, 1.0))
+        if given.sliding is not None and len(self._newest) == given.sliding:
+            wait = max(wait, self._newest[0] + given.window - now)
         if self.tokens is not None:
             wait = max(wait, self.tokens.missing_seconds(now, self.cost(item)))
         return (wait, True, 429) if wait > 1e-9 else None
@@ -157,6 +170,7 @@ class Server:
         blocked = self.blocked(now, item)
         if blocked is None:
             self.used += 1
+            self._newest.append(now)
             if self.bucket is not None:
                 self.bucket.spend(1.0)
             if self.tokens is not None:
