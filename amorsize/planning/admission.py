@@ -72,7 +72,7 @@ class Call:
 
     def __init__(self, began: float, beside: int, number: int) -> None:
         self.began, self.beside, self.number = began, beside, number
-        """When it began, calls in flight then, and calls begun since all waited last, itself included."""
+        """When it began, calls in flight then, and its number."""
 
 
 class Admission:
@@ -99,6 +99,10 @@ class Admission:
         """When the first call behind the last refusal began."""
         self._blameless = False
         """In this row a call was refused that had nothing beside it."""
+        self._counted = True
+        """All refusals of this row had status 429."""
+        self._timed = 0
+        """Rows in which it is not taken to be the number of calls in flight that is limited."""
         self._before = (inf, inf)
         """Limit and ceiling before the row."""
         self._spells: deque[float] = deque((0.0, 0.0), 2)
@@ -123,8 +127,8 @@ class Admission:
 
     @property
     def _sure_seconds(self) -> float:
-        """A call in flight for so long was not refused."""
-        return ANSWERED_FACTOR * self._refusal_seconds
+        """A call in flight for so long was not refused; an answer's time before the first refusal."""
+        return ANSWERED_FACTOR * self._refusal_seconds or self._latency
 
     @property
     def limit(self) -> int:
@@ -135,10 +139,7 @@ class Admission:
     def level(self) -> Level:
         """What was found of the server so far."""
         growing = self._queue.phase == GROWING
-        pace = self._pace
-        return Level(
-            self._queue.value, growing, self._ceiling, pace.rate, pace.burst, pace.in_windows
-        )
+        return Level(self._queue.value, growing, self._ceiling, *self._pace.found)
 
     def go_on(self, level: Level) -> None:
         """Go on where an earlier run has ended, unless this one has found something by itself."""
@@ -219,16 +220,19 @@ class Admission:
         fresh = call.began > self._episode
         if fresh:
             self._pace.close_episode()
-        self._pace.undo(call.began)
+        self._pace.undo(now, call.number, call.began, hint)
         if fresh:
             self._open_episode(now)
             self._blame(call, now, refusal)
-        elif call.beside < self._recent[-1]:
+        elif self._recent and call.beside < self._recent[-1]:
             self._recent[-1] = call.beside
             if not self._by_pace and self._row < OUTAGE:
                 self._cut()
-        if hint is not None and now + hint > self._hold:
-            self._hold_until(now, now + hint, told=True)
+        if hint is not None:
+            if fresh and self._row > 1 and self._pace.was_obeyed(call.number, hint):
+                hint *= 2.0  # refused calls count
+            if now + hint > self._hold:
+                self._hold_until(now, now + hint, told=True)
         if fresh and (hint is None or self._row > 1):  # a hint may be too short
             self._hold_until(now, now + self._pause(now))
 
@@ -243,7 +247,12 @@ class Admission:
         """Which limit was it?"""
         beside = call.beside
         # Accepted beside as many as it was refused beside: it is not their number that is limited.
-        known = max(self._accepted)
+        sure = now - self._sure_seconds
+        known = max(
+            [one.beside for one in self._calls if self._row_began < one.began < sure],
+            default=-1,
+        )
+        known = max(known, *self._accepted)
         before = max(self._recent, default=beside)
         other = (
             beside < LEAST_CAP
@@ -251,17 +260,21 @@ class Admission:
             or known >= beside + max(1.0, SAME_SHARE * beside)
         )
         self._recent.append(beside)
+        self._counted &= refusal.status == 429
         self._blameless |= not beside or (refusal.status != 429 and self.is_outage)
-        self._by_pace = refusal.after_seconds is not None or (refusal.status == 429 and other)
+        other |= self._timed > 0 or self._pace.explains(call.number)
+        hint = refusal.after_seconds
+        self._by_pace = hint is not None or (refusal.status == 429 and other)
         if self._row <= REMEMBERED - 1:
             self._accepted.append(-1)
         if self._by_pace:
-            self._pace.empty(now, call.began, call.number, again=self._row > 1)
-            if refusal.after_seconds is None:
+            self._pace.empty(now, call.number, call.began, hint)
+            if hint is None:
                 self._allowed = self._ceiling = inf
         elif self._row < OUTAGE:
             if refusal.status == 429:
                 self._pace.free()
+                self._pace.empty(now, call.number, call.began, hint, binds=False)
             self._cut()
 
     def _cut(self) -> None:
@@ -278,7 +291,7 @@ class Admission:
         if not self._row:
             limit = float(self.limit)
             self._before = min(self._allowed, limit), self._ceiling
-            self._row_began, self._blameless = now, False
+            self._row_began, self._blameless, self._counted = now, False, True
         self._row += 1
         self._episode = now
         self._probe = None
@@ -315,6 +328,9 @@ class Admission:
         if not self._row:
             return
         self._spells.append(now - self._row_began)
+        self._timed = REMEMBERED if self._blameless and self._counted else max(0, self._timed - 1)
+        if not self._counted:
+            self._pace.interrupt()
         if self._blameless:  # it was not the number of calls in flight
             before, ceiling = self._before
             self._allowed = max(self._allowed, BACK_SHARE * before)
