@@ -8,7 +8,6 @@ from collections import deque
 
 from amorsize.core import nesting
 from amorsize.items.call import RemoteTraceback, explain, format_traceback
-from amorsize.machine.threads import CPU_STEP_SECONDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,10 +84,8 @@ class TaskMeter:
 
     @property
     def cpu_share(self) -> float | None:
-        """Share of its time for which a task computes; None before the first. A clock that comes in
-        steps may have missed one: short tasks that compute must not look as if they waited."""
-        cpu = self._cpu + CPU_STEP_SECONDS
-        return min(1.0, cpu / self._alone_seconds) if self._alone_seconds > 0 else None
+        """Share of its time for which a task computes; None before the first."""
+        return min(1.0, self._cpu / self._alone_seconds) if self._alone_seconds > 0 else None
 
 
 class Call:

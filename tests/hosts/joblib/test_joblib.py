@@ -22,7 +22,7 @@ from joblib.externals.loky import get_reusable_executor
 from support.work import calm
 
 import amorsize
-from amorsize.integrations.joblib import call, memory
+from amorsize.integrations.joblib import memory
 from amorsize.integrations.joblib.backend import AmorsizeBackend, _memory
 from amorsize.integrations.joblib.call import function_of
 from amorsize.machine.detect import usable_cores
@@ -364,14 +364,3 @@ def test_batches_shrink_to_the_end() -> None:
     for _ in range(6):
         size = backend.compute_batch_size()
     assert 1_000 < size <= 2_000
-
-
-def test_short_tasks_do_not_seem_to_wait_on_a_clock_of_steps(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(call, "CPU_STEP_SECONDS", 0.0156)  # Windows
-    meter = call.TaskMeter()
-    meter.saw(10, 0.01, 0.0, alone=True)
-    assert meter.cpu_share == 1.0
-    meter.saw(10, 0.5, 0.0, alone=True)
-    assert meter.cpu_share is not None and meter.cpu_share < 0.05
