@@ -143,7 +143,7 @@ class Pace:
 
 
 class RemoteTraceback(Exception):
-    """Cause of an exception that was raised in a worker: the worker's traceback as text."""
+    """Cause of an exception that was raised in a worker, where its traceback came as text only."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -246,14 +246,15 @@ def format_traceback(error: BaseException) -> str:
 
     try:
         trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None and _is_ours(trace.tb_frame):
+        while trace is not None and trace.tb_next is not None and is_ours(trace.tb_frame):
             trace = trace.tb_next
         return "".join(traceback.format_exception(type(error), error, trace))
     except Exception:  # an exception that cannot be printed
         return f"{type(error).__name__} (its traceback cannot be printed)\n"
 
 
-def _is_ours(frame: Any) -> bool:
+def is_ours(frame: Any) -> bool:
+    """Whether a frame is of this package."""
     return str(frame.f_globals.get("__name__", "")).startswith("amorsize.")
 
 
@@ -262,13 +263,14 @@ def with_origin(
 ) -> BaseException:
     """The user's exception with the item's index as a note.
 
-    A worker's traceback becomes the cause of the last one of its chain of causes and contexts."""
+    A worker's traceback that came as text only becomes the cause of the last one of its chain of causes
+    and contexts."""
     if index is not None:
         try:
             error.add_note(Origin(index, at_least))
         except Exception:  # frozen or odd exceptions keep their own shape
             pass
-    if remote:
+    if remote and error.__traceback__ is None:
         explain(_end_of_chain(error), RemoteTraceback(remote))
     return error
 

@@ -5,6 +5,10 @@ unpickled (their ``__init__`` takes other arguments than ``args`` holds). They a
 calling ``__init__``: type, ``args`` and those attributes that travel. Only where that fails, too, does an
 :class:`UnportableError` stand for them.
 
+A traceback cannot be pickled. What it shows, file, line and name of each frame, travels with each
+exception of a chain, and in the caller a traceback is made of it: it is printed, logged and walked as
+that of the loop, and no cause has to be added to carry it.
+
 One value that raises when it is unpickled must not cost the others that came with it, and its position
 must be known. So a frame at which :func:`pickle.loads` has failed is read again by the unpickler in
 Python: what fails becomes an :class:`Unreadable`, and the rest goes on.
@@ -13,14 +17,16 @@ Python: what fails becomes an :class:`Unreadable`, and the rest goes on.
 from __future__ import annotations
 
 import io
+import sys
 
 from amorsize.errors import ItemError, UnportableError, text_of
-from amorsize.items.call import format_traceback, linked, unreadable
+from amorsize.items.call import format_traceback, is_ours, linked, unreadable
 from amorsize.items.pickling import dumps, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import TracebackType
     from typing import Any, ClassVar
 
     from amorsize.items.collector import ResultCollector
@@ -37,15 +43,17 @@ def portable(error: BaseException) -> tuple[BaseException, str]:
 
 def _with_chain(error: BaseException, links: int) -> Any:
     """The exception, with its cause and context: pickling alone would lose them."""
-    alone = _alone(error, links)
+    alone, frames = _alone(error, links), _frames_of(error)
     cause, context = error.__cause__, error.__context__
-    if links <= 0 or (cause is None and context is None and not error.__suppress_context__):
+    if links <= 0:
+        cause = context = None
+    if cause is None and context is None and not error.__suppress_context__ and not frames:
         return alone
     one = None if cause is None else _with_chain(cause, links - 1)
     other = (
         one if context is cause else None if context is None else _with_chain(context, links - 1)
     )
-    return _Chained(alone, one, other, error.__suppress_context__)
+    return _Chained(alone, one, other, error.__suppress_context__, frames)
 
 
 def _alone(error: BaseException, links: int) -> Any:
@@ -97,17 +105,91 @@ class _Bare:
 
 
 class _Chained:
-    """What is pickled in place of an exception with a cause or a context: becomes the exception."""
+    """What is pickled in place of an exception with a cause, a context or a traceback: becomes the
+    exception."""
 
-    def __init__(self, error: Any, cause: Any, context: Any, suppress: bool) -> None:
-        self.parts = error, cause, context, suppress
+    def __init__(
+        self, error: Any, cause: Any, context: Any, suppress: bool, frames: tuple[Frame, ...]
+    ) -> None:
+        self.parts = error, cause, context, suppress, frames
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _chained, self.parts
 
 
-def _chained(error: Any, cause: Any, context: Any, suppress: bool) -> Any:
-    return linked(error, cause, suppress, context)
+def _chained(
+    error: Any, cause: Any, context: Any, suppress: bool, frames: tuple[Frame, ...] = ()
+) -> Any:
+    error = linked(error, cause, suppress, context)
+    if frames:
+        try:
+            error.__traceback__ = _traceback_of(frames)
+        except Exception:  # frozen or odd exceptions keep their own shape
+            pass
+    return error
+
+
+Frame = tuple[str, str, str, int, str]
+"""File, name, qualified name, line, and module."""
+MOST_FRAMES = 1_000
+"""Frames of a traceback that travel; a recursion without end has as many."""
+
+
+def _frames_of(error: BaseException) -> tuple[Frame, ...]:
+    """What the traceback of an exception shows, without the frames of this package at its top."""
+    found: list[Frame] = []
+    trace = error.__traceback__
+    while trace is not None and len(found) < MOST_FRAMES:
+        frame, code = trace.tb_frame, trace.tb_frame.f_code
+        if found or not is_ours(frame):
+            module = str(frame.f_globals.get("__name__", ""))
+            found.append(
+                (code.co_filename, code.co_name, code.co_qualname, trace.tb_lineno or 0, module)
+            )
+        trace = trace.tb_next
+    return tuple(found)
+
+
+def _here() -> Any:
+    return getframe()  # type: ignore[name-defined] # noqa: F821 # among the globals of each frame
+
+
+_frames: dict[Frame, Any] = {}
+"""Frames that were made before: items that fail fail at the same places."""
+
+
+def _traceback_of(frames: tuple[Frame, ...]) -> TracebackType | None:
+    """A traceback that shows these frames; their variables are not there."""
+    from types import TracebackType
+
+    made: TracebackType | None = None
+    for one in reversed(frames):
+        frame = _frames.get(one)
+        if frame is None:
+            if len(_frames) >= MOST_FRAMES:
+                _frames.clear()
+            frame = _frames[one] = _frame_of(one)
+        made = TracebackType(made, frame, frame.f_lasti, one[3])
+    return made
+
+
+def _frame_of(one: Frame) -> Any:
+    """A frame that has ended, of a function with this place in the source."""
+    file, name, qualname, line, module = one
+    code = _here.__code__
+    # A table of places without columns (Objects/locations.md of CPython): eight instructions an entry.
+    units = len(code.co_code) // 2
+    table = b"".join(bytes((0b1_1101_000 | min(8, units - at) - 1, 0)) for at in range(0, units, 8))
+    placed = code.replace(
+        co_filename=file,
+        co_name=name,
+        co_qualname=qualname,
+        co_firstlineno=line,
+        co_linetable=table,
+    )
+    from types import FunctionType
+
+    return FunctionType(placed, {"__name__": module, "getframe": sys._getframe})()
 
 
 def _made_anew(kind: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> Any:

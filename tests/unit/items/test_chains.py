@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import amorsize
+from amorsize.items.errors import MOST_FRAMES, _chained, _traceback_of
 
 
 class Http(Exception):
@@ -65,13 +71,18 @@ def noted(item: int) -> None:
 
 
 def shown(error: BaseException | None) -> Any:
-    """An exception as plain values; the worker's traceback at the end of a chain is left out."""
-    if error is None or type(error).__name__ == "RemoteTraceback":
+    """An exception as plain values, with the functions and lines of this file in its traceback."""
+    if error is None:
         return None
     parts = [shown(part) for part in getattr(error, "exceptions", ())]
     notes = [note for note in getattr(error, "__notes__", ()) if not note.startswith("amorsize")]
     chain = shown(error.__cause__), shown(error.__context__), error.__suppress_context__
-    return type(error), str(error), vars(error).get("status"), parts, notes, chain
+    frames = [
+        (frame.name, frame.lineno)
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == __file__ and frame.name in FUNCTIONS
+    ]
+    return type(error), str(error), vars(error).get("status"), parts, notes, chain, frames
 
 
 def raised_by(call: Callable[[], object]) -> BaseException:
@@ -83,6 +94,7 @@ def raised_by(call: Callable[[], object]) -> BaseException:
 
 
 KINDS = [caused, while_handling, alone, three_deep, in_a_group, noted]
+FUNCTIONS = {func.__name__ for func in KINDS}
 
 
 BACKENDS = ["auto", "serial", "threads", "fork", "spawn", "pool", "coroutines"]
@@ -133,3 +145,83 @@ def test_a_chain_that_is_a_circle_ends() -> None:
 
     error = raised_by(lambda: amorsize.execute(circle, [0], backend="fork", history=None))
     assert isinstance(error.__cause__, ValueError)
+
+
+PRINTED = """
+import sys
+import amorsize
+
+def inner(item):
+    return 1 / (item - 3)
+
+def outer(item):
+    try:
+        return inner(item)
+    except ZeroDivisionError as error:
+        raise RuntimeError("no") from error
+
+if sys.argv[1] == "loop":
+    for item in range(5):
+        outer(item)
+else:
+    amorsize.execute(outer, range(5), backend=sys.argv[1], history=None)
+"""
+
+
+def test_an_uncaught_error_is_printed_as_in_the_loop(tmp_path: Path) -> None:
+    """Cause and error, each with its frames; only those of amorsize are more, and its note."""
+    script = tmp_path / "script.py"
+    script.write_text(PRINTED)
+
+    def printed(backend: str) -> list[str]:
+        done = subprocess.run(
+            [sys.executable, "-X", "no_debug_ranges", str(script), backend],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        lines = done.stderr.splitlines()
+        own = [place for place, line in enumerate(lines) if f'"{script}"' in line]
+        return [*lines[own[0] : own[-1] + 3], *(line for line in lines if line.startswith("The "))]
+
+    loop, fork = printed("loop"), printed("fork")
+    assert loop[:4] == fork[:4] and loop[-1] == fork[-1]
+    assert loop[-4:-1] == fork[-4:-1]
+    assert loop[-3:-1] == ['    raise RuntimeError("no") from error', "RuntimeError: no"]
+
+
+def recursive(item: int) -> int:
+    return recursive(item + 1)
+
+
+def test_a_recursion_without_end_has_its_frames() -> None:
+    error = raised_by(lambda: amorsize.execute(recursive, [0], backend="fork", history=None))
+    assert isinstance(error, RecursionError) and error.__cause__ is None
+    names = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+    assert 500 < names.count("recursive") <= MOST_FRAMES
+    assert "Previous line repeated" in "".join(traceback.format_exception(error))
+
+
+def test_an_error_that_an_older_version_has_written_is_read() -> None:
+    error = _chained(ValueError(1), KeyError(2), None, True)
+    assert isinstance(error.__cause__, KeyError) and error.__traceback__ is None
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.text(max_size=20), st.text(max_size=9), st.text(max_size=9), st.integers(1, 10**6),
+            st.text(max_size=9),
+        ),
+        min_size=1,
+        max_size=30,
+    )
+)  # fmt: skip
+def test_a_traceback_shows_the_frames_that_it_was_made_of(frames: list[Any]) -> None:
+    made = _traceback_of(tuple(frames))
+    shown = [
+        (one.filename, one.name, one.lineno)
+        for one in traceback.StackSummary.extract(traceback.walk_tb(made), lookup_lines=False)
+    ]
+    assert shown == [(file, name, line) for file, name, _, line, _ in frames]
