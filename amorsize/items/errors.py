@@ -123,7 +123,7 @@ def _chained(
     error = linked(error, cause, suppress, context)
     if frames:
         try:
-            error.__traceback__ = _traceback_of(frames)
+            BaseException.with_traceback(error, _traceback_of(frames))
         except Exception:  # frozen or odd exceptions keep their own shape
             pass
     return error
