@@ -9,6 +9,9 @@ history. Old and new take turns, and which of the two begins takes turns, too. O
 the median of the paired ratios new / old, and Hodges-Lehmann's estimate of the log ratio with 95
 % limits by Wilcoxon's signed ranks; it is SLOWER where the lower limit is above 1.03. Beside the
 workloads: a first call of one trivial item, and ``import amorsize``.
+
+``--log`` adds what was found as a line to ``benchmarks/results/commits.jsonl``, a history of speed by
+commit; ``python -m benchmarks.speed.commits --told`` prints it.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from statistics import median
 
@@ -30,6 +34,7 @@ from benchmarks.harness.measure import bench
 from benchmarks.workloads.catalog import BY_NAME, SCRATCH, WORKLOADS
 
 ROOT = Path(__file__).resolve().parents[2]
+LOG = ROOT / "benchmarks" / "results" / "commits.jsonl"
 LIMIT_SECONDS = 120.0
 MUST_NOT_EXCEED = 1.03
 """Ratio above which a workload counts as slower, where the lower limit is above it too."""
@@ -110,30 +115,59 @@ def compared(
     return found
 
 
+def commit_of(tree: Path) -> str:
+    """Short name of the commit that is checked out there."""
+    command = ["git", "-C", str(tree), "rev-parse", "--short=7", "HEAD"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "?"
+
+
+def told() -> None:
+    """Print the history of speed: each comparison, with its slowest and quickest workloads."""
+    for line in LOG.read_text(encoding="utf-8").splitlines():
+        one = json.loads(line)
+        ranked = sorted(one["ratios"].items(), key=lambda item: item[1][0])
+        ends = [f"{name} {ratio[0]:.2f}" for name, ratio in (*ranked[:2], *ranked[-2:])]
+        print(
+            f"{one['date']}  {one['old']} -> {one['new']}  {one['geometric_mean']:.3f} "
+            f"({len(ranked)} workloads, {one['pairs']} pairs, load {one['load']:.1f})  "
+            f"slower: {', '.join(one['slower']) or 'none'}; ends: {', '.join(ends)}"
+        )
+
+
 def main() -> None:
     """Compare two checkouts and print a line for each workload."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.speed.commits", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("old", type=Path)
-    parser.add_argument("new", type=Path)
+    parser.add_argument("old", type=Path, nargs="?")
+    parser.add_argument("new", type=Path, nargs="?")
+    parser.add_argument("--log", action="store_true", help="add a line to the history of speed")
+    parser.add_argument("--told", action="store_true", help="print the history of speed")
     parser.add_argument("--pairs", type=int, default=15)
     parser.add_argument("--only", default="", metavar="REGEX")
     parser.add_argument("--held-out", action="store_true")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    if options.told:
+        told()
+        return
+    if options.old is None or options.new is None:
+        parser.error("name two checkouts, the older one first")
+    load = os.getloadavg()[0]
     names = [one.name for one in WORKLOADS if options.held_out or not one.held_out]
     rows = [name for name in [*SMALL, *names] if re.search(options.only, name)]
-    ratios, slower, records = [], [], {}
+    ratios: dict[str, tuple[float, float, float]] = {}
+    slower, records = [], {}
     with bench() as tools, tempfile.TemporaryDirectory() as folder:
         places = Path(folder) / "old", Path(folder) / "new"
         trees = environment(options.old, places[0]), environment(options.new, places[1])
         for number, name in enumerate(rows, 1):
             code, words = (SMALL[name], []) if name in SMALL else (WORKLOAD, [name])
             served = tools.environment(BY_NAME.get(name, WORKLOADS[0]))
-            told = {key: served[key] for key in (SCRATCH, "BENCHMARK_SERVER")}
-            found = compared(code, words, tuple({**tree, **told} for tree in trees), options.pairs)
+            given = {key: served[key] for key in (SCRATCH, "BENCHMARK_SERVER")}
+            found = compared(code, words, tuple({**tree, **given} for tree in trees), options.pairs)
             logs = [math.log(new / old) for old, new in found]
             limits = signed_rank_limits(logs)
             low, middle, high = (
@@ -149,9 +183,24 @@ def main() -> None:
             )
             records[name] = found
             if name not in SMALL:
-                ratios.append(middle)
+                ratios[name] = middle, low, high
                 slower += [name] if verdict else []
-    print(f"{len(ratios)} workloads: geometric mean {geometric_mean(ratios):.3f}; slower: {slower}")
+    mean = geometric_mean([ratio[0] for ratio in ratios.values()])
+    print(f"{len(ratios)} workloads: geometric mean {mean:.3f}; slower: {slower}")
+    if options.log:
+        line = {
+            "date": time.strftime("%Y-%m-%d"),
+            "old": commit_of(options.old),
+            "new": commit_of(options.new),
+            "pairs": options.pairs,
+            "cores": os.cpu_count(),
+            "load": load,
+            "geometric_mean": round(mean, 4),
+            "slower": slower,
+            "ratios": {name: [round(one, 4) for one in found] for name, found in ratios.items()},
+        }
+        with LOG.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
     if options.out is not None:
         options.out.write_text(json.dumps(records), encoding="utf-8")
 
