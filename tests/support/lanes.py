@@ -23,8 +23,10 @@ from amorsize.machine.detect import usable_cores
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPUTING = [
+    "tests/cli",
     "tests/contract/history",
     "tests/docs",
+    "tests/test_architecture.py",
     "tests/unit/inspection",
     "tests/unit/items",
     "tests/unit/learning",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 import pickle
 import threading
 from typing import Any
@@ -63,7 +64,7 @@ def doubled(array: Any) -> Any:
     return array
 
 
-@pytest.mark.parametrize("backend", ["fork", "spawn"])
+@pytest.mark.parametrize("backend", ["fork"] * hasattr(os, "fork") + ["spawn"])
 def test_large_arguments_and_results_are_as_in_the_loop(backend: Any) -> None:
     np = pytest.importorskip("numpy")
     data = [np.full(LARGE // 8 + number, float(number)) for number in range(6)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import traceback
@@ -168,6 +169,7 @@ else:
 """
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
 def test_an_uncaught_error_is_printed_as_in_the_loop(tmp_path: Path) -> None:
     """Cause and error, each with its frames; only those of amorsize are more, and its note."""
     script = tmp_path / "script.py"
@@ -195,6 +197,7 @@ def recursive(item: int) -> int:
     return recursive(item + 1)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
 def test_a_recursion_without_end_has_its_frames() -> None:
     error = raised_by(lambda: amorsize.execute(recursive, [0], backend="fork", history=None))
     assert isinstance(error, RecursionError) and error.__cause__ is None
