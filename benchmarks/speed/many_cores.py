@@ -213,7 +213,8 @@ class World:
             return
         self.takes += 1
         worker.left = worker.reader.take(worker.pace.item_seconds)
-        self._begin(worker, now + cpu_clock() - began)
+        if worker.left:  # else the pipe has been closed: the worker ends
+            self._begin(worker, now + cpu_clock() - began)
 
     def _begin(self, worker: _Worker, now: float) -> None:
         """The next piece of what was taken."""
