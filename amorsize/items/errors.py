@@ -120,13 +120,10 @@ class _Chained:
 def _chained(
     error: Any, cause: Any, context: Any, suppress: bool, frames: tuple[Frame, ...] = ()
 ) -> Any:
-    error = linked(error, cause, suppress, context)
-    if frames:
-        try:
-            BaseException.with_traceback(error, _traceback_of(frames))
-        except Exception:  # frozen or odd exceptions keep their own shape
-            pass
-    return error
+    if cause is not None or context is not None or suppress:
+        error = linked(error, cause, suppress, context)
+    # No method of the exception's own class runs: one that is frozen has its traceback, too.
+    return BaseException.with_traceback(error, _traceback_of(frames)) if frames else error
 
 
 Frame = tuple[str, str, str, int, str]
