@@ -6,7 +6,7 @@ A package lists them in its ``__getattr__ = lazy_names(__name__, {name: module})
 What a run has not read yet it must read before it can start workers. How long a module takes is measured
 while ``amorsize`` itself is imported, and with every name that is asked for later, so it holds for this
 machine, and byte code that has to be compiled first. It is CPU time: beside other programs the same
-reading took ten times as long by the wall, once, and a run of 0.4 s left no record for it.
+reading takes many times as long by the wall, and a run of 0.4 s left no record for it.
 """
 
 from __future__ import annotations

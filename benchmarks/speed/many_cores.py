@@ -49,8 +49,8 @@ cpu_clock = time.process_time
 CLOCKED = (pool, results, recovery, workers, call)
 """Modules of the caller's side that look at a clock."""
 ENGINE_TURN_SECONDS = 4e-5
-"""What the engine does around each turn of the pool, by the CPU time of real runs (``--check`` would show
-an error of it as a difference that grows with the number of turns)."""
+"""What the engine does around each turn of the pool: estimated from a profile, not measured apart. There
+are few turns, so that it matters little; ``--check`` runs without the engine."""
 
 
 @dataclass(frozen=True)

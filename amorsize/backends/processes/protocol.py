@@ -138,7 +138,8 @@ def flush_output() -> None:
 LARGE_BYTES = 1 << 22
 """From here on what comes is put into large pages: to touch a page of 4 KiB first costs 2.5 µs here, and
 there are 256 in a MiB. A result of 32 MB or more was 4 times as dear to receive, one of 8 MB 1.4 times
-(benchmarks/speed/large_data.py). NumPy asks for large pages from the same size on."""
+(bytes received into either, beside other load; no script is kept). NumPy asks for large pages from the
+same size on."""
 
 
 def room(size: int) -> bytearray | mmap.mmap:
