@@ -115,7 +115,7 @@ def execute(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> 
         of them. Before the first of these tries there is a pause of 0.05 to 0.1 s, doubled with each try
         up to 10 s; other items go on. If the last try fails, ``on_error`` applies to its exception. If a
         server refuses a call (429, 503, 529, throttling codes), the item waits as long as the server
-        asks, which costs no try.
+        asks, which costs none of the ``retries``.
     rate : text, number, Rate or None, default None
         The largest number of calls in a time: "500/min", "50/s", a number a second, or an
         :class:`amorsize.Rate`.
