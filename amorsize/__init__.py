@@ -1,4 +1,4 @@
-"""amorsize: run a function over data as fast as this machine can; the user chooses nothing.
+"""amorsize: run a function over data in the fastest way that it finds; the user chooses nothing.
 
 >>> import amorsize
 >>> amorsize.execute(abs, [-1, 2, -3])

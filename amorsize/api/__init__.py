@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 
 def execute(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> list[Any]:
-    """Return ``[func(item) for item in data]``, computed as fast as this machine can.
+    """Return ``[func(item) for item in data]``, computed in the fastest way that amorsize finds.
 
     The first items run in the caller (the thread that makes this call), and their results are kept. If
     workers pay, threads or processes run the other items, as many and in such chunks as are fastest.

@@ -56,7 +56,7 @@ def make_program_parser() -> argparse.ArgumentParser:
     """The parser of the words before a command: help, version, and which commands there are."""
     parser = _parser(
         "amorsize",
-        "Run a function over data as fast as this machine can.",
+        "Run a function over data in the fastest way that amorsize finds.",
         "amorsize COMMAND --help says more.\n\n",
     )
     version = f"amorsize {__version__}"

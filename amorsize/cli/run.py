@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from typing import Any, TextIO
 
 TEXT = """\
-Run a function over items, as fast as this machine can, and write each result as a line of JSON,
-in the order of the items. The directory that you are in can be imported from.
+Run a function over items in the fastest way that amorsize finds, and write each result as a line of
+JSON, in the order of the items. The directory that you are in can be imported from.
 
 Items given as text (ITEM, --input, --glob) stay text unless --json-items is given. A result that
 JSON cannot hold is a failure of that item, which names its type; --repr writes its repr() as a
