@@ -173,10 +173,7 @@ class History(ABC):
     def export_lines(self, stream: TextIO, *, names: bool = False) -> int:
         """Write a header with the key, then one observation a line, as JSON; how many. Names of functions
         only with ``names``."""
-        import json
-
-        header = {"format": FORMAT, "schema": SCHEMA, "key": self.key.hex()}
-        stream.write(json.dumps(header) + "\n")
+        stream.write(header_line(self.key))
         count = 0
         for observation in self.read():
             stream.write(to_line(observation, names=names) + "\n")
@@ -234,6 +231,13 @@ class History(ABC):
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def header_line(key: bytes) -> str:
+    """The first line of an exported history with this key."""
+    import json
+
+    return json.dumps({"format": FORMAT, "schema": SCHEMA, "key": key.hex()}) + "\n"
 
 
 def _lines(lines: Iterable[str]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from math import exp, inf
 import numpy as np
 
 from amorsize.core.frozen import replace
-from amorsize.core.observation import Observation, to_line, work_ratio
+from amorsize.core.observation import Observation, work_ratio
 from amorsize.history.base import History, Table
 from amorsize.history.errors import HistoryChanged
 from amorsize.history.memory import MemoryHistory
@@ -24,6 +24,7 @@ from amorsize.learning.features import Arrays
 from amorsize.learning.parameters import parameters_of, tune
 from amorsize.learning.predictor import DEFAULT_PARAMETERS
 from amorsize.learning.regressor import KNNRegressor
+from amorsize.pruning.archive import append, refuse_other
 from amorsize.pruning.certificate import REGION_FACTOR, spent
 from amorsize.pruning.measure import changed_share, measure_arrays, measure_history
 from amorsize.pruning.result import PruningResult
@@ -111,8 +112,8 @@ def prune_training_data(
     dry_run : bool, default=False
         Measure, and change nothing in the history.
     archive : path, default=None
-        A file to which the removed rows of a history are appended, as JSON lines, before they are
-        removed.
+        A file to which the rows of a history that go are appended before they go, as they were: those in
+        whose place a merged row stays, too. `History.import_lines` reads it. It holds the history's key.
     progress : callable, default=None
         Called with (done, total, what) when a part is finished.
 
@@ -124,7 +125,8 @@ def prune_training_data(
     Raises
     ------
     ValueError
-        As in `PrototypeSelector.fit_resample`, and for a parameter that does not suit this kind of data.
+        As in `PrototypeSelector.fit_resample`, for a parameter that does not suit this kind of data, and
+        for an ``archive`` that holds something else.
     TypeError
         The data are of another kind.
     RuntimeError
@@ -146,13 +148,14 @@ def prune_training_data(
     columns = {"sample_weight": sample_weight, "timestamps": timestamps, "groups": groups}
     tell = progress or (lambda done, total, what: None)
     if isinstance(data, tuple) and len(data) == 2:
-        if archive is not None:
-            raise ValueError("archive= is for a history: arrays stay where they are")
+        _refuse_archive(archive, "arrays")
         return _prune_arrays(data[0], data[1], selector, columns, tell)
     for name, value in {"estimator": estimator, **columns}.items():
         if value is not None:
             raise ValueError(f"{name}= is for a tuple of arrays: a history has its own")
     if isinstance(data, History):
+        if archive is not None:
+            refuse_other(archive, data)
         for _ in range(ATTEMPTS):
             result = _prune_history(data, selector, dry_run, archive, tell)
             if result is not None:
@@ -160,6 +163,7 @@ def prune_training_data(
         raise RuntimeError(
             f"{data.location} is being pruned by another process; try again when it has finished"
         )
+    _refuse_archive(archive, "observations")
     rows = list(data)
     if not all(isinstance(one, Observation) for one in rows):
         raise TypeError(
@@ -274,8 +278,7 @@ def _prune_history(
     after, decided_after = measure_history(kept, rows, parameters)
     if not dry_run and (remove or fresh):
         if archive is not None:
-            with open(archive, "a", encoding="utf-8") as file:
-                file.writelines(to_line(one) + "\n" for one in rows if one.id in gone)
+            append(archive, history, [one for one in rows if one.id in gone])
         try:
             history.replace(remove, fresh, strict=True)
         except HistoryChanged:
@@ -304,6 +307,11 @@ def _prune_history(
         dry_run=dry_run,
         archive=None if archive is None or dry_run else str(archive),
     )
+
+
+def _refuse_archive(archive: Any, what: str) -> None:
+    if archive is not None:
+        raise ValueError(f"archive= is for a history: {what} stay where they are")
 
 
 def _spending(past: Life, reports: list[Report]) -> dict[str, float]:

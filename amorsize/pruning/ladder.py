@@ -159,8 +159,12 @@ class Ladder:
     def _told(self, losses: Losses, one: Candidate) -> np.ndarray:
         """Verdict on each region; the overall test is that on a single one."""
         if self.count == 1:
-            return np.array([ESTIMATED if self.level > 0.5 else CERTIFIED])
-        return verdicts(losses, one.losses, one.fractions, self.tolerance, self.level)
+            told = np.array([CERTIFIED])
+        else:
+            told = verdicts(losses, one.losses, one.fractions, self.tolerance, self.level)
+        if self.level > 0.5:  # such a test proves nothing
+            told[told == CERTIFIED] = ESTIMATED
+        return told
 
     def _kept(self, proved: Proved) -> float:
         rows = np.bincount(self.problem.regions, minlength=self.count)

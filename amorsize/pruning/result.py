@@ -30,8 +30,8 @@ class Region:
     """Name of its group; None if regions were found by clustering."""
     verdict: str | None = None
     """Whether its bound (twice the tolerance) holds. "certified": its own rows prove it. "estimated": all
-    regions without a proof keep it together. "whole": neither, so all its rows are kept. None: not
-    checked."""
+    regions without a proof keep it together, or too few rows for a proof speak for it. "whole": neither,
+    so all its rows are kept. None: not checked."""
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def select(task: Task) -> Selection:
     if len(order) < MIN_SAMPLES_FOR_PRUNING:
         chosen = without_loss(problem, least)
         reasons.append(
-            f"fewer than {MIN_SAMPLES_FOR_PRUNING} rows: only exact duplicates were merged"
+            f"fewer than {MIN_SAMPLES_FOR_PRUNING} rows: only those equal in every feature were merged"
         )
     elif task.keep_fraction is not None:
         total = max(least, round(task.keep_fraction * len(order)))
@@ -120,16 +120,25 @@ def select(task: Task) -> Selection:
         if chosen.errors is None:
             reasons.append(_why_whole(problem, chosen))
         elif not chosen.certified:
-            reasons.append(f"not certified: fewer than {CERTIFIABLE_ROWS} rows can prove little")
+            reasons.append(
+                f"not certified: fewer than {CERTIFIABLE_ROWS} rows prove little, so their test is milder"
+            )
     return selection_of(problem, chosen, half_life, reasons)
 
 
 def _why_whole(problem: Problem, chosen: Chosen) -> str:
-    """Why nothing but exact duplicates went."""
-    fresh = int(problem.fresh.sum())
+    """Why nothing went but rows that equal others in every feature."""
+    merged, fresh = len(problem.mass) - len(chosen.found.mass), int(problem.fresh.sum())
+    equal = f"{merged:,} rows were merged with rows that equal them in every feature"
     if fresh < MIN_SAMPLES_FOR_PRUNING:
-        return f"only {fresh} rows are new since the last pruning: too few to prove anything"
-    told = "nothing but exact duplicates could go within the tolerance"
+        told = f"only {fresh} rows are new since the last pruning: too few to prove anything"
+        return f"{told}; {equal}" if merged else told
+    if any(rung.passed for rung in chosen.ladder):
+        return (
+            f"{equal if merged else 'nothing went'}: no size that passed the test keeps fewer rows"
+        )
+    told = f"{equal}; nothing else" if merged else "nothing"
+    told += " could go within the tolerance"
     if not chosen.ladder:
         return told
     nearest = min(chosen.ladder, key=lambda rung: max(rung.change, rung.rmse_change))

@@ -77,9 +77,49 @@ def test_what_goes_is_archived(history, tmp_path: Path) -> None:
     before = {one.id for one in history.read()}
     archive = tmp_path / "gone.jsonl"
     prune_training_data(history, archive=archive)
-    gone = {json.loads(line)["id"] for line in archive.read_text().splitlines()}
+    _, *lines = archive.read_text().splitlines()
+    gone = {json.loads(line)["id"] for line in lines}
     untouched = {one.id for one in history.read() if one.weight == 1.0}
     assert gone | untouched == before
+
+
+def test_an_archive_and_what_stayed_are_the_history_again(history, tmp_path: Path) -> None:
+    history.add(runs(400))
+    before = {one.id: one for one in history.read()}
+    archive, stayed = tmp_path / "gone.jsonl", tmp_path / "stayed.jsonl"
+    for seed in (1, 2):  # the second one is appended
+        result = prune_training_data(history, keep_fraction=0.3, archive=archive)
+        assert result.removed > 0
+        more = [replace(one, id=f"{seed:024x}{one.id[24:]}") for one in runs(300, seed=seed)]
+        before |= {one.id: one for one in more}
+        history.add(more)
+    if os.name == "posix":
+        assert archive.stat().st_mode & 0o777 == 0o600
+    with open(stayed, "w", encoding="utf-8") as file:
+        history.export_lines(file)
+    with open_history(tmp_path / "again.sqlite") as again:
+        for path in (archive, stayed):
+            with open(path, encoding="utf-8") as file:
+                told = again.import_lines(file)
+            assert told.rejected == 0, told.reasons
+        assert again.key == history.key
+        found = {one.id: one for one in again.read()}
+    assert found == before
+
+
+def test_an_archive_of_something_else_is_left_as_it_is(history, tmp_path: Path) -> None:
+    history.add(runs(400))
+    other = tmp_path / "other.jsonl"
+    with open_history(tmp_path / "other.sqlite") as another, open(other, "w") as file:
+        another.export_lines(file)
+    for text in (other.read_text(), "notes of mine\n"):
+        other.write_text(text)
+        with pytest.raises(ValueError, match=r"other\.jsonl: holds something else"):
+            prune_training_data(history, archive=other)
+        assert other.read_text() == text and history.stats().rows == 400
+    for data in (runs(60), (np.ones((60, 2)), np.ones(60))):
+        with pytest.raises(ValueError, match="archive= is for a history"):
+            prune_training_data(data, archive=tmp_path / "none")
 
 
 def test_rows_that_come_in_the_meantime_stay(history) -> None:
@@ -296,3 +336,29 @@ def test_a_test_that_fails_has_spent_its_level() -> None:
     reports = [report(True, True), report(False, False), report(False, None)]
     assert _spending(past, reports) == {"prunings": 5, "carried": pytest.approx(0.02)}
     assert _spending(past, [report(False, False)]) == {"prunings": 5, "carried": 0}
+
+
+def test_rows_equal_in_every_feature_are_told_as_merged() -> None:
+    """592 of 612 rows went; it said that nothing but exact duplicates could go, and not what passed."""
+    rng = np.random.default_rng(3)
+    base = rng.uniform(0, 1, (12, 3))
+    which = np.arange(612) % 12
+    y = np.arange(12.0)[which] + rng.normal(0, 0.1, 612)
+    result = prune_training_data((base[which], y))
+    (_, report), text = result.reports[0], str(result)
+    assert (report.rows, report.kept) == (612, 20)
+    assert any(rung.passed for rung in report.ladder)
+    assert "592 rows were merged with rows that equal them in every feature" in text
+    assert "no size that passed the test keeps fewer rows" in text
+    assert "do not prove it" not in text and "nothing but" not in text
+
+
+def test_a_part_that_is_not_certified_has_no_certified_region() -> None:
+    rng = np.random.default_rng(4)
+    group = np.arange(240) % 2
+    X = group[:, None] + rng.normal(0, 0.01, (240, 3))
+    result = prune_training_data((X, group + rng.normal(0, 0.1, 240)), groups=group)
+    ((_, report),) = result.reports
+    assert not report.certified and report.kept < 240
+    assert {one.verdict for one in report.regions} <= {"estimated", "whole"}
+    assert "not certified: fewer than 500 rows prove little" in str(result)
