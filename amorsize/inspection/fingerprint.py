@@ -9,8 +9,9 @@ only. Equal in every interpreter of one Python version, whatever its hash seed.
 
 A client opens connections, counts calls, draws an id: what it holds differs in the next process, and
 yet ``client.get`` is the same function. Where a function is to be known again by what it does
-(``held=False``), an object counts by its class: that of a bound method or a callable always, any
-other unless its class compares or hashes by value, as dates, paths and most dataclasses do.
+(``held=False``), an object counts by its class, and by the functions that it holds itself: that of a
+bound method or a callable always, any other unless its class compares or hashes by value, as dates,
+paths and most dataclasses do.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ _SEQUENCES = (tuple, list)
 _SETS = (set, frozenset)
 _SIZED = (str, bytes, bytearray, tuple, list, dict, set, frozenset)
 _CALLEES = (FunctionType, MethodType, BuiltinFunctionType, partial)
+_BY_CODE = (FunctionType, partial)
 _WRAPPERS = (staticmethod, classmethod)
 _FILLED = (list, dict, set, bytearray)
 """Global containers count by type: a table that the first item fills makes no other function of it."""
@@ -148,9 +150,17 @@ class _Walk:
             self.by_class(value)
 
     def by_class(self, value: object) -> None:
-        """An object whose class stands for it."""
+        """An object whose class stands for it, and the functions that it holds: what wraps one function
+        is not what wraps another."""
         kind, self.has_objects = type(value), True
+        if self.again(value):
+            return
         self.put("an object of", f"{kind.__module__}.{kind.__qualname__}".encode())
+        state = _plain(value)
+        for name in sorted(state) if len(state) <= CALLEES else ():
+            if type(state[name]) in _CALLEES:
+                self.put("holds", name.encode())
+                self.callee(state[name], None if type(state[name]) in _BY_CODE else kind.__module__)
 
     def function(self, value: FunctionType) -> None:
         self.put("function")

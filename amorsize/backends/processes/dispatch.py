@@ -18,6 +18,7 @@ from amorsize.backends.processes.protocol import (
     parse_tickets,
     waiting_tickets,
 )
+from amorsize.backends.processes.shared_buffers import AVAILABLE, SharedBuffers
 from amorsize.core.signals import released
 from amorsize.items.call import run_chunk, unsendable_argument
 from amorsize.planning.chunking import fair_items, items_in, stretch_seconds, ticket_seconds
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from amorsize.backends.base import BackendSpec
     from amorsize.backends.processes.recovery import Recovery
+    from amorsize.backends.processes.shared_buffers import MemoryFile
     from amorsize.backends.processes.workers import WorkerHandle, WorkerTable
     from amorsize.items.call import Pace
 
@@ -62,6 +64,7 @@ class Dispatcher:
         died."""
         self._reader: TicketReader | None = None
         """The caller's own, for the tickets of the group that gets new work."""
+        self._shared: SharedBuffers | None = None
 
     @property
     def depth(self) -> int:
@@ -190,12 +193,22 @@ class Dispatcher:
             return False
         start, items = run
         try:
-            parts = protocol.encode(protocol.WORK, (start, items), worker.group.launcher.pickled)
+            parts, files = self._frame(start, items, worker.group.launcher.pickled)
         except Exception as error:
             self._unsendable(start, items, error)
         else:
-            worker.send(start, items, parts)
+            worker.send(start, items, parts, files)
         return True
+
+    def _frame(
+        self, start: int, items: Sequence[Any], pickled: protocol.Pickled
+    ) -> tuple[list[Any], Sequence[MemoryFile]]:
+        """The parts of a frame, and the files in memory that it needs."""
+        if self.spec.source.data is None or not AVAILABLE:
+            return protocol.encode(protocol.WORK, (start, items), pickled), ()
+        if self._shared is None:
+            self._shared = SharedBuffers(self.spec.config.n_jobs * self.depth)
+        return self._shared.encode(protocol.WORK, (start, items), pickled)
 
     def _unsendable(self, start: int, items: Sequence[Any], error: Exception) -> None:
         """One of the items cannot be pickled: each goes by itself, and that one runs in the caller. It

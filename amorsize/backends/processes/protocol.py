@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    Pickled = Callable[..., bytes]
+
 
 RESULT, FAILURE, UNSENDABLE, READY, UNREADABLE, LEAVING, TOLD, CHANGED = range(1, 9)
 """Frames of a worker: (start, values, when it began them, (wall, CPU seconds), seconds spent on sending
@@ -65,6 +67,8 @@ WORK, SETUP, END = 1, 2, 3
 HEADER = struct.Struct("<BxxxIQ")
 """Kind of frame, number of buffers, bytes of the pickle."""
 LENGTH = struct.Struct("<Q")
+ELSEWHERE = 1 << 63
+"""Added to the length of a buffer that does not follow: it is to be mapped."""
 SOCKET_BYTES = 1 << 20
 """Room asked for in each direction: a worker goes on while the caller computes for 5 ms."""
 READ_BYTES = 1 << 18
@@ -103,16 +107,28 @@ def pair() -> tuple[_socket.socket, _socket.socket]:
     return near, far
 
 
-def encode(kind: int, value: object, pickled: Callable[..., bytes] = dumps) -> list[Any]:
-    """The parts of a frame, ready for :func:`send`. Raises whatever pickling raises."""
+def encode(
+    kind: int,
+    value: object,
+    pickled: Pickled = dumps,
+    elsewhere: Callable[[memoryview], bool] | None = None,
+) -> list[Any]:
+    """The parts of a frame, ready for :func:`send`. Raises whatever pickling raises. A buffer that is
+    ``elsewhere`` is only named (`shared_buffers`)."""
     buffers: list[Any] = []
     body = pickled(value, buffers)
     views = [view.raw() for view in buffers]
     head = HEADER.pack(kind, len(views), len(body))
-    lengths = b"".join(LENGTH.pack(view.nbytes) for view in views)
     if len(body) < 4096 and not views:
         return [head + body]
-    return [head + lengths, body, *views]
+    lengths, sent = [], []
+    for view in views:
+        if elsewhere is not None and elsewhere(view):
+            lengths.append(LENGTH.pack(view.nbytes | ELSEWHERE))
+        else:
+            lengths.append(LENGTH.pack(view.nbytes))
+            sent.append(view)
+    return [head + b"".join(lengths), body, *sent]
 
 
 def send(sock: _socket.socket, parts: list[Any]) -> None:
@@ -177,14 +193,14 @@ class Receiver:
         Raises :class:`Closed` at the end of the stream, BlockingIOError with MSG_DONTWAIT."""
         frames: list[tuple[int, Any]] = []
         if self._frame is not None:
-            got = self.sock.recv_into(self._targets[0], 0, flags)
+            got = self._read_into(self._targets[0], flags)
             if not got:
                 raise Closed
             self._advance(got)
             if not self._targets:
                 frames.append(self._complete())
             return frames
-        data = self.sock.recv(READ_BYTES, flags)
+        data = self._read(READ_BYTES, flags)
         if not data:
             raise Closed
         self._small += data
@@ -192,6 +208,15 @@ class Receiver:
             if not self._targets:
                 frames.append(self._complete())
         return frames
+
+    def _read(self, size: int, flags: int) -> bytes:
+        return self.sock.recv(size, flags)
+
+    def _read_into(self, target: memoryview, flags: int) -> int:
+        return self.sock.recv_into(target, 0, flags)
+
+    def _mapped(self, size: int) -> mmap.mmap:
+        raise NotImplementedError
 
     def _begin(self) -> bool:
         """Start the next frame from the bytes at hand; False when there are too few."""
@@ -202,12 +227,18 @@ class Receiver:
         start = HEADER.size + LENGTH.size * count
         if len(small) < start:
             return False
-        sizes = [length]
-        sizes += [LENGTH.unpack_from(small, HEADER.size + LENGTH.size * i)[0] for i in range(count)]
-        parts = [room(size) for size in sizes]
+        parts: list[bytearray | mmap.mmap] = [room(length)]
+        self._targets = [memoryview(parts[0])] if length else []
+        for i in range(count):
+            (size,) = LENGTH.unpack_from(small, HEADER.size + LENGTH.size * i)
+            if size & ELSEWHERE:
+                parts.append(self._mapped(size & ~ELSEWHERE))
+                continue
+            parts.append(room(size))
+            if size:
+                self._targets.append(memoryview(parts[-1]))
         self._frame = (kind, parts)
-        self._targets = [memoryview(part) for part in parts if part]
-        have = small[start : start + sum(sizes)]
+        have = small[start : start + sum(map(len, self._targets))]
         del small[: start + len(have)]
         view = memoryview(have)
         while len(view):

@@ -13,6 +13,7 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
 POLLIN, POLLOUT = getattr(select, "POLLIN", 1), getattr(select, "POLLOUT", 4)
 DONTWAIT = getattr(_socket, "MSG_DONTWAIT", 0)
@@ -66,10 +67,16 @@ def connected() -> tuple[_socket.socket, _socket.socket]:
     return socket.socketpair()
 
 
-def write(sock: _socket.socket, views: Sequence[memoryview], flags: int = 0) -> int:
-    """Write what the socket takes of these buffers now; how many bytes that was."""
+def write(
+    sock: _socket.socket,
+    views: Sequence[memoryview],
+    flags: int = 0,
+    beside: Sequence[tuple[int, int, Any]] = (),
+) -> int:
+    """Write what the socket takes of these buffers now; how many bytes that was. ``beside``: descriptors
+    that go with the first byte, where there are any."""
     if hasattr(sock, "sendmsg"):
-        return sock.sendmsg(views, [], flags)
+        return sock.sendmsg(views, beside, flags)
     if len(views) == 1 or len(views[0]) >= GATHERED_BYTES:
         return sock.send(views[0], flags)
     together, size = [], 0

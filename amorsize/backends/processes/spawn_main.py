@@ -16,6 +16,7 @@ import sys
 from amorsize.backends.processes import output_relay, protocol, windows
 from amorsize.backends.processes.memory import MemoryGuard
 from amorsize.backends.processes.protocol import MARKS, ROOM_WORDS, SharedPage
+from amorsize.backends.processes.shared_buffers import AVAILABLE, MappingReceiver
 from amorsize.backends.processes.spawn_state import adopt, adopt_environment, put
 from amorsize.backends.processes.worker import Worker, WorkerJob, die_with, ignore, set_up
 from amorsize.items.errors import portable
@@ -64,7 +65,7 @@ def _serve_all(sock: _socket.socket, words: memoryview[int]) -> None:
 
 def _serve(sock: _socket.socket, page: SharedPage) -> bool:
     """One run; False when there will be no other."""
-    receiver = protocol.Receiver(sock)
+    receiver = MappingReceiver(sock) if AVAILABLE else protocol.Receiver(sock)
     sock.settimeout(IDLE_SECONDS)
     try:
         frames: list[tuple[int, Any]] = []

@@ -16,8 +16,9 @@ from __future__ import annotations
 import _socket
 import os
 import time
+from collections import deque
 
-from amorsize.backends.processes import protocol, sockets
+from amorsize.backends.processes import protocol, shared_buffers, sockets
 from amorsize.backends.processes.protocol import parse_tickets
 from amorsize.core.frozen import dataclass
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from amorsize.backends.base import BackendSpec
     from amorsize.backends.processes.exit_status import End
     from amorsize.backends.processes.protocol import SharedPage
+    from amorsize.backends.processes.shared_buffers import MemoryFile
     from amorsize.items.source import ItemSource
 
 clock = time.perf_counter
@@ -61,6 +63,8 @@ class WorkerHandle:
         self._threads = page.slots if threads is None else threads
         self._lifeline = lifeline
         self._outbox: list[memoryview] = []
+        self._behind: deque[tuple[list[memoryview], Sequence[MemoryFile]]] = deque()
+        """Frames behind it, from the first that has files on."""
         self._peak_bytes = 0
         self._overdue = False
         self._seen: dict[int, tuple[int, float]] = {}
@@ -92,7 +96,7 @@ class WorkerHandle:
         """It leaves between two items. One that is sent its items takes no more of them."""
         self.leaving = True
         if not self.group.shared:
-            self._outbox.clear()
+            self._clear()
             try:
                 self.sock.shutdown(_socket.SHUT_WR)  # its other threads wait for no more
             except OSError:
@@ -122,17 +126,36 @@ class WorkerHandle:
 
     # -- sending --------------------------------------------------------------------------------
 
-    def send(self, start: int, items: Sequence[Any], parts: list[Any]) -> None:
-        """Have items sent, which are ``parts`` of a frame; :meth:`pump` writes them."""
+    def send(
+        self,
+        start: int,
+        items: Sequence[Any],
+        parts: list[Any],
+        files: Sequence[MemoryFile] = (),
+    ) -> None:
+        """Have items sent, which are ``parts`` of a frame; :meth:`pump` writes them. The descriptors of
+        ``files`` go with its first byte."""
         self.held[start] = items
-        self._outbox += [memoryview(part).cast("B") for part in parts if len(part)]
+        views = [memoryview(part).cast("B") for part in parts if len(part)]
+        if files or self._behind:
+            self._behind.append((views, files))
+        else:
+            self._outbox += views
 
     def pump(self) -> None:
         """Write what the socket takes now."""
         outbox = self._outbox
         try:
-            while outbox:
-                sent = sockets.write(self.sock, outbox[: protocol.MAX_PARTS], sockets.DONTWAIT)
+            while outbox or self._behind:
+                beside: list[Any] = []
+                if not outbox:
+                    outbox, files = self._behind[0]
+                    beside = [shared_buffers.message(files)] if files else []
+                views = outbox[: protocol.MAX_PARTS]
+                sent = sockets.write(self.sock, views, sockets.DONTWAIT, *beside)
+                if outbox is not self._outbox:  # its descriptors have gone with its first byte
+                    self._behind.popleft()
+                    self._outbox = outbox
                 while outbox and sent >= len(outbox[0]):
                     sent -= len(outbox.pop(0))
                 if sent:
@@ -140,12 +163,16 @@ class WorkerHandle:
         except BlockingIOError:
             pass
         except OSError:  # the worker is gone: its end of file will be read in time
-            outbox.clear()
+            self._clear()
+
+    def _clear(self) -> None:
+        self._outbox.clear()
+        self._behind.clear()
 
     @property
     def has_output(self) -> bool:
         """Whether something is still to be written to it."""
-        return bool(self._outbox)
+        return bool(self._outbox or self._behind)
 
     def item_at(self, position: int) -> Sequence[Any]:
         """The item of a position that this worker was sent and has not answered; empty for others."""

@@ -246,6 +246,38 @@ def test_an_object_counts_by_its_class_where_a_function_is_to_be_known_again(
     assert fingerprints(made(first), KEY)[1] is not None
 
 
+def halved(x: float) -> float:
+    return x / 2
+
+
+class Holder:
+    """Calls what it holds; one of its own methods among it."""
+
+    def __init__(self, function: Callable[..., Any], client: object = None) -> None:
+        self.function, self.client, self.again = function, client, self.call
+
+    def call(self, x: float) -> object:
+        return self.function(x)
+
+    __call__ = call
+
+
+@pytest.mark.parametrize("made", [amorsize.star, Holder, lambda function: Holder(function).call])
+def test_what_holds_one_function_is_not_what_holds_another(
+    made: Callable[[Any], Callable[..., Any]],
+) -> None:
+    assert known(made(power)) == known(made(power)) != known(made(halved))
+    source = "def function(x):\n    return x * 2\n"
+    one, edited = (module(text).function for text in (source, source.replace("2", "3")))
+    assert known(made(one)) != known(made(edited))
+    partials = [functools.partial(power, scale=scale) for scale in (1, 2)]
+    assert known(made(partials[0])) != known(made(partials[1]))
+
+
+def test_what_else_it_holds_does_not_count() -> None:
+    assert known(Holder(power, Model(1))) == known(Holder(power, threading.Lock()))
+
+
 def test_values_count_where_a_function_is_to_be_known_again() -> None:
     assert known(Model(1).predict) != known(Model(1).score)
     assert known(functools.partial(Model(1).predict, x=1)) != known(
