@@ -22,6 +22,7 @@ from amorsize.engine.slice_watch import ONE_BY_ONE
 from amorsize.engine.state import Facts, NeedFact, Said
 from amorsize.errors import AmorsizeWarning
 from amorsize.inspection.purity import only_computes
+from amorsize.items.collector import is_failed
 from amorsize.items.source import NOTHING
 from amorsize.machine.detect import crowd_now, detect_machine
 from amorsize.machine.fork_safety import fork_refusal
@@ -369,16 +370,14 @@ class Lookups:
         return {"is_remote_worth": worth}
 
     def _find_transfer(self, _: Any, facts: Facts) -> dict[str, Any]:
-        found = measure_transfer(self.loop.samples, _encode)
+        # An item that fails does not travel as a result: its error goes by itself.
+        samples = [one for one in self.loop.samples[-TRANSFER_SAMPLE:] if not is_failed(one)]
+        found = measure_transfer(samples, _encode)
         watched = self._spec.options.effects == "watch"
-        if (
-            watched
-            and found.picklable
-            and items.changes(self.loop.samples, items.dumps, items.loads)
-        ):
+        if watched and found.picklable and items.changes(samples, items.dumps, items.loads):
             found = replace(found, picklable=False)
         elif watched and found.picklable:
-            kinds = set(map(type, items.compared(self.loop.samples)))
+            kinds = set(map(type, items.compared(samples)))
             self._travelled = frozenset(one for one in kinds if not issubclass(one, BaseException))
         return {"transfer": found}
 

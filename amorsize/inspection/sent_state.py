@@ -1,10 +1,11 @@
 """What a fresh interpreter lacks of the modules that a function names: it is sent to it.
 
-A worker that is started afresh imports the user's modules as they are on disk. Of those that the function
-reaches, plain values of globals and classes, functions that were replaced and context variables that are
-set are collected here, to be put in place there; so are modules that cannot be imported there, of which
-functions and classes have to be sent by value. An object that is no plain value stays as the import makes
-it: another module may hold the very same, and would be parted from it.
+A worker that is started afresh imports the user's modules as they are on disk. Of those that the
+function reaches, plain values of globals and classes, functions that were replaced (also by test doubles),
+functions of C and context variables that are set are collected here, to be put in place there; so are
+modules that cannot be imported there, of which functions and classes have to be sent by value. An object
+that is no plain value stays as the import makes it: another module may hold the very same, and would be
+parted from it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import sys
 from _contextvars import copy_context
 from functools import partial
-from types import FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 
 from amorsize.inspection.fresh import _not_importable
 from amorsize.inspection.origins import is_a, own_file, own_module
@@ -128,14 +129,16 @@ class _Search:
             self._todo.append(value)
             there, local = value.__module__, "<" in value.__qualname__
             other = value.__name__ != name if there == module else local or there == "__main__"
-            if sent and other and own_file(value.__code__.co_filename):
+            if sent and (_is_double(value) or (other and own_file(value.__code__.co_filename))):
                 self.found.put(module, (name,), value, replaces=True)
         elif is_a(value, type):
             self._todo.append(value)
         elif sent and type(value).__name__ == "ContextVar":
             if value in copy_context() and is_plain(value.get()):
                 self.found.put(module, (name,), value.get(), replaces=True)
-        elif sent and name[:2] != "__" and is_plain(value):
+        elif sent and _is_double(value):
+            self.found.put(module, (name,), value, replaces=True)
+        elif sent and name[:2] != "__" and (is_plain(value) or _is_known_builtin(value)):
             self.found.put(module, (name,), value)
 
     def _module(self, module: ModuleType, names: tuple[str, ...]) -> None:
@@ -156,14 +159,30 @@ class _Search:
         sent = module != "__main__" and module not in self.found.by_value
         sent = sent and "<" not in kind.__qualname__
         for name, value in list(vars(kind).items()):
-            if is_a(value, FunctionType):
+            path = *kind.__qualname__.split("."), name
+            if sent and _is_double(value):
+                self.found.put(module, path, value, replaces=True)
+            elif is_a(value, FunctionType):
                 self._todo.append(value)
                 if sent and value.__module__ != module and own_file(value.__code__.co_filename):
-                    self.found.put(
-                        module, (*kind.__qualname__.split("."), name), value, replaces=True
-                    )
+                    self.found.put(module, path, value, replaces=True)
             elif sent and name[:2] != "__" and is_plain(value):
-                self.found.put(module, (*kind.__qualname__.split("."), name), value)
+                self.found.put(module, path, value)
+
+
+def _is_double(value: Any) -> bool:
+    """Is it a test double (`unittest.mock`)? What it stands for must not run in its place."""
+    if is_a(value, FunctionType):  # create_autospec makes one
+        value = vars(value).get("mock")
+    return any(base.__module__ == "unittest.mock" for base in type(value).__mro__)
+
+
+def _is_known_builtin(value: Any) -> bool:
+    """Is it a function of C that its module has under its name?"""
+    if not is_a(value, BuiltinFunctionType) or type(value.__module__) is not str:
+        return False
+    home = sys.modules.get(value.__module__)
+    return type(home) is ModuleType and vars(home).get(value.__name__) is value
 
 
 def is_plain(value: Any) -> bool:

@@ -220,6 +220,13 @@ class _Skipped:
 
 
 SKIPPED = _Skipped()
+
+
+def is_failed(value: object) -> bool:
+    """Whether it stands for an item that failed."""
+    return value is SKIPPED or type(value) is ItemError
+
+
 PENDING = object()
 """Stands for a result that is not there yet; never leaves the process."""
 
@@ -409,7 +416,7 @@ class CountingCollector(Middleware):
 
     def place(self, start: int, values: Sequence[Any]) -> None:
         """Results, some of them errors."""
-        failed = sum(value is SKIPPED or type(value) is ItemError for value in values)
+        failed = sum(map(is_failed, values))
         self._inner.place(start, values)
         if failed:
             self._count_failed(failed)

@@ -92,6 +92,8 @@ def test_stop_iteration_is_not_swallowed(data: Iterable[int]) -> None:
         ({"backend": ()}, ["backend=()"]),
         ({"on_error": "ignore"}, ["on_error='ignore'", "collect"]),
         ({"initializer": 3}, ["initializer=3"]),
+        ({"initializer": print}, ["workers only", "name a backend"]),
+        ({"initializer": print, "backend": "serial"}, ["workers only", "name a backend"]),
         ({"initargs": 3}, ["initargs=3"]),
         ({"progress": "bar"}, ["progress='bar'"]),
         ({"n_jobs": 2, "max_workers": 3}, ["max_workers=3", "n_jobs=2"]),
@@ -134,3 +136,17 @@ def test_a_stop_iteration_of_an_item_is_itself(backend: Any, lazy: bool) -> None
     if not lazy:
         with pytest.raises(StopIteration):
             amorsize.optimize(stops_at_five, data, backend=backend, history=None).execute()
+
+
+@pytest.mark.parametrize("on_error", ["collect", "skip"])
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_an_item_that_fails_early_does_not_keep_the_others_from_processes(
+    on_error: Any, failing: int
+) -> None:
+    def computes(number: int) -> int:
+        if number == failing:
+            raise ValueError("broken")
+        return sum(i * i for i in range(30_000 * 100))
+
+    plan = amorsize.optimize(computes, range(100), on_error=on_error, history=None)
+    assert not [reason for reason in plan.reasons if "pickled" in reason]

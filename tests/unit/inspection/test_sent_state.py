@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
+import amorsize
 from amorsize.backends.processes.spawn_state import adopt, adopt_environment, put, settings
 from amorsize.inspection.sent_state import caller_state, is_plain
 
@@ -35,6 +37,9 @@ def price(item, mark=MARK):
 
 def helper(item):
     return TABLE["a"], NAME.get()
+
+def only_helper(item):
+    return helper(item)
 
 def through(item):
     return Price().of(item)
@@ -70,6 +75,29 @@ def test_a_function_that_was_replaced(shop: Any) -> None:
     assert [path for _, path, _ in found.values if path == ("helper",)] == [("helper",)]
     shop.Price.of = lambda self, item: item
     assert caller_state(shop.through).replaced
+
+
+def test_test_doubles_and_functions_of_c(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    double, specified = mock.Mock(return_value=2), mock.create_autospec(shop.helper)
+    monkeypatch.setattr(shop, "helper", double)
+    assert values(shop.price)["helper"] is double
+    monkeypatch.setattr(shop, "helper", specified)
+    assert values(shop.price)["helper"] is specified
+    monkeypatch.setattr(shop, "helper", len)
+    assert values(shop.price)["helper"] is len
+    monkeypatch.setattr(shop, "helper", [].append)  # of an object, which is no plain value
+    assert "helper" not in values(shop.price)
+    monkeypatch.setattr(shop.Price, "of", double)
+    assert values(shop.through)["Price.of"] is double
+
+
+@pytest.mark.parametrize("backend", ["spawn", "processes"])
+def test_a_worker_calls_the_double(
+    shop: Any, monkeypatch: pytest.MonkeyPatch, backend: Any
+) -> None:
+    monkeypatch.setattr(shop, "helper", mock.Mock(return_value="double"))
+    found = amorsize.execute(shop.only_helper, range(4), backend=backend, n_jobs=2, history=None)
+    assert found == ["double"] * 4
 
 
 def test_a_context_variable_that_is_set(shop: Any) -> None:
