@@ -67,7 +67,7 @@ def make_options(**given: Any) -> Options:
             _refuse(
                 name, given[name], "is about what a checkpoint holds, and there is none", way_out
             )
-    if checked.get("initializer") and checked.get("forced", None) in (None, "serial"):
+    if checked.get("initializer") and checked.get("forced") in (None, "serial"):
         rule = "runs in workers only, and your own thread may run items, too"
         _refuse("initializer", given["initializer"], rule, "name a backend, such as 'processes'")
     return Options(**checked)

@@ -10,10 +10,9 @@ Pure.
     Drained           -> orders: threads if the item waited, else processes
 
 The worker is a process where there is a limit on memory, for a function whose names tell that it only
-computes (a thread that computes cannot be ended), for one that must not run on a thread, and for a run
-with an ``initializer``, which belongs into workers. It begins alone and looks at itself; where its items
-changed something, it stays alone, so that the results are the loop's, and the run says what is lost. Of
-few items none waits for another.
+computes (a thread that computes cannot be ended), and for one that must not run on a thread. It begins
+alone and looks at itself; where its items changed something, it stays alone, so that the results are the
+loop's, and the run says what is lost. Of few items none waits for another.
 
 Imported only where there is a limit.
 """
@@ -66,7 +65,7 @@ def begin_watched(spec: RunSpec, state: RunState, event: Begun, facts: Facts) ->
 def _fits_a_thread(spec: RunSpec, state: RunState, facts: Facts) -> bool:
     """Whether the first items may run on a thread of this process, to be watched there."""
     options = spec.options
-    if options.timeout is None or options.initializer is not None or state.only_computes:
+    if options.timeout is None or state.only_computes:
         return False
     return "threads" in options.backends and not facts.safety.no_threads
 

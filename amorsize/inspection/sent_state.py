@@ -1,7 +1,7 @@
 """What a fresh interpreter lacks of the modules that a function names: it is sent to it.
 
 A worker that is started afresh imports the user's modules as they are on disk. Of those that the
-function reaches, plain values of globals and classes, functions that were replaced (also by test doubles),
+function reaches, plain values of globals and classes, functions that were replaced (by doubles, too),
 functions of C and context variables that are set are collected here, to be put in place there; so are
 modules that cannot be imported there, of which functions and classes have to be sent by value. An object
 that is no plain value stays as the import makes it: another module may hold the very same, and would be

@@ -2,8 +2,9 @@
 
     python -m benchmarks.speed.large_data [--most 1024] [--rounds 5]
 
-Arrays of 8 MB to 1 GB go to two workers in fresh interpreters (each sums one; up to four arrays, each for
-several items) or come back from them (each makes one); joblib does the same with loky, and both have warm workers. They take turns; the medians
+Arrays of 8 MB to 1 GB go to two workers in fresh interpreters (each sums one; there are up to four
+arrays, for several items each) or come back from them (each makes one);
+joblib does the same with loky, and both have warm workers. They take turns; the medians
 of their seconds are told, and the median ratio of joblib to amorsize (above 1: amorsize is faster).
 Forked workers come first, for joblib's threads forbid a fork: they inherit arguments, so nothing is
 copied on the way in, and seconds do not grow with the size.

@@ -67,7 +67,6 @@ def test_others_begin_at_once(known: Any, options: Any) -> None:
     [
         ({"safety": Safety(no_threads="it sets a filter")}, {}, BEGUN),
         ({}, {"backend": ("serial", "fork")}, BEGUN),
-        ({}, {"initializer": print, "backend": "processes"}, BEGUN),
         ({}, {"timeout": None, "memory_limit": "1GiB"}, BEGUN),
         ({}, {}, Begun(100.0, 1.0, only_computes=True)),
     ],
