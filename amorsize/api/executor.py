@@ -1,4 +1,4 @@
-"""``amorsize.Executor``: a ``concurrent.futures.Executor`` whose ``map`` tunes itself.
+"""``amorsize.Executor``: a ``concurrent.futures.Executor`` whose ``map`` chooses workers and chunks.
 
 ``submit`` goes to a pool of threads (the standard library's) or of worker processes
 (`backends.processes.service`). ``map`` is a stream of the engine: a consumer that iterates at once drives
@@ -48,8 +48,8 @@ BACKENDS = ("auto", "threads", "processes")
 
 
 class Executor(_Executor):
-    """An executor in the place of ``ThreadPoolExecutor`` or ``ProcessPoolExecutor``, whose ``map`` tunes
-    itself.
+    """An executor in the place of ``ThreadPoolExecutor`` or ``ProcessPoolExecutor``, whose ``map``
+    chooses workers and chunks.
 
     Worker processes are fresh interpreters. They need no ``if __name__ == "__main__"``, and they accept
     lambdas. If a worker process dies, the call that it was running runs once more. If the second worker
