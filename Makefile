@@ -94,8 +94,9 @@ newer: $(VENV)/.dev
 
 # Under Wine, with the official CPython for Windows that `.ci/wine` gets: a part of the tests that covers every
 # package, in some minutes; all of them with ALL=1, in hours, or in parts: ONLY='tests/api tests/cli'.
+# WINDOWS=3.12 (or 3.13) takes another Python than 3.11.
 wine: $(VENV)/.dev
-	program=$$(.ci/wine) && $(BIN)/python tests/support/everywhere.py --wine "$$program" $(if $(ALL),--all) $(if $(ONLY),--all --only $(ONLY)) $(if $(LOG),--log)
+	program=$$(.ci/wine $(WINDOWS)) && $(BIN)/python tests/support/everywhere.py --wine "$$program" $(if $(ALL),--all) $(if $(ONLY),--all --only $(ONLY)) $(if $(LOG),--log)
 
 # In an environment of its own; no index, host or path gets into the file.
 lock:

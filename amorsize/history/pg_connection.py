@@ -187,14 +187,26 @@ def _quoted(value: str) -> str:
 
 def _wait(descriptor: int, writing: bool, deadline: float, *, only: bool = False) -> int:
     """Until the socket can be read or, if asked, written (``only``: not read): which, as a sum."""
-    events = select.POLLIN if not (writing and only) else 0
-    events |= select.POLLOUT if writing else 0
+    left = max(0.0, deadline - time.monotonic())
+    seen = _seen(descriptor, not (writing and only), writing, left)
+    if not seen:
+        raise TooSlow("the server did not answer in time")
+    return seen
+
+
+def _seen(descriptor: int, reading: bool, writing: bool, seconds: float) -> int:
+    """What of it the socket can do, as a sum; 0 after so many seconds."""
+    if not hasattr(select, "poll"):  # Windows
+        ready = select.select(
+            [descriptor] if reading else [], [descriptor] if writing else [], [descriptor], seconds
+        )
+        return (_READABLE if ready[0] or ready[2] else 0) | (_WRITABLE if ready[1] else 0)
+    events = (select.POLLIN if reading else 0) | (select.POLLOUT if writing else 0)
     poll = select.poll()
     poll.register(descriptor, events)
-    left = deadline - time.monotonic()
-    found = poll.poll(max(0.0, 1000.0 * left))
+    found = poll.poll(1000.0 * seconds)
     if not found:
-        raise TooSlow("the server did not answer in time")
+        return 0
     seen = found[0][1]
     return (_READABLE if seen & ~select.POLLOUT else 0) | (
         _WRITABLE if seen & select.POLLOUT else 0

@@ -32,6 +32,7 @@ import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,7 +40,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support.counts import Round, by_folder, kind_of, read_record, read_report, record_of
 from support.everywhere_page import UNDER_WINE, keep, keep_page
+from support.lent_server import lend
 from support.packages import ROOT, project, pythons
+from support.postgresql import program as program_of_postgresql
 from support.skips import allowed_skips, reason_not_to_run
 
 PLACE = ROOT / "build" / "everywhere"
@@ -219,7 +222,7 @@ def wine(program: str, all_of_them: bool, log: bool, only: list[str]) -> int:
     try:
         return under_wine(program, all_of_them, log, only)
     finally:
-        prefix = str(Path(program).parent / "prefix")
+        prefix = str(Path(program).parents[1] / "prefix")
         subprocess.run(["wineserver", "-k"], env={**os.environ, "WINEPREFIX": prefix})
 
 
@@ -237,11 +240,17 @@ def under_wine(program: str, all_of_them: bool, log: bool, only: list[str]) -> i
         return told(Path(program), UNDER_WINE, number, "quick part", came, failed, log=log)
     if not only and not on_both(program):
         return 1
-    came, failed, table = file_by_file(Path(program), number, only)
+    with lender():
+        came, failed, table = file_by_file(Path(program), number, only)
     bad = told(Path(program), UNDER_WINE, number, "all but the long", came, failed)
     print(*table, sep="\n")
     keep_page(f"{number}, under Wine: {COUNTS}", ["", COUNTS_HEAD, "", *table])
     return bad
+
+
+def lender() -> AbstractContextManager[object]:
+    """PostgreSQL of this machine for tests under Wine, where it has one."""
+    return lend() if program_of_postgresql("pg_ctl") is not None else nullcontext()
 
 
 def on_both(program: str) -> bool:

@@ -36,6 +36,11 @@ def program(name: str) -> str | None:
     return found or (places[-1] if places else None)
 
 
+def can_serve() -> bool:
+    """Whether there is a server for tests: this system's own, or one that is lent (`lent_server`)."""
+    return "AMORSIZE_LENDER" in os.environ or program("pg_ctl") is not None
+
+
 class Server:
     """Started by :meth:`start`, as often as you like; the data stay until :meth:`remove`."""
 

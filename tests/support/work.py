@@ -114,6 +114,8 @@ def children_by_psutil() -> dict[int, str]:
 
 def command(pid: int) -> str:
     """The command line of a process; empty if it has ended."""
+    if sys.platform == "win32":
+        return children_by_psutil().get(pid, "")
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:

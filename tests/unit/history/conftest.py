@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.lent_server import new_server
 from support.postgresql import Server, schema_of
 
 
 @pytest.fixture(scope="package")
 def server() -> Iterator[Server]:
-    running = Server()
+    running = new_server()
     try:
-        running.start()
         yield running
     finally:
         running.remove()

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from support.learning import ended
-from support.postgresql import PASSWORD, Server, numbered, program, schema_of
+from support.postgresql import PASSWORD, Server, can_serve, numbered, schema_of
 from support.timing import awake_seconds
+from support.work import command
 
 from amorsize import AmorsizeWarning
 from amorsize import history as history_package
@@ -31,7 +32,7 @@ from amorsize.learning import learner as learning
 from amorsize.testing.history_contract import FIRST, HistoryContract, observation
 
 pytest.importorskip("psycopg", reason="psycopg is not installed")
-if program("pg_ctl") is None:
+if not can_serve():
     pytest.skip("PostgreSQL is not installed", allow_module_level=True)
 
 from amorsize.history import pg_tables, postgresql
@@ -318,12 +319,17 @@ def test_fails_over_to_the_next_host(
     server: Server, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgresql, "RUN_SECONDS", 5.0)  # a busy machine's server answers late
+    monkeypatch.setattr(postgresql, "OPENING_SECONDS", 5.0)
     several = url.replace(f"127.0.0.1:{server.port}", f"127.0.0.1:1,127.0.0.1:{server.port}")
     with open_history(several, for_run=True) as history:
         assert history.add([numbered(1)]) == 1
 
 
-def test_a_server_that_only_reads_is_no_good(server: Server, url: str) -> None:
+def test_a_server_that_only_reads_is_no_good(
+    server: Server, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "RUN_SECONDS", 5.0)  # a busy machine's server answers late
+    monkeypatch.setattr(postgresql, "OPENING_SECONDS", 5.0)
     with open_history(url):
         pass
     only = url.replace("search_path%3D", "default_transaction_read_only%3Don%20-c%20search_path%3D")
@@ -344,6 +350,23 @@ def test_removed_rows_are_noticed(url: str) -> None:
             1,
         )
         assert [one.items for one in history.read()] == [5, 1002]
+
+
+def test_a_system_without_poll(server: Server, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Windows: waited for by ``select.select``."""
+    import select
+
+    monkeypatch.delattr(select, "poll", raising=False)
+    with open_history(url) as history:
+        assert history.add([numbered(n) for n in range(2000)]) == 2000
+        assert [one.items for one in history.read()] == [1000 + n for n in range(2000)]
+    with open_history(url, for_run=True) as history:
+        frozen = server.freeze()
+        try:
+            with pytest.raises(HistoryUnavailable, match="in time"):
+                history.recent(FIRST)
+        finally:
+            server.thaw(frozen)
 
 
 # -- upkeep -------------------------------------------------------------------------------------------
@@ -371,8 +394,8 @@ def test_the_child_prunes_without_a_url_in_its_command(
         child = upkeep._child
         assert child is not None
         try:
-            words = Path(f"/proc/{child.pid}/cmdline").read_bytes()
-            assert b"postgresql" not in words.replace(b"postgresql.py", b"")
+            words = command(child.pid)
+            assert words and "postgresql" not in words.replace("postgresql.py", "")
             assert child.wait(150) == 0
         finally:
             upkeep.stop()

@@ -11,7 +11,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from support.postgresql import Server, numbered, program
+from support.postgresql import Server, can_serve, numbered
 
 import amorsize
 from amorsize import AmorsizeWarning
@@ -24,7 +24,7 @@ from amorsize.history import (
 from amorsize.learning import learner as learning
 
 pytest.importorskip("psycopg", reason="psycopg is not installed")
-if program("pg_ctl") is None:
+if not can_serve():
     pytest.skip("PostgreSQL is not installed", allow_module_level=True)
 
 from amorsize.history import postgresql
