@@ -361,6 +361,9 @@ LOST_SHARE = 0.05
 """Share of a chunk without a core from which it is asked why: less is the clocks' own noise."""
 _usage: list[Any] = []
 """``resource.getrusage`` and its argument, once a chunk has lost its core (0.3 ms of import)."""
+_looked_for: list[bool] = []
+"""Not empty once it was looked for. A system without it would search for it after each chunk that waits,
+and under the lock of imports its threads would wait for each other."""
 
 
 def _since(began: float, cpu: float, switches: int | None) -> tuple[float, float]:
@@ -369,7 +372,9 @@ def _since(began: float, cpu: float, switches: int | None) -> tuple[float, float
     wall, computed = clock() - began, cpu_clock() - cpu
     if wall - computed > LOST_SHARE * wall:
         if switches is None:
-            _begin_to_ask()
+            if not _looked_for:
+                _looked_for.append(True)
+                _begin_to_ask()
         elif _switches() == switches:
             computed = wall
     return wall, computed

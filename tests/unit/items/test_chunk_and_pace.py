@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,3 +95,22 @@ def test_a_thread_that_lost_its_core_did_not_wait(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(call, "_switches", lambda: next(switches))
         outcome = run_chunk(abs, 0, [1], "raise")
         assert outcome.seconds == 1.0 and outcome.cpu == (0.1 if waits else 1.0)
+
+
+def test_what_a_system_lacks_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search under the lock of imports after each chunk that waits made threads wait for each other."""
+    searched = []
+
+    class Finder:
+        def find_spec(self, name: str, *_: object) -> None:
+            searched.append(name)
+            if name == "resource":
+                raise ModuleNotFoundError(name)
+
+    monkeypatch.delitem(sys.modules, "resource", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
+    monkeypatch.setattr(call, "_usage", [])
+    monkeypatch.setattr(call, "_looked_for", [])
+    for _ in range(3):
+        run_chunk(time.sleep, 0, [0.02], "raise")
+    assert searched.count("resource") == 1 and call._usage == []
