@@ -352,10 +352,13 @@ class WindowCollector(ResultCollector):
             self.notify()
 
     def holds(self, total: int) -> bool:
-        """Whether the results of so many items are there; a stream never ends short without a word."""
+        """Whether the results of so many items are there, and all were given out: since the caller has
+        looked for some, a thread may have placed the last. A stream never ends short without a word."""
         if self.done < total:
             return False
         with self.lock:
+            if self._ready:
+                return False
             missing = self.ordered and self.next < total
         if missing:
             raise RuntimeError(

@@ -8,13 +8,14 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from support.work import burn, children, square, steps
 
 import amorsize
+from amorsize.engine.delivery import Delivery
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -311,3 +312,23 @@ def test_a_new_backend_hears_of_new_items_at_once(monkeypatch: pytest.MonkeyPatc
         ask.release()
     assert left and found == [item * item for item in range(12)] and kinds == ["spawn"]
     assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("source", [list, iter])
+def test_results_that_come_after_the_last_look_are_given_out(
+    source: Callable[[Any], Any], ordered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads placed the last results between "there are none" and "all is done", and they were lost."""
+    look = Delivery.pop
+
+    def slow_look(delivery: Delivery) -> Any:
+        found = look(delivery)
+        if found is None:
+            time.sleep(0.05)
+        return found
+
+    monkeypatch.setattr(Delivery, "pop", slow_look)
+    for _ in range(3):
+        found = list(amorsize.stream(square, source(range(60)), backend="threads", ordered=ordered))
+        assert (found if ordered else sorted(found)) == [n * n for n in range(60)]
