@@ -28,8 +28,8 @@ EPILOG = """\
 export:
   --export FILE writes one line of JSON for each item (- is standard output), in the order of their
   positions when they last ran: {"position": 3, "key": ..., "state": "done", "result": ...}, or
-  "error" in the place of "result". What JSON cannot hold is written as its repr(). "key" is the key,
-  or the item where it is a number or a short text.
+  "error" in the place of "result". With --failed only the items that failed. What JSON cannot hold is
+  written as its repr(). "key" is the key, or the item where it is a number or a short text.
 
 forget:
   --forget KEY takes the key as it is shown, as JSON; a text may stand without its quotes. A forgotten
@@ -40,6 +40,7 @@ results, and a file that somebody gave you runs their code then.
 
 """
 
+ENDINGS: dict[int, str] = {}
 STATES = {rows.DONE: "done", rows.FAILED: "failed", rows.REJECTED: "rejected"}
 SHOWN_FAILED = 10
 """Failed items in the summary; --failed lists all."""
@@ -49,8 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the words that this command takes."""
     add = parser.add_argument
     add("file", metavar="FILE", help="the file of --checkpoint")
-    add("--failed", action="store_true", help="list every item that failed")
-    add("--export", metavar="OUT", help="write all items as lines of JSON; - is standard output")
+    add(
+        "--failed", action="store_true", help="list, or export, every item that failed and no other"
+    )
+    add("--export", metavar="OUT", help="write the items as lines of JSON; - is standard output")
     add(
         "--forget",
         metavar="KEY",
@@ -91,7 +94,7 @@ def _do(options: argparse.Namespace, journal: Journal) -> None:
     elif options.export is not None:
         to = standard_output() if options.export == "-" else open_lines(options.export)
         with to as output:
-            for line in _lines(journal):
+            for line in _lines(journal, only_failed=options.failed):
                 put(output, line)
     else:
         _show(options, journal)
@@ -114,27 +117,29 @@ def _forget(journal: Journal, keys: Sequence[str], *, failed: bool) -> None:
     print(f"forgot {len(which)} {'item' if len(which) == 1 else 'items'}")
 
 
-def _lines(journal: Journal) -> Iterator[str]:
-    every = journal.rows_of()
+def _lines(journal: Journal, *, only_failed: bool) -> Iterator[str]:
+    every = [row for row in journal.rows_of() if not only_failed or row[1] != rows.DONE]
     done = journal.values([row for row, state, *_ in every if state == rows.DONE])
     for _, state, position, label, error in every:
-        head = f'{{"position": {position}, "key": {_as_json(label)}, "state": "{STATES[state]}", '
+        head = (
+            f'{{"position": {position}, "key": {dumps(_key(label))}, "state": "{STATES[state]}", '
+        )
         if state == rows.DONE:
             yield f'{head}"result": {_written(next(done)[1])}}}'
         else:
             yield f'{head}"error": {dumps(error)}}}'
 
 
-def _as_json(label: str | None) -> str:
-    """A label is JSON but where the key was no JSON: then its repr is a text."""
+def _key(label: str | None) -> Any:
+    """The key of a label, which is JSON but where the key was no JSON: then its repr is a text."""
     from json import loads
 
     if label is None:
-        return "null"
+        return None
     try:
-        return dumps(loads(label))
+        return loads(label)
     except ValueError:
-        return dumps(label)
+        return label
 
 
 def _written(value: Any) -> str:
@@ -148,7 +153,7 @@ def _show(options: argparse.Namespace, journal: Journal) -> None:
     every = journal.rows_of()
     count = Counter(STATES[state] for _, state, *_ in every)
     failed = [
-        {"position": position, "key": label, "error": error, "state": STATES[state]}
+        (label, {"position": position, "key": _key(label), "error": error, "state": STATES[state]})
         for _, state, position, label, error in every
         if state != rows.DONE
     ]
@@ -161,20 +166,20 @@ def _show(options: argparse.Namespace, journal: Journal) -> None:
         "items_known_by": "key" if about["keyed"] else "content",
         "written_by": f"amorsize {about.get('library')} on Python {about.get('python')}",
         **{state: count.get(state, 0) for state in STATES.values()},
-        "failures": failed,
+        "failures": [fields for _, fields in failed],
     }
     answer(options, fields, _text(fields, failed if options.failed else failed[:SHOWN_FAILED]))
 
 
-def _text(fields: dict[str, Any], failed: list[dict[str, Any]]) -> str:
+def _text(fields: dict[str, Any], failed: list[tuple[str | None, dict[str, Any]]]) -> str:
     lines = [
         f"{fields['file']}: {fields['bytes']:,} bytes, {fields['format']}, items known by their "
         f"{fields['items_known_by']}, written by {fields['written_by']}",
         f"{fields['done']:,} done, {fields['failed']:,} failed, {fields['rejected']:,} rejected "
         "(bad requests, which run again with --retry-failed only)",
     ]
-    for one in failed:
-        key = "" if one["key"] is None else f" ({one['key'][:SHOWN_CHARACTERS]})"
+    for label, one in failed:
+        key = "" if label is None else f" ({label[:SHOWN_CHARACTERS]})"
         lines.append(f"  item {one['position']}{key}, {one['state']}: {one['error']}")
     left = len(fields["failures"]) - len(failed)
     if left:

@@ -1,8 +1,8 @@
 """The commands and their parsers. A new command is a line of the table and a module of its name.
 
 The module offers ``TEXT`` (what ``--help`` says first), ``EPILOG`` (and last, before the exit codes),
-``add_arguments(parser)`` and ``run(options)``, which returns the exit code. Completion and help are
-made from the parsers, so that they cannot fall behind.
+``ENDINGS`` (its own exit codes), ``add_arguments(parser)`` and ``run(options)``, which returns one.
+Completion and help are made from the parsers, so that they cannot fall behind.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
-from amorsize.cli.exit_codes import EXIT_CODES
+from amorsize.cli.exit_codes import ITEMS, exit_codes
 from amorsize.cli.items import ITEM_WORDS, add_items, parse_with_items
 from amorsize.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     Run = Callable[[argparse.Namespace], int]
 
@@ -38,7 +38,7 @@ TAKE_ITEMS = ("run", "plan", "compare")
 def load_command(name: str) -> tuple[argparse.ArgumentParser, Run]:
     """Import the module of a command; its parser, and what it does with the options."""
     module = import_module(f"amorsize.cli.{name}")
-    parser = _parser(f"amorsize {name}", module.TEXT, module.EPILOG)
+    parser = _parser(f"amorsize {name}", module.TEXT, module.EPILOG, module.ENDINGS)
     if name in TAKE_ITEMS:
         add_items(parser)
     module.add_arguments(parser)
@@ -58,6 +58,7 @@ def make_program_parser() -> argparse.ArgumentParser:
         "amorsize",
         "Run a function over data in the fastest way that amorsize finds.",
         "amorsize COMMAND --help says more.\n\n",
+        ITEMS,
     )
     version = f"amorsize {__version__}"
     parser.add_argument("--version", action="version", version=version, help="print the version")
@@ -67,12 +68,14 @@ def make_program_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _parser(name: str, text: str, epilog: str) -> argparse.ArgumentParser:
+def _parser(
+    name: str, text: str, epilog: str, endings: Mapping[int, str]
+) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(
         prog=name,
         usage=f"{name} {ITEM_WORDS}" if name.split()[-1] in TAKE_ITEMS else None,
         description=text,
-        epilog=epilog + EXIT_CODES,
+        epilog=epilog + exit_codes(endings),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

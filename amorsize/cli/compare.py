@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from amorsize.cli.exit_codes import ITEM_FAILED, OK, USAGE, Stop
+from amorsize.cli.exit_codes import ITEM_FAILED, NO_FUNCTION, NO_FUNCTION_TEXT, OK, USAGE, Stop
 from amorsize.cli.function import load
 from amorsize.cli.items import read_items
 from amorsize.cli.progress_bar import ProgressBar
@@ -25,6 +25,11 @@ chose clearly worse than the search or was slower than the loop, if that could n
 became worse (--compare). Needs fork: Linux or macOS.
 """
 EPILOG = ""
+ENDINGS = {
+    OK: "amorsize chose well, and was not slower than the loop",
+    ITEM_FAILED: "it chose clearly worse, this is not decidable, it became worse, or an item failed",
+    NO_FUNCTION: NO_FUNCTION_TEXT,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

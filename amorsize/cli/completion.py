@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 
 from amorsize.cli.commands import COMMANDS, load_command
-from amorsize.cli.exit_codes import OK
+from amorsize.cli.exit_codes import OK, USAGE
 from amorsize.cli.run_options import BACKENDS
 
 TEXT = """\
@@ -16,6 +16,7 @@ bash and zsh: eval "$(amorsize completion SHELL)"
 fish:         amorsize completion fish | source
 """
 EPILOG = ""
+ENDINGS = {USAGE: "wrong usage"}
 SUGGESTED = {"--backend": BACKENDS}
 """Values to offer for options that take further ones."""
 FILE = "FILE"

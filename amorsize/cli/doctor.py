@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 
 from amorsize.cli.advice import advice
-from amorsize.cli.exit_codes import OK
+from amorsize.cli.exit_codes import OK, USAGE
 from amorsize.cli.output import answer
 from amorsize.cli.start_costs import measure_costs
 from amorsize.machine.detect import detect_machine
@@ -16,6 +16,7 @@ TEXT = """\
 Print what this process may use of this machine, what starting workers costs, and advice.
 """
 EPILOG = ""
+ENDINGS = {USAGE: "wrong usage"}
 NO_LIMIT = ("cpu_quota", "memory_limit_bytes")
 """Figures of the machine that are None where there is no limit; None elsewhere means unknown."""
 

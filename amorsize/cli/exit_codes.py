@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 OK, ITEM_FAILED, USAGE, NO_FUNCTION = 0, 1, 2, 3
@@ -13,15 +13,28 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141
 """128 + SIGPIPE: the reader of the results went away; nothing is said."""
 
-EXIT_CODES = """\
-exit codes:
-  0    everything was done
-  1    an item failed: its function raised, its worker died, or JSON cannot hold its result
-  2    wrong usage, or a file that cannot be read or written
-  3    the module or the function cannot be loaded
-  130  interrupted (Ctrl-C)
-  141  the reader of the output went away (as in `| head`)
-"""
+NO_FUNCTION_TEXT = "the module or the function cannot be loaded"
+ITEMS = {
+    ITEM_FAILED: "an item failed: its function raised, its worker died, or JSON cannot hold its result",
+    NO_FUNCTION: NO_FUNCTION_TEXT,
+}
+"""What further codes mean where items run."""
+OF_ALL = {
+    OK: "everything was done",
+    USAGE: "wrong usage, or a file that cannot be read or written",
+    INTERRUPTED: "interrupted (Ctrl-C)",
+    BROKEN_PIPE: "the reader of the output went away (as in `| head`)",
+}
+"""What the codes mean that every command has."""
+
+
+def exit_codes(own: Mapping[int, str]) -> str:
+    """The exit codes as the end of a help text; ``own`` is what a command adds or says otherwise."""
+    lines = [f"  {code:<5}{text}\n" for code, text in sorted({**OF_ALL, **own}.items())]
+    return "exit codes:\n" + "".join(lines)
+
+
+EXIT_CODES = exit_codes(ITEMS)
 
 
 class Stop(Exception):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import gzip
+import os
 import sys
+import zlib
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TextIO
 
 from amorsize import learning
 from amorsize.cli.exit_codes import OK, USAGE, Stop, usage_errors
@@ -14,6 +17,7 @@ from amorsize.cli.output import answer
 from amorsize.cli.progress_bar import ProgressBar
 from amorsize.core.observation import MalformedObservation
 from amorsize.history import History, HistoryError, open_history, shown
+from amorsize.history.location import sqlite_path
 from amorsize.learning.learner import resolve
 
 TEXT = """\
@@ -27,13 +31,18 @@ ACTIONS = {
     "learned": "how often ranges held; error and regret as they came down; --plot FILE.svg draws it",
     "check": "whether everything in it is sound; exit code 2 if not",
     "export [FILE]": "write it as JSON lines, to standard output without a FILE",
-    "import FILE...": "add what was exported, here or elsewhere; bad lines are named and left out",
+    "import FILE...": "add what was exported, gzip-packed or not; bad lines are named and left out",
     "prune": "keep few runs that predict as well, within a checked bound",
     "tune": "choose the predictor's parameters by cross-validation (needs some hundred runs)",
     "clear": "forget everything",
 }
 """Each action as it is written, and what it does."""
 EPILOG = "actions:\n" + "".join(f"  {one:16} {what}\n" for one, what in ACTIONS.items()) + "\n"
+ENDINGS = {
+    USAGE: "wrong usage, a file that cannot be read or written, or `check` found what is wrong"
+}
+GZIP = b"\x1f\x8b"
+"""The first bytes of a file that gzip has packed."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,6 +86,10 @@ def run(options: argparse.Namespace) -> int:
         return OK
     if location is None:
         raise Stop(USAGE, "AMORSIZE_HISTORY=off: there is no history; name one by --history")
+    if options.action != "import" and options.history != "default":
+        path = sqlite_path(location)
+        if path is not None and not os.path.lexists(path):
+            raise Stop(USAGE, f"{path}: there is no history")
     with usage_errors(HistoryError), open_history(location) as history:
         return _ACTIONS[options.action](history, options)
 
@@ -142,8 +155,8 @@ def _import(history: History, options: argparse.Namespace) -> int:
         raise Stop(USAGE, "history import needs a FILE that `amorsize history export` wrote")
     for name in options.files:
         with (
-            usage_errors(OSError, MalformedObservation, name=name),
-            open(name, encoding="utf-8", errors="replace") as file,
+            usage_errors(OSError, EOFError, zlib.error, MalformedObservation, name=name),
+            _opened(name) as file,
         ):
             result = history.import_lines(file)
         fields = {
@@ -159,6 +172,15 @@ def _import(history: History, options: argparse.Namespace) -> int:
         ]
         answer(options, fields, "\n".join(lines), None)
     return OK
+
+
+def _opened(name: str) -> TextIO:
+    """A file of lines, also one that gzip has packed."""
+    with open(name, "rb") as file:
+        packed = file.read(2) == GZIP
+    how: Any = gzip.open if packed else open
+    opened: TextIO = how(name, "rt", encoding="utf-8", errors="replace")
+    return opened
 
 
 def _tune(history: History, options: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from amorsize import optimize
-from amorsize.cli.exit_codes import ITEM_FAILED, OK, Stop
+from amorsize.cli.exit_codes import ITEM_FAILED, NO_FUNCTION, NO_FUNCTION_TEXT, OK, Stop
 from amorsize.cli.function import load
 from amorsize.cli.items import read_items
 from amorsize.cli.messages import describe, index_of, stop_for
@@ -19,6 +19,11 @@ The items used for measuring really run (a few, for some milliseconds), with all
 `amorsize run --dry-run` runs nothing, and knows less.
 """
 EPILOG = ""
+ENDINGS = {
+    OK: "there is a plan",
+    ITEM_FAILED: "an item failed while the first ones were measured",
+    NO_FUNCTION: NO_FUNCTION_TEXT,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

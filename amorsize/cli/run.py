@@ -11,7 +11,7 @@ from time import perf_counter, time
 from amorsize import Tuner
 from amorsize.api.checks import CHECKPOINT_FORMATS
 from amorsize.cli.dry_run import preview
-from amorsize.cli.exit_codes import ITEM_FAILED, OK, USAGE, Stop, usage_errors
+from amorsize.cli.exit_codes import ITEM_FAILED, ITEMS, OK, USAGE, Stop, usage_errors
 from amorsize.cli.function import load
 from amorsize.cli.items import read_items
 from amorsize.cli.messages import describe, index_of, origin, short, stop_for
@@ -38,6 +38,7 @@ JSON text instead. As always in Python's JSON, tuples become arrays and keys tha
 become text.
 """
 
+ENDINGS = ITEMS
 EPILOG = """\
 on-error:
   raise    stop at the first failure (default)

@@ -24,6 +24,11 @@ Ctrl-C ends it with the report of what was finished, and exit code 130. The exit
 failed or could not be decided, or if it became worse (--compare).
 """
 EPILOG = ""
+ENDINGS = {
+    OK: "every promise was kept",
+    ITEM_FAILED: "a promise was not kept, or that is not decidable, or it became worse (--compare)",
+    INTERRUPTED: "interrupted (Ctrl-C); the report has what was finished",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -211,6 +211,11 @@ class History(ABC):
 
     def _header(self, line: str) -> bool:
         header = parse_line(line)
+        if "format" not in header and "fingerprint" in header:
+            raise MalformedObservation(
+                "line 1: a run; the line before it, with the format and the key of an exported history, "
+                "is missing"
+            )
         if header.get("format") != FORMAT:
             raise MalformedObservation(
                 "line 1: not an exported history; its first line names the format"

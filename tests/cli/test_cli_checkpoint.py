@@ -79,6 +79,7 @@ def test_what_is_in_it_is_shown_exported_and_forgotten(rows: Path) -> None:
     assert told["items_known_by"] == "key"
     assert told["bytes"] == (rows / "file").stat().st_size
     text = call(rows, "checkpoint", "file").stdout
+    failures = [one["key"] for one in told["failures"]]
     for part in ("3 done, 1 failed, 1 rejected", "item 3 ([3]), failed: ValueError: three"):
         assert part in text
     lines = call(rows, "checkpoint", "file", "--export", "-").stdout.splitlines()
@@ -89,6 +90,9 @@ def test_what_is_in_it_is_shown_exported_and_forgotten(rows: Path) -> None:
         {"position": 3, "key": [3], "state": "failed", "error": "ValueError: three"},
         {"position": 4, "key": [4], "state": "done", "result": 40},
     ]
+    assert failures == [json.loads(line)["key"] for line in lines if "error" in json.loads(line)]
+    only = call(rows, "checkpoint", "file", "--export", "-", "--failed").stdout.splitlines()
+    assert only == lines[2:4], "those that failed, and no other"
     asked(rows)
     assert "no item has this key" in one_line(call(rows, "checkpoint", "file", "--forget", "7"), 2)
     forgotten = call(rows, "checkpoint", "file", "--forget", "[1]", "--forget-failed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -58,6 +59,35 @@ def test_check_finds_what_is_wrong(place: Path) -> None:
     done = call("check", history=place)
     assert done.returncode == 2
     assert "1 bytes of numbers" in done.stdout
+
+
+@pytest.mark.parametrize("form", ["", "sqlite:///"])
+@pytest.mark.parametrize(
+    "action", ["check", "stats", "show", "export", "prune", "clear", "learned"]
+)
+def test_a_history_that_is_not_there_is_told_and_not_made(
+    place: Path, action: str, form: str
+) -> None:
+    typo = place.with_name("typo.sqlite")
+    done = call(action, "--history", f"{form}{typo}", history=place)
+    assert done.returncode == 2 and done.stdout == ""
+    assert f"{typo}: there is no history" in done.stderr
+    assert not typo.exists()
+
+
+def test_import_takes_what_gzip_packed(place: Path, tmp_path: Path) -> None:
+    lines, other = tmp_path / "runs.jsonl", tmp_path / "other.sqlite"
+    call("export", str(lines), history=place)
+    packed = tmp_path / "runs.jsonl.gz"
+    packed.write_bytes(gzip.compress(lines.read_bytes()))
+    done = call("import", str(packed), history=other)
+    assert done.stdout == f"{packed}: 5 added, 0 known, 0 rejected\n", done.stderr
+    packed.write_bytes(packed.read_bytes()[:-40])  # the end is missing
+    done = call("import", str(packed), history=other)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
+    packed.write_bytes(gzip.compress(b"".join(lines.read_bytes().splitlines(True)[1:])))
+    done = call("import", str(packed), history=other)
+    assert done.returncode == 2 and "line 1: a run; the line before it" in done.stderr
 
 
 def test_export_and_import(place: Path, tmp_path: Path) -> None:
@@ -165,5 +195,7 @@ def test_learned(place: Path, tmp_path: Path) -> None:
     done = call("learned", "--plot", str(picture), history=place)
     assert done.returncode == 0, done.stderr
     assert picture.exists()
+    with open_history(tmp_path / "new.sqlite"):
+        pass
     assert call("learned", history=tmp_path / "new.sqlite").stdout.startswith("no runs")
     assert call("learned", "--plot", str(tmp_path), history=place).returncode == 2
