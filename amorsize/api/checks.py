@@ -126,11 +126,9 @@ def _at_least(name: str, given: Any, number: float, least: float, told: tuple[st
 
 def _unknown(name: str) -> str:
     """What is wrong with the name of an option that there is not, and which one may be meant."""
-    from difflib import get_close_matches  # for this error only
+    from amorsize.api.elsewhere import meant  # for this error only
 
-    near = get_close_matches(name, NAMES, 1)
-    meant = f" (do you mean {near[0]!r}?)" if near else ""
-    return f"there is no option {name!r}{meant}; known: {', '.join(sorted(NAMES))}"
+    return f"there is no option {name!r}{meant(name, NAMES)}; known: {', '.join(sorted(NAMES))}"
 
 
 def check_buffersize(buffersize: Any) -> None:

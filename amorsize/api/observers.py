@@ -6,7 +6,7 @@ from amorsize import learning
 from amorsize.core.backends import TRAITS
 from amorsize.core.events import LongRun, Observers, RunEnded
 from amorsize.core.lazy import reading_seconds
-from amorsize.reporting.log import tell_log
+from amorsize.reporting.log import Log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def observers_for(func: Callable[[Any], Any], options: Options) -> Observers:
         if options.pruning is not None:
             listeners.append(_UpkeepBesideRun(options.history, options.pruning))
         listeners.append(_Recorder(func, options.history, names=options.names))
-    listeners.append(tell_log)
+    listeners.append(Log(lambda: learning.name_of(func)))
     trace, progress = options.trace, options.progress
     if trace is not None:
         listeners.append(trace)

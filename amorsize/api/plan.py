@@ -45,7 +45,7 @@ class Plan(Generic[R]):
     chunksize: int | None
     """Items that a worker gets at a time; None if chunks are sized by time while the run goes on."""
     estimated_seconds: float
-    """Seconds that the items that are left will take."""
+    """Seconds that the items that are left will take; 0 if the data have no length."""
     estimated_speedup: float
     """How many times faster than the plain loop the items that are left will run."""
     confidence: float
@@ -103,7 +103,7 @@ class Plan(Generic[R]):
         """Natural logarithm of real over estimated seconds. 0: the estimate was right. 0.1: it was about
         10 % too low.
 
-        None before :meth:`execute`, or if no item was left."""
+        None before :meth:`execute`, if no item was left, or if the data have no length."""
         if not self.real_seconds or self.estimated_seconds <= 0:
             return None
         return math.log(self.real_seconds / self.estimated_seconds)
@@ -152,7 +152,7 @@ def plan_of(engine: Engine) -> Plan[Any]:
     reasons: tuple[str, ...]
     if seen.ended:
         config, seconds, speedup = Config("serial"), 0.0, 1.0
-        reasons = (f"serial: all {done} items were done while the work was being measured",)
+        reasons = (_all_done(done),)
     elif choice is None:
         config, seconds, speedup = Config("serial"), 0.0, 1.0
         reasons = ("serial: nothing else pays for what is left",)
@@ -170,7 +170,7 @@ def plan_of(engine: Engine) -> Plan[Any]:
         n_jobs=config.n_jobs,
         threads_per_job=config.threads_per_job,
         chunksize=config.chunksize,
-        estimated_seconds=0.0 if left == 0 else seen.forecast.seconds or seconds,
+        estimated_seconds=(seen.forecast.seconds or seconds) if left else 0.0,
         estimated_speedup=speedup,
         confidence=_confidence(seen, left),
         source=source,
@@ -186,6 +186,11 @@ def plan_of(engine: Engine) -> Plan[Any]:
         run=engine.run,
         _engine=engine,
     )
+
+
+def _all_done(done: int) -> str:
+    items = "the only item was" if done == 1 else f"all {done} items were"
+    return f"serial: {items} done while the work was being measured"
 
 
 def _unjudged(config: Config) -> str:
@@ -231,5 +236,7 @@ def _warnings(seen: RunSoFar) -> tuple[str, ...]:
     if seen.failed is not None:
         found.append(f"item {seen.failed} raised: execute() raises it, if no item before it does")
     if seen.total is None and not seen.ended:
-        found.append("the data do not know their length: the time that is left is a guess")
+        found.append(
+            "the data do not know their length: a list of them would let the plan tell the time"
+        )
     return tuple(found)

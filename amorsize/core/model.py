@@ -89,8 +89,8 @@ class Profile:
     cpu_share: float = 1.0
     """CPU seconds of the calling thread divided by wall seconds: 1 computes, 0 waits."""
     inner_threads: float = 1.0
-    """CPU seconds of the process divided by those of the calling thread: above 1 the function is
-    parallel inside (BLAS, OpenMP)."""
+    """1, and the CPU seconds of the process's other threads divided by those in which the calling thread
+    computed or waited: above 1 the function is parallel inside (BLAS, OpenMP), or others compute."""
     gil_free_share: float | None = None
     """Share of the time during which another thread could take the GIL, None while not probed."""
     result_bytes: int | None = None
@@ -374,9 +374,9 @@ class Run:
     deaths: int = 0
     """Workers that died."""
     alone_items: int = 0
-    """Items that ran in the caller before workers started."""
+    """Items that ran before the workers of the plan started: in the caller, but for ``tried_items``."""
     alone_seconds: float = 0.0
-    """Seconds until workers started; all seconds if none did."""
+    """Seconds until the workers of the plan started; all seconds if none did."""
     workers: tuple[WorkerUse, ...] = ()
     """What each worker did, and what its time was spent on."""
     calls: int = 0
@@ -393,6 +393,9 @@ class Run:
     """Items that were tried more than once."""
     retried: tuple[ItemTries, ...] = ()
     """Those of them with the most tries, at most 1,000, in the order of the data."""
+    tried_items: int = 0
+    """Those of ``alone_items`` that ran in workers, to make the plan: where an option keeps items out of
+    the caller."""
 
     @property
     def utilisation(self) -> float:

@@ -193,6 +193,7 @@ def _choose(
             remote=facts.remote,
             worker_bytes=learning.worker_bytes(known) if known else 0,
             spent_seconds=spent_seconds,
+            left_known=spec.total is not None,
         )
     )
     runs, options = facts.runs, spec.options

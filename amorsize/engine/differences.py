@@ -12,7 +12,7 @@ from amorsize.errors import DifferenceWarning
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     from amorsize.core.model import Safety
@@ -22,27 +22,36 @@ PROCESSES = ("fork", "spawn")
 """Backends whose results come from processes of their own."""
 
 
-def warn_of_differences(spec: RunSpec, safety: Safety, workers: Workers | None) -> None:
-    """Workers run items now: tell in what that may differ from the loop. A single thread takes them one
-    after the other, as the loop does, but is not the caller's."""
+def warn_of_differences(
+    spec: RunSpec, safety: Safety, workers: Workers | None, told: set[str]
+) -> None:
+    """Workers run items now: tell in what that may differ from the loop, but for what was ``told``."""
+    for text in _differences(spec, safety, workers):
+        if text not in told:
+            told.add(text)
+            _warn(text)
+
+
+def _differences(spec: RunSpec, safety: Safety, workers: Workers | None) -> Iterator[str]:
+    """A single thread takes items one after the other, as the loop does, but is not the caller's."""
     name = _name_of(spec.func)
     backend = "serial" if workers is None else workers.config.backend
     alone = backend == "threads" and workers is not None and workers.config.n_jobs == 1
     if alone and spec.options.forced is None:
         bound = inspection.needs_its_thread(safety)
         if bound is not None:
-            _warn(
+            yield (
                 f"{name} runs on a thread of its own, since a limit is given, and {bound}: its results,"
                 " or what it leaves behind, may not be a loop's; without the limit it runs in the caller"
             )
         return
     if safety.elsewhere and backend in PROCESSES and spec.options.forced is None:
-        _warn(
+        yield (
             f"{name} runs in worker processes, where not all is the same as in a loop:"
             f' {safety.elsewhere}; backend=("serial", "threads") keeps it the same'
         )
     if safety.draws is not None:
-        _warn(
+        yield (
             f"{name} draws from the global random state ({safety.draws}): each worker has a stream of its"
             " own, so that no two runs give the same; seed= and amorsize.item_rng() make them the same"
         )

@@ -144,6 +144,7 @@ class Engine:
             self._lookups.safety,
             self._lookups.forecast(choice, self.state.said),
             None if spread is None or spread.failure is None else spread.failure[0],
+            frozenset(self._lookups.told),
         )
 
     def bound(self) -> None:

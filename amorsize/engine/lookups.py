@@ -96,6 +96,8 @@ class Lookups:
         self._reads_ahead = True
         """Whether modules can be read beside the caller."""
         self._spec: RunSpec
+        self.told: set[str] = set()
+        """Differences that were warned of: each is said once."""
         self.remote: RemoteAccess | None = None
         """The way to the executor or cluster that the user gave."""
 
@@ -124,6 +126,7 @@ class Lookups:
     def begin(self, spec: RunSpec) -> None:
         """The run begins, or goes on."""
         self._spec = spec
+        self.told |= spec.told
         if spec.judged is not None:
             self.know(safety=spec.judged)
         target = spec.options.target
@@ -230,7 +233,7 @@ class Lookups:
         if safety is None:
             return
         if safety.elsewhere or safety.draws or safety.no_threads or safety.caller_only:
-            engine.warn_of_differences(self._spec, safety, workers)
+            engine.warn_of_differences(self._spec, safety, workers, self.told)
 
     def travels(self) -> frozenset[type] | None:
         """Classes of results that are known to come back from processes as they went.

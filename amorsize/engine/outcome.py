@@ -70,6 +70,8 @@ class RunSoFar:
     """What is said of the items that are left; zeros where nothing is."""
     failed: int | None = None
     """Position of an item that ran out of its order and raised; those before it run yet."""
+    told: frozenset[str] = frozenset()
+    """What was warned of."""
 
 
 def run_of(
@@ -95,6 +97,7 @@ def run_of(
         spent[0] - (ended - since),
         usage.uses(since, ended),
         **lookups.loop.source.told(),
+        tried_items=lookups.loop.tried,
     )
 
 

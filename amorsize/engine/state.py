@@ -83,6 +83,8 @@ class RunSpec:
     """What the first items took, where they ran as all others are to run before this run began."""
     judged: Safety | None = None
     """How the function was judged then."""
+    told: frozenset[str] = frozenset()
+    """What was warned of then."""
 
     known_long: bool = False
     """Whether the history may know the function as one with long items."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from amorsize.learning.levels import recall_level as recall_level
     from amorsize.learning.parameters import parameters_of as parameters_of
     from amorsize.learning.parameters import tune as tune
+    from amorsize.learning.recorder import name_of as name_of
     from amorsize.learning.size_law import Sizes as Sizes
     from amorsize.learning.size_law import for_sizes as for_sizes
     from amorsize.learning.size_law import law_in as law_in
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from amorsize.learning.work_done import work_of as work_of
 
 _NAMES = {
+    "name_of": "amorsize.learning.recorder",
     "Sizes": "amorsize.learning.size_law",
     "Sample": "amorsize.learning.item_costs",
     "for_sizes": "amorsize.learning.size_law",

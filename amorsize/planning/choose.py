@@ -27,8 +27,8 @@ FIRST_THREADS = 128
 """Most threads to begin with for work that waits; evidence may raise it later (backends/threads).
 As many as the common listen backlog of a server."""
 INNER_THREADS = 1.3
-"""CPU seconds of the process for one of the calling thread above which the function is taken to be
-parallel inside (2 threads of BLAS on 2 cores give 1.6 to 2; noise stays below 1.1)."""
+"""Threads that compute, counted while the function runs, above which it is taken to be parallel inside
+(2 threads of BLAS on 2 cores give 1.6 to 2; noise stays below 1.1)."""
 LARGE_RESULT_BYTES = 1 << 18
 """A quarter of the room in a worker's socket (backends/processes/protocol.py)."""
 SAME_SHARE = 0.05
@@ -78,9 +78,9 @@ def choose(given: PlanningInput) -> Choice:
             best, caller = prediction, caller_computes
     others = tuple(prediction for prediction, _, _ in at_hand.found)
     if best is serial and not reason:
-        at_hand.reasons.append(why_serial(serial, others, START_FACTOR))
+        at_hand.reasons.append(why_serial(serial, others, START_FACTOR, known=given.left_known))
     elif best is not serial:
-        at_hand.reasons.append(why_parallel(best, serial, profile))
+        at_hand.reasons.append(why_parallel(best, serial, profile, known=given.left_known))
     if given.hearsay is not None:
         alone, serial = best is serial, experienced(serial, given.hearsay)
         at_hand.correct(given.hearsay)
@@ -197,7 +197,7 @@ def _no_processes(given: PlanningInput) -> str | None:
         return "the results cannot be pickled, or come back as others"
     inner = given.profile.inner_threads
     if inner > INNER_THREADS:
-        return f"the function uses {inner:.1f} threads inside already"
+        return f"other threads of this process computed beside it, {inner - 1.0:.1f} on average"
     return None
 
 

@@ -15,16 +15,27 @@ if TYPE_CHECKING:
 def describe(config: Config) -> str:
     """A configuration in words."""
     name = TRAITS[config.backend].public if config.backend in TRAITS else config.backend
+    if name == "asyncio":
+        name = "coroutines"
     if config.backend == "serial":
         return "serial"
     if config.backend in TRAITS and TRAITS[config.backend].remote:
-        return f"{config.n_jobs} workers of {name}"
+        return f"{config.n_jobs} worker{'s' * (config.n_jobs != 1)} of {name}"
     if config.threads_per_job > 1:
         return (
-            f"{config.n_jobs} {name} with {config.threads_per_job} threads each ({config.backend})"
+            f"{counted(config.n_jobs, name)} with {config.threads_per_job} threads each "
+            f"({config.backend})"
         )
     kind = f" ({config.backend})" if name != config.backend else ""
-    return f"{config.n_jobs} {name}{kind}"
+    return f"{counted(config.n_jobs, name)}{kind}"
+
+
+ONE = {"threads": "thread", "processes": "process", "coroutines": "coroutine"}
+
+
+def counted(n_jobs: int, name: str) -> str:
+    """So many workers of a backend, in words: "1 thread", "2 processes"."""
+    return f"{n_jobs} {ONE.get(name, name) if n_jobs == 1 else name}"
 
 
 def format_seconds(seconds: float) -> str:
@@ -46,7 +57,13 @@ def known_backends() -> str:
     return ", ".join(("auto", *PUBLIC_NAMES)) + f"; or {given}"
 
 
-def why_parallel(best: Prediction, serial: Prediction, profile: Profile) -> str:
+AS_MANY = "for as many items as are done"
+"""What is predicted where nothing tells how many items are left."""
+
+
+def why_parallel(
+    best: Prediction, serial: Prediction, profile: Profile, *, known: bool = True
+) -> str:
     """Why workers were chosen: what an item does, and what is gained."""
     config = best.config
     each = format_seconds(profile.item_seconds)
@@ -64,19 +81,25 @@ def why_parallel(best: Prediction, serial: Prediction, profile: Profile) -> str:
         work = f"an item takes {each} and computes"
     return (
         f"{describe(config)}: {work}; about {format_seconds(best.seconds)} instead of "
-        f"{format_seconds(serial.seconds)} for the rest"
+        f"{format_seconds(serial.seconds)} {'for the rest' if known else AS_MANY}"
     )
 
 
-def why_serial(serial: Prediction, candidates: Sequence[Prediction], start_factor: float) -> str:
+def why_serial(
+    serial: Prediction,
+    candidates: Sequence[Prediction],
+    start_factor: float,
+    *,
+    known: bool = True,
+) -> str:
     """Why the caller goes on alone: what is left, and the best that was open beside it."""
-    left = format_seconds(serial.seconds)
+    left = f"{format_seconds(serial.seconds)} {'left' if known else AS_MANY}"
     if not candidates:
-        return f"serial: nothing else is open to this work ({left} left)"
+        return f"serial: nothing else is open to this work so far ({left})"
     best = min(prediction.seconds for prediction in candidates)
     if best >= serial.seconds:
-        return f"serial: about {left} left; the best alternative would take {format_seconds(best)}"
+        return f"serial: about {left}; the best alternative would take {format_seconds(best)}"
     return (
-        f"serial: about {left} left; the best alternative ({format_seconds(best)}) saves less "
+        f"serial: about {left}; the best alternative ({format_seconds(best)}) saves less "
         f"than {start_factor} times what its start takes"
     )

@@ -163,6 +163,8 @@ class Rate:
             raise OptionError("burst", burst, "must be at least 1 and finite", "leave it out")
         rate = per_second(text)
         name = repr(text) if isinstance(text, str) else repr(f"{text:g}/s")
+        name += "" if cost is None else ", cost=..."
+        name += "" if burst is None else f", burst={burst:g}"
         self._buckets: tuple[_Bucket, ...] = (_Bucket(name, rate, cost, burst),)
         self._lock = allocate_lock()
 
@@ -172,10 +174,7 @@ class Rate:
         return _Both(self, other)
 
     def __repr__(self) -> str:
-        return " & ".join(
-            f"Rate({one.text}{', cost=...' if one.cost is not None else ''})"
-            for one in self.buckets
-        )
+        return " & ".join(f"Rate({one.text})" for one in self.buckets)
 
     @property
     def buckets(self) -> tuple[_Bucket, ...]:

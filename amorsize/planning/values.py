@@ -50,6 +50,8 @@ class PlanningInput:
     spent_seconds: float | None = None
     """Seconds that the caller has worked alone, for :func:`amorsize.planning.policy.is_due`. None: a
     prediction from experience is acted on at once."""
+    left_known: bool = True
+    """Whether ``left`` is known, and no guess."""
 
 
 @dataclass(frozen=True)

@@ -80,12 +80,15 @@ def _at_most(wall: float, computed: float) -> float:
     return max(computed, min(wall, computed + STEP_SECONDS)) if STEP_SECONDS else computed
 
 
-def _inner(process: float, thread: float) -> float:
-    """Threads that compute, for each that runs items.
+def _inner(process: float, thread: float, seconds: float) -> float:
+    """1, and as many as the other threads that computed in the ``seconds`` in which the thread that runs
+    items computed or waited: those in which it was ready and had no core are left out.
 
-    Below 1 ms of CPU time, or two steps, the clocks' own noise would look like parallel work."""
-    certain = process - thread > max(0.001, 2 * STEP_SECONDS)
-    return process / thread if thread > 0 and certain else 1.0
+    Below 1 ms of CPU time, or two steps, the clocks' own noise would look like parallel work. What the
+    thread computed is no measure: one that waits computes next to nothing."""
+    others = process - thread
+    certain = others > max(0.001, 2 * STEP_SECONDS)
+    return 1.0 + others / max(thread, seconds) if thread > 0 and certain else 1.0
 
 
 def _clocks() -> tuple[float, float, float]:
@@ -195,10 +198,9 @@ class Meter:
         wall, thread, process = map(sub, self._paused or self._clocks(), self._origin)
         if wall <= 0 or self.only_computes:
             return max(0.0, wall), 1.0, 1.0
-        inner = _inner(process, thread)
-        thread = _at_most(wall, thread)
-        queued = queued_seconds() - self._queued_origin
-        return wall, min(1.0, thread / max(wall - queued, thread, 1e-9)), inner
+        computed = _at_most(wall, thread)
+        seconds = max(wall - (queued_seconds() - self._queued_origin), computed, 1e-9)
+        return wall, min(1.0, computed / seconds), _inner(process, thread, seconds)
 
     def later(self) -> tuple[float, float]:
         """Wall and CPU seconds of the caller since its first slice ended; (0, 0) before."""
@@ -313,15 +315,13 @@ class Meter:
         wall, thread, process = map(sub, self._paused or self._clocks(), self._start)
         if wall <= 0 or self.only_computes:
             return max(0.0, wall), 1.0, 1.0
-        inner = _inner(process, thread)
-        thread = _at_most(wall, thread)
-        share = min(1.0, thread / wall)
-        if share < 0.9:
+        computed, seconds = _at_most(wall, thread), wall
+        if computed < 0.9 * wall:
             held_up = queued_seconds() - self._queued0
             turns = self.turns if self._paused is None else self._turns_paused
             held_up += GIL_TURN_SECONDS * (turns - self._turns0)
-            share = min(1.0, thread / max(wall - held_up, thread, 1e-9))
-        return wall, share, inner
+            seconds = max(wall - held_up, computed, 1e-9)
+        return wall, min(1.0, computed / seconds), _inner(process, thread, seconds)
 
     def gil_free_share(self) -> float | None:
         """Share of the looks that found the GIL free, one look against it added: a single prompt

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from html import escape
 
-from amorsize.planning.explain import describe, format_seconds
+from amorsize.planning.explain import AS_MANY, describe, format_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,11 @@ def plan_html(plan: ShownPlan) -> str:
         *(f"<div>Warning: {escape(warning)}</div>" for warning in plan.warnings),
     ]
     if len(rows) > 1:
-        parts.append(_table(("considered", "for what is left", ""), rows))
+        parts.append(
+            _table(
+                ("considered", AS_MANY if plan.items_left is None else "for what is left", ""), rows
+            )
+        )
         parts.append(_more(len(found)))
     return _whole(parts)
 

@@ -11,6 +11,7 @@ from amorsize.planning.explain import describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from amorsize.core.model import Run
@@ -44,23 +45,30 @@ def choice_fields(choice: Choice) -> dict[str, Any]:
     }
 
 
-def tell_log(event: object) -> None:
-    """An event of a run: a log record of a decision and of the end of a run."""
-    if isinstance(event, Decided):
-        _tell_choice(event.choice)
-    elif isinstance(event, RunEnded):
-        _tell_run(event.run)
+class Log:
+    """Writes log records of the runs of a function; its name is asked for when there is one to write."""
+
+    def __init__(self, name: Callable[[], str]) -> None:
+        self._name = name
+
+    def __call__(self, event: object) -> None:
+        """An event of a run: a log record of a decision and of the end of a run."""
+        if isinstance(event, Decided):
+            _tell_choice(event.choice, self._name)
+        elif isinstance(event, RunEnded):
+            _tell_run(event.run, self._name)
 
 
-def _tell_choice(choice: Choice) -> None:
+def _tell_choice(choice: Choice, name: Callable[[], str]) -> None:
     """Log a decision, if the logger is enabled for it."""
     logging = sys.modules.get("logging")
     if logging is None:
         return
     logger = logging.getLogger(LOGGER)
     if logger.isEnabledFor(logging.DEBUG):
-        why = "; ".join(choice.reasons)
-        logger.debug("chose %s", why, extra={"amorsize": choice_fields(choice)})
+        why, function = "; ".join(choice.reasons), name()
+        fields = {"function": function, **choice_fields(choice)}
+        logger.debug("chose for %s: %s", function, why, extra={"amorsize": fields})
 
 
 def is_heard() -> bool:
@@ -72,7 +80,7 @@ def is_heard() -> bool:
     return logging is not None and logging.getLogger(LOGGER).isEnabledFor(logging.INFO)
 
 
-def _tell_run(run: Run) -> None:
+def _tell_run(run: Run, name: Callable[[], str]) -> None:
     """Log the end of a run, and leave a span of it with OpenTelemetry, where the program has loaded
     it."""
     logging = sys.modules.get("logging")
@@ -82,9 +90,11 @@ def _tell_run(run: Run) -> None:
             refused = ""
             if run.refused_calls:
                 refused = f"; a server refused {run.refused_calls} of {run.calls} calls"
+            function = name()
             logger.info(
-                "%s: %d items in %.3g s on %s%s", run.outcome, run.items, run.wall_seconds,
-                describe(run.config), refused, extra={"amorsize": run_fields(run)},
+                "%s: %s, %d item%s in %.3g s on %s%s", run.outcome, function, run.items,
+                "s" * (run.items != 1), run.wall_seconds, describe(run.config), refused,
+                extra={"amorsize": {"function": function, **run_fields(run)}},
             )  # fmt: skip
     opentelemetry = sys.modules.get("opentelemetry.trace")
     if opentelemetry is not None:
@@ -93,6 +103,7 @@ def _tell_run(run: Run) -> None:
             "amorsize.run",
             start_time=ended - int(run.wall_seconds * 1e9),
             attributes={
+                "amorsize.function": name(),
                 "amorsize.items": run.items,
                 "amorsize.config": describe(run.config),
                 "amorsize.outcome": run.outcome,

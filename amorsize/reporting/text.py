@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import exp
 
-from amorsize.planning.explain import describe, format_seconds
+from amorsize.planning.explain import AS_MANY, counted, describe, format_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,12 +55,14 @@ def _times(count: int) -> str:
 
 def plan_text(plan: ShownPlan) -> str:
     """A plan in a few lines: the choice, its expected seconds, its reasons, the next best candidates."""
-    workers = f"{plan.n_jobs} {plan.backend}" if plan.backend != "serial" else "serial"
+    workers = counted(plan.n_jobs, plan.backend) if plan.backend != "serial" else "serial"
     if plan.threads_per_job > 1:
         workers += f" with {plan.threads_per_job} threads each"
     left = "an unknown number" if plan.items_left is None else f"{plan.items_left:,}"
     lines = [f"Plan: {workers}", f"  {_items(plan.items_done)} done, {left} left"]
-    if plan.items_left != 0 and plan.estimated_seconds > 0:
+    if plan.items_left is None:
+        lines.append("  how long they take is not known, as their number is not")
+    elif plan.items_left and plan.estimated_seconds > 0:
         lines.append(_how_long(plan))
         if plan.backend != "serial":
             lines.append(f"  {plan.estimated_speedup:.1f} times as fast as the loop")
@@ -69,12 +71,14 @@ def plan_text(plan: ShownPlan) -> str:
             f"  it took {format_seconds(plan.real_seconds)}: {_beyond(exp(plan.error))}"
             f"{_held(plan, plan.real_seconds)}"
         )
+    elif plan.real_seconds is not None and plan.items_left is None:
+        lines.append(f"  it took {format_seconds(plan.real_seconds)}")
     lines += [f"  - {reason}" for reason in plan.reasons]
     if plan.safety:
         lines.append(f"  safety: {plan.safety}")
     losers = sorted(plan.candidates, key=lambda prediction: prediction.seconds)[:5]
     if len(losers) > 1:
-        lines.append("  considered:")
+        lines.append(f"  considered{f', {AS_MANY}' * (plan.items_left is None)}:")
         lines += [f"      {format_seconds(p.seconds):>9}  {describe(p.config)}" for p in losers]
     lines += [f"  warning: {warning}" for warning in plan.warnings]
     return "\n".join(lines)
@@ -111,15 +115,25 @@ def run_text(run: Run) -> str:
     if not run.workers:
         return "\n".join(lines)
     after = run.wall_seconds - run.alone_seconds
+    count = len(run.workers)
+    workers = f"{count} worker{'s' * (count > 1)}{' in all' * (count > run.config.workers)}"
     lines.append(
-        f"  the caller alone: {_items(run.alone_items)} in {format_seconds(run.alone_seconds)}; then "
-        f"{len(run.workers)} worker{'s' * (len(run.workers) > 1)} for {format_seconds(after)}, "
-        f"{run.utilisation:.0%} of it in items"
+        f"  {_before(run)} in {format_seconds(run.alone_seconds)}; then {workers} for "
+        f"{format_seconds(after)}, {run.utilisation:.0%} of it in items"
     )
     lines += [_use_text(use, after) for use in run.workers[:MOST_WORKERS]]
     if len(run.workers) > MOST_WORKERS:
         lines.append(f"      ... and {len(run.workers) - MOST_WORKERS} more")
     return "\n".join(lines)
+
+
+def _before(run: Run) -> str:
+    """What was done before the workers of the plan."""
+    if run.tried_items:
+        return f"to make the plan: {_items(run.tried_items)} in workers"
+    return (
+        f"{'the caller alone' if run.alone_items else 'before workers'}: {_items(run.alone_items)}"
+    )
 
 
 def _retried_text(run: Run) -> str:

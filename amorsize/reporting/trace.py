@@ -51,7 +51,10 @@ class Trace:
         import json
 
         unfinished = f"{self.path}.{os.urandom(4).hex()}.tmp"
-        descriptor = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        try:
+            descriptor = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self.path) from None
         try:
             with open(descriptor, "w", encoding="utf-8") as file:
                 json.dump(self.to_dict(), file, default=repr)

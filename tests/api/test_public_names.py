@@ -51,6 +51,13 @@ def test_a_misspelt_option_names_the_one_that_is_meant() -> None:
     misspelt: dict[str, Any] = {"retrys": 3}
     with pytest.raises(TypeError, match=r"no option 'retrys' \(do you mean 'retries'\?\)"):
         amorsize.execute(abs, [1], **misspelt)
+    for name, way in (
+        ("trace", r"write amorsize\.Tuner\(trace="),
+        ("explore", r"write amorsize\.Tuner\(amorsize\.Settings\(explore="),
+        ("ordered", "stream and astream have it"),
+    ):
+        with pytest.raises(TypeError, match=f"no option '{name}' \\({way}"):
+            amorsize.execute(abs, [1], **{name: 1})  # type: ignore[call-overload]
     with pytest.raises(TypeError, match=r"no option 'colour'; known"):
         amorsize.execute(abs, [1], colour=3)  # type: ignore[call-overload]
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import amorsize
+from amorsize.machine.procfs import tells_memory
 
 
 def square(number: int) -> int:
@@ -81,3 +82,12 @@ def test_where_nothing_can_be_tried_the_plan_says_nothing(
     plan = amorsize.optimize(abs, data, history=None, backend="threads", **options)
     assert plan.items_done == 0 and plan.estimated_interval is None
     plan.execute()
+
+
+@pytest.mark.filterwarnings("always::amorsize.DifferenceWarning")
+def test_a_difference_is_told_once_by_the_trial_and_the_run() -> None:
+    if not tells_memory():
+        pytest.skip("this system does not tell what a process holds")
+    with pytest.warns(amorsize.DifferenceWarning) as found:
+        amorsize.optimize(where, range(200), n_jobs=2, history=None, memory_limit="1GiB").execute()
+    assert len(found) == 1, [str(one.message) for one in found]

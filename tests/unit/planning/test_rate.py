@@ -203,3 +203,12 @@ def test_two_calls_share_a_budget() -> None:
     for _ in range(2):
         amorsize.execute(abs, range(20), rate=budget, history=None)
     assert time.monotonic() - began >= 0.9
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Rate('20/s', burst=1)", "Rate('2.5/s', burst=7.5) & Rate('9/min', cost=..., burst=2)"],
+)
+def test_a_rate_is_shown_as_it_was_written(text: str) -> None:
+    made = eval(text.replace("...", "len"), {"Rate": Rate})
+    assert repr(made) == text

@@ -9,6 +9,8 @@ import pytest
 from amorsize.profiling.meter import KERNEL_BYTE_SECONDS, UNMEASURED, Meter, measure_transfer
 from amorsize.profiling.sampler import Sampler
 
+METER = "amorsize.profiling.meter"
+
 
 def test_turns_of_the_gil_in_a_pause_are_no_computing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("amorsize.profiling.meter.STEP_SECONDS", 0.0)
@@ -114,6 +116,30 @@ def test_short_items_do_not_wait_because_the_clock_comes_in_steps(
     assert after(3, 0.005, 0.0001).shares()[1] == 1.0  # shorter than a step: nothing is known
     wall, share, _ = after(100, 0.01, 0.0001).shares()  # one second of waits
     assert wall == pytest.approx(1.0) and share <= 0.02
+
+
+def test_other_threads_are_counted_by_the_time_that_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``time.sleep`` beside the noise of the process's other threads was "5.5 threads inside"."""
+    now = [0.0, 0.0, 0.0]
+    monkeypatch.setattr(METER + "._clocks", lambda: tuple(now))
+    monkeypatch.setattr(METER + ".queued_seconds", lambda: 0.0)
+    monkeypatch.setattr(METER + ".STEP_SECONDS", 0.0)
+
+    def inner(wall: float, thread: float, process: float, queued: float = 0.0) -> list[float]:
+        now[:] = [0.0, 0.0, 0.0]
+        monkeypatch.setattr(METER + ".queued_seconds", lambda: 0.0)
+        meter = Meter()
+        meter.begin(only_computes=False)
+        now[:] = [wall, thread, process]
+        monkeypatch.setattr(METER + ".queued_seconds", lambda: queued)
+        return [meter.shares()[2], meter.overall()[2]]
+
+    assert inner(0.5, 0.0005, 0.00275) == pytest.approx([1.0045] * 2)  # sleeps: 2.25 ms of others
+    assert inner(1.0, 1.0, 2.0) == pytest.approx([2.0] * 2)  # two threads of BLAS
+    assert inner(1.0, 0.4, 0.8, queued=0.6) == pytest.approx([2.0] * 2)  # the same, beside a load
+    assert inner(1.0, 0.001, 3.8) == pytest.approx(
+        [4.799] * 2
+    )  # it waits for four threads of a pool
 
 
 def test_a_value_is_measured_as_it_travels() -> None:

@@ -217,3 +217,13 @@ def test_every_item_of_a_stream_is_counted_once(
         assert count <= told <= 2 * count
     else:
         assert told == count
+
+
+def test_a_trace_that_cannot_be_written_names_its_file(tmp_path: Path) -> None:
+    """It named a temporary file beside it."""
+    path = tmp_path / "none" / "x.json"
+    with pytest.raises(FileNotFoundError) as found:
+        amorsize.Tuner(trace=path)
+    assert found.value.filename == str(path) and "tmp" not in str(found.value).replace(
+        str(path), ""
+    )
