@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from typing import Any
 
 
@@ -171,3 +172,24 @@ class UnportableError(AmorsizeError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.type_name, self.message)
+
+
+_ELSEWHERE = {
+    **{one: f"write amorsize.Tuner({one}=...).execute(...)" for one in ("trace", "machine")},
+    **{
+        one: f"write amorsize.Tuner(amorsize.Settings({one}=...)).execute(...)"
+        for one in ("explore", "explore_seed", "pruning", "names")
+    },
+    **dict.fromkeys(("ordered", "buffersize"), "stream and astream have it"),
+}
+"""Names that are no option of every call: where they are one."""
+
+
+def no_option(name: str, known: Collection[str]) -> str:
+    """What is wrong with the name of an option that there is not, and what may be meant."""
+    from difflib import get_close_matches  # for this error only
+
+    meant = _ELSEWHERE.get(name) or "".join(get_close_matches(name, known, 1))
+    if meant:
+        meant = f" ({meant})" if name in _ELSEWHERE else f" (do you mean {meant!r}?)"
+    return f"there is no option {name!r}{meant}; known: {', '.join(sorted(known))}"

@@ -7,7 +7,7 @@ from os import fspath
 from amorsize import planning
 from amorsize.core.backends import LOCAL, PUBLIC_NAMES, TRAITS
 from amorsize.core.options import Options
-from amorsize.errors import OptionError, OptionTypeError
+from amorsize.errors import OptionError, OptionTypeError, no_option
 from amorsize.items.kinds import is_coroutine_function
 from amorsize.machine.detect import usable_cores
 from amorsize.machine.procfs import tells_memory
@@ -50,7 +50,7 @@ def make_options(**given: Any) -> Options:
     for name, value in given.items():
         check = _CHECKS.get(name)
         if check is None:
-            raise TypeError(_unknown(name))
+            raise TypeError(no_option(name, NAMES))
         checked.update(check(value))
     for name, value in given.items():
         trait = _PROMISES.get(name)
@@ -122,13 +122,6 @@ def _whole(name: str, value: Any, rule: str, way_out: str) -> int:
 def _at_least(name: str, given: Any, number: float, least: float, told: tuple[str, str]) -> None:
     if number < least:
         _refuse(name, given, *told)
-
-
-def _unknown(name: str) -> str:
-    """What is wrong with the name of an option that there is not, and which one may be meant."""
-    from amorsize.api.elsewhere import meant  # for this error only
-
-    return f"there is no option {name!r}{meant(name, NAMES)}; known: {', '.join(sorted(NAMES))}"
 
 
 def check_buffersize(buffersize: Any) -> None:

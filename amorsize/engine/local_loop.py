@@ -54,9 +54,6 @@ clock = time.perf_counter
 class LocalLoop:
     """The caller's loop of one run: what it has done, and what is left."""
 
-    tried: int = 0
-    """Items that workers have done to make a plan."""
-
     def __init__(self, func: Callable[[Any], Any], data: Iterable[Any] | ItemSource) -> None:
         self.began = clock()
         self.func = func

@@ -127,6 +127,8 @@ class Lookups:
         """The run begins, or goes on."""
         self._spec = spec
         self.told |= spec.told
+        if spec.tried_items:
+            self.know(tried_items=spec.tried_items)
         if spec.judged is not None:
             self.know(safety=spec.judged)
         target = spec.options.target

@@ -97,7 +97,7 @@ def run_of(
         spent[0] - (ended - since),
         usage.uses(since, ended),
         **lookups.loop.source.told(),
-        tried_items=lookups.loop.tried,
+        tried_items=lookups.lasting.known.get("tried_items", 0),
     )
 
 

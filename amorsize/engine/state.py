@@ -85,6 +85,8 @@ class RunSpec:
     """How the function was judged then."""
     told: frozenset[str] = frozenset()
     """What was warned of then."""
+    tried_items: int = 0
+    """How many these items were."""
 
     known_long: bool = False
     """Whether the history may know the function as one with long items."""

@@ -64,7 +64,7 @@ def tried_out(engine: Any, data: Any, machine: Machine | None, observers: Observ
     judged = found.safety
     if judged is not None and judged.watched is None:
         judged = None  # it is judged anew, and an item watched
-    tried = replace(spec, told=found.told)
+    tried = replace(spec, told=found.told, tried_items=len(results))
     if seen:
         tried = replace(tried, tried=seen[0], judged=judged)
     return make(tried, loop, machine, observers)
@@ -91,7 +91,7 @@ class TriedLoop(LocalLoop):
         seen: list[Profile],
     ) -> None:
         super().__init__(func, data)
-        self.results, self.done, self.tried = results, len(results), len(results)
+        self.results, self.done = results, len(results)
         self.opened = [(len(results), len(results) * (seen[0].item_seconds if seen else 0.0))]
         self.source.rewind(len(results))
 
