@@ -229,8 +229,10 @@ class LocalLoop:
             if not (young and before) or self._asked or watched:
                 meter.pause()
                 self.item_watch.end(results)
-                self.item_watch.look_ahead(self.items_ahead, made=watched and source.data is None)
-                yield self._slice_ended(took, first=before == 0, watched=watched)
+                if not self.item_watch.asked:
+                    made = watched and source.data is None
+                    self.item_watch.look_ahead(self.items_ahead, made=made)
+                    yield self._slice_ended(took, first=before == 0, watched=watched)
                 self.item_watch.begin_if_asked(self.items_ahead, self.done)
                 meter.resume()
                 if source.peeked:
@@ -357,7 +359,8 @@ class LocalLoop:
             if self._progress.active:
                 self._progress.update(self.done)
             age = self.done * meter.item_seconds  # the consumer's time does not count
-            if (  # a trivial item is not worth a thought, unless the run has been going for long
+            if not self.item_watch.asked and (
+                # A trivial item is not worth a thought, unless the run has been going for long.
                 seconds >= TRIVIAL_ITEM_SECONDS
                 or self._asked
                 or watched

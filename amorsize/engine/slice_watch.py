@@ -53,7 +53,7 @@ class ItemWatch:
         self._writes = False
         self._number = 0
         self._item: Any = None
-        self._reused = self._pickles_itself = False
+        self._reused = self._pickles_itself = self._hears = False
         self._watch: Watch | None = None
         self._heard = sys.gettrace() is not None or sys.getprofile() is not None
 
@@ -95,7 +95,9 @@ class ItemWatch:
         self._pickles_itself = inspection.pickles_itself(item)
         with held():  # a look takes what is raised in it for the object's
             self._watch, self._item = (
-                inspection.Watch(self._func, item).hear_files(self._since, thread),
+                inspection.Watch(self._func, item).hear_files(
+                    self._since, thread, surely=self._hears
+                ),
                 item,
             )
             self._writes = self._watch.may_write
@@ -116,11 +118,16 @@ class ItemWatch:
         )
 
     def end(self, results: Sequence[Any] = ()) -> None:
-        """The second look, after the item; ``results`` end with what it gave."""
+        """The second look, after the item; ``results`` end with what it gave. It may ask for another."""
         watch, self._watch = self._watch, None
         if watch is not None:
             with held():
                 self.verdict = watch.verdict(results[-1:])
+            # It wrote somewhere, by code that names no file: one more, with an ear on where to.
+            self.asked = self.verdict.unheard and not self._hears and not self.verdict.changed
+            self._hears = self._hears or self.asked
+            if self.verdict.files:  # the first item of the next run finds none that is new
+                inspection.remember(self._func, self.verdict.files)
 
     def look_ahead(self, ahead: Callable[[int], Sequence[Any]], *, made: bool) -> None:
         """Read the next item, and see what that changes: the last item (a buffer that the source fills

@@ -9,9 +9,12 @@ Files are where items meet without sharing an object. The order matters where an
 that items write to, writes a file that an earlier item of the run has written, or reads one. The times
 of files tell all of it; the kernel sets them by the clock that :func:`now` reads.
 
-The hook that hears the events is put in once, for the first watched function that names files: Python has
-no way to take it out again. While no item is watched it costs 0.12 microseconds an event (``id``: 0.03
-to 0.16).
+A worker hears the events of all that it runs (:class:`RunFiles`): what it finds written by another item
+is told.
+
+The hook that hears the events is put in once, for the first watched function that names files, or whose
+item wrote something: Python has no way to take it out again. While no item is watched it costs 0.12
+microseconds an event (``id``: 0.03 to 0.16).
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ import sys
 import time
 from _thread import get_ident
 from _weakref import ref
+
+from amorsize.inspection.program_use import ProgramUse, words_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,8 +64,14 @@ amorsize itself reads some of them while an item runs."""
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
+MOST_PATHS = 100_000
+"""Paths that a worker remembers of its own items."""
+
 _hearing: dict[int, ref[FileUse]] = {}
 """By thread, what hears it. Weak: a run that its item ended by an exception takes its own away."""
+
+_everywhere: ref[RunFiles] | None = None
+"""What hears the threads that no watched item runs in."""
 
 _installed = False
 
@@ -70,11 +81,21 @@ COARSE_CLOCK: int | None = 5 if sys.platform == "linux" else None
 file that changes after a look at the exact time may be stamped earlier than that."""
 
 
-def now() -> float:
-    """The time by the clock that the kernel stamps files with, in seconds."""
-    if COARSE_CLOCK is not None:
-        return time.clock_gettime(COARSE_CLOCK)
-    return time.time()
+class Moment(float):
+    """A time in seconds, and the ``tick`` that the kernel stamps files with just then.
+
+    Newer kernels stamp most files with the exact time, others with that of the last tick. So a stamp
+    between the two is of an exact time, and earlier than the moment; one of the tick may be either."""
+
+    tick: float
+
+
+def now() -> Moment:
+    """This moment."""
+    tick = time.time() if COARSE_CLOCK is None else time.clock_gettime(COARSE_CLOCK)
+    moment = Moment(time.time())
+    moment.tick = tick
+    return moment
 
 
 class FileUse:
@@ -84,12 +105,15 @@ class FileUse:
     so that it may read them even if they are new."""
 
     __slots__ = (
-        "__weakref__", "_changed", "_events", "_given", "_listed", "_made", "_since", "_thread",
-        "reasons",
+        "__weakref__", "_busy", "_changed", "_events", "_given", "_listed", "_made", "_most", "_programs",
+        "_since", "_thread", "_tick", "reasons",
     )  # fmt: skip
 
-    def __init__(self, since: float, item: Any) -> None:
-        self._since = since
+    def __init__(self, since: float, item: Any, most_events: int = MOST_EVENTS) -> None:
+        self._since, self._most = since, most_events
+        self._tick: float = getattr(since, "tick", since)
+        self._programs: ProgramUse | None = None
+        self._busy = False
         self._thread = 0
         self._given = _paths_in(item)
         self._made: set[str] = set()
@@ -101,21 +125,25 @@ class FileUse:
 
     def begin(self, thread: int | None = None) -> None:
         """Hear the events of a thread, by its identifier; of this one where none is given."""
-        global _installed
-        if not _installed:
-            _installed = True
-            sys.addaudithook(_hear)
+        install()
         self._thread = get_ident() if thread is None else thread
         _hearing[self._thread] = ref(self)
 
     def end(self) -> None:
         """Hear no more."""
         _hearing.pop(self._thread, None)
+        if self._programs is not None:
+            for path in self._programs.rewritten(self._since):
+                if path not in self._made and path not in self._given:
+                    self._tell("the file", path)
 
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         """One event."""
         self._events += 1
-        if self._events > MOST_EVENTS:
+        if self._events > self._most or self._busy:
+            return
+        if event in PROGRAMS:
+            self._start(event, arguments)
             return
         paths = [_path(one) for one in arguments[:2]]
         if (paths[0] or "").startswith(OF_THE_KERNEL):
@@ -125,8 +153,8 @@ class FileUse:
         elif event in ("os.listdir", "os.scandir"):
             self._list(paths[0] if arguments[0] is not None else os.getcwd())
         elif event == "os.mkdir":
-            if paths[0] and not os.path.lexists(paths[0]):
-                self._make(paths[0])
+            if paths[0]:
+                self._make_folder(paths[0])
         elif event in ("os.remove", "os.rmdir"):
             self._take(paths[0])
         elif event == "os.rename":
@@ -157,6 +185,32 @@ class FileUse:
         self._listed.add(path)
         status = _status(path, os.stat)
         if path in self._changed or (status is not None and self._is_new(status)):
+            self._tell("the folder", path)
+
+    def _start(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """A program is started: by a watched item only, what is in its folders is looked at."""
+        if self._most > MOST_EVENTS:
+            return
+        self._busy = True
+        try:
+            if self._programs is None:
+                self._programs = ProgramUse()
+            for path in self._programs.begin(*words_of(event, arguments)):
+                status = _status(path, os.lstat)
+                if status is None:
+                    self._made.add(path)
+                elif path in self._made or path in self._given or self._programs.made(path):
+                    continue
+                elif stat.S_ISREG(status.st_mode) and self._is_new(status):
+                    self._tell("the file", path)
+        finally:
+            self._busy = False
+
+    def _make_folder(self, path: str) -> None:
+        status = _status(path, os.lstat)
+        if status is None:
+            self._make(path)
+        elif path not in self._made and self._is_new(status) and not _may_exist(sys._getframe(3)):
             self._tell("the folder", path)
 
     def _make(self, path: str) -> None:
@@ -197,9 +251,9 @@ class FileUse:
             self._tell(what, path)
 
     def _is_new(self, status: os.stat_result, *, at_least: bool = False) -> bool:
-        """Did it change since the run began? In the moment of the beginning: only if ``at_least``."""
+        """Did it change since the run began? In the tick of the beginning: only if ``at_least``."""
         changed = max(status.st_mtime, status.st_ctime)
-        return changed > self._since or (at_least and changed == self._since)
+        return changed > self._since or (at_least and changed == self._tick)
 
     def _tell(self, what: str, path: str) -> None:
         if "__pycache__" not in path:
@@ -207,10 +261,14 @@ class FileUse:
 
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
-    """The hook: hands on the events of a thread that runs a watched item."""
-    if _hearing and event in EVENTS:
-        known = _hearing.get(get_ident())
+    """The hook: hands on the events of a thread that runs a watched item, or of a worker."""
+    if (_hearing or _everywhere) and event in EVENTS:
+        thread = get_ident()
+        known = _hearing.get(thread)
         use = known() if known is not None else None
+        if use is None and _everywhere is not None:
+            run = _everywhere()
+            use = None if run is None else run.use_of(thread)
         if use is not None:
             try:
                 use.hear(event, arguments)
@@ -218,7 +276,65 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
                 return
 
 
-EVENTS = frozenset(
+def install() -> None:
+    """Put the hook in, once."""
+    global _installed
+    if not _installed:
+        _installed = True
+        sys.addaudithook(_hear)
+
+
+def is_installed() -> bool:
+    """Whether the hook is in: it hears at no further cost."""
+    return _installed
+
+
+class RunFiles:
+    """What the items of a run do with files in the threads and processes that they are sent to.
+
+    Heard are the processes that are forked from this one, and its threads but the one that makes this;
+    with ``here`` that one, too. Each thread has its own items; what it finds written by those of another
+    since the beginning is told in ``reasons``."""
+
+    __slots__ = ("__weakref__", "_caller", "_pid", "_since", "_uses")
+
+    def __init__(self, *, here: bool = False) -> None:
+        global _everywhere
+        install()
+        self._since = now()
+        self._pid = os.getpid()
+        self._caller = 0 if here else get_ident()
+        self._uses: dict[int, FileUse] = {}
+        _everywhere = ref(self)
+
+    def use_of(self, thread: int) -> FileUse | None:
+        """What hears a thread; None of the caller's."""
+        if thread == self._caller and os.getpid() == self._pid:
+            return None
+        use = self._uses.get(thread)
+        if use is None:
+            use = self._uses[thread] = FileUse(self._since, None, MOST_PATHS)
+        return use
+
+    @property
+    def reasons(self) -> dict[str, None]:
+        """Names of what items of several threads or processes use."""
+        found: dict[str, None] = {}
+        for use in tuple(self._uses.values()):
+            found.update(use.reasons)
+        return found
+
+
+def _may_exist(frame: Any) -> bool:
+    """Does the standard library make a folder that may be there already (``exist_ok``)?"""
+    code = frame.f_code
+    return code.co_name in ("mkdir", "makedirs") and bool(frame.f_locals.get("exist_ok"))
+
+
+PROGRAMS = frozenset({"subprocess.Popen", "os.system", "os.posix_spawn"})
+"""Events of programs that are started."""
+
+EVENTS = PROGRAMS | frozenset(
     {"open", "os.listdir", "os.scandir", "os.mkdir", "os.remove", "os.rmdir", "os.rename", "os.link",
      "os.symlink", "os.truncate", "sqlite3.connect"}
 )  # fmt: skip

@@ -18,6 +18,7 @@ from functools import partial
 from time import thread_time
 from types import CodeType, FunctionType, MethodType
 
+from amorsize.inspection.file_use import FILE_NAMES, RunFiles, is_installed
 from amorsize.inspection.look import Look
 from amorsize.inspection.objects import class_attribute
 from amorsize.inspection.process_state import ProcessState
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 MOST_REMEMBERED = 1000
-"""Functions of which it is remembered what their workers changed."""
+"""Functions of which it is remembered what their items changed."""
 
 OF_WORKERS = frozenset(
     {
@@ -54,9 +55,10 @@ _remembered: dict[CodeType, str] = {}
 class LateLook:
     """The state of what a function and items reach, before workers run them.
 
-    ``budget_seconds`` bounds each look. Nothing is raised: what cannot be read is not compared."""
+    ``budget_seconds`` bounds each look. ``here``: items run in this very thread. Nothing is raised: what
+    cannot be read is not compared."""
 
-    __slots__ = ("_flags", "_limit", "_look", "_process")
+    __slots__ = ("_files", "_flags", "_limit", "_look", "_process")
 
     def __init__(
         self,
@@ -64,6 +66,8 @@ class LateLook:
         items: Sequence[Any],
         budget_seconds: float,
         clock: Callable[[], float] = thread_time,
+        *,
+        here: bool = False,
     ) -> None:
         self._limit = Limit(budget_seconds, MOST_NODES, clock)
         self._look = Look(self._limit)
@@ -74,6 +78,8 @@ class LateLook:
         # What is open counts not: a place in a file may have been moved by the process that shares it.
         self._process = ProcessState(self._look.trail.names, settings=True)
         self._flags = _decimal_flags()
+        hears = is_installed() or not FILE_NAMES.isdisjoint(self._look.trail.names)
+        self._files = RunFiles(here=here) if hears else None
 
     def changed(self, process: bool = True) -> tuple[str, ...]:
         """Names of what differs now, such as "`found`"; with ``process`` also "the locale" and its like.
@@ -96,6 +102,8 @@ class LateLook:
         except Exception as error:
             self._look.fail("the second look", error)
         names.pop(ITEM, None)
+        if self._files is not None:
+            names.update(self._files.reasons)
         return tuple(names)
 
 
@@ -108,11 +116,15 @@ def late_look(
 
 def late_maker(budget_seconds: float) -> Callable[[Any], Callable[[bool], tuple[str, ...]]]:
     """What looks at a function in another interpreter: it can be pickled."""
-    return partial(late_look, budget_seconds=budget_seconds)
+    return partial(_late_look_here, budget_seconds=budget_seconds)
+
+
+def _late_look_here(func: Any, budget_seconds: float) -> Callable[[bool], tuple[str, ...]]:
+    return LateLook(func, (), budget_seconds, here=True).changed
 
 
 def remember(func: Any, names: Sequence[str]) -> None:
-    """Workers of a run of this function changed what outlives an item."""
+    """Items of a run of this function changed what outlives them."""
     code = _code_of(func)
     if code is not None and len(_remembered) < MOST_REMEMBERED:
         _remembered[code] = names[0]
@@ -122,7 +134,7 @@ def remembered(func: Any) -> str | None:
     """Why a function stays in the caller after such a run of this process; None where there was none."""
     code = _code_of(func) if _remembered else None
     name = None if code is None else _remembered.get(code)
-    return None if name is None else f"{name} changed in a worker of an earlier run"
+    return None if name is None else f"{name} changed in an earlier run"
 
 
 def _code_of(func: Any) -> CodeType | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # signal itself imports enum
+import os
 import sys
 
 from amorsize.core.signals import handler_of
@@ -79,8 +80,11 @@ def _keeps(handler: Any) -> bool:
         return True
     stream = vars(handler).get("stream")
     plain = kind.__name__ == "StreamHandler" and kind.__module__ == "logging"
-    return kind.__name__ in ("MemoryHandler", "QueueHandler") or (
-        plain and type(stream).__name__ == "StringIO"
+    return (
+        kind.__name__ in ("MemoryHandler", "QueueHandler")
+        # A file has the records in their order.
+        or vars(handler).get("baseFilename", os.devnull) != os.devnull
+        or (plain and type(stream).__name__ == "StringIO")
     )
 
 
@@ -94,6 +98,7 @@ def callbacks() -> list[tuple[str, Any]]:
         ("the standard error output", sys.stderr),
         ("the hook of displays", sys.displayhook),
         ("the hook of exceptions", sys.excepthook),
+        ("the hook of what cannot be raised", sys.unraisablehook),
         ("the profile function", sys.getprofile()),
         ("the trace function", sys.gettrace()),
     ]

@@ -18,25 +18,29 @@ from io import StringIO
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 
 from amorsize.inspection.kinds import ATOM_IDS, plan_of, type_name
+from amorsize.inspection.library_state import reach_library_class
 from amorsize.inspection.listeners import callbacks
 from amorsize.inspection.objects import parts_of
 from amorsize.inspection.reach import (
+    Trail,
+    names_of,
+    reach_class,
+    reach_function,
+    reach_later,
+    reach_loose_module,
+)
+from amorsize.inspection.readers import COMPARED, FOLLOWED, KEYED
+from amorsize.inspection.state import (
     ATTRIBUTE,
     INDEX,
     INSIDE,
     KEY,
     LIBRARY_DEPTH,
     NAME,
-    Trail,
-    names_of,
-    reach_class,
-    reach_function,
-    reach_later,
-    reach_library_class,
-    reach_loose_module,
+    Limit,
+    State,
+    same,
 )
-from amorsize.inspection.readers import COMPARED, FOLLOWED, KEYED
-from amorsize.inspection.state import Limit, State, same
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +55,8 @@ GONE: State = (None, None, ())
 """State of what could be read at the first look and not at the second."""
 
 CLOCK_EVERY = 32
-"""Objects between two looks at the clock: 30 microseconds at most of small ones."""
+"""Objects between two looks at the clock: 30 microseconds at most of small ones. So many are looked at
+however small the budget is: what is nearest to the function."""
 
 
 class Look:
@@ -84,7 +89,7 @@ class Look:
             if position >= limit.nodes:
                 self.cut_short = f"more than {limit.nodes} objects are reached"
                 return
-            if not position % CLOCK_EVERY and limit.over():
+            if position and not position % CLOCK_EVERY and limit.over():
                 self.cut_short = f"the look took longer than its budget of {limit.seconds:.3g} s"
                 return
             self._visit(queue[position], position)
@@ -95,7 +100,7 @@ class Look:
         changed = []
         limit = self._limit
         for position, node in enumerate(self._nodes):
-            if not position % CLOCK_EVERY and limit.over():
+            if position and not position % CLOCK_EVERY and limit.over():
                 self.cut_short = self.cut_short or (
                     f"the second look took longer than its budget of {limit.seconds:.3g} s"
                 )

@@ -24,7 +24,7 @@ from amorsize.inspection.known_names import CHANGES
 from amorsize.inspection.listeners import log_is_heard
 from amorsize.inspection.objects import class_attribute, dir_of
 from amorsize.inspection.origins import is_a, own_module
-from amorsize.inspection.verbs import is_document, is_unread, may_change
+from amorsize.inspection.verbs import gives_anew, is_document, is_unread, may_change
 from amorsize.inspection.walker import Walker, own
 
 TYPE_CHECKING = False
@@ -98,7 +98,7 @@ class Methods(Walker):
             self.pools.setdefault(id(base.obj), (base, set()))[1].add(use)
             if use == "take":
                 self.take_from(frame, base, waits=name == "get")
-        elif name in CHANGES or name in rules.STORING:
+        elif (name in CHANGES and not gives_anew(base.obj, name)) or name in rules.STORING:
             if is_a(base.obj, type) and args:  # list.append(out, x)
                 return
             self.change(base, f"{name} changes")

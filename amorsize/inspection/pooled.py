@@ -24,8 +24,7 @@ from time import thread_time
 
 from amorsize.inspection.bindings import binding
 from amorsize.inspection.kinds import class_name, plan_of, type_module, type_mro
-from amorsize.inspection.reach import ATTRIBUTE
-from amorsize.inspection.state import Limit, same_value
+from amorsize.inspection.state import ATTRIBUTE, Limit, same_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

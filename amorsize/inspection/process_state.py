@@ -44,7 +44,8 @@ RESOURCES = ("RLIMIT_AS", "RLIMIT_CORE", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_FS
 class ProcessState:
     """One look at the process; ``settings`` only, or also what is open, runs, and was drawn."""
 
-    __slots__ = ("children", "descriptors", "draws", "modules", "parts", "places", "threads")
+    __slots__ = ("children", "descriptors", "draws", "modules", "parts", "places", "threads",
+                 "written")  # fmt: skip
 
     def __init__(self, names: set[str], *, settings: bool = False) -> None:
         self.parts: dict[str, State] = {}
@@ -64,6 +65,7 @@ class ProcessState:
         self.places = {} if settings else places(self.descriptors)
         self.threads = 0 if settings else thread_count()
         self.children = 0 if settings else child_count()
+        self.written = 0 if settings else writes()
 
     def changed_to(self, after: ProcessState) -> list[str]:
         """Names of what differs; what only one of the looks could read is left out."""
@@ -120,7 +122,7 @@ def _interpreter(parts: dict[str, State]) -> None:
     parts["the search path of modules"] = None, None, _elements(sys.path)
     parts["the arguments of the program"] = None, None, _elements(sys.argv)
     parts["the standard streams"] = None, None, (sys.stdin, sys.stdout, sys.stderr)
-    hooks = (sys.excepthook, sys.displayhook, sys.gettrace(), sys.getprofile())
+    hooks = sys.excepthook, sys.displayhook, sys.unraisablehook, sys.gettrace(), sys.getprofile()
     parts["the hooks of the interpreter"] = None, None, hooks
     filters = sys.modules["warnings"].filters if "warnings" in sys.modules else ()
     parts["the warnings filters"] = None, None, _elements(filters)
@@ -183,6 +185,9 @@ def _libraries(parts: dict[str, State]) -> None:
     sockets = sys.modules.get("_socket")
     if sockets is not None:
         parts["the default time limit of sockets"] = sockets.getdefaulttimeout(), None, ()
+    pyplot = sys.modules.get("matplotlib._pylab_helpers")
+    if pyplot is not None:
+        parts["the figures of pyplot"] = _figures(pyplot), None, ()
     resource = sys.modules.get("resource")
     if resource is not None:
         limits = [resource.getrlimit(getattr(resource, name)) for name in RESOURCES]
@@ -194,6 +199,15 @@ def _libraries(parts: dict[str, State]) -> None:
             None,
             (),
         )
+
+
+def _figures(pyplot: Any) -> tuple[Any, ...]:
+    """Numbers of the figures that are open, and how much is drawn on each."""
+    found = []
+    for number, manager in pyplot.Gcf.figs.items():
+        axes = vars(manager.canvas.figure).get("_localaxes", ())
+        found.append((number, tuple([len(vars(one).get("_children", ())) for one in axes])))
+    return tuple(found)
 
 
 READERS: tuple[Callable[[dict[str, State]], None], ...] = (
@@ -273,6 +287,22 @@ def child_count() -> int:
         return len(os.read(listing, 1 << 16).split())
     finally:
         os.close(listing)
+
+
+def writes() -> int:
+    """Times that this process, or a program that it has waited for, wrote somewhere; 0 where that is not
+    told."""
+    try:
+        told = os.open("/proc/self/io", os.O_RDONLY)
+    except OSError:
+        return 0
+    try:
+        for line in os.read(told, 512).splitlines():
+            if line.startswith(b"syscw:"):
+                return int(line[6:])
+    finally:
+        os.close(told)
+    return 0
 
 
 OF_THE_SYSTEM = "/proc/"

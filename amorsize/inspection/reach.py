@@ -23,12 +23,12 @@ from amorsize.inspection.kinds import (
     module_dict,
     plan_of,
     type_dict,
-    type_module,
     type_mro,
     type_name,
 )
+from amorsize.inspection.library_state import reach_origin, reach_parts, reach_tables
 from amorsize.inspection.origins import own_file, own_module
-from amorsize.inspection.state import ABSENT, Limit, State
+from amorsize.inspection.state import ABSENT, ATTRIBUTE, BINDING, INSIDE, NAME, Limit, State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,10 +45,6 @@ if TYPE_CHECKING:
 
         def read(self, obj: Any, reader: Reader, index: int, style: int, follow: bool) -> None: ...
 
-
-INDEX, KEY, ATTRIBUTE, NAME, INSIDE, BINDING = range(6)
-"""How a reference is called: ``[3]``, ``['a']``, ``.total``, a name of its own, not at all, a
-global of a module."""
 
 DYNAMIC_NAMES = frozenset(
     {"globals", "vars", "exec", "eval", "__dict__", "modules", "import_module", "__globals__"}
@@ -67,19 +63,6 @@ BENIGN_VARIABLES = frozenset({"dispatch_cache", "cache_token"})
 STORING_CODES = frozenset({opmap["STORE_ATTR"], opmap["DELETE_ATTR"]})
 CODES_KEPT = 8192
 """Code objects whose names are kept, and modules whose tables are."""
-
-LIBRARY_DEPTH = 6
-"""Objects of libraries within objects of libraries are looked at so deep: a client's session, its
-adapters, their pools, a pool's queue, its deque, a connection."""
-
-BENIGN_MODULES = frozenset(
-    {"abc", "asyncio", "builtins", "codecs", "collections", "concurrent", "contextlib", "encodings",
-     "enum", "functools", "gc", "importlib", "inspect", "io", "itertools", "linecache", "logging",
-     "math", "multiprocessing", "numpy", "operator", "os", "random", "re", "string", "subprocess",
-     "sys", "tempfile", "threading", "time", "traceback", "types", "typing", "unittest", "warnings",
-     "weakref"}
-)  # fmt: skip
-"""Modules whose public tables do not matter or are watched as a part of the process."""
 
 
 class Trail:
@@ -126,7 +109,6 @@ class CodeNames:
 
 
 _codes: dict[int, CodeNames] = {}
-_tables: dict[str, tuple[int, tuple[str, ...]]] = {}
 
 
 def names_of(code: CodeType) -> CodeNames:
@@ -150,6 +132,7 @@ def reach_function(look: Seen, func: FunctionType, index: int, depth: int) -> No
         look.read(func, read_defaults, index, NAME, True)
     look.read(func, read_attributes, index, ATTRIBUTE, True)
     if not code.own:
+        reach_origin(look, func, index)
         return
     scope = func.__globals__
     module = scope.get("__name__")
@@ -215,7 +198,8 @@ def _reach_module(look: Seen, module: Any, code: CodeNames, index: int, depth: i
         where = reach_scope(look, scope, name, index, depth)
         _reach_names(look, scope, (*code.names, "__getattr__"), code, where, depth)
         return
-    _reach_tables(look, scope, name, index)
+    reach_tables(look, scope, name, index)
+    reach_parts(look, scope, code.names, index)
     if code.stores:
         position = len(look.queue)
         look.queue.append((ABSENT, index, NAME, ("", name, ""), depth))
@@ -229,10 +213,14 @@ def _reach_module(look: Seen, module: Any, code: CodeNames, index: int, depth: i
 
 
 def reach_loose_module(look: Seen, module: Any, index: int, depth: int) -> None:
-    """Follow a module of the user's that some object refers to: what any code names in it."""
+    """Follow a module that some object refers to: what any code names in it."""
     scope = module_dict(module)
     name = scope.get("__name__")
-    if type(name) is not str or not own_module(name):
+    if type(name) is not str:
+        return
+    if not own_module(name):
+        reach_tables(look, scope, name, index)
+        reach_parts(look, scope, look.trail.names, index)
         return
     where = reach_scope(look, scope, name, index, depth)
     prefix, _, suffix = look.queue[where][3]
@@ -241,40 +229,6 @@ def reach_loose_module(look: Seen, module: Any, index: int, depth: int) -> None:
         for part, value in tuple(scope.items())
         if id(type(value)) not in ATOM_IDS
     )
-
-
-def _reach_tables(look: Seen, scope: dict[str, Any], name: str, index: int) -> None:
-    """Watch the tables that a library's module keeps under public names: types, defaults, registries."""
-    if id(scope) in look.trail.seen or name.partition(".")[0] in BENIGN_MODULES:
-        return
-    look.trail.seen.add(id(scope))
-    known = _tables.get(name)
-    if known is None or known[0] != len(scope):
-        if len(_tables) >= CODES_KEPT:
-            _tables.clear()
-        known = _tables[name] = (len(scope), _public_tables(scope, name))
-    position = len(look.queue)
-    look.queue.append((ABSENT, index, NAME, ("", name, ""), LIBRARY_DEPTH - 1))
-    for part in known[1]:
-        value = scope.get(part, ABSENT)
-        look.queue.append((value, position, ATTRIBUTE, part, LIBRARY_DEPTH - 1))
-
-
-def _public_tables(scope: dict[str, Any], module: str) -> tuple[str, ...]:
-    """Names of a module's public lists, dicts and sets, and of objects of its own classes."""
-    found = []
-    for name, value in scope.items():
-        kind = type(value)
-        if name[:1] == "_" or id(kind) in ATOM_IDS or type(kind) is not type:
-            continue
-        if (
-            kind is list
-            or kind is dict
-            or kind is set
-            or (kind.__module__ == module and plan_of(kind).foreign)
-        ):
-            found.append(name)
-    return tuple(found)
 
 
 def _reach_imports(
@@ -298,6 +252,7 @@ def reach_class(look: Seen, kind: type, index: int, depth: int) -> None:
     What derives from a class of a library has its methods called by that library: all are followed.
     """
     if not plan_of(kind).own:
+        reach_origin(look, kind, index)
         return
     name = type_name(kind)
     position = len(look.queue)
@@ -318,25 +273,6 @@ def reach_class(look: Seen, kind: type, index: int, depth: int) -> None:
     for base in (*type_mro(kind)[1:], type(kind)):
         if id(base) not in look.trail.seen and plan_of(base).own:
             look.queue.append((base, position, INSIDE, None, depth))
-
-
-def reach_library_class(look: Seen, kind: type, index: int, depth: int) -> None:
-    """Watch the containers that a class of an installed library keeps for all of its objects: a store
-    that they share, as that of a file system in memory. How many elements, not which."""
-    for base in type_mro(kind)[:-1]:
-        mark = id(base)
-        if mark in look.trail.seen:
-            return
-        look.trail.seen.add(mark)
-        module = type_module(base)
-        if type(module) is not str or module.partition(".")[0] in sys.stdlib_module_names:
-            continue
-        held = [name for name, value in type_dict(base).items() if type(value) in SIZED]
-        names = tuple([name for name in held if name[:2] != "__"])
-        if names:
-            position = len(look.queue)
-            look.queue.append((ABSENT, index, NAME, ("", type_name(base), ""), depth))
-            look.read(type_dict(base), _size_reader(names), position, ATTRIBUTE, False)
 
 
 def reach_later(look: Seen) -> bool:
@@ -409,17 +345,6 @@ def _named_reader(names: tuple[str, ...]) -> Reader:
 
     return read_named
 
-
-def _size_reader(names: tuple[str, ...]) -> Reader:
-    def read_sizes(body: Any, limit: Limit) -> State:
-        held = [body.get(name) for name in names]
-        return tuple([len(one) if type(one) in SIZED else -1 for one in held]), None, ()
-
-    return read_sizes
-
-
-SIZED = (dict, list, set)
-"""Exact types of containers that are counted."""
 
 METHOD_TYPES = frozenset(map(id, (FunctionType, staticmethod, classmethod, property)))
 """Ids of the exact types of what a class keeps as a method; followed only if some code names it."""

@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 else:
     State = tuple
 
+INDEX, KEY, ATTRIBUTE, NAME, INSIDE, BINDING = range(6)
+"""How a reference is called: ``[3]``, ``['a']``, ``.total``, a name of its own, not at all, a
+global of a module."""
+
+LIBRARY_DEPTH = 6
+"""Objects of libraries within objects of libraries are looked at so deep: a client's session, its
+adapters, their pools, a pool's queue, its deque, a connection."""
+
 EMPTY: State = (None, (), ())
 """State of an object without attributes."""
 

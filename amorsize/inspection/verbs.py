@@ -168,6 +168,12 @@ def is_unread(owner: Any) -> bool:
     return not is_a(owner, ModuleType | type | FunctionType | BuiltinFunctionType | MethodType)
 
 
+def gives_anew(owner: Any, name: str) -> bool:
+    """Is it a method of a picture that gives a new one, where others of its name change their object?"""
+    module = type(owner).__module__
+    return type(module) is str and module.startswith("PIL.") and not _draws(module, name)
+
+
 def is_document(owner: Any) -> bool:
     """Is it an object of a library whose objects are built up piece by piece?"""
     return owner is not MISSING and str(type(owner).__module__).partition(".")[0] in BUILT_UP
@@ -182,6 +188,9 @@ def sets_library_state(func: Any, name: str) -> bool:
     if root in SETTING_NOTHING:
         return False
     if name.startswith(SETTING):
+        return True
+    library = root not in sys.stdlib_module_names and root not in COMPUTING
+    if library and name.startswith("set") and not _is_method(func):
         return True
     if root not in sys.stdlib_module_names or root in COMPUTING or _is_method(func):
         return False

@@ -17,12 +17,11 @@ from __future__ import annotations
 from time import thread_time
 from types import ModuleType
 
-from amorsize.inspection.file_use import FILE_NAMES, OUTPUT_NAMES, FileUse
+from amorsize.inspection.file_use import FILE_NAMES, OUTPUT_NAMES, FileUse, is_installed
 from amorsize.inspection.kinds import plan_of, type_module, type_mro
 from amorsize.inspection.look import Look
 from amorsize.inspection.process_state import SETTING_NAMES, ProcessState, only_drawn
-from amorsize.inspection.reach import ATTRIBUTE, BINDING, NAME
-from amorsize.inspection.state import ABSENT, Limit, State, same_value
+from amorsize.inspection.state import ABSENT, ATTRIBUTE, BINDING, NAME, Limit, State, same_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,6 +67,8 @@ class Verdict:
     ``drew_random``: a global random state advanced by drawing from it, which is not in ``changed``.
     ``pooled``: pools of connections that were used, which are not in ``changed`` either: by name, whether
     the class is the user's own, and how many connections it keeps (0: not known).
+    ``files``: those names of ``changed`` that are of files. ``unheard``: something was written, and
+    nobody heard where to.
     ``nodes``: objects looked at; ``seconds``: what both looks took.
     """
 
@@ -75,11 +76,13 @@ class Verdict:
         "changed",
         "cut_short",
         "drew_random",
+        "files",
         "left_open",
         "nodes",
         "pooled",
         "returned",
         "seconds",
+        "unheard",
         "unwatched",
     )
 
@@ -91,13 +94,15 @@ class Verdict:
         unwatched: tuple[str, ...] = (),
         left_open: tuple[str, ...] = (),
         drew_random: bool = False,
+        files: tuple[str, ...] = (),
+        unheard: bool = False,
         rest: tuple[str | None, int, float, Mapping[str, tuple[bool, int]]] = (None, 0, 0.0, {}),
     ) -> None:
         self.changed = changed
         self.cut_short = cut_short
         self.unwatched = unwatched
         self.left_open = left_open
-        self.drew_random = drew_random
+        self.drew_random, self.files, self.unheard = drew_random, files, unheard
         self.returned, self.nodes, self.seconds, self.pooled = rest
 
     def __repr__(self) -> str:
@@ -160,11 +165,11 @@ class Watch:
         self._item = item
         self._ready = clock()
 
-    def hear_files(self, since: float, thread: int | None = None) -> Watch:
+    def hear_files(self, since: float, thread: int | None = None, *, surely: bool = False) -> Watch:
         """Watch files, too, from now on: itself. ``since``: when the run began, by
         :func:`amorsize.inspection.file_use.now`. ``thread``: the identifier of the thread that the item
-        runs in, where that is another one."""
-        if not FILE_NAMES.isdisjoint(self._look.trail.names):
+        runs in, where that is another one. ``surely``: even if the code names nothing that uses files."""
+        if surely or is_installed() or not FILE_NAMES.isdisjoint(self._look.trail.names):
             self._files = FileUse(since, self._item)
             self._files.begin(thread)
         return self
@@ -202,6 +207,8 @@ class Watch:
             unwatched=tuple(dict.fromkeys(map(look.name, look.hidden))),
             left_open=tuple(self._process.left_open(process)),
             drew_random=drew,
+            files=() if self._files is None else tuple(self._files.reasons),
+            unheard=self._files is None and process.written > self._process.written,
             rest=(look.returned(results), len(look), seconds, pooled),
         )
 

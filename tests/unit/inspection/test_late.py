@@ -132,7 +132,7 @@ def test_what_workers_changed_is_remembered_by_code(func: Any) -> None:
     """The next run of the same code stays in the caller, under whatever callable; another's does not."""
     assert remembered(func) is None
     remember(writes, ["`table`", "`other`"])
-    assert remembered(func) == "`table` changed in a worker of an earlier run"
+    assert remembered(func) == "`table` changed in an earlier run"
     assert remembered(reads) is None
 
 
