@@ -359,14 +359,12 @@ class LocalLoop:
             if self._progress.active:
                 self._progress.update(self.done)
             age = self.done * meter.item_seconds  # the consumer's time does not count
-            if not self.item_watch.asked and (
-                # A trivial item is not worth a thought, unless the run has been going for long.
+            if not self.item_watch.asked and (  # a trivial item is not worth a thought
                 seconds >= TRIVIAL_ITEM_SECONDS
                 or self._asked
                 or watched
-                or began - self.began > limits.SELDOM_SECONDS
-            ):
-                # Only now that the consumer has the last result.
+                or began - self.began > limits.SELDOM_SECONDS  # unless the run goes on for long
+            ):  # Only now that the consumer has the last result.
                 self.item_watch.look_ahead(self.items_ahead, made=watched and source.data is None)
                 yield self._slice_ended(seconds, first=self.done == 1, elapsed=age, watched=watched)
             meter.resume()

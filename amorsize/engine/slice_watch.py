@@ -124,7 +124,7 @@ class ItemWatch:
             with held():
                 self.verdict = watch.verdict(results[-1:])
             # It wrote somewhere, by code that names no file: one more, with an ear on where to.
-            self.asked = self.verdict.unheard and not self._hears and not self.verdict.changed
+            self.asked = self.verdict.files is None and not self._hears and not self.verdict.changed
             self._hears = self._hears or self.asked
             if self.verdict.files:  # the first item of the next run finds none that is new
                 inspection.remember(self._func, self.verdict.files)

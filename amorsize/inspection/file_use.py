@@ -26,12 +26,12 @@ import time
 from _thread import get_ident
 from _weakref import ref
 
-from amorsize.inspection.program_use import ProgramUse, words_of
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from amorsize.inspection.program_use import ProgramUse
 
 FILE_NAMES = frozenset(
     {"open", "fdopen", "read_text", "read_bytes", "write_text", "write_bytes", "mkdir", "makedirs",
@@ -65,7 +65,7 @@ amorsize itself reads some of them while an item runs."""
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 MOST_PATHS = 100_000
-"""Paths that a worker remembers of its own items."""
+"""Events of the items of one thread of a worker that are heard."""
 
 _hearing: dict[int, ref[FileUse]] = {}
 """By thread, what hears it. Weak: a run that its item ended by an exception takes its own away."""
@@ -101,6 +101,7 @@ def now() -> Moment:
 class FileUse:
     """What one item did with files: heard between :meth:`begin` and :meth:`end`, in one thread.
 
+    ``programs``: what looks after the programs that it starts, if they are to be looked after.
     ``since``: when the run began, by :func:`now`. ``item``: paths that it is or holds were given to it,
     so that it may read them even if they are new."""
 
@@ -109,10 +110,11 @@ class FileUse:
         "_since", "_thread", "_tick", "reasons",
     )  # fmt: skip
 
-    def __init__(self, since: float, item: Any, most_events: int = MOST_EVENTS) -> None:
-        self._since, self._most = since, most_events
+    def __init__(self, since: float, item: Any, programs: ProgramUse | None = None) -> None:
+        self._since = since
+        self._most = MOST_PATHS if programs is None else MOST_EVENTS
         self._tick: float = getattr(since, "tick", since)
-        self._programs: ProgramUse | None = None
+        self._programs = programs
         self._busy = False
         self._thread = 0
         self._given = _paths_in(item)
@@ -188,14 +190,12 @@ class FileUse:
             self._tell("the folder", path)
 
     def _start(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """A program is started: by a watched item only, what is in its folders is looked at."""
-        if self._most > MOST_EVENTS:
+        """A program is started."""
+        if self._programs is None:
             return
         self._busy = True
         try:
-            if self._programs is None:
-                self._programs = ProgramUse()
-            for path in self._programs.begin(*words_of(event, arguments)):
+            for path in self._programs.begin(event, arguments):
                 status = _status(path, os.lstat)
                 if status is None:
                     self._made.add(path)
@@ -313,7 +313,7 @@ class RunFiles:
             return None
         use = self._uses.get(thread)
         if use is None:
-            use = self._uses[thread] = FileUse(self._since, None, MOST_PATHS)
+            use = self._uses[thread] = FileUse(self._since, None)
         return use
 
     @property

@@ -65,6 +65,7 @@ class _Parts:
 
     def __init__(self, scope: dict[str, Any], module: str) -> None:
         root = module.partition(".")[0]
+        stdlib = root in sys.stdlib_module_names
         objects, sized, values = [], [], []
         for name, value in scope.items():
             kind = type(value)
@@ -78,6 +79,8 @@ class _Parts:
                 or type(kind) is not type
                 or (private and _is_cache(name, kind))
             ):
+                continue
+            if private and stdlib:
                 continue
             if kind is list or kind is set or kind is deque or kind is dict:
                 if not private:

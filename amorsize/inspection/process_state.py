@@ -44,8 +44,7 @@ RESOURCES = ("RLIMIT_AS", "RLIMIT_CORE", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_FS
 class ProcessState:
     """One look at the process; ``settings`` only, or also what is open, runs, and was drawn."""
 
-    __slots__ = ("children", "descriptors", "draws", "modules", "parts", "places", "threads",
-                 "written")  # fmt: skip
+    __slots__ = ("children", "descriptors", "draws", "modules", "parts", "places", "threads")
 
     def __init__(self, names: set[str], *, settings: bool = False) -> None:
         self.parts: dict[str, State] = {}
@@ -65,7 +64,6 @@ class ProcessState:
         self.places = {} if settings else places(self.descriptors)
         self.threads = 0 if settings else thread_count()
         self.children = 0 if settings else child_count()
-        self.written = 0 if settings else writes()
 
     def changed_to(self, after: ProcessState) -> list[str]:
         """Names of what differs; what only one of the looks could read is left out."""

@@ -65,8 +65,9 @@ class ProgramUse:
     def __init__(self) -> None:
         self._before: dict[str, dict[str, tuple[float, int]]] = {}
 
-    def begin(self, words: list[str], folder: str) -> list[str]:
+    def begin(self, event: str, arguments: tuple[Any, ...]) -> list[str]:
         """A program is about to start: the paths that its words may be."""
+        words, folder = words_of(event, arguments)
         paths = [os.path.normpath(os.path.join(folder, word)) for word in words if len(word) < 4096]
         paths = [path for path in paths if not path.startswith(OF_THE_SYSTEM)]
         for path in (folder, *paths):

@@ -20,13 +20,18 @@ from types import ModuleType
 from amorsize.inspection.file_use import FILE_NAMES, OUTPUT_NAMES, FileUse, is_installed
 from amorsize.inspection.kinds import plan_of, type_module, type_mro
 from amorsize.inspection.look import Look
-from amorsize.inspection.process_state import SETTING_NAMES, ProcessState, only_drawn
+from amorsize.inspection.process_state import SETTING_NAMES, ProcessState, only_drawn, writes
+from amorsize.inspection.program_use import ProgramUse
 from amorsize.inspection.state import ABSENT, ATTRIBUTE, BINDING, NAME, Limit, State, same_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
+    from typing import Any, TypeAlias
+
+    Rest: TypeAlias = tuple[
+        str | None, int, float, Mapping[str, tuple[bool, int]], tuple[str, ...] | None
+    ]
 
 BUDGET_SECONDS = 0.01
 """Time of one look where the caller of it states none: 30 times the look at a usual function, which
@@ -67,8 +72,8 @@ class Verdict:
     ``drew_random``: a global random state advanced by drawing from it, which is not in ``changed``.
     ``pooled``: pools of connections that were used, which are not in ``changed`` either: by name, whether
     the class is the user's own, and how many connections it keeps (0: not known).
-    ``files``: those names of ``changed`` that are of files. ``unheard``: something was written, and
-    nobody heard where to.
+    ``files``: those names of ``changed`` that are of files; None where something was written, and nobody
+    heard where to.
     ``nodes``: objects looked at; ``seconds``: what both looks took.
     """
 
@@ -82,7 +87,6 @@ class Verdict:
         "pooled",
         "returned",
         "seconds",
-        "unheard",
         "unwatched",
     )
 
@@ -94,16 +98,14 @@ class Verdict:
         unwatched: tuple[str, ...] = (),
         left_open: tuple[str, ...] = (),
         drew_random: bool = False,
-        files: tuple[str, ...] = (),
-        unheard: bool = False,
-        rest: tuple[str | None, int, float, Mapping[str, tuple[bool, int]]] = (None, 0, 0.0, {}),
+        rest: Rest = (None, 0, 0.0, {}, ()),
     ) -> None:
         self.changed = changed
         self.cut_short = cut_short
         self.unwatched = unwatched
         self.left_open = left_open
-        self.drew_random, self.files, self.unheard = drew_random, files, unheard
-        self.returned, self.nodes, self.seconds, self.pooled = rest
+        self.drew_random = drew_random
+        self.returned, self.nodes, self.seconds, self.pooled, self.files = rest
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
@@ -141,7 +143,17 @@ class Watch:
     seconds. No exception leaves it: a look that raises counts as cut short.
     """
 
-    __slots__ = ("_began", "_clock", "_files", "_item", "_limit", "_look", "_process", "_ready")
+    __slots__ = (
+        "_began",
+        "_clock",
+        "_files",
+        "_item",
+        "_limit",
+        "_look",
+        "_process",
+        "_ready",
+        "_written",
+    )
 
     def __init__(
         self,
@@ -162,6 +174,7 @@ class Watch:
             self._look.fail("the look", error)
         self._process = ProcessState(self._look.trail.names)
         self._files: FileUse | None = None
+        self._written: int | None = None
         self._item = item
         self._ready = clock()
 
@@ -170,8 +183,10 @@ class Watch:
         :func:`amorsize.inspection.file_use.now`. ``thread``: the identifier of the thread that the item
         runs in, where that is another one. ``surely``: even if the code names nothing that uses files."""
         if surely or is_installed() or not FILE_NAMES.isdisjoint(self._look.trail.names):
-            self._files = FileUse(since, self._item)
+            self._files = FileUse(since, self._item, ProgramUse())
             self._files.begin(thread)
+        else:
+            self._written = writes()
         return self
 
     @property
@@ -207,10 +222,14 @@ class Watch:
             unwatched=tuple(dict.fromkeys(map(look.name, look.hidden))),
             left_open=tuple(self._process.left_open(process)),
             drew_random=drew,
-            files=() if self._files is None else tuple(self._files.reasons),
-            unheard=self._files is None and process.written > self._process.written,
-            rest=(look.returned(results), len(look), seconds, pooled),
+            rest=(look.returned(results), len(look), seconds, pooled, self._heard()),
         )
+
+    def _heard(self) -> tuple[str, ...] | None:
+        """Names of files; None where something was written that nobody heard of."""
+        if self._files is not None:
+            return tuple(self._files.reasons)
+        return None if self._written is not None and writes() > self._written else ()
 
     def _judge_draws(
         self, process: ProcessState, item_seconds: float, names: dict[str, None]
