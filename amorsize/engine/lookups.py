@@ -253,7 +253,7 @@ class Lookups:
         affair, or the run short."""
         budget = self.late_seconds(command)
         if not budget:
-            return None
+            return inspection.late_files() if self.loop.item_watch.uses_files else None
         return inspection.late_look(self._spec.func, budget, self.next_items())
 
     def late_maker(self, command: StartBackend) -> Callable[[Any], Any] | None:

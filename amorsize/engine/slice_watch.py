@@ -50,6 +50,8 @@ class ItemWatch:
         self.asked = False
         """Whether the next item is to be watched."""
         self.verdict: Verdict | None = None
+        self.uses_files = False
+        """Whether the watched item made or changed a file."""
         self._writes = False
         self._number = 0
         self._item: Any = None
@@ -123,6 +125,7 @@ class ItemWatch:
         if watch is not None:
             with held():
                 self.verdict = watch.verdict(results[-1:])
+            self.uses_files = watch.uses_files
             # It wrote somewhere, by code that names no file: one more, with an ear on where to.
             self.asked = self.verdict.files is None and not self._hears and not self.verdict.changed
             self._hears = self._hears or self.asked

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from amorsize.inspection.decode import unknown_python as unknown_python
     from amorsize.inspection.effects import inspect_function as inspect_function
     from amorsize.inspection.fresh import fresh_refusal as fresh_refusal
+    from amorsize.inspection.late import late_files as late_files
     from amorsize.inspection.late import late_look as late_look
     from amorsize.inspection.late import late_maker as late_maker
     from amorsize.inspection.late import remember as remember
@@ -32,6 +33,7 @@ __getattr__ = lazy_names(
         "caller_state": "amorsize.inspection.sent_state",
         "fresh_refusal": "amorsize.inspection.fresh",
         "inspect_function": "amorsize.inspection.effects",
+        "late_files": "amorsize.inspection.late",
         "late_look": "amorsize.inspection.late",
         "late_maker": "amorsize.inspection.late",
         "needs_its_thread": "amorsize.inspection.thread_data",

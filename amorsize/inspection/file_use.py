@@ -106,8 +106,8 @@ class FileUse:
     so that it may read them even if they are new."""
 
     __slots__ = (
-        "__weakref__", "_busy", "_changed", "_events", "_given", "_listed", "_made", "_most", "_programs",
-        "_since", "_thread", "_tick", "reasons",
+        "__weakref__", "_began", "_busy", "_changed", "_events", "_given", "_listed", "_made", "_most",
+        "_programs", "_since", "_thread", "_tick", "reasons",
     )  # fmt: skip
 
     def __init__(self, since: float, item: Any, programs: ProgramUse | None = None) -> None:
@@ -116,7 +116,7 @@ class FileUse:
         self._tick: float = getattr(since, "tick", since)
         self._programs = programs
         self._busy = False
-        self._thread = 0
+        self._thread, self._began = 0, 0.0
         self._given = _paths_in(item)
         self._made: set[str] = set()
         self._changed: set[str] = set()
@@ -129,6 +129,7 @@ class FileUse:
         """Hear the events of a thread, by its identifier; of this one where none is given."""
         install()
         self._thread = get_ident() if thread is None else thread
+        self._began = time.time()
         _hearing[self._thread] = ref(self)
 
     def end(self) -> None:
@@ -178,7 +179,7 @@ class FileUse:
             self._write(path)
         elif path not in self._made and path not in self._given:
             status = _status(path, os.stat)
-            if status is not None and stat.S_ISREG(status.st_mode) and self._is_new(status):
+            if status is not None and stat.S_ISREG(status.st_mode) and self._is_others(status):
                 self._tell("the file", path)
 
     def _list(self, path: str | None) -> None:
@@ -201,7 +202,7 @@ class FileUse:
                     self._made.add(path)
                 elif path in self._made or path in self._given or self._programs.made(path):
                     continue
-                elif stat.S_ISREG(status.st_mode) and self._is_new(status):
+                elif stat.S_ISREG(status.st_mode) and self._is_others(status):
                     self._tell("the file", path)
         finally:
             self._busy = False
@@ -225,8 +226,8 @@ class FileUse:
         """Something is taken out of a folder."""
         if path is None or path in self._made:
             return
-        status = _status(path, os.lstat)
-        if status is not None and path not in self._given and self._is_new(status, at_least=True):
+        status = None if path in self._given else _status(path, os.lstat)
+        if status is not None and self._is_others(status, at_least=True):
             self._tell("the file", path)
         self._make(path)
 
@@ -254,6 +255,18 @@ class FileUse:
         """Did it change since the run began? In the tick of the beginning: only if ``at_least``."""
         changed = max(status.st_mtime, status.st_ctime)
         return changed > self._since or (at_least and changed == self._tick)
+
+    def _is_others(self, status: os.stat_result, *, at_least: bool = False) -> bool:
+        """Did it change since the run began, and before this item did? What C code writes is not heard: a
+        file that is newer than the item may be its own."""
+        began = self._began or time.time() - _seconds_of_stretch()
+        changed = max(status.st_mtime, status.st_ctime)
+        return changed <= began and self._is_new(status, at_least=at_least)
+
+    @property
+    def is_used(self) -> bool:
+        """Whether a file was made or changed."""
+        return bool(self._made)
 
     def _tell(self, what: str, path: str) -> None:
         if "__pycache__" not in path:
@@ -316,13 +329,26 @@ class RunFiles:
             use = self._uses[thread] = FileUse(self._since, None)
         return use
 
+    def changed(self, process: bool = True) -> tuple[str, ...]:
+        """As of a late look: names of what items of several threads or processes use."""
+        return tuple(self.reasons)
+
     @property
     def reasons(self) -> dict[str, None]:
-        """Names of what items of several threads or processes use."""
+        """The same names, in the order in which they were found."""
         found: dict[str, None] = {}
         for use in tuple(self._uses.values()):
             found.update(use.reasons)
         return found
+
+
+def _seconds_of_stretch() -> float:
+    """How long the worker of this thread has been running the present stretch of items."""
+    frame: Any = sys._getframe(1)
+    while frame is not None and frame.f_code.co_name != "run_chunk":
+        frame = frame.f_back
+    began = None if frame is None else frame.f_locals.get("began")
+    return time.perf_counter() - began if type(began) is float else 0.0
 
 
 def _may_exist(frame: Any) -> bool:

@@ -114,6 +114,11 @@ def late_look(
     return LateLook(func, items, budget_seconds).changed
 
 
+def late_files() -> Callable[[bool], tuple[str, ...]]:
+    """The same of files alone, which is to be had for little."""
+    return RunFiles().changed
+
+
 def late_maker(budget_seconds: float) -> Callable[[Any], Callable[[bool], tuple[str, ...]]]:
     """What looks at a function in another interpreter: it can be pickled."""
     return partial(_late_look_here, budget_seconds=budget_seconds)

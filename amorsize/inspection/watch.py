@@ -195,6 +195,11 @@ class Watch:
         return tuple((self._look.name(index), kind) for index, kind in self._look.held)
 
     @property
+    def uses_files(self) -> bool:
+        """Whether the item was heard to make or change a file."""
+        return self._files is not None and self._files.is_used
+
+    @property
     def may_write(self) -> bool:
         """Whether the code that was reached names a way to print, write or send."""
         return not OUTPUT_NAMES.isdisjoint(self._look.trail.names)

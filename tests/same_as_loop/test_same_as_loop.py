@@ -83,9 +83,10 @@ SILENT_UNDER_A_LIMIT = {
     "reader_items.methodcaller_is_the_function",  # items that are far apart are one object
     "reader_iterators.list_grows_while_it_is_walked",
     "reader_iterators.getitem_notes_and_function_looks",
-    "fresh_files.fresh_file_made_where_none_is",  # in the table of promises.md: who comes first
-    "fresh_files.fresh_folder_made_or_already_there",  # the same
-    "fresh_files.fresh_line_by_a_shell",  # the same: what programs write
+    "fresh_files.fresh_folder_made_or_already_there",  # in the table of promises.md: who comes first
+    "fresh_scripts_files.script_first_free_number",  # the same
+    "fresh_scripts_process.script_library_limits_threads",  # the same: memory of a C library
+    "fresh_scripts_process.script_pages_asked_of_a_server_of_ours",  # the same: servers
     "fresh_library.fresh_file_in_memory_by_address",  # the same: state within a library
     "fresh_process.fresh_numbers_of_the_library_of_c",
 }
