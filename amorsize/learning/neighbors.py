@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 KERNELS = ("uniform", "distance", "gaussian")
 TIE = 1e-12
 """Squared distances that differ by less than this share are equal: the rounding of 20 features."""
-BLOCK_FLOATS = 2_000_000
-"""Distances held at once, 16 MB: larger blocks were not faster."""
+BLOCK_FLOATS = 1_000_000
+"""Distances held at once, 8 MB: larger blocks were not faster."""
+MINIMA, SLICES = 4, 64
+"""Minima for each value that `smallest` looks for, at least, and slices of the columns that these are
+taken over, at most: 4 and 8, and 32 to 128, took alike."""
 SPARE = 8
 """Candidates fetched beyond those needed, so that the tie check seldom has to look again."""
 LARGEST_SQUARE = 1e300
@@ -98,7 +101,7 @@ class Neighborhoods:
                 raise ValueError("X has values too large to square: scale the features to about 1")
             rough = near @ self.minus2.T
             rough += self.norms
-            index = np.argpartition(rough, width - 1, 1)[:, :width]
+            index = smallest(rough, width)
             limit = np.take_along_axis(rough, index[:, -1:], 1)[:, 0] + reach
             index.sort(1)
             d2 = (((self.X[index] - block[:, None, :]) * self.factors) ** 2).sum(2)
@@ -128,6 +131,29 @@ def parts(queries: int, rows: int) -> Iterator[slice]:
     """Slices of the queries such that a block of distances stays within BLOCK_FLOATS."""
     size = max(1, BLOCK_FLOATS // rows)
     return (slice(start, min(start + size, queries)) for start in range(0, queries, size))
+
+
+def smallest(values: Any, k: int) -> Ints:
+    """Positions of the k smallest values of each row, in no order: (rows, k).
+
+    Where rows are long, the k-th smallest of some minima bounds the k-th smallest value, and only values
+    within that bound are looked at: at 2,000 columns a fourth of the time of `numpy.argpartition`."""
+    rows, columns = values.shape
+    step = max(MINIMA * k, columns // SLICES)
+    if columns >= 4 * step:
+        least = values[:, :step].copy()
+        for start in range(step, columns - step + 1, step):
+            np.minimum(least, values[:, start : start + step], out=least)
+        within = values <= np.partition(least, k - 1, 1)[:, k - 1 : k]
+        found = np.count_nonzero(within, axis=1)
+        if found.max() < columns // 4:  # else many are equal
+            row, column = np.divmod(within.ravel().nonzero()[0], columns)
+            place = np.arange(len(row)) - np.repeat(np.cumsum(found) - found, found)
+            near = np.full((rows, int(found.max())), np.inf, values.dtype)
+            index = np.zeros(near.shape, np.intp)
+            near[row, place], index[row, place] = values[row, column], column
+            return np.take_along_axis(index, np.argpartition(near, k - 1, 1)[:, :k], 1)
+    return np.asarray(np.argpartition(values, k - 1, 1)[:, :k])
 
 
 def pad(array: Any, width: int, fill: float) -> Any:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from amorsize.learning.neighbors import smallest
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from amorsize.learning.neighbors import Floats, Ints
@@ -49,9 +51,7 @@ def nearest(Z: Floats, points: Floats, k: int) -> Ints:
     for start in range(0, len(Z), step):
         rows = ((Z[start : start + step] - center) / extent).astype(np.float32)
         d2 = norms - 2.0 * (rows @ near.T)
-        result[start : start + step] = (
-            np.argpartition(d2, k - 1, 1)[:, :k] if k < len(points) else np.arange(k)
-        )
+        result[start : start + step] = smallest(d2, k) if k < len(points) else np.arange(k)
     return result
 
 

@@ -93,15 +93,6 @@ def without_self(
     )
 
 
-def left_out_guesses(
-    found: Prototypes, rows: Rows, own: Ints, kernel: Kernel, rng: np.random.Generator
-) -> Floats:
-    """Prediction at each row from prototypes without its part in them: (rows, outputs)."""
-    d2, index = near_prototypes(rows.Z, found, own, rng)
-    d2, index, mass, label = without_self(d2, index, found, rows, own)
-    return np.asarray(np.einsum("nk,nko->no", kernel.share(d2, mass), label))
-
-
 def eliminated(
     found: Prototypes,
     rows: Rows,

@@ -254,22 +254,25 @@ def built(X: Floats, y: Floats, mass: Floats | None) -> tuple[KNNRegressor, int,
     np.savez(store, X=X, y=y, mass=np.ones(len(X)) if mass is None else mass)
     size = store.tell()
     store.seek(0)
-    was_on = tracemalloc.is_tracing()
-    if not was_on:
-        tracemalloc.start()
+    was_on, collecting = tracemalloc.is_tracing(), gc.isenabled()
+    tracemalloc.start()
+    gc.disable()  # garbage of earlier code must not be counted as freed here
     held: list[int] = []
-    for _ in range(WARM_UPS if len(X) < SMALL_ROWS else 1):
-        model = None
-        store.seek(0)
-        gc.collect()  # garbage of earlier code must not be counted as freed here
-        start = tracemalloc.get_traced_memory()[0]
-        with np.load(store) as rows:
-            model = KNNRegressor().fit(rows["X"], rows["y"], rows["mass"])
-        del rows
-        held.append(tracemalloc.get_traced_memory()[0] - start)
+    try:
+        for _ in range(WARM_UPS if len(X) < SMALL_ROWS else 1):
+            model = None
+            store.seek(0)
+            start = tracemalloc.get_traced_memory()[0]
+            with np.load(store) as rows:
+                model = KNNRegressor().fit(rows["X"], rows["y"], rows["mass"])
+            del rows
+            held.append(tracemalloc.get_traced_memory()[0] - start)
+    finally:
+        if collecting:
+            gc.enable()
+        if not was_on:
+            tracemalloc.stop()
     assert model is not None
-    if not was_on:
-        tracemalloc.stop()
     return model, min(held), size
 
 

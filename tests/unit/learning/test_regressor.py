@@ -157,6 +157,18 @@ def test_memory_is_bounded_and_blocks_change_nothing(monkeypatch: pytest.MonkeyP
     np.testing.assert_allclose(model.predict(queries), whole, rtol=1e-12)
 
 
+@pytest.mark.parametrize("columns", [13, 60, 250, 1_000, 5_000])
+@pytest.mark.parametrize("kinds", [3, 40, 10**9])
+def test_the_smallest_of_each_row(columns: int, kinds: int) -> None:
+    rng = np.random.default_rng(columns)
+    values = rng.integers(0, kinds, (30, columns)).astype(np.float32)
+    values[3, 5:] = np.inf
+    found = ml_neighbors.smallest(values, 13)
+    assert all(len(set(row)) == 13 for row in found.tolist())
+    ordered = np.sort(np.take_along_axis(values, found, 1), 1)
+    np.testing.assert_array_equal(ordered, np.sort(values, 1)[:, :13])
+
+
 def test_kneighbors_and_neighborhood() -> None:
     neighbors = pytest.importorskip("sklearn.neighbors")
     rng = np.random.default_rng(4)
