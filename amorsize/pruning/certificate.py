@@ -19,6 +19,8 @@ from statistics import NormalDist
 
 import numpy as np
 
+from amorsize.core.frozen import replace
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dataclasses import dataclass
@@ -85,14 +87,15 @@ class Losses:
 
     def whole(self, regions: np.ndarray) -> Losses:
         """The same with all rows kept in these regions (a mask): losses are those of the base there."""
-        as_before = regions[self.regions]
-        return Losses(
-            self.base,
-            np.where(as_before, self.base, self.pruned),
-            self.base_squares,
-            np.where(as_before, self.base_squares, self.pruned_squares),
-            self.mass,
-            self.regions,
+        return self.taking(regions, self.base, self.base_squares)
+
+    def taking(self, regions: np.ndarray, pruned: Floats, squares: Floats) -> Losses:
+        """The same with other losses by prototypes in these regions (a mask)."""
+        here = regions[self.regions]
+        return replace(
+            self,
+            pruned=np.where(here, pruned, self.pruned),
+            pruned_squares=np.where(here, squares, self.pruned_squares),
         )
 
     def score(self, tolerance: float, level: float) -> float:

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from amorsize.learning.neighbors import Floats, Ints
     from amorsize.pruning.problem import Problem
     from amorsize.pruning.prototypes import Reducer
+
+    Tried = tuple[Losses, np.ndarray]
+    """Losses of one size in all regions, and the regions (a mask) that keep their bound at it."""
 else:
     from amorsize.core.frozen import dataclass
 
@@ -175,14 +178,15 @@ class Ladder:
     def sequence(self, parts: list[Part]) -> list[Candidate]:
         """Candidates in the order of their tests: the safest (where prunings share a level: of which most
         rows are expected to go), then those with ever fewer prototypes."""
-        tried: dict[float, Losses] = {}
+        tried: dict[float, Tried] = {}
         # two steps at least, none more than a doubling
         step = min(2.0, (MOST_FRACTION / self.floor) ** 0.5)
         found: dict[float, Candidate] = {}
 
         def look(fraction: float) -> None:
-            tried[fraction] = self.losses(parts, np.full(self.count, fraction))
-            self.rungs.append(self._rung(fraction, tried[fraction], None))
+            losses = self.losses(parts, np.full(self.count, fraction))
+            tried[fraction] = losses, breach(losses, self.count, self.tolerance) <= 0.5
+            self.rungs.append(self._rung(fraction, losses, None))
             for rung in tried:
                 found[rung] = self._composed(parts, tried, rung)
 
@@ -215,22 +219,17 @@ class Ladder:
         fewer = [one for one in candidates if one.share < first.share]
         return [first, *sorted(fewer, key=lambda one: -one.share)]
 
-    def _composed(self, parts: list[Part], tried: dict[float, Losses], rung: float) -> Candidate:
+    def _composed(self, parts: list[Part], tried: dict[float, Tried], rung: float) -> Candidate:
         """Each region on the lowest rung from ``rung`` up by which its error does not grow by more than
         its tolerance, as far as these parts tell; whole, where there is none."""
         fractions, open_ = np.ones(self.count), np.ones(self.count, bool)
-        losses = tried[rung].whole(open_)
-        pruned, squares = losses.pruned.copy(), losses.pruned_squares.copy()
+        losses = tried[rung][0].whole(open_)
         for one in sorted(fraction for fraction in tried if fraction >= rung):
-            here = open_ & (breach(tried[one], self.count, self.tolerance) <= 0.5)
-            rows = here[losses.regions]
-            pruned[rows] = tried[one].pruned[rows]
-            squares[rows] = tried[one].pruned_squares[rows]
+            found, within = tried[one]
+            here = open_ & within
+            losses = losses.taking(here, found.pruned, found.pruned_squares)
             fractions[here] = one
             open_ &= ~here
-        losses = Losses(
-            losses.base, pruned, losses.base_squares, squares, losses.mass, losses.regions
-        )
         given = np.mean(
             [self.sizes(part.reducer, fractions) / len(part.train) for part in parts], axis=0
         )
