@@ -225,7 +225,8 @@ def stream(
     Returns
     -------
     Results
-        An iterator. Its ``close()`` ends the workers and closes the data.
+        An iterator. Its ``close()``, and the end of ``with amorsize.stream(...) as results:``, ends the
+        workers and closes the data.
 
     Raises
     ------

@@ -87,9 +87,13 @@ class SettingsOptions(RunOptions, total=False):
 
 
 class Results(Protocol[R_co]):
-    """The iterator that :func:`amorsize.stream` returns. ``close()`` ends the run."""
+    """The iterator that :func:`amorsize.stream` returns. ``close()``, and the end of a ``with``, end the
+    run."""
 
     def __iter__(self) -> Iterator[R_co]: ...
     def __next__(self) -> R_co: ...
     def close(self) -> None:
         """End the run with its workers, and close the data. ``next()`` then raises ``StopIteration``."""
+
+    def __enter__(self) -> Results[R_co]: ...
+    def __exit__(self, *exception: object) -> None: ...

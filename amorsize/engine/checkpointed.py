@@ -18,6 +18,7 @@ from amorsize.checkpoint.rows import READ_ITEMS
 from amorsize.core.frozen import replace
 from amorsize.engine.checkpoint_writer import CheckpointWriter, Left, Remaining
 from amorsize.engine.driver import Engine, spec_and_loop
+from amorsize.engine.outcome import stream_from
 from amorsize.errors import ItemError
 from amorsize.items.call import origin_of
 from amorsize.items.kinds import is_indexed, is_snapshot, length_of
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from amorsize.core.events import Observers
     from amorsize.core.model import Machine
     from amorsize.core.options import Options
+    from amorsize.engine.outcome import Stream
 
 LISTED_ITEMS = 1_000_000
 """A stream lists what is left of its data up to so many items (8 MB), and reads on otherwise."""
@@ -102,12 +104,10 @@ class ResumableEngine(Engine):
             results = [value for value in results if type(value) is not ItemError]
         return results
 
-    def stream(  # type: ignore[override]
-        self, *, ordered: bool, buffersize: int | None
-    ) -> Generator[Any, None, None]:
+    def stream(self, *, ordered: bool, buffersize: int | None) -> Stream:
         results = self._results(ordered=ordered, buffersize=buffersize)
         next(results)  # it has begun: whatever ends it, it gives the journal free
-        return results
+        return stream_from(results)
 
     def _results(self, *, ordered: bool, buffersize: int | None) -> Generator[Any, None, None]:
         inner = super().stream(ordered=ordered, buffersize=buffersize)

@@ -16,7 +16,7 @@ from amorsize.core import nesting
 from amorsize.core.signals import deferred, held, released
 from amorsize.engine.coroutine_run import CoroutineRun, raise_failure, results_of
 from amorsize.engine.coroutine_source import call_in
-from amorsize.engine.outcome import tell_stopped
+from amorsize.engine.outcome import stream_from, tell_stopped
 from amorsize.errors import OptionTypeError
 from amorsize.items.collector import SKIPPED, ListCollector, WindowCollector
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.engine.coroutine_spec import CoroutineSpec
+    from amorsize.engine.outcome import Stream
 
 PATIENCE_SECONDS = 0.05
 """Longest wait of a stream's consumer before it looks around."""
@@ -61,8 +62,11 @@ class CoroutineEngine:
         noted.tell(lambda: call_in(loop, run.guarded, noted.answer))
         return await results_of(run)
 
-    def stream(self, *, ordered: bool, buffersize: int | None) -> Generator[Any, None, None]:
+    def stream(self, *, ordered: bool, buffersize: int | None) -> Stream:
         """The results one after the other; closing the iterator ends the run."""
+        return stream_from(self._results(ordered=ordered, buffersize=buffersize))
+
+    def _results(self, *, ordered: bool, buffersize: int | None) -> Generator[Any, None, None]:
         collector = WindowCollector(0, self._spec.options.on_error, ordered=ordered)
         beside: _LoopBeside | None = None
         outcome = "abandoned"

@@ -278,6 +278,12 @@ class Stream(Chain):
         """End the run as one that failed, and raise the error (as generators do)."""
         return self._runs.throw(error)
 
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
 
 def stream_of(runs: Generator[Iterable[Any], None, None]) -> Stream:
     """The results of ``runs``."""
@@ -285,6 +291,14 @@ def stream_of(runs: Generator[Iterable[Any], None, None]) -> Stream:
     made = Stream.from_iterable(between_turns)
     assert isinstance(made, Stream)
     made._runs = between_turns
+    return made
+
+
+def stream_from(results: Generator[Any, None, None]) -> Stream:
+    """The ``results`` of a generator, which closing the stream closes."""
+    made = Stream.from_iterable((results,))
+    assert isinstance(made, Stream)
+    made._runs = results
     return made
 
 

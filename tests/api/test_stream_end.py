@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,3 +62,39 @@ def test_a_forgotten_stream_closes_its_source() -> None:
     del stream
     gc.collect()
     assert source.closed
+
+
+async def halved_later(number: int) -> float:
+    return number / 2
+
+
+@pytest.mark.parametrize("how", ["plain", "coroutines", "checkpoint"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_end_of_a_with_closes_the_run_and_its_data(
+    how: str, fails: bool, tmp_path: Path
+) -> None:
+    ended = []
+
+    def numbers() -> Iterator[int]:
+        try:
+            yield from range(10_000)
+        finally:
+            ended.append(True)
+
+    func: Any = halved_later if how == "coroutines" else halved
+    options: Any = {"checkpoint": tmp_path / "file"} if how == "checkpoint" else {}
+    tmp_path.chmod(0o700)
+    caught = contextlib.suppress(KeyError) if fails else contextlib.nullcontext()
+    with caught, amorsize.stream(func, numbers(), history=None, **options) as results:
+        assert next(results) == 0.0 and next(results) == 0.5
+        assert iter(results) is results
+        if fails:
+            raise KeyError("mine")
+    assert ended == [True]
+    assert list(results) == []
+    with amorsize.stream(func, range(5), history=None) as results:
+        assert list(results) == [0.0, 0.5, 1.0, 1.5, 2.0]
+
+
+def halved(number: int) -> float:
+    return number / 2

@@ -101,6 +101,8 @@ assert_type(next(results), float)
 assert_type(list(results), list[float])
 assert_type(amorsize.stream(halved, numbers, on_error="collect"), Results[float | ItemError])
 assert_type(amorsize.stream(fetched, ["a"], ordered=False), Results[bytes])
+with amorsize.stream(halved, numbers) as ending:
+    assert_type(ending, Results[float])
 as_iterator: Iterator[float] = amorsize.stream(halved, numbers)
 with closing(amorsize.stream(halved, numbers)) as open_stream:
     assert_type(next(iter(open_stream)), float)
