@@ -189,7 +189,7 @@ class Admission:
         self._latency = 0.9 * self._latency + 0.1 * latency if self._latency else latency
         self.served_calls += 1
         self._last_served = now
-        self._queue.ended(call.began, now, len(self._calls), late)
+        self._queue.ended(call.began, now, len(self._calls), late, call.beside)
         if call.began <= self._episode:
             return  # begun before the refusal: says nothing of what is allowed since
         self._accepted[-1] = max(self._accepted[-1], call.beside)

@@ -9,11 +9,14 @@ average than the quickest before it, and more of them side by side give more thr
 by factors. Where latency rises, whoever answers has a queue (or worse, slows down): from then on the
 limit follows the gradient of latency, as TCP Vegas does, and keeps room for a small queue by which more
 capacity is noticed. Where it was too high from the start, it is halved as long as that costs nothing.
+Where all answers together tell of a knee below the limit (:mod:`amorsize.planning.knee`), it goes there.
 """
 
 from __future__ import annotations
 
 from math import inf, sqrt
+
+from amorsize.planning.knee import Knee
 
 FIRST = 20
 """Items to begin with. More find a knee at 200 sooner, fewer spare a server whose knee is at 20: as
@@ -85,16 +88,21 @@ class Limit:
         """Rounds at a level before more are tried, and those so far."""
         self._count, self._sum, self._squares = 0, 0.0, 0.0
         self._late = 0.0
+        self._knee = Knee()
 
     @property
     def has_measured(self) -> bool:
         """Whether a round has ended."""
         return self._rounds > 0
 
-    def ended(self, began: float, now: float, in_flight: int, late: float = 0.0) -> None:
-        """An item that began then has ended; ``in_flight`` others run. It may have waited for the last
-        ``late`` seconds to be heard of: the least latency is one with them, and only what is longer
-        without them speaks of a queue. Complexity O(1)."""
+    def ended(
+        self, began: float, now: float, in_flight: int, late: float = 0.0, beside: int | None = None
+    ) -> None:
+        """An item that began then, ``beside`` others, has ended; ``in_flight`` others run. It may have
+        waited for the last ``late`` seconds to be heard of: the least latency is one with them, and only
+        what is longer without them speaks of a queue. Complexity O(1), at the end of a round O(loads)."""
+        if beside is not None:
+            self._knee.add(beside + 1.0, max(0.0, now - began - late))
         if self._opened is None:
             if in_flight > self.value:
                 return  # more than the limit are still to end
@@ -121,6 +129,10 @@ class Limit:
     def _held(self, limit: int, gradient: float) -> int:
         """The level is found: now and then a few more are tried, ever more rarely in vain."""
         base, self._tried_from = self._tried_from, 0
+        if base and self._knee.best(limit) < limit:
+            self._rounds_held = 0
+            self._patience = min(MOST_PATIENCE, 2 * self._patience)
+            return self._knee.best(base)
         if gradient > NO_QUEUE:
             if base:
                 self._patience = self._rounds_held = 1
@@ -192,4 +204,10 @@ class Limit:
                 limit = before
         else:
             limit = self._held(limit, gradient)
+        self._knee.fade()
+        if not self._tried_from:
+            best = self._knee.best(limit)
+            if best < limit:
+                limit = best
+                self.phase = HOLDING
         self.value = max(1, min(limit, self.most))
