@@ -31,7 +31,7 @@ from amorsize.version import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from amorsize.api.executor import Executor
-    from amorsize.api.typed import Results, RunOptions
+    from amorsize.api.typed import AsyncResults, Results, RunOptions
     from amorsize.integrations import register_joblib_backend
     from amorsize.items.seeding import item_rng
     from amorsize.planning.rate import Rate
@@ -50,6 +50,7 @@ HTML.update(
 __all__ = [
     "AmorsizeError",
     "AmorsizeWarning",
+    "AsyncResults",
     "CheckpointError",
     "DifferenceWarning",
     "Executor",
@@ -81,6 +82,7 @@ __all__ = [
 LAZY = {
     "Executor": "amorsize.api.executor",
     "Rate": "amorsize.planning.rate",
+    "AsyncResults": "amorsize.api.typed",
     "Results": "amorsize.api.typed",
     "RunOptions": "amorsize.api.typed",
     "item_rng": "amorsize.items.seeding",

@@ -9,11 +9,11 @@ from amorsize.api.tuner import Tuner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
+    from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
     from typing import Any, Never, Unpack, overload
 
     from amorsize.api.plan import Plan
-    from amorsize.api.typed import Collects, KeepsType, R, Results, RunOptions, T
+    from amorsize.api.typed import AsyncResults, Collects, KeepsType, R, Results, RunOptions, T
     from amorsize.errors import ItemError
 
 _DEFAULT = Tuner()
@@ -326,7 +326,7 @@ if TYPE_CHECKING:
         buffersize: int | None = ...,
         on_error: KeepsType = ...,
         **options: Unpack[RunOptions],
-    ) -> AsyncGenerator[R, None]: ...
+    ) -> AsyncResults[R]: ...
     @overload
     def astream(
         func: Callable[[T], Coroutine[object, Never, R]],
@@ -336,7 +336,7 @@ if TYPE_CHECKING:
         buffersize: int | None = ...,
         on_error: Collects,
         **options: Unpack[RunOptions],
-    ) -> AsyncGenerator[R | ItemError, None]: ...
+    ) -> AsyncResults[R | ItemError]: ...
     @overload
     def astream(
         func: Callable[[T], R],
@@ -346,7 +346,7 @@ if TYPE_CHECKING:
         buffersize: int | None = ...,
         on_error: KeepsType = ...,
         **options: Unpack[RunOptions],
-    ) -> AsyncGenerator[R, None]: ...
+    ) -> AsyncResults[R]: ...
     @overload
     def astream(
         func: Callable[[T], R],
@@ -356,7 +356,7 @@ if TYPE_CHECKING:
         buffersize: int | None = ...,
         on_error: Collects,
         **options: Unpack[RunOptions],
-    ) -> AsyncGenerator[R | ItemError, None]: ...
+    ) -> AsyncResults[R | ItemError]: ...
 
 
 def astream(
@@ -366,7 +366,7 @@ def astream(
     ordered: bool = True,
     buffersize: int | None = None,
     **options: Any,
-) -> AsyncGenerator[Any, None]:
+) -> AsyncResults[Any]:
     """The same as :func:`stream`, for ``async for`` inside an event loop; see :func:`aexecute`.
 
     ``aclose()`` ends the run, and so does the end of the task."""

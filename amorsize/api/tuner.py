@@ -23,10 +23,11 @@ from amorsize.reporting.log import is_heard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
+    from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
     from typing import Any, Never, Unpack, overload
 
     from amorsize.api.typed import (
+        AsyncResults,
         Collects,
         KeepsType,
         R,
@@ -324,7 +325,7 @@ class Tuner:
             buffersize: int | None = ...,
             on_error: KeepsType = ...,
             **options: Unpack[RunOptions],
-        ) -> AsyncGenerator[R, None]: ...
+        ) -> AsyncResults[R]: ...
         @overload
         def astream(
             self,
@@ -335,7 +336,7 @@ class Tuner:
             buffersize: int | None = ...,
             on_error: Collects,
             **options: Unpack[RunOptions],
-        ) -> AsyncGenerator[R | ItemError, None]: ...
+        ) -> AsyncResults[R | ItemError]: ...
         @overload
         def astream(
             self,
@@ -346,7 +347,7 @@ class Tuner:
             buffersize: int | None = ...,
             on_error: KeepsType = ...,
             **options: Unpack[RunOptions],
-        ) -> AsyncGenerator[R, None]: ...
+        ) -> AsyncResults[R]: ...
         @overload
         def astream(
             self,
@@ -357,7 +358,7 @@ class Tuner:
             buffersize: int | None = ...,
             on_error: Collects,
             **options: Unpack[RunOptions],
-        ) -> AsyncGenerator[R | ItemError, None]: ...
+        ) -> AsyncResults[R | ItemError]: ...
 
     def astream(
         self,
@@ -367,23 +368,21 @@ class Tuner:
         ordered: bool = True,
         buffersize: int | None = None,
         **options: Any,
-    ) -> AsyncGenerator[Any, None]:
+    ) -> AsyncResults[Any]:
         """As :func:`amorsize.astream`."""
         check_buffersize(buffersize)
         door = _asynchronous()
         if is_coroutine_function(func):
             checked = self._checked(func, data, options)
             asked = self._coroutines(func, data, checked)
-            made: AsyncGenerator[Any, None]
-            made = door.stream_coroutines(asked, ordered=ordered, buffersize=buffersize)
+            made: AsyncResults[Any] = door.stream_coroutines(asked, ordered, buffersize)
             return made
 
         def make(source: Any) -> Any:
             checked = self._checked(func, source, options)
             return self._engine(func, source, checked, streaming=True)
 
-        beside: AsyncGenerator[Any, None]
-        beside = door.stream_beside(make, data, ordered=ordered, buffersize=buffersize)
+        beside: AsyncResults[Any] = door.stream_beside(make, data, ordered, buffersize)
         return beside
 
     def _checked(self, func: object, data: object, options: dict[str, Any]) -> Options:

@@ -6,7 +6,7 @@ Nothing of amorsize imports this module at run time: ``typing`` costs 3 ms. ``am
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from concurrent.futures import Executor as AnyExecutor
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, TypeVar
@@ -84,6 +84,17 @@ class SettingsOptions(RunOptions, total=False):
     the call."""
 
     on_error: KeepsType
+
+
+class AsyncResults(AsyncGenerator[R_co, None]):
+    """The asynchronous iterator that :func:`amorsize.astream` returns. ``aclose()``, and the end of an
+    ``async with``, end the run."""
+
+    async def __aenter__(self) -> AsyncResults[R_co]:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.aclose()
 
 
 class Results(Protocol[R_co]):

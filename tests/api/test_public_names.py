@@ -13,7 +13,7 @@ PINNED = {
     "amorsize": (
         "execute stream optimize aexecute astream star item_rng Settings Tuner Plan Executor "
         "register_joblib_backend WorkerDied ItemError AmorsizeWarning AmorsizeError OptionError "
-        "DifferenceWarning Rate RetryAfter NotRun RunOptions Results "
+        "DifferenceWarning Rate RetryAfter NotRun RunOptions Results AsyncResults "
         "CheckpointError OptionTypeError UnportableError __version__"
     ),
     "amorsize.ml_prediction": "KNNRegressor",

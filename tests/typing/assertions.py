@@ -18,7 +18,7 @@ from typing import Literal, assert_type
 from numpy.random import Generator
 
 import amorsize
-from amorsize import ItemError, Plan, Results, RunOptions
+from amorsize import AsyncResults, ItemError, Plan, Results, RunOptions
 
 
 def halved(number: int) -> float:
@@ -136,9 +136,13 @@ async def main() -> None:
     assert_type(
         await amorsize.aexecute(halved, numbers, on_error="collect"), list[float | ItemError]
     )
-    assert_type(amorsize.astream(fetched, source()), AsyncGenerator[bytes, None])
+    assert_type(amorsize.astream(fetched, source()), AsyncResults[bytes])
     async for answer in amorsize.astream(fetched, ["a"], ordered=False):
         assert_type(answer, bytes)
+    as_generator: AsyncGenerator[bytes, None] = amorsize.astream(fetched, ["a"])
+    async with amorsize.astream(fetched, ["a"]) as answers:
+        assert_type(answers, AsyncResults[bytes])
+    await as_generator.aclose()
     async for half in amorsize.astream(halved, numbers):
         assert_type(half, float)
 
@@ -150,7 +154,7 @@ assert_type(tuner.execute(halved, numbers, on_error="collect"), list[float | Ite
 assert_type(tuner.execute(fetched, ["a"]), list[bytes])
 assert_type(tuner.stream(halved, numbers), Results[float])
 assert_type(tuner.optimize(halved, numbers), Plan[float])
-assert_type(tuner.astream(halved, numbers), AsyncGenerator[float, None])
+assert_type(tuner.astream(halved, numbers), AsyncResults[float])
 
 # Every option, each with a value of its type.
 with ThreadPoolExecutor() as pool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -216,3 +217,34 @@ def test_asyncio_is_not_imported_before_it_is_used() -> None:
     code = "import sys, amorsize; amorsize.execute(abs, [1]); print('asyncio' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("how", ["coroutines", "beside"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_end_of_an_async_with_closes_the_run_and_its_data(how: str, fails: bool) -> None:
+    ended: list[bool] = []
+
+    async def numbers() -> AsyncIterator[int]:
+        try:
+            for number in range(10_000):
+                yield number
+        finally:
+            ended.append(True)
+
+    async def one_more(number: int) -> int:
+        return number + 1
+
+    async def main() -> None:
+        func: Any = one_more if how == "coroutines" else abs
+        async with amorsize.astream(func, numbers(), history=None) as results:
+            first = await anext(results)
+            assert first == (1 if how == "coroutines" else 0)
+            if fails:
+                raise KeyError("mine")
+        assert ended == [True]
+        with pytest.raises(StopAsyncIteration):
+            await anext(results)
+
+    with pytest.raises(KeyError, match="mine") if fails else contextlib.nullcontext():
+        asyncio.run(main())
+    assert ended == [True]
