@@ -291,7 +291,8 @@ class Lookups:
     def note_watched(self) -> None:
         """An item was watched: what was seen joins what the function's code says."""
         known = self.answer(lambda facts: facts.safety)
-        safety = self.loop.item_watch.joined(known, self._first_items())
+        first, data = self._first_items(), self.loop.source.data
+        safety = self.loop.item_watch.joined(known, first, data)
         self.know(safety=safety)
 
     def _first_items(self) -> Sequence[Any]:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 
 UNCHANGING = (int, float, complex, str, bytes, bool, type(None), tuple, frozenset, range)
+MOST_COMPARED = 1_000_000
+"""Items whose identities are compared."""
 ONE_BY_ONE = "an item of its data is good only until the next one is read"
 
 
@@ -148,8 +150,9 @@ class ItemWatch:
         with held():
             self._reused = self._reused or bool(watch.verdict().changed)
 
-    def joined(self, safety: Safety, items: Sequence[Any] = ()) -> Safety:
-        """What the code says, and what was seen. ``items``: the first, which may share parts."""
+    def joined(self, safety: Safety, items: Sequence[Any] = (), data: Any = None) -> Safety:
+        """What the code says, and what was seen. ``items``: the first, which may share parts. ``data``:
+        all of them, where they are there."""
         verdict = self.verdict
         if verdict is None:
             return safety
@@ -169,7 +172,7 @@ class ItemWatch:
                 caller = caller or f"connections of {name} changed while item {self._number} ran"
         if self._pickles_itself and not len(items):
             processes = processes or "its items say themselves how they are pickled"
-        if verdict.item_changed and inspection.shared_parts(items):
+        if verdict.item_changed and (inspection.shared_parts(items) or _has_twice(data)):
             caller = caller or f"{verdict.sentence(self._number)}, and items share parts"
         if verdict.item_changed:
             processes = processes or verdict.sentence(self._number)
@@ -203,6 +206,13 @@ class ItemWatch:
             watched=watched,
             unless_watched=None,
         )
+
+
+def _has_twice(data: Any) -> bool:
+    """Is one object several items of a list? Asked only of items that are changed."""
+    if type(data) not in (list, tuple) or len(data) > MOST_COMPARED:
+        return False
+    return len(set(map(id, data))) < len(data)
 
 
 INNER_BUSY = 1.3

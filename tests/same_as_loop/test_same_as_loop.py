@@ -80,7 +80,6 @@ SILENT_UNDER_A_LIMIT = {
     "pickling.results_that_are_items",  # identities, of a function that surely computes
     "pickling.results_that_share_an_object",
     "reader_pickling.results_are_objects_of_the_caller",
-    "reader_items.methodcaller_is_the_function",  # items that are far apart are one object
     "reader_iterators.list_grows_while_it_is_walked",
     "reader_iterators.getitem_notes_and_function_looks",
     "fresh_files.fresh_folder_made_or_already_there",  # in the table of promises.md: who comes first

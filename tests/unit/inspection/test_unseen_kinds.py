@@ -202,6 +202,20 @@ def test_names_decide_where_the_watch_was_blind() -> None:
         assert watch.joined(said).caller_only == caller
 
 
+def test_an_item_that_comes_twice_and_is_changed() -> None:
+    """However far apart: the order in which it is changed is the loop's in the caller only."""
+    watch = ItemWatch(len, numbered=False)
+    items = [[n] for n in range(50)]
+    for verdict, data, kept in (
+        (Verdict(("the item",)), items * 2, True),
+        (Verdict(("the item",)), items, False),
+        (Verdict(("the item",)), iter(items * 2), False),
+        (Verdict(), items * 2, False),
+    ):
+        watch.verdict = verdict
+        assert (watch.joined(Safety(), items[:3], data).caller_only is not None) == kept
+
+
 def test_a_class_as_a_factory_is_no_state() -> None:
     """``defaultdict(list)`` is the item's own, and the lists in it are."""
 
