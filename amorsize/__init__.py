@@ -26,7 +26,6 @@ from amorsize.errors import (
     WorkerDied,
 )
 from amorsize.items.kinds import star
-from amorsize.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from amorsize.integrations import register_joblib_backend
     from amorsize.items.seeding import item_rng
     from amorsize.planning.rate import Rate
+    from amorsize.version import __version__
 
 TEXT.update(
     Run=("amorsize.reporting.text", "run_text"),
@@ -80,6 +80,7 @@ __all__ = [
 
 
 LAZY = {
+    "__version__": "amorsize.version",
     "Executor": "amorsize.api.executor",
     "Rate": "amorsize.planning.rate",
     "AsyncResults": "amorsize.api.typed",

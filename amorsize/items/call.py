@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import time
 
+from amorsize.core.clocks import children_seconds
 from amorsize.errors import ItemError
 from amorsize.items.collector import SKIPPED
 
@@ -349,16 +350,22 @@ def run_chunk(
     told: Callable[[BaseException], tuple[BaseException, str]] | None = None,
 ) -> ChunkOutcome:
     """Run the items from position ``start`` on; the arguments are those of :func:`run_items`."""
-    began, cpu, switches = clock(), cpu_clock(), _switches()
+    failed, ended = None, _ended[0]
+    programs, switches = children_seconds(), _switches()
+    began, cpu = clock(), cpu_clock()
     try:
         values = run_items(func, start, items, on_error, mark, told)
-    except ItemFailed as failed:
-        return ChunkOutcome(start, failed.done, began, _since(began, cpu, switches), failed)
-    return ChunkOutcome(start, values, began, _since(began, cpu, switches))
+    except ItemFailed as error:
+        values, failed = error.done, error
+    _ended[0] += 1
+    spent = _since(began, cpu, switches, programs, _ended[0] - ended)
+    return ChunkOutcome(start, values, began, spent, failed)
 
 
 LOST_SHARE = 0.05
 """Share of a chunk without a core from which it is asked why: less is the clocks' own noise."""
+_ended = [0]
+"""Chunks that have ended in this process; two threads that count at once may miss one."""
 _usage: list[Any] = []
 """``resource.getrusage`` and its argument, once a chunk has lost its core (0.3 ms of import)."""
 _looked_for: list[bool] = []
@@ -366,10 +373,17 @@ _looked_for: list[bool] = []
 and under the lock of imports its threads would wait for each other."""
 
 
-def _since(began: float, cpu: float, switches: int | None) -> tuple[float, float]:
+def _since(
+    began: float, cpu: float, switches: int | None, programs: float, ended: int
+) -> tuple[float, float]:
     """Wall seconds, and those in which the thread computed or wanted a core. One that was never switched
-    away of its own will did not wait: what it lost was taken by other programs."""
+    away of its own will did not wait: what it lost was taken by other programs. Those that its items
+    have started compute for it: the seconds of ``programs`` belong in equal parts to the chunks of all
+    threads that have ``ended`` meanwhile."""
     wall, computed = clock() - began, cpu_clock() - cpu
+    programs = children_seconds() - programs
+    if programs > 0:
+        computed += min(programs / max(1, ended), max(0.0, wall - computed))
     if wall - computed > LOST_SHARE * wall:
         if switches is None:
             if not _looked_for:

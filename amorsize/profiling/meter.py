@@ -9,6 +9,7 @@ from math import inf
 from operator import add, sub
 
 from amorsize import profiling
+from amorsize.core.clocks import children_seconds
 from amorsize.core.frozen import dataclass
 from amorsize.machine.threads import CPU_STEP_SECONDS, queued_seconds
 
@@ -92,7 +93,8 @@ def _inner(process: float, thread: float, seconds: float) -> float:
 
 
 def _clocks() -> tuple[float, float, float]:
-    return clock(), thread_clock(), process_clock()
+    programs = children_seconds()
+    return clock(), thread_clock() + programs, process_clock() + programs
 
 
 def _thread_clocks() -> tuple[float, float, float]:
@@ -151,6 +153,8 @@ class Meter:
         """Times that the sampler's thread has asked a caller at work for the GIL."""
         self.gil_prompt = 0
         self.gil_held = 0
+        self._programs = 0
+        """Looks that found the caller waiting for programs that compute, less those for ones that wait."""
         self.pauses = 0
         """How often it was paused."""
         self._paused: tuple[float, float, float] | None = None
@@ -198,9 +202,14 @@ class Meter:
         wall, thread, process = map(sub, self._paused or self._clocks(), self._origin)
         if wall <= 0 or self.only_computes:
             return max(0.0, wall), 1.0, 1.0
-        computed = _at_most(wall, thread)
+        computed = self._computed(wall, thread)
         seconds = max(wall - (queued_seconds() - self._queued_origin), computed, 1e-9)
         return wall, min(1.0, computed / seconds), _inner(process, thread, seconds)
+
+    def _computed(self, wall: float, thread: float) -> float:
+        """Seconds of so many in which the caller computed. Programs that compute for it have waited for a
+        core in what they have not computed."""
+        return wall if self._programs > 0 else _at_most(wall, thread)
 
     def later(self) -> tuple[float, float]:
         """Wall and CPU seconds of the caller since its first slice ended; (0, 0) before."""
@@ -315,7 +324,7 @@ class Meter:
         wall, thread, process = map(sub, self._paused or self._clocks(), self._start)
         if wall <= 0 or self.only_computes:
             return max(0.0, wall), 1.0, 1.0
-        computed, seconds = _at_most(wall, thread), wall
+        computed, seconds = self._computed(wall, thread), wall
         if computed < 0.9 * wall:
             held_up = queued_seconds() - self._queued0
             turns = self.turns if self._paused is None else self._turns_paused
@@ -336,6 +345,10 @@ class Meter:
             self.gil_held += 1
         else:
             self.gil_prompt += 1
+
+    def saw_programs(self, *, compute: bool) -> None:
+        """The caller waits for a program that it has started."""
+        self._programs += 1 if compute else -1
 
     def saw_turn(self) -> None:
         """The sampler's thread has asked a caller at work for the GIL."""

@@ -18,6 +18,7 @@ import time
 from _thread import allocate_lock, get_ident, get_native_id, start_new_thread
 
 from amorsize.core.signals import is_of_handler
+from amorsize.machine.procfs import programs_compute
 from amorsize.machine.threads import _is_asleep, leave_no_trace, our_threads, threads_are_greenlets
 from amorsize.profiling.meter import Meter
 
@@ -93,6 +94,8 @@ class Sampler:
         self.on_brief: Callable[[], None] | None = None
         self._saw = True
         self._again = False
+        self._doubted = -1
+        """Slice in which a program was seen for the first time, and did not compute then."""
 
     def start(self, on_brief: Callable[[], None] | None = None) -> None:
         """Start the thread, to look at the one that calls; after :meth:`stop` it may be started again.
@@ -217,6 +220,14 @@ class Sampler:
                 share = min(1.0, (self._caller_cpu() - cpu) / seconds)
             if share < 0.5 and not _is_asleep(self._caller_id):
                 share = 1.0  # it has lost its core to somebody else
+            elif share < 0.5 and (computes := programs_compute()) is not None:
+                self.meter.saw_programs(compute=computes)
+                if computes:
+                    share = 1.0  # by the program that it has started, which needs no GIL
+                    self.meter.saw_gil(held=False)
+                elif self._doubted != current:  # it may be about to begin
+                    self._doubted = current
+                    return True
             busy = (process_clock() - process) / seconds if seconds > 0 else 1.0
             with self.claim:
                 if self.slice == current and not self._stopped:

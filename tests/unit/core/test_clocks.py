@@ -1,0 +1,120 @@
+"""Programs that an item starts and waits for compute on this machine: it is seen, and nothing else is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import amorsize
+from amorsize.core.clocks import children_seconds
+from amorsize.items.call import run_chunk
+from amorsize.machine.procfs import programs_compute
+from amorsize.profiling.meter import Meter
+
+pytestmark = [
+    pytest.mark.timeout(120),
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows counts no ended processes"),
+]
+BUSY = "import time\nwhile time.process_time() < {}: pass"
+
+
+def busy(seconds: float) -> None:
+    subprocess.run([sys.executable, "-S", "-c", BUSY.format(seconds)], check=True)
+
+
+def asleep(seconds: float) -> None:
+    subprocess.run(["sleep", str(seconds)], check=True)
+
+
+def test_what_an_ended_program_computed_counts() -> None:
+    before = children_seconds()
+    busy(0.2)
+    assert 0.17 < children_seconds() - before < 2.0  # user and system time in steps of 10 ms
+    before = children_seconds()
+    asleep(0.2)
+    assert children_seconds() - before < 0.1
+
+
+def test_a_chunk_computes_what_its_programs_compute() -> None:
+    outcome = run_chunk(busy, 0, [0.15, 0.15], "raise")
+    assert 0.29 < outcome.cpu <= outcome.seconds
+    outcome = run_chunk(asleep, 0, [0.15, 0.15], "raise")
+    assert outcome.cpu < 0.1 < outcome.seconds
+
+
+def test_each_chunk_of_many_threads_has_its_part() -> None:
+    """Together they have what the programs computed, and none of it twice."""
+    outcomes: list[Any] = []
+    before = children_seconds()
+
+    def run(seconds: float) -> None:
+        outcomes.append(run_chunk(busy, 0, [seconds], "raise"))
+
+    threads = [threading.Thread(target=run, args=(0.1,)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    spent = children_seconds() - before
+    assert 0.5 * spent < sum(outcome.cpu for outcome in outcomes) < 1.7 * spent
+
+
+@pytest.mark.parametrize("item", [busy, asleep])
+def test_the_meter_counts_what_programs_compute(item: Callable[[float], None]) -> None:
+    meter = Meter()
+    meter.begin(only_computes=False)
+    before = children_seconds()
+    item(0.2)
+    computed = children_seconds() - before
+    wall, share, inner = meter.shares()
+    assert share >= 0.9 * computed / wall and inner < 1.5
+    if item is asleep:
+        assert share < 0.5
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
+def test_a_program_at_work_is_seen_while_it_computes() -> None:
+    assert programs_compute() is None
+    waits = subprocess.Popen(["sleep", "30"])
+    until = time.monotonic() + 30
+    while programs_compute() and time.monotonic() < until:  # it is being loaded
+        pass
+    assert programs_compute() is False
+    loop = subprocess.Popen(["sh", "-c", "sh -c 'while :; do :; done' & wait"])
+    try:
+        until = time.monotonic() + 30
+        while not programs_compute() and time.monotonic() < until:
+            pass
+        assert programs_compute()
+    finally:
+        subprocess.run(["pkill", "-P", str(loop.pid)], check=False)
+        for process in (loop, waits):
+            process.kill()
+            process.wait()
+    assert programs_compute() is None
+
+
+def test_items_that_run_programs_get_workers_for_the_cores_only() -> None:
+    """Thirty programs that compute at once on two cores gain nothing, and may fill the memory."""
+    at_once, most, lock = 0, 0, threading.Lock()
+
+    def runs(number: int) -> int:
+        nonlocal at_once, most
+        with lock:
+            at_once += 1
+            most = max(most, at_once)
+        busy(0.05)
+        with lock:
+            at_once -= 1
+        return number
+
+    options: Any = {"history": None, "effects": "ignore", "backend": ["serial", "threads"]}
+    assert amorsize.execute(runs, range(16), **options) == list(range(16))
+    assert most <= 2 * (os.cpu_count() or 1)
