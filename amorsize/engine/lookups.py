@@ -66,7 +66,7 @@ JUDGING = {
 test counts them."""
 ASKING = {"amorsize.learning.learner": 12}
 """Those that ask the history."""
-SPREADING = {"amorsize.backends.processes.pool": 20, "resource": 1}
+SPREADING = {"amorsize.backends.processes.pool": 23, "resource": 1}
 """Those that start and end worker processes."""
 WATCH_SECONDS = 0.002
 """What watching an item costs (benchmarks/speed/watch_cost.py: 0.5 to 2 ms for usual functions)."""

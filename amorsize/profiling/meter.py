@@ -87,9 +87,9 @@ def _inner(process: float, thread: float, seconds: float) -> float:
 
     Below 1 ms of CPU time, or two steps, the clocks' own noise would look like parallel work. What the
     thread computed is no measure: one that waits computes next to nothing."""
-    others = process - thread
+    others = process - min(thread, seconds)  # programs that it waits for may use several cores
     certain = others > max(0.001, 2 * STEP_SECONDS)
-    return 1.0 + others / max(thread, seconds) if thread > 0 and certain else 1.0
+    return 1.0 + others / seconds if thread > 0 and seconds > 0 and certain else 1.0
 
 
 def _clocks() -> tuple[float, float, float]:
@@ -154,7 +154,7 @@ class Meter:
         self.gil_prompt = 0
         self.gil_held = 0
         self._programs = 0
-        """Looks that found the caller waiting for programs that compute, less those for ones that wait."""
+        """Looks that found it waiting for programs that compute, less those for ones that wait."""
         self.pauses = 0
         """How often it was paused."""
         self._paused: tuple[float, float, float] | None = None
