@@ -113,7 +113,7 @@ def ended_run(
         limiter.keep(run.wall_seconds)
     return RunEnded(
         run,
-        now - run.wall_seconds,
+        min(now - run.wall_seconds, usage.began),  # a plan's first items ran before a pause
         usage.dropped,
         work_seconds,
         lambda: _study(spec, state, run, lookups, _Taken(now, usage)),

@@ -95,6 +95,8 @@ class UsageLog:
         self.lines = lines
         """Chunks, slices and marks in the order of their ends; None where no trace is made."""
         self.dropped = 0
+        self.began = float("inf")
+        """When the first item began."""
         self._total = total
         self._uses: dict[tuple[int, int], _Use] = {}
         self._alone = _Use(0.0)
@@ -119,6 +121,7 @@ class UsageLog:
         time of ``time.perf_counter``, which is the same clock in all processes of a Linux system."""
         if self._heard is not None:
             self._heard(*span, seconds, began)
+        self.began = min(self.began, began)
         use = self._uses.get(worker)
         if use is None:
             use = self._uses[worker] = _Use(began)
@@ -134,6 +137,7 @@ class UsageLog:
     ) -> None:
         """The caller has run items while it was alone. Items that workers ran side by side before the run
         began took ``seconds`` together, and ``most`` on the clock."""
+        self.began = min(self.began, began)
         if self._alone.items and most is None:
             self._span((first, items), seconds)
         self._alone.add(items, began, seconds, 0.0, 0.0)

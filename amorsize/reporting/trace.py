@@ -8,6 +8,7 @@ decision with its reasons.
 from __future__ import annotations
 
 import os
+from time import perf_counter
 
 from amorsize.core.events import Decided, HandedOver, RunEnded
 from amorsize.planning.explain import describe
@@ -32,7 +33,8 @@ class Trace:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path: str = os.fspath(path)
         self.lines: list[tuple[Any, ...]] = []
-        self.runs: list[tuple[Run, float]] = []
+        self.runs: list[tuple[Run, float, float]] = []
+        """When each began and ended: the pause between a plan and its run is in it."""
         self._dropped = 0
         self._write()
 
@@ -43,7 +45,7 @@ class Trace:
         elif isinstance(event, HandedOver):
             self.lines.append(("hand-over", event.at, {"position": event.position}))
         elif isinstance(event, RunEnded):
-            self.runs.append((event.run, event.began))
+            self.runs.append((event.run, event.began, perf_counter()))
             self._dropped += event.dropped_lines
             self._write()
 
@@ -78,13 +80,13 @@ class Trace:
             }
             for number, (process, thread) in enumerate(workers)
         ]  # fmt: skip
-        events += [_run_event(run, began, own) for run, began in self.runs]
+        events += [_run_event(*one, own) for one in self.runs]
         return {
             "traceEvents": names + events,
             "displayTimeUnit": "ms",
             "otherData": {
                 "format": "amorsize trace 1",
-                "runs": [run_fields(run) for run, _ in self.runs],
+                "runs": [run_fields(run) for run, _, _ in self.runs],
                 "dropped_events": self._dropped,
             },
         }
@@ -106,8 +108,8 @@ def _event(line: tuple[Any, ...], own: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _run_event(run: Run, began: float, own: int) -> dict[str, Any]:
+def _run_event(run: Run, began: float, ended: float, own: int) -> dict[str, Any]:
     return {
         "ph": "X", "name": f"run: {describe(run.config)}", "cat": "run", "pid": own, "tid": 0,
-        "ts": began * MICROSECONDS, "dur": run.wall_seconds * MICROSECONDS, "args": run_fields(run),
+        "ts": began * MICROSECONDS, "dur": (ended - began) * MICROSECONDS, "args": run_fields(run),
     }  # fmt: skip
