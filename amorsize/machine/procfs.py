@@ -43,19 +43,16 @@ def named_number(text: str, name: str) -> int:
 def programs_compute() -> bool | None:
     """Whether a process that this one has started, or one that it has started in turn, is on a core or
     ready: whoever waits for it does not leave the machine idle. None where there is none, or the system
-    does not tell. 5 µs without a child, else 20 µs for each process of the machine that is younger than
-    this one. (Where the numbers of processes have begun again from 1, they are not seen.)"""
+    does not tell. 5 µs without a child, else 20 µs for each process of the machine."""
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         names = os.listdir("/proc")
     except (OSError, AttributeError):  # no child; another system
         return None
-    me = os.getpid()
+    me = str(os.getpid())
     parents: dict[str, str] = {}
     ready: list[str] = []
-    for name in names:
-        if not name.isdecimal() or int(name) < me:
-            continue
+    for name in filter(str.isdecimal, names):
         words = read_text(f"/proc/{name}/stat").rpartition(")")[2].split(None, 2)
         if len(words) == 3:
             parents[name] = words[1]
@@ -64,7 +61,7 @@ def programs_compute() -> bool | None:
     for name in ready:
         for _ in range(GENERATIONS):
             name = parents.get(name, "")
-            if name == str(me):
+            if name == me:
                 return True
     return False
 

@@ -94,6 +94,8 @@ class Sampler:
         self.on_brief: Callable[[], None] | None = None
         self._saw = True
         self._again = False
+        self._programs_at = 0.0
+        """Before then programs are not looked at again."""
         self._doubted = -1
         """Slice in which a program was seen for the first time, and did not compute then."""
 
@@ -220,20 +222,37 @@ class Sampler:
                 share = min(1.0, (self._caller_cpu() - cpu) / seconds)
             if share < 0.5 and not _is_asleep(self._caller_id):
                 share = 1.0  # it has lost its core to somebody else
-            elif share < 0.5 and (computes := programs_compute()) is not None:
-                self.meter.saw_programs(compute=computes)
-                if computes:
-                    share = 1.0  # by the program that it has started, which needs no GIL
-                    self.meter.saw_gil(held=False)
-                elif self._doubted != current:  # it may be about to begin
-                    self._doubted = current
+            elif share < 0.5:
+                seen = self._sees_programs(current)
+                if seen is None:
                     return True
+                share = 1.0 if seen else share
             busy = (process_clock() - process) / seconds if seconds > 0 else 1.0
             with self.claim:
                 if self.slice == current and not self._stopped:
                     late = max(0.0, seconds - SOON_SECONDS)
                     self._again = self.on_sample(share, busy, late)
         return True
+
+    def _sees_programs(self, current: int) -> bool | None:
+        """Whether the caller, which sleeps in that slice, waits for programs that compute; they need no
+        GIL. None where it is not known yet: one that was seen for the first time may be about to begin.
+
+        Looked at so seldom that it takes a tenth of the time."""
+        began = clock()
+        if began < self._programs_at:
+            return None
+        computes = programs_compute()
+        if computes is None:
+            return False
+        self._programs_at = clock() + 9 * (clock() - began)
+        self.meter.saw_programs(compute=computes)
+        if computes:
+            self.meter.saw_gil(held=False)
+        elif self._doubted != current:
+            self._doubted = current
+            return None
+        return computes
 
     def _caller_cpu(self) -> float:
         return 0.0 if self._cpu_clock is None else time.clock_gettime(self._cpu_clock)

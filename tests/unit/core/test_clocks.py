@@ -81,7 +81,6 @@ def test_the_meter_counts_what_programs_compute(item: Callable[[float], None]) -
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
 def test_a_program_at_work_is_seen_while_it_computes() -> None:
-    assert programs_compute() is None
     waits = subprocess.Popen(["sleep", "30"])
     until = time.monotonic() + 30
     while programs_compute() and time.monotonic() < until:  # it is being loaded
@@ -98,7 +97,6 @@ def test_a_program_at_work_is_seen_while_it_computes() -> None:
         for process in (loop, waits):
             process.kill()
             process.wait()
-    assert programs_compute() is None
 
 
 def test_items_that_run_programs_get_workers_for_the_cores_only() -> None:
