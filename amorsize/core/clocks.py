@@ -7,6 +7,7 @@ busy. Its CPU time becomes known when the program has ended.
 from __future__ import annotations
 
 import os
+from sys import modules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,9 +28,23 @@ def children_seconds() -> float:
     told = os.times()  # in steps of 10 ms
     seconds = told.children_user + told.children_system
     if seconds:
-        try:
-            import resource
-        except ImportError:
-            return seconds
-        _usage[:] = resource.getrusage, resource.RUSAGE_CHILDREN
+        _begin_to_ask()
     return seconds
+
+
+def look_closely() -> float:
+    """CPU seconds of short programs that :func:`children_seconds` could not tell so far: it does from now
+    on. 0.3 ms, once."""
+    if _usage or "subprocess" not in modules:
+        return 0.0
+    before = children_seconds()
+    _begin_to_ask()
+    return children_seconds() - before
+
+
+def _begin_to_ask() -> None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    _usage[:] = resource.getrusage, resource.RUSAGE_CHILDREN

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from amorsize import learning
 from amorsize.core.backends import TRAITS
+from amorsize.core.frozen import replace
 from amorsize.core.model import Config
 from amorsize.engine.decisions import (
     ONLY_WAITS_CPU_SHARE,
@@ -28,6 +29,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from amorsize.engine.state import Facts, RunSpec
 
+WATCHED_ON_A_THREAD = 2
+"""Items that run alone before other threads begin, where there is a limit on time (`thread_watch`)."""
 MORE_THREADS = 4
 """Threads beside one for each core where the user names threads and no number."""
 
@@ -97,6 +100,9 @@ def _foreseen(
     roles = cost_model.Roles(items_are_sent(spec, config))
     found = cost_model.seconds(config, profile, facts.machine, left, facts.costs, roles)
     found = planning.experienced(found, facts.residual(profile, left))
+    if seen is None and spec.tried is None and _is_watched_first(spec, facts, config):
+        alone = WATCHED_ON_A_THREAD if config.backend == "threads" else 1
+        found = replace(found, seconds=found.seconds + alone * profile.item_seconds)
     loop = left * profile.item_seconds
     words = (f"{describe(config)}: {reason}",)
     return Choice(found, (), words, False, loop, profile.item_doubt)
@@ -137,6 +143,14 @@ def limited(spec: RunSpec, facts: Facts, seen: tuple[int, float, float] | None =
     config = Config(name, jobs, 1, options.chunksize)
     given = "memory_limit" if options.timeout is None else "timeout"
     return _foreseen(spec, facts, config, f"{given} is given; {why}", seen)
+
+
+def _is_watched_first(spec: RunSpec, facts: Facts, config: Config) -> bool:
+    """Whether some items run alone before these workers begin: see `limited_start`."""
+    options = spec.options
+    if not options.supervised or options.forced is not None or options.effects != "watch":
+        return False
+    return config.n_jobs > 1 and not (spec.nested or facts.safety.caller_only)
 
 
 def has_waited(seen: tuple[int, float, float] | None) -> bool:

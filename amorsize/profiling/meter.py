@@ -9,7 +9,7 @@ from math import inf
 from operator import add, sub
 
 from amorsize import profiling
-from amorsize.core.clocks import children_seconds
+from amorsize.core.clocks import children_seconds, look_closely
 from amorsize.core.frozen import dataclass
 from amorsize.machine.threads import CPU_STEP_SECONDS, queued_seconds
 
@@ -153,6 +153,8 @@ class Meter:
         """Times that the sampler's thread has asked a caller at work for the GIL."""
         self.gil_prompt = 0
         self.gil_held = 0
+        self._programs_began = 0.0
+        """What ended programs had computed when the run began."""
         self._programs = 0
         """Looks that found it waiting for programs that compute, less those for ones that wait."""
         self.pauses = 0
@@ -178,6 +180,8 @@ class Meter:
         self.only_computes = only_computes
         if only_computes:
             self._clocks = _thread_clocks
+        else:
+            self._programs_began = children_seconds()
         self.begin_again()
 
     def core_share(self) -> float:
@@ -209,7 +213,10 @@ class Meter:
     def _computed(self, wall: float, thread: float) -> float:
         """Seconds of so many in which the caller computed. Programs that compute for it have waited for a
         core in what they have not computed."""
-        return wall if self._programs > 0 else _at_most(wall, thread)
+        if self._programs > 0:
+            return wall
+        computed = _at_most(wall, thread)
+        return computed if computed >= 0.9 * wall else min(wall, computed + look_closely())
 
     def later(self) -> tuple[float, float]:
         """Wall and CPU seconds of the caller since its first slice ended; (0, 0) before."""
@@ -334,7 +341,10 @@ class Meter:
 
     def gil_free_share(self) -> float | None:
         """Share of the looks that found the GIL free, one look against it added: a single prompt
-        one proves nothing. None before the first look."""
+        one proves nothing. None before the first look. Programs that compute for the caller need none."""
+        programs = children_seconds() - self._programs_began
+        if programs > 0 and programs > (self._clocks()[1] - self._origin[1]) / 2:
+            return 1.0
         samples = self.gil_prompt + self.gil_held
         return self.gil_prompt / (samples + 1) if samples else None
 

@@ -116,3 +116,27 @@ def test_items_that_run_programs_get_workers_for_the_cores_only() -> None:
     options: Any = {"history": None, "effects": "ignore", "backend": ["serial", "threads"]}
     assert amorsize.execute(runs, range(16), **options) == list(range(16))
     assert most <= 2 * (os.cpu_count() or 1)
+
+
+def test_short_programs_are_told_from_waits_once_they_are_looked_at() -> None:
+    """Programs of 1 ms are lost between the steps of the clock that is asked first."""
+    code = (
+        "import subprocess\n"
+        "from amorsize.core import clocks\n"
+        "subprocess.run(['true'])\n"
+        "coarse = clocks.children_seconds()\n"
+        "print(coarse, clocks.look_closely() > 0 or coarse > 0, clocks.look_closely())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[1:] == ["True", "0.0"]
+
+
+def test_programs_that_compute_leave_the_gil_alone() -> None:
+    meter = Meter()
+    meter.begin(only_computes=False)
+    busy(0.1)
+    assert meter.gil_free_share() == 1.0
+    idle = Meter()
+    idle.begin(only_computes=False)
+    sum(range(3_000_000))
+    assert idle.gil_free_share() is None
