@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from amorsize.learning.neighbors import Floats, Ints
     from amorsize.pruning.arrays import Kernel, Prototypes, Rows
+
+    Near = tuple[tuple[Floats, Ints], tuple[Floats, Ints]]
+    """Squared distances and positions of prototypes near each row, and near each prototype."""
 else:
     from amorsize.core.frozen import dataclass
 
@@ -28,6 +31,9 @@ HELD_OUT = 5
 """One row in so many is held out to judge a fit before it is accepted."""
 RIDGES = (0.3, 3.0)
 """Strengths of the ridge that are tried: pull of a label towards the mean of its own rows, in rows."""
+SMOOTHED = (3, 8, 20)
+"""Near prototypes whose labels are averaged, on trial, before the fit: where a prototype stands for a few
+rows only, its label has most of their noise, which the fit alone keeps."""
 CONJUGATE_STEPS = 12
 """Iterations of conjugate gradients at most: longer fits followed the noise."""
 STEPS, RATE = 40, 0.05
@@ -108,13 +114,17 @@ class Fitter:
 
     # ------------------------------------------------------------------ labels
 
-    def labelled(
-        self, found: Prototypes, own: Ints, known: tuple[Floats, Ints] | None = None
-    ) -> Fit:
+    def near(self, found: Prototypes, own: Ints) -> Near:
+        """What is near each row, and near each prototype."""
+        each = np.arange(len(found.mass))
+        around = near_prototypes(found.Z, found, each, self.rng, SMOOTHED[-1])
+        return near_prototypes(self.rows.Z, found, own, self.rng), around
+
+    def labelled(self, found: Prototypes, own: Ints, known: Near | None = None) -> Fit:
         """Labels by ridge least squares through the kernels, from the rows that are not held out.
 
-        ``known``: prototypes near each row, which are the same for all kernels."""
-        near = known or near_prototypes(self.rows.Z, found, own, self.rng)
+        ``known``: by `near`, which is the same for all kernels."""
+        near, around = known or self.near(found, own)
         rows, fit, size = self.rows, ~self.held, len(found.mass)
         seen = np.bincount(own[fit], rows.mass[fit], size) > 0
         means = group_means(rows.y[fit], rows.mass[fit], own[fit], size)
@@ -123,6 +133,10 @@ class Fitter:
         found = replace(found, mass=np.where(seen, found.mass, 0.0))
         held = near[0][self.held], near[1][self.held]
         start = self.judged(replace(found, y=prior), np.inf, held)
+        for labels in self._smoothed(found, prior, around):
+            one = self.judged(replace(found, y=labels), np.inf, held)
+            if one.score() < start.score() and one.clearly_better(start):
+                start, prior = one, labels
         if self.cautious and len(rows.mass) < CERTIFIABLE_ROWS:
             return start  # some rows of each region cannot tell what its labels should be
         tried = []
@@ -131,6 +145,20 @@ class Fitter:
             tried.append(self.judged(replace(found, y=labels), ridge, held))
         best = min(tried, key=Fit.score)
         return best if best.clearly_better(start) else start
+
+    def _smoothed(
+        self, found: Prototypes, labels: Floats, around: tuple[Floats, Ints]
+    ) -> list[Floats]:
+        """Labels averaged over near prototypes of the same region, by mass."""
+        if len(found.mass) <= SMOOTHED[0]:
+            return []
+        d2, index = around
+        same = np.isfinite(d2) & (found.regions[index] == found.regions[:, None])
+        weight = np.where(same, np.maximum(found.mass[index], 1e-9), 0.0)
+        sums = (weight[..., None] * labels[index]).cumsum(1)
+        total = np.maximum(weight.cumsum(1), 1e-300)
+        few = [min(count, index.shape[1]) - 1 for count in SMOOTHED]
+        return [sums[:, last] / total[:, last, None] for last in few]
 
     def _solved(
         self,

@@ -17,7 +17,11 @@ from amorsize.pruning.certificate import CERTIFIABLE_ROWS
 from amorsize.pruning.descent import STEPS, Fitter
 from amorsize.pruning.knn_graph import neighbor_pairs, separate
 from amorsize.pruning.partition import cells
-from amorsize.pruning.refine import eliminated, medoids, near_prototypes, split_evenly
+from amorsize.pruning.refine import (
+    eliminated,
+    medoids,
+    split_evenly,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,7 +122,7 @@ class Reducer:
 
         ``some``: the rows that the fitters have."""
         rows = self.rows
-        near = near_prototypes(fitters[0].rows.Z, cut, cut.own[some], fitters[0].rng)
+        near = fitters[0].near(cut, cut.own[some])
         cuts = [one.labelled(cut, cut.own[some], near) for one in fitters]
         way = min(range(len(cuts)), key=lambda i: cuts[i].score())
         if fitters[way].cautious and not cuts[way].clearly_better(cuts[0]):
