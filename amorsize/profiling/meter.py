@@ -180,8 +180,7 @@ class Meter:
         self.only_computes = only_computes
         if only_computes:
             self._clocks = _thread_clocks
-        else:
-            self._programs_began = children_seconds()
+        self._programs_began = children_seconds()
         self.begin_again()
 
     def core_share(self) -> float:
@@ -342,7 +341,7 @@ class Meter:
     def gil_free_share(self) -> float | None:
         """Share of the looks that found the GIL free, one look against it added: a single prompt
         one proves nothing. None before the first look. Programs that compute for the caller need none."""
-        programs = children_seconds() - self._programs_began
+        programs = 0.0 if self.only_computes else children_seconds() - self._programs_began
         if programs > 0 and programs > (self._clocks()[1] - self._origin[1]) / 2:
             return 1.0
         samples = self.gil_prompt + self.gil_held

@@ -140,3 +140,13 @@ def test_programs_that_compute_leave_the_gil_alone() -> None:
     idle.begin(only_computes=False)
     sum(range(3_000_000))
     assert idle.gil_free_share() is None
+
+
+@pytest.mark.parametrize("only_computes", [False, True])
+def test_programs_of_before_say_nothing_of_this_run(only_computes: bool) -> None:
+    """The workers of an earlier run are such programs, too."""
+    busy(0.2)
+    meter = Meter()
+    meter.begin(only_computes=only_computes)
+    sum(range(1_000_000))
+    assert meter.gil_free_share() is None
