@@ -254,7 +254,8 @@ class Lookups:
         budget = self.late_seconds(command)
         if not budget:
             return inspection.late_files() if self.loop.item_watch.uses_files else None
-        return inspection.late_look(self._spec.func, budget, self.next_items())
+        beside = self._spec.streaming and command.config.backend == "threads"
+        return inspection.late_look(self._spec.func, budget, self.next_items(), beside=beside)
 
     def late_maker(self, command: StartBackend) -> Callable[[Any], Any] | None:
         """What makes such a look in a fresh interpreter."""

@@ -55,10 +55,11 @@ _remembered: dict[CodeType, str] = {}
 class LateLook:
     """The state of what a function and items reach, before workers run them.
 
-    ``budget_seconds`` bounds each look. ``here``: items run in this very thread. Nothing is raised: what
-    cannot be read is not compared."""
+    ``budget_seconds`` bounds each look. ``here``: items run in this very thread. ``beside``: the user's
+    program goes on in this process (a loop over a stream). Nothing is raised: what cannot be read is not
+    compared."""
 
-    __slots__ = ("_files", "_flags", "_limit", "_look", "_process")
+    __slots__ = ("_beside", "_files", "_flags", "_limit", "_look", "_process")
 
     def __init__(
         self,
@@ -68,7 +69,9 @@ class LateLook:
         clock: Callable[[], float] = thread_time,
         *,
         here: bool = False,
+        beside: bool = False,
     ) -> None:
+        self._beside = beside
         self._limit = Limit(budget_seconds, MOST_NODES, clock)
         self._look = Look(self._limit)
         try:
@@ -98,7 +101,7 @@ class LateLook:
                 names["the flags of the decimal context"] = None
         self._limit.start()  # what the process has is read beside the budget
         try:
-            names.update(look_again(self._look, {}))
+            names.update(look_again(self._look, {}, beside=self._beside))
         except Exception as error:
             self._look.fail("the second look", error)
         names.pop(ITEM, None)
@@ -108,10 +111,10 @@ class LateLook:
 
 
 def late_look(
-    func: Any, budget_seconds: float, items: Sequence[Any] = ()
+    func: Any, budget_seconds: float, items: Sequence[Any] = (), *, beside: bool = False
 ) -> Callable[[bool], tuple[str, ...]]:
     """Look at a function, and at items that it gets; what is returned tells what changed since."""
-    return LateLook(func, items, budget_seconds).changed
+    return LateLook(func, items, budget_seconds, beside=beside).changed
 
 
 def late_files() -> Callable[[bool], tuple[str, ...]]:

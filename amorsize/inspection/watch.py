@@ -22,6 +22,7 @@ from amorsize.inspection.kinds import plan_of, type_module, type_mro
 from amorsize.inspection.look import Look
 from amorsize.inspection.process_state import SETTING_NAMES, ProcessState, only_drawn, writes
 from amorsize.inspection.program_use import ProgramUse
+from amorsize.inspection.reach import DYNAMIC_NAMES
 from amorsize.inspection.state import ABSENT, ATTRIBUTE, BINDING, NAME, Limit, State, same_value
 
 TYPE_CHECKING = False
@@ -257,13 +258,20 @@ class Watch:
         return drew
 
 
-def look_again(look: Look, pooled: dict[str, tuple[bool, int]]) -> dict[str, None]:
+def look_again(
+    look: Look, pooled: dict[str, tuple[bool, int]], *, beside: bool = False
+) -> dict[str, None]:
     """Names of all that differs from the first look. ``pooled`` gets those of pools of connections that
-    were used instead: see :mod:`amorsize.inspection.pooled`."""
+    were used instead: see :mod:`amorsize.inspection.pooled`. ``beside``: the user's program ran, too, and
+    set variables of its own: those count that the code which was read names."""
     names: dict[str, None] = {}
+    named = look.trail.names
+    beside = beside and named.isdisjoint(DYNAMIC_NAMES)
     for node, after in look.again():
         if _within_cache(look, node[4]):
             continue
+        if beside and node[5] == BINDING and after[1] is not None and node[3][1] is not None:
+            node, after = _only(node, named), _narrowed(after, named)
         pool = -1
         if look.held:
             from amorsize.inspection.pooled import kept_connections, pool_of
@@ -275,6 +283,17 @@ def look_again(look: Look, pooled: dict[str, tuple[bool, int]]) -> dict[str, Non
             found = look.queue[pool][0]
             pooled[look.name(pool)] = plan_of(type(found)).own, kept_connections(found)
     return names
+
+
+def _only(node: Any, names: set[str]) -> Any:
+    """A node of a look with the bindings of these names alone."""
+    obj, kind, reader, before, index, style = node
+    return obj, kind, reader, _narrowed(before, names), index, style
+
+
+def _narrowed(state: Any, names: set[str]) -> Any:
+    kept = [pair for pair in zip(state[1], state[2], strict=True) if pair[0] in names]
+    return state[0], tuple(name for name, _ in kept), tuple(value for _, value in kept)
 
 
 def _within_cache(look: Look, index: int) -> bool:

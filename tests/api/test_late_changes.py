@@ -175,3 +175,39 @@ def test_what_nobody_can_watch_is_called_as_often_as_in_a_loop(options: dict[str
     assert amorsize.execute(calls_what_counts, range(-40, 0), **options) == [*range(40, 0, -1)]
     assert COUNTED.call_count == 40
     assert [call.args for call in COUNTED.call_args_list] == [(one,) for one in range(-40, 0)]
+
+
+STREAMED = """
+import time, warnings, amorsize
+warnings.simplefilter("error")
+TABLE = {}
+def ask(n):
+    time.sleep(0.002)
+    return n, 2 * n
+def notes(n):
+    global LAST
+    time.sleep(0.002)
+    if n > 100:
+        LAST = n
+    return n
+LAST = 0
+found = []
+for n, v in amorsize.stream(ask, range(600), history=None):
+    found.append(v)
+assert found == [2 * n for n in range(600)]
+print(amorsize.optimize(ask, range(50), history=None).backend)
+try:
+    for number in amorsize.stream(notes, range(600), history=None):
+        pass
+except amorsize.DifferenceWarning as warned:
+    print("`LAST`" in str(warned), "number" in str(warned))
+"""
+
+
+def test_the_variables_of_the_loop_over_a_stream_are_not_the_functions() -> None:
+    """What the code names counts all the same."""
+    words = [sys.executable, "-c", STREAMED]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=50, check=False)
+    assert not done.returncode, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] != "serial" and lines[1:] in ([], ["True False"])
