@@ -88,7 +88,8 @@ def run(options: argparse.Namespace) -> int:
         raise Stop(USAGE, "AMORSIZE_HISTORY=off: there is no history; name one by --history")
     if options.action != "import" and options.history != "default":
         path = sqlite_path(location)
-        if path is not None and not os.path.lexists(path):
+        # Before a process has opened the database, its first runs wait in the spool.
+        if path is not None and not any(map(os.path.lexists, (path, path + ".spool"))):
             raise Stop(USAGE, f"{path}: there is no history")
     with usage_errors(HistoryError), open_history(location) as history:
         return _ACTIONS[options.action](history, options)

@@ -299,7 +299,17 @@ def say(spec: RunSpec, state: RunState, facts: Facts, choice: Choice, now: float
             item_spread=tried.item_spread,
             front_seconds=seconds,
         )
+    choice = at_that_rate(spec, choice, spec.total - seen.items)
     return evolve(state, said=Said(now, choice, seen, crowd))
+
+
+def at_that_rate(spec: RunSpec, choice: Choice, left: int) -> Choice:
+    """The choice, with the seconds that the user's rate allows at the least."""
+    rate, predicted = spec.options.rate, choice.prediction
+    least = 0.0 if rate is None else rate.least_seconds(left)
+    if predicted.seconds >= least:
+        return choice
+    return replace(choice, prediction=replace(predicted, seconds=least))
 
 
 def forecast_of(said: Said, facts: Facts) -> Forecast:

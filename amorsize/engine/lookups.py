@@ -17,7 +17,7 @@ from amorsize import engine, inspection, items, learning
 from amorsize.core.frozen import replace
 from amorsize.core.lazy import loaded, reading_seconds, unread_seconds
 from amorsize.core.model import Crowd, Forecast, Safety
-from amorsize.engine.decisions import forecast_of
+from amorsize.engine.decisions import at_that_rate, forecast_of
 from amorsize.engine.slice_watch import ONE_BY_ONE
 from amorsize.engine.state import Facts, NeedFact, Said
 from amorsize.errors import AmorsizeWarning
@@ -287,6 +287,7 @@ class Lookups:
         if not spread and not self.lasting.measured_runs and self._spec.options.seed is None:
             ratio = learning.log_ratio(loop.source.data, loop.done)
             self.know(size_ratio=ratio)
+        choice = at_that_rate(self._spec, choice, loop.source.left() or 0)
         return forecast_of(Said(0.0, choice, self.meter.measured(), crowd), self.lasting)
 
     def note_watched(self) -> None:

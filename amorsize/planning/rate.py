@@ -181,6 +181,12 @@ class Rate:
         """Every budget that must allow an item."""
         return self._buckets
 
+    def least_seconds(self, calls: int) -> float:
+        """Seconds from the first of so many calls to the last, at the least; budgets whose costs differ
+        from item to item are left out."""
+        plain = [one for one in self.buckets if one.cost is None]
+        return max((max(0.0, calls - one.burst) / one.rate for one in plain), default=0.0)
+
     def costs(self, item: object) -> tuple[float, ...]:
         """What an item takes of each budget. Errors of the user's function pass."""
         return tuple(1.0 if one.cost is None else _cost(one.cost(item)) for one in self.buckets)

@@ -199,3 +199,23 @@ def test_learned(place: Path, tmp_path: Path) -> None:
         pass
     assert call("learned", history=tmp_path / "new.sqlite").stdout.startswith("no runs")
     assert call("learned", "--plot", str(tmp_path), history=place).returncode == 2
+
+
+def test_runs_that_wait_in_the_spool_are_a_history(tmp_path: Path) -> None:
+    """The first runs of a new history are there before its database is."""
+    path = tmp_path / "new.sqlite"
+    code = (
+        "import amorsize\n"
+        "amorsize.execute(lambda n: sum(i * i for i in range(400_000)), range(40), "
+        f"history={str(path)!r})\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=100)
+    assert os.path.exists(f"{path}.spool") or path.exists()
+    done = subprocess.run(
+        [sys.executable, "-m", "amorsize", "history", "show", "--history", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert not done.returncode and "40" in done.stdout, done.stderr

@@ -7,6 +7,7 @@ import heapq
 import itertools
 import pickle
 import random
+import time
 from typing import Any
 
 import pytest
@@ -212,3 +213,24 @@ def test_two_calls_share_a_budget() -> None:
 def test_a_rate_is_shown_as_it_was_written(text: str) -> None:
     made = eval(text.replace("...", "len"), {"Rate": Rate})
     assert repr(made) == text
+
+
+def test_the_least_time_of_many_calls() -> None:
+    assert Rate("20/s", burst=1).least_seconds(101) == 5.0
+    assert Rate("20/s").least_seconds(20) == 0.0
+    both = Rate("20/s", burst=1) & Rate("60/min", burst=1) & Rate("1/hour", cost=len)
+    assert both.least_seconds(31) == 30.0
+
+
+def test_a_plan_counts_the_rate() -> None:
+    """It said 57 ms of 5 s."""
+
+    def ask(number: int) -> int:
+        time.sleep(0.02)
+        return number
+
+    rate = Rate("50/s", burst=1)
+    plan = amorsize.optimize(ask, range(40), rate=rate, history=None)
+    began = time.perf_counter()
+    plan.execute()
+    assert 0.6 < plan.estimated_seconds < 2.0 and time.perf_counter() - began > 0.6
