@@ -158,8 +158,10 @@ def plan_of(engine: Engine) -> Plan[Any]:
         reasons = ("serial: nothing else pays for what is left",)
     else:
         config = choice.config
-        seconds = choice.prediction.seconds
-        speedup = choice.serial_seconds / seconds if seconds > 0 else 1.0
+        rate = engine.spec.options.rate  # it binds a loop, too
+        least = rate.least_seconds(left) if rate is not None and left else 0.0
+        seconds = max(choice.prediction.seconds, least)
+        speedup = max(choice.serial_seconds, least) / seconds if seconds > 0 else 1.0
         reasons = choice.reasons
     traits = TRAITS[config.backend]
     learned = choice is not None and choice.prediction.source == "history"
