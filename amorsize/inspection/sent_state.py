@@ -124,7 +124,8 @@ class _Search:
         if (module, name) in self._named:
             return
         self._named.add((module, name))
-        sent = module != "__main__" and own_module(module) and module not in self.found.by_value
+        elsewhere = module in ("__main__", "None") or module in self.found.by_value
+        sent = own_module(module) and not elsewhere
         if is_a(value, FunctionType):
             self._todo.append(value)
             there, local = value.__module__, "<" in value.__qualname__

@@ -93,6 +93,7 @@ class SpawnLauncher(Launcher):
             if spec.caller_state is not None:
                 state = spec.caller_state()
                 self._by_value = state.by_value
+                spawn_state.check_doubles(state.values, self.pickled)
                 self._state = self.pickled((state.values, state.replaced or state.by_value != []))
             self._function = self.pickled((spec.func, spec.initializer, spec.initargs))
         settings: dict[str, Any] = {

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import _pickle
 import importlib
 import os
 import sys
+from types import FunctionType
+
+from amorsize.items.pickling import loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
 
@@ -87,3 +91,23 @@ def put(values: Iterable[tuple[str, tuple[str, ...], Any]]) -> None:
             here.update(value)
         elif not (type(here) is kind and here == value):
             setattr(holder, path[-1], value)
+
+
+def check_doubles(
+    values: Sequence[tuple[str, tuple[str, ...], Any]], pickled: Callable[[Any], bytes]
+) -> None:
+    """Raise ``PicklingError`` for a test double that a fresh interpreter cannot have: its own errors say
+    nothing of what is to be done."""
+    for module, path, value in values:
+        double = vars(value).get("mock") if type(value) is FunctionType else value
+        if not any(base.__module__ == "unittest.mock" for base in type(double).__mro__):
+            continue
+        try:
+            if loads(pickled(value)) is value:
+                raise _pickle.PicklingError("only its name would be")
+        except Exception as error:
+            name = ".".join((module, *path))
+            raise _pickle.PicklingError(
+                f"{name} was replaced by a {type(double).__name__} of unittest.mock, which cannot be "
+                f"sent to a fresh interpreter ({error}); put a function in its place, or use n_jobs=1"
+            ) from error

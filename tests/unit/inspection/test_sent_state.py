@@ -100,6 +100,24 @@ def test_a_worker_calls_the_double(
     assert found == ["double"] * 4
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        mock.create_autospec,
+        lambda helper: mock.Mock(spec=helper),
+        lambda helper: mock.AsyncMock(return_value=1),
+    ],
+)
+def test_a_double_that_cannot_be_sent_is_told_of(
+    shop: Any, monkeypatch: pytest.MonkeyPatch, made: Any
+) -> None:
+    monkeypatch.setattr(shop, "helper", made(shop.helper))
+    with pytest.raises(
+        Exception, match=r"shop_of_state\.helper was replaced by a .*function in its place"
+    ):
+        amorsize.execute(shop.only_helper, range(4), backend="spawn", n_jobs=2, history=None)
+
+
 def test_a_context_variable_that_is_set(shop: Any) -> None:
     def look() -> dict[str, Any]:
         shop.NAME.set("acme")
