@@ -129,7 +129,8 @@ class _Search:
         if is_a(value, FunctionType):
             self._todo.append(value)
             there, local = value.__module__, "<" in value.__qualname__
-            other = value.__name__ != name if there == module else local or there == "__main__"
+            # What an import has put there has its own name, nearly always.
+            other = value.__name__ != name or (there != module and (local or there == "__main__"))
             if sent and (_is_double(value) or (other and own_file(value.__code__.co_filename))):
                 self.found.put(module, (name,), value, replaces=True)
         elif is_a(value, type):

@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+from types import FunctionType
 
 from amorsize.backends.processes import exit_status, output_relay, protocol, spawn_state, windows
 from amorsize.backends.processes.protocol import SharedPage
@@ -95,6 +96,10 @@ class SpawnLauncher(Launcher):
                 self._by_value = state.by_value
                 spawn_state.check_doubles(state.values, self.pickled)
                 self._state = self.pickled((state.values, state.replaced or state.by_value != []))
+            func = spec.func
+            if type(func) is FunctionType:
+                given_name = [(str(func.__module__), (func.__name__,), func)]
+                spawn_state.check_doubles(given_name, self.pickled)
             self._function = self.pickled((spec.func, spec.initializer, spec.initargs))
         settings: dict[str, Any] = {
             "path": list(sys.path),

@@ -118,6 +118,27 @@ def test_a_double_that_cannot_be_sent_is_told_of(
         amorsize.execute(shop.only_helper, range(4), backend="spawn", n_jobs=2, history=None)
 
 
+def test_a_function_of_another_module_is_sent_where_it_has_another_name(
+    shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a double that a test module defines; what an import put there is there anyway."""
+    (tmp_path / "doubles_of_state.py").write_text("def fake(item):\n    return 'fake'\n")
+    fake = importlib.import_module("doubles_of_state").fake
+    monkeypatch.setattr(shop, "helper", fake)
+    assert values(shop.price)["helper"] is fake
+    found = amorsize.execute(shop.only_helper, range(4), backend="spawn", n_jobs=2, history=None)
+    assert found == ["fake"] * 4
+
+
+def test_a_function_that_is_itself_an_autospec_is_told_of(shop: Any) -> None:
+    double = mock.create_autospec(shop.helper, return_value=5)
+    with (
+        mock.patch.object(shop, "helper", double),
+        pytest.raises(Exception, match=r"unittest\.mock"),
+    ):
+        amorsize.execute(shop.helper, range(4), backend="spawn", n_jobs=2, history=None)
+
+
 def test_a_context_variable_that_is_set(shop: Any) -> None:
     def look() -> dict[str, Any]:
         shop.NAME.set("acme")
