@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 
+START = 19
+"""Where a process's start stands behind its name in its file (proc(5): field 22), in clock ticks."""
 GENERATIONS = 3
 """A shell, what it runs, and what that runs."""
 READ_BYTES = 1 << 16
@@ -40,30 +43,33 @@ def named_number(text: str, name: str) -> int:
     return number(words[0]) or 0 if words else 0
 
 
-def programs_compute() -> bool | None:
-    """Whether a process that this one has started, or one that it has started in turn, is on a core or
-    ready: whoever waits for it does not leave the machine idle. None where there is none, or the system
-    does not tell. 5 µs without a child, else 20 µs for each process of the machine."""
+def programs_compute(seconds: float) -> bool | None:
+    """Whether a process that this one has started in the last so many seconds, or one that it has started
+    in turn, is on a core or ready: whoever waits for it does not leave the machine idle. None where there
+    is none, or the system does not tell. 5 µs without a child, else 20 µs for each process of the
+    machine."""
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         names = os.listdir("/proc")
+        begun = (time.clock_gettime(time.CLOCK_BOOTTIME) - seconds) * os.sysconf("SC_CLK_TCK") - 1
     except (OSError, AttributeError):  # no child; another system
         return None
     me = str(os.getpid())
     parents: dict[str, str] = {}
-    ready: list[str] = []
+    ready: dict[str, bool] = {}
     for name in filter(str.isdecimal, names):
-        words = read_text(f"/proc/{name}/stat").rpartition(")")[2].split(None, 2)
-        if len(words) == 3:
+        words = read_text(f"/proc/{name}/stat").rpartition(")")[2].split()
+        if len(words) > START:
             parents[name] = words[1]
-            if words[0] == "R":
-                ready.append(name)
-    for name in ready:
+            if int(words[START]) >= begun:
+                ready[name] = words[0] == "R"
+    found = None
+    for name, computes in ready.items():
         for _ in range(GENERATIONS):
             name = parents.get(name, "")
             if name == me:
-                return True
-    return False
+                found = found or computes
+    return found
 
 
 def page_bytes() -> int:

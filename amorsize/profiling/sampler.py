@@ -242,7 +242,7 @@ class Sampler:
         began = clock()
         if began < self._programs_at:
             return None
-        computes = programs_compute()
+        computes = programs_compute(began - self.slice_began)
         if computes is None:
             return False
         self._programs_at = clock() + 9 * (clock() - began)

@@ -83,15 +83,17 @@ def test_the_meter_counts_what_programs_compute(item: Callable[[float], None]) -
 def test_a_program_at_work_is_seen_while_it_computes() -> None:
     waits = subprocess.Popen(["sleep", "30"])
     until = time.monotonic() + 30
-    while programs_compute() and time.monotonic() < until:  # it is being loaded
+    while programs_compute(60.0) and time.monotonic() < until:  # it is being loaded
         pass
-    assert programs_compute() is False
+    assert programs_compute(60.0) is False
     loop = subprocess.Popen(["sh", "-c", "sh -c 'while :; do :; done' & wait"])
     try:
         until = time.monotonic() + 30
-        while not programs_compute() and time.monotonic() < until:
+        while not (seen := programs_compute(60.0)) and time.monotonic() < until:
             pass
-        assert programs_compute()
+        assert seen
+        time.sleep(0.1)
+        assert programs_compute(0.05) is None  # they are of before
     finally:
         subprocess.run(["pkill", "-P", str(loop.pid)], check=False)
         for process in (loop, waits):
@@ -150,3 +152,21 @@ def test_programs_of_before_say_nothing_of_this_run(only_computes: bool) -> None
     meter.begin(only_computes=only_computes)
     sum(range(1_000_000))
     assert meter.gil_free_share() is None
+
+
+def test_waiting_beside_a_busy_program_of_before_gets_its_threads() -> None:
+    """A server that the script started, a pool of its own: no program of the items."""
+    code = (
+        "import subprocess, sys, time, amorsize\n"
+        "busy = subprocess.Popen([sys.executable, '-c', 'while True: pass'])\n"
+        "time.sleep(0.2)\n"
+        "def wait(n):\n"
+        "    time.sleep(0.03)\n"
+        "    return n\n"
+        "plan = amorsize.optimize(wait, range(60), history=None)\n"
+        "busy.kill()\n"
+        "busy.wait()\n"
+        "print(plan.n_jobs * plan.threads_per_job)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 10
