@@ -85,7 +85,7 @@ class History(ABC):
     * **Careful.** What comes from outside is checked: `import_lines` takes good lines and names bad
       ones.
     * **Plain errors.** Every failure is a HistoryError. A damaged history is set aside, never
-      deleted.
+      deleted; a file that is no history stays as it is.
     """
 
     location: str

@@ -39,7 +39,7 @@ class HistoryNewer(HistoryError):
 
 
 class HistoryRefused(HistoryError):
-    """The history is not ours to use: another user's, writable by everybody, or of another program."""
+    """The history is not ours to use: another user's, writable by everybody, or no history."""
 
 
 def warn_of(error: Exception) -> None:

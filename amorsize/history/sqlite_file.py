@@ -56,6 +56,8 @@ class HistoryFile(SqliteFile):
         self.cache = SqliteCache(self.path)
         self._identity = NO_FILE
         """Device and inode of the database that was opened."""
+        self._known = NO_FILE
+        """The same of the file that had our tables: its header may still be in the log."""
         self._cached_key: bytes | None = None
         """The key of runs that were recorded before there was a database."""
         self._is_new = False
@@ -193,6 +195,9 @@ class HistoryFile(SqliteFile):
             raise errors.HistoryRefused(
                 f"{self.path} can be written by everybody; chmod o-w it, or remove it"
             )
+        header = tables.header_of(self.path)
+        if header and not header.startswith(tables.MAGIC):
+            raise self._no_history("its first bytes are not those of a database")
 
     def _set_up(self, connection: sqlite3.Connection) -> None:
         if tables.application_id(connection) != tables.APPLICATION_ID:
@@ -212,7 +217,7 @@ class HistoryFile(SqliteFile):
         self.cache.forget_key()
         if self.cache.key != key:
             self.establish(key, keep=True)
-        self._is_new = True
+        self._is_new, self._known = True, self._identity
 
     def _create(self, connection: sqlite3.Connection) -> None:
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
@@ -239,8 +244,14 @@ class HistoryFile(SqliteFile):
             return errors.HistoryUnavailable(f"{self.path}: no room on the disk ({error})")
         return errors.HistoryUnavailable(f"{self.path}: {error}")
 
-    def damaged(self, what: str) -> errors.HistoryCorrupt:
-        """Set the file aside, if it is still the one that was opened, and say so."""
+    def _no_history(self, what: str) -> errors.HistoryRefused:
+        return errors.HistoryRefused(
+            f"{self.path} is not a history of amorsize ({what}) and stays as it is: name another file, "
+            "or remove this one"
+        )
+
+    def damaged(self, what: str) -> errors.HistoryError:
+        """Set the file aside, if it is still the one that was opened and was a history, and say so."""
         self._disconnect()
         first = aside = f"{self.path}.corrupt-{time.strftime('%Y%m%dT%H%M%S')}"
         number = 1
@@ -251,6 +262,8 @@ class HistoryFile(SqliteFile):
             return errors.HistoryCorrupt(
                 f"{self.path} was damaged ({what}) and has been replaced", None
             )
+        if self._identity != self._known and not tables.is_history(tables.header_of(self.path)):
+            return self._no_history(what)
         try:
             os.rename(self.path, aside)
             for suffix in ("-wal", "-shm"):

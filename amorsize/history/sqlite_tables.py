@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 APPLICATION_ID = 0x616D6F72
 """Number in the file's header that says whose it is: "amor"."""
+MAGIC = b"SQLite format 3\0"
+"""The first bytes of every SQLite file."""
+APPLICATION_ID_AT = 68
+"""Where in the header of a SQLite file that number is: four bytes, big-endian."""
 VACUUM_PAGES, VACUUM_STEP = 64, 256
 """Free pages (4 KB) from which a call gives some back to the file system, and how many: 1 ms."""
 
@@ -50,6 +54,20 @@ MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
 def application_id(connection: sqlite3.Connection) -> int:
     """Which program's file it is, by its header."""
     return int(connection.execute("PRAGMA application_id").fetchone()[0])
+
+
+def header_of(path: str) -> bytes:
+    """The first bytes of a file, up to the number that says whose it is; b"" if there is no such file."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(APPLICATION_ID_AT + 4)
+    except FileNotFoundError:
+        return b""
+
+
+def is_history(header: bytes) -> bool:
+    """Whether the first bytes of a file say that it is, or was, a history."""
+    return header == MAGIC + header[len(MAGIC) : APPLICATION_ID_AT] + APPLICATION_ID.to_bytes(4)
 
 
 def schema(connection: sqlite3.Connection) -> int:

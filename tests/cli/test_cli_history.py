@@ -50,6 +50,17 @@ def test_stats_and_check(place: Path) -> None:
     assert json.loads(call("check", "--json", history=place).stdout)["problems"] == []
 
 
+@pytest.mark.parametrize("action", ["stats", "check", "clear", "prune", "import"])
+def test_a_file_that_is_no_history_is_an_error_and_stays(tmp_path: Path, action: str) -> None:
+    table = tmp_path / "results.csv"
+    table.write_text("name,score\n" * 100)
+    more = (str(table),) if action == "import" else ()
+    done = call(action, *more, "--history", str(table), history="off")
+    assert done.returncode == 2 and "is not a history of amorsize" in done.stderr, done
+    assert list(tmp_path.iterdir()) == [table]
+    assert table.read_text() == "name,score\n" * 100
+
+
 def test_check_finds_what_is_wrong(place: Path) -> None:
     import sqlite3
 

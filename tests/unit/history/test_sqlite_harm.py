@@ -30,9 +30,10 @@ LOST_SECONDS = 0.25
 """What a harmed history may cost a run."""
 
 
-def test_garbage_is_set_aside_and_kept(tmp_path: Path) -> None:
+def test_a_damaged_history_is_set_aside_and_kept(tmp_path: Path) -> None:
     path = tmp_path / "history.sqlite"
-    rubbish = random.Random(0).randbytes(20_000)
+    SqliteHistory(str(path)).open()
+    rubbish = path.read_bytes()[:100] + random.Random(0).randbytes(20_000)
     path.write_bytes(rubbish)
     messages, seconds, safe = a_run(path)
     assert len(messages) == 1 and "corrupt-" in messages[0] and seconds < LOST_SECONDS
@@ -40,6 +41,49 @@ def test_garbage_is_set_aside_and_kept(tmp_path: Path) -> None:
     assert aside.read_bytes() == rubbish
     assert a_run(path)[0] == []  # the next run begins anew
     assert safe is None
+
+
+def a_foreign_database(path: Path) -> bytes:
+    """The bytes of a database that another program made."""
+    with sqlite3.connect(path) as raw:
+        raw.execute("PRAGMA application_id = 7")
+        raw.execute("CREATE TABLE precious (x)")
+    raw.close()
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["csv", "short", "zeros", "noise", "their damaged database"])
+def test_a_file_that_never_was_a_history_stays(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "results.csv"
+    content = {
+        "csv": b"name,score\n" * 1_000,
+        "short": b"x",
+        "zeros": bytes(8_192),
+        "noise": random.Random(0).randbytes(20_000),
+        "their damaged database": a_foreign_database(path)[:100] + b"\xff" * 20_000,
+    }[kind]
+    path.write_bytes(content)
+    with pytest.raises(HistoryRefused, match="not a history of amorsize"):
+        open_history(path)
+    messages, seconds, safe = a_run(path)
+    assert len(messages) == 1 and "stays as it is" in messages[0] and seconds < LOST_SECONDS
+    assert safe is None
+    assert [one.name for one in tmp_path.iterdir()] == ["results.csv"]
+    assert path.read_bytes() == content
+
+
+def test_a_history_whose_header_is_still_in_the_log_is_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    history = SqliteHistory(str(path))
+    history.add([observation()])
+    assert b"amor" not in path.read_bytes()[:100]
+    raw = sqlite3.connect(path)
+    raw.execute("UPDATE observations SET numbers = x'00'")
+    raw.commit()
+    with pytest.raises(HistoryCorrupt, match="wrong length"):
+        history.table()
+    assert list(tmp_path.glob("history.sqlite.corrupt-*"))
+    raw.close()
 
 
 @pytest.mark.parametrize("place", [0.2, 0.5, 0.9])
