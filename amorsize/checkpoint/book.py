@@ -14,6 +14,7 @@ from amorsize.checkpoint.journal import SEED, Journal
 from amorsize.checkpoint.names import ItemNames, Named
 from amorsize.errors import AmorsizeWarning, ItemError, NotRun
 from amorsize.inspection.fingerprint import fingerprint
+from amorsize.items.timed import TimedResult, untimed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,9 +41,11 @@ class Book:
         assert options.checkpoint is not None
         self._on_error, self._retry_failed = options.on_error, options.retry_failed
         self._seeded = options.seed is not None
+        self._timed = untimed(func) is not func
+        """Whether this run asks for the times of items, too."""
         self.journal = journal = Journal(options.checkpoint, options.checkpoint_format)
         try:
-            function = fingerprint(func, journal.secret)
+            function = fingerprint(untimed(func), journal.secret)
             if options.seed is not None:
                 function += f"{SEED}{options.seed}"
             if journal.bind(function, keyed=options.key is not None):
@@ -87,6 +90,8 @@ class Book:
             name, value = next(values)
             if name not in self.journal.done:
                 value = ItemError(one.index, *value)
+            elif type(value) is TimedResult and not self._timed:
+                value = value[2]
             yield one.index, value
 
 

@@ -13,6 +13,7 @@ from amorsize.cli.exit_codes import OK, USAGE, Stop, usage_errors
 from amorsize.cli.messages import SHOWN_CHARACTERS
 from amorsize.cli.output import answer, open_lines, put, standard_output
 from amorsize.errors import CheckpointError
+from amorsize.items.timed import TimedResult
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -143,6 +144,8 @@ def _key(label: str | None) -> Any:
 
 
 def _written(value: Any) -> str:
+    if type(value) is TimedResult:
+        value = value[2]
     try:
         return dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 from json import JSONEncoder, dumps
-from time import perf_counter, time
 
 from amorsize import Tuner
 from amorsize.api.checks import CHECKPOINT_FORMATS
@@ -21,6 +19,7 @@ from amorsize.cli.run_options import add_engine, engine_options
 from amorsize.errors import CheckpointError, ItemError, NotRun, OptionError
 from amorsize.items.call import format_traceback
 from amorsize.items.kinds import is_coroutine_function
+from amorsize.items.timed import TIMES, Timed, TimedLater, TimedResult
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,8 +51,7 @@ checkpoint:
   --retry-failed runs what failed, those too, and nothing else. With other code it is refused; with
   --key the key decides. FILE is read by pickle: --resume with a file that somebody gave you runs
   their code. amorsize checkpoint FILE shows what is in it.
-  --checkpoint-format json reads no pickle; it has no room for the times of --joblog. A file that was
-  begun with --joblog needs it in later runs, too, and one that was begun without refuses it.
+  --checkpoint-format json reads no pickle; it has no room for the times of --joblog.
 
 job log: tab separated, one line for each item that ended, in the order of the items:
   Seq      position of the item, from 1
@@ -61,8 +59,9 @@ job log: tab separated, one line for each item that ended, in the order of the i
   Runtime  seconds that the call took
   Exitval  0, or 1 when the item failed
   Item     as JSON
-Start and Runtime are "-" where they are not known: the worker died, or the exception could not
-carry them. Items that were never begun, or not finished when the run stopped, have no line.
+Start and Runtime are "-" where they are not known: the worker died, the exception could not carry
+them, or the result is from a checkpoint and was run without --joblog. Items that were never begun, or
+not finished when the run stopped, have no line.
 
 """
 
@@ -190,8 +189,8 @@ class _Run:
                     self._fail(index, item, result.exception, result.traceback)
                     continue
                 times: tuple[float, float] | None = None
-                if self.log is not None:
-                    *times, result = result
+                if type(result) is TimedResult:  # else it was held by a checkpoint without times
+                    times, result = result[:2], result[2]
                 self._write(index, item, result, times)
         except (Stop, KeyboardInterrupt):
             raise
@@ -250,45 +249,3 @@ class _Run:
             return
         start, seconds = (f"{times[0]:.3f}", f"{times[1]:.6f}") if times else ("-", "-")
         put(self.log, f"{index + 1}\t{start}\t{seconds}\t{int(failed)}\t{dumps(item)}")
-
-
-TIMES = "__amorsize_times__"
-"""Attribute that carries (start, seconds) of a call that raised."""
-
-
-class Timed:
-    """Calls a function and says when and how long: (start, seconds, result)."""
-
-    def __init__(self, function: Callable[[Any], Any]) -> None:
-        self.__wrapped__ = function
-
-    def __call__(self, item: Any) -> tuple[float, float, Any]:
-        start, began = time(), perf_counter()
-        try:
-            result = self.__wrapped__(item)
-        except Exception as error:
-            _keep_times(error, start, perf_counter() - began)
-            raise
-        return start, perf_counter() - began, result
-
-
-class TimedLater:
-    """The same of a coroutine function."""
-
-    def __init__(self, function: Callable[[Any], Any]) -> None:
-        self.__wrapped__ = function
-
-    async def __call__(self, item: Any) -> tuple[float, float, Any]:
-        start, began = time(), perf_counter()
-        try:
-            result = await self.__wrapped__(item)
-        except Exception as error:
-            _keep_times(error, start, perf_counter() - began)
-            raise
-        return start, perf_counter() - began, result
-
-
-def _keep_times(error: Exception, start: float, seconds: float) -> None:
-    """Carry an item's times on the exception that it raised."""
-    with suppress(Exception):  # one without room for it: the log says "-"
-        setattr(error, TIMES, (start, seconds))

@@ -131,3 +131,40 @@ def test_wrong_words_say_what_is_missing(place: Path) -> None:
     assert "no such file" in one_line(call(place, "checkpoint", "none"), 2)
     (place / "text").write_text("text")
     assert "no checkpoint of amorsize" in one_line(call(place, "checkpoint", "text"), 2)
+
+
+TAKEN = """
+def pair(text):
+    return [text, len(text)]
+
+async def pair_later(text):
+    return [text, len(text)]
+
+def key(text):
+    return text
+"""
+
+
+@pytest.mark.parametrize(
+    "logs", [(False, True), (True, False)], ids=["begun without", "begun with"]
+)
+@pytest.mark.parametrize("key", [(), ("--key", "taken:key")], ids=["content", "key"])
+@pytest.mark.parametrize("function", ["pair", "pair_later"])
+def test_a_job_log_may_come_and_go(
+    place: Path, function: str, key: tuple[str, ...], logs: tuple[bool, bool]
+) -> None:
+    place.chmod(0o700)
+    (place / "taken.py").write_text(TAKEN)
+    words = ["run", f"taken:{function}", "a", "bb", "--checkpoint", "file", *key]
+    for more, log in zip(([], ["ccc", "--resume"]), logs, strict=True):
+        done = call(place, *words, *more, *["--joblog", "log"] * log)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        ["a", 1],
+        ["bb", 2],
+        ["ccc", 3],
+    ]
+    exported = call(place, "checkpoint", "file", "--export", "-").stdout.splitlines()
+    assert [json.loads(line)["result"] for line in exported] == [["a", 1], ["bb", 2], ["ccc", 3]]
+    starts = [line.split("\t")[1] for line in (place / "log").read_text().splitlines()[1:]]
+    assert [start == "-" for start in starts] == ([True, True, False] if logs[1] else [False] * 2)
