@@ -23,12 +23,12 @@ RECORD_SHARE = 0.03
 """Most of the work so far that reading the modules of the record may take, where that was not done yet:
 what considering may cost a run (G2 in DESIGN: 3 %)."""
 RECORDING = {
-    "amorsize.learning.learner": 12,
-    "amorsize.history.frames": 4,
-    "amorsize.learning.recorder": 1,
+    "amorsize.learning.learner": 8,
+    "amorsize.history.frames": 2,
+    "amorsize.learning.recorder": 2,
     "amorsize.learning.forecasts": 2,
     "amorsize.learning.work_done": 1,
-    "amorsize.learning.item_costs": 2,
+    "fcntl": 1,
 }
 """The modules that a record needs, and how many are read with each; a test counts."""
 

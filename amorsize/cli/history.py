@@ -16,8 +16,8 @@ from amorsize.cli.history_tables import functions, learned, show, when
 from amorsize.cli.output import answer
 from amorsize.cli.progress_bar import ProgressBar
 from amorsize.core.observation import MalformedObservation
+from amorsize.core.places import sqlite_path
 from amorsize.history import History, HistoryError, open_history, shown
-from amorsize.history.location import sqlite_path
 from amorsize.learning.learner import resolve
 
 TEXT = """\

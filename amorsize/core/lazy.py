@@ -51,20 +51,39 @@ def lazy_names(package: str, places: Mapping[str, str]) -> Callable[[str], Any]:
         place = places.get(name)
         if place is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        import gc
-
-        began, before, collects = clock(), len(modules), gc.isenabled()
-        gc.disable()  # a third of the time: it would look again and again at what is to stay
-        try:
-            __import__(place)  # importlib would be two more files
-        finally:
-            if collects:
-                gc.enable()
-        _read.note(began, before)
-        value = vars(modules[package])[name] = getattr(modules[place], name)
+        value = vars(modules[package])[name] = getattr(_module(place), name)
         return value
 
     return find
+
+
+class LazyModule:
+    """Stands for a module that is imported when one of its names is first asked for.
+
+    A module that needs another only now and then binds one under the other's name; the type checker sees
+    the import."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+
+    def __getattr__(self, name: str) -> Any:
+        value = self.__dict__[name] = getattr(_module(self._place), name)
+        return value
+
+
+def _module(place: str) -> Any:
+    """The module of that name; if it must be read now, it is noted what that took."""
+    import gc
+
+    began, before, collects = clock(), len(modules), gc.isenabled()
+    gc.disable()  # a third of the time: it would look again and again at what is to stay
+    try:
+        __import__(place)  # importlib would be two more files
+    finally:
+        if collects:
+            gc.enable()
+    _read.note(began, before)
+    return modules[place]
 
 
 def loaded(name: str) -> Any:

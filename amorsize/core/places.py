@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "AMORSIZE_HISTORY"
 """Path, URL or "off"; the only environment variable of amorsize's own."""
+MEMORY = ":memory:"
+"""The location of a history that ends with its process."""
+SERVER_SCHEMES = ("postgresql", "postgres")
+"""Schemes of the URLs of a PostgreSQL server."""
 KEY_BYTES = 32
 """Bytes of the key of a history, under which functions are hashed."""
 TAGS_AT, TAGS, TAG_BYTES = 64, 1_500, 4
@@ -65,6 +69,27 @@ def resolve(choice: Any) -> Any:
     if named.lower() == "off":
         return None
     return named or default_path()
+
+
+def scheme_of(location: str) -> str:
+    """The scheme of a URL; "" for a path."""
+    scheme, separator, _ = location.partition("://")
+    return scheme if separator else ""
+
+
+def is_on_server(location: Any) -> bool:
+    """Whether a location names a history on a server; a History names none."""
+    return isinstance(location, str) and scheme_of(location) in SERVER_SCHEMES
+
+
+def sqlite_path(location: Any) -> str | None:
+    """The file of a location that names a SQLite history by a path or a URL; None for any other."""
+    if not isinstance(location, str) or location == MEMORY:
+        return None
+    if not (scheme := scheme_of(location)):
+        return location
+    rest = location.partition("://")[2]
+    return rest.removeprefix("/") or rest if scheme == "sqlite" else None
 
 
 def is_known_long(func: Any, choice: Any) -> bool:

@@ -64,7 +64,7 @@ JUDGING = {
 }
 """Modules that tell whether workers may start, and how many are read with each that is not there yet; a
 test counts them."""
-ASKING = {"amorsize.learning.learner": 12}
+ASKING = {"amorsize.learning.learner": 8}
 """Those that ask the history."""
 SPREADING = {"amorsize.backends.processes.pool": 23, "resource": 1}
 """Those that start and end worker processes."""

@@ -15,6 +15,7 @@ from amorsize.core.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from amorsize.core.places import default_path as default_path
     from amorsize.history.base import History as History
     from amorsize.history.base import Table as Table
     from amorsize.history.errors import HistoryChanged as HistoryChanged
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from amorsize.history.errors import HistoryUnavailable as HistoryUnavailable
     from amorsize.history.factory import open_history as open_history
     from amorsize.history.location import Location as Location
-    from amorsize.history.location import default_path as default_path
     from amorsize.history.location import shown as shown
     from amorsize.history.resilient import SafeHistory as SafeHistory
     from amorsize.history.resilient import open_safely as open_safely
@@ -43,7 +43,7 @@ _MODULES = {
     "HistoryUnavailable": "amorsize.history.errors",
     "open_history": "amorsize.history.factory",
     "Location": "amorsize.history.location",
-    "default_path": "amorsize.history.location",
+    "default_path": "amorsize.core.places",
     "shown": "amorsize.history.location",
     "SafeHistory": "amorsize.history.resilient",
     "open_safely": "amorsize.history.resilient",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
+from amorsize.core.places import MEMORY, default_path, is_on_server, sqlite_path
 from amorsize.history.base import History
 from amorsize.history.errors import HistoryRefused, HistoryUnavailable
-from amorsize.history.location import MEMORY, default_path, is_on_server, shown, sqlite_path
+from amorsize.history.location import shown
 from amorsize.history.memory import MemoryHistory
 
 

@@ -7,9 +7,8 @@ from _thread import allocate_lock
 from itertools import islice
 
 from amorsize.core.observation import ROW_BYTES, TEXTS, MalformedObservation, pack, texts, validate
-from amorsize.core.places import KEY_BYTES
+from amorsize.core.places import KEY_BYTES, MEMORY
 from amorsize.history.base import MAX_ROWS, History, Table, check_replaced, checked
-from amorsize.history.location import MEMORY
 from amorsize.history.summary import Stats
 
 TYPE_CHECKING = False

@@ -20,8 +20,8 @@ from __future__ import annotations
 import os
 import time
 
+from amorsize.core.lazy import LazyModule
 from amorsize.core.places import KEY_BYTES, TAG_BYTES, tag_of
-from amorsize.history import on_demand
 from amorsize.storage.files import (
     CAREFUL,
     NO_FILE,
@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from amorsize.core.observation import Observation
+    from amorsize.history import errors, frames
+else:
+    errors = LazyModule("amorsize.history.errors")
+    frames = LazyModule("amorsize.history.frames")
 
 _READ, _WRITE = os.O_RDONLY | CAREFUL, os.O_WRONLY | CAREFUL
 MAGIC = b"amorrec1"
@@ -165,6 +169,10 @@ class SqliteCache:
 
     def recall(self, fingerprint: str) -> list[Observation]:
         """The newest observations of a function, newest first; [] if none are at hand."""
+        return [one for _, one in self._slot(fingerprint)]
+
+    def _slot(self, fingerprint: str) -> list[tuple[bytes, Observation]]:
+        """A function's observations at hand, newest first, each behind its frame."""
         key = self.key
         if key is None or not hasattr(os, "pread"):
             return []
@@ -178,21 +186,18 @@ class SqliteCache:
             os.close(file)
         if not any(slot):
             return []
-        return [
-            one for one in on_demand.observations_in(slot, key) if one.fingerprint == fingerprint
-        ]
+        found = frames.frames_in(slot, key)
+        return [(frame, one) for frame, one in found if one.fingerprint == fingerprint]
 
-    def _put(self, observation: Observation, key: bytes) -> None:
-        kept = [observation]
-        for one in self.recall(observation.fingerprint):
-            if sum(one.config == other.config for other in kept) < SAME_CONFIG:
-                kept.append(one)
-        body = b""
-        for one in kept:
-            frame = on_demand.frame_of(one, key)
-            if len(body) + len(frame) > SLOT_BYTES:
-                break
-            body += frame
+    def _put(self, observation: Observation, frame: bytes) -> None:
+        """Put an observation, of which this is the frame, before the others in its slot."""
+        body, configs = frame, [observation.config]
+        for frame, one in self._slot(observation.fingerprint):
+            if configs.count(one.config) < SAME_CONFIG:
+                if len(body) + len(frame) > SLOT_BYTES:
+                    break
+                body += frame
+                configs.append(one.config)
         file = os.open(self.recall_path, _WRITE)
         try:
             os.pwrite(file, body.ljust(SLOT_BYTES, b"\0"), _offset(observation.fingerprint))
@@ -252,12 +257,12 @@ class SqliteCache:
         if key is None or not SHARED_LOCKS:
             return False
         try:
-            frame = on_demand.frame_of(observation, key)
+            frame = frames.frame_of(observation, key)
             if not self._append(frame):
                 return False
-            self._put(observation, key)
+            self._put(observation, frame)
         except OSError as error:
-            raise on_demand.HistoryUnavailable(f"{self.spool_path}: {error.strerror}") from error
+            raise errors.HistoryUnavailable(f"{self.spool_path}: {error.strerror}") from error
         return True
 
     def remember(self, observation: Observation) -> None:
@@ -265,7 +270,7 @@ class SqliteCache:
         key = self.key
         if key is not None and hasattr(os, "pwrite"):
             try:
-                self._put(observation, key)
+                self._put(observation, frames.frame_of(observation, key))
             except OSError:
                 pass  # the database has it
 
@@ -280,7 +285,7 @@ class SqliteCache:
             )
             try:
                 if not is_ours_alone(os.fstat(file)):
-                    raise on_demand.HistoryRefused(
+                    raise errors.HistoryRefused(
                         f"{self.spool_path} is not this user's alone to write"
                     )
                 if not _locked(file, shared=True):
@@ -290,12 +295,12 @@ class SqliteCache:
                 size = os.lseek(file, 0, os.SEEK_END)
                 self.is_full = size > SPOOL_BYTES
                 if size > MOST_SPOOL_BYTES:
-                    raise on_demand.HistoryUnavailable(
+                    raise errors.HistoryUnavailable(
                         f"{self.spool_path} is full, its database could not be opened for long: "
                         "see `amorsize history check`"
                     )
                 if os.write(file, frame) != len(frame):
-                    raise on_demand.HistoryUnavailable(f"{self.spool_path}: no room on the disk")
+                    raise errors.HistoryUnavailable(f"{self.spool_path}: no room on the disk")
                 return True
             finally:
                 os.close(file)
@@ -329,7 +334,7 @@ class SqliteCache:
                 continue
             try:
                 if is_ours_alone(os.fstat(file)) and _locked(file) and is_at(file, path):
-                    yield path, list(on_demand.observations_in(_read_all(file), key))
+                    yield path, list(frames.observations_in(_read_all(file), key))
             finally:
                 os.close(file)
 

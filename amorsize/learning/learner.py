@@ -17,12 +17,11 @@ import os
 import sys
 
 from amorsize import history as histories
+from amorsize.core.lazy import LazyModule
+from amorsize.core.places import is_on_server, sqlite_path
 from amorsize.core.places import resolve as resolve
-from amorsize.history import on_demand as of_history
-from amorsize.history.location import is_on_server, sqlite_path
 from amorsize.history.sqlite_cache import SqliteCache
 from amorsize.inspection.fingerprint import fingerprint, fingerprints
-from amorsize.learning import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,9 +31,16 @@ if TYPE_CHECKING:
     from amorsize.core.events import Study
     from amorsize.core.model import Machine, Profile, Run
     from amorsize.core.observation import Observation
+    from amorsize.history import errors
     from amorsize.history.resilient import SafeHistory
+    from amorsize.learning import forecasts, recorder, residuals
     from amorsize.learning.predictor import Predictor
     from amorsize.learning.residuals import Residual
+else:
+    errors = LazyModule("amorsize.history.errors")
+    forecasts = LazyModule("amorsize.learning.forecasts")
+    recorder = LazyModule("amorsize.learning.recorder")
+    residuals = LazyModule("amorsize.learning.residuals")
 
 PREDICT_GAIN_SHARE = 0.1
 """Of the seconds ahead, what a better choice is expected to save (benchmarks/learning/evaluate.py)."""
@@ -183,7 +189,7 @@ class Learner:
     ) -> Residual | None:
         """What experience says of each configuration; None if there is none worth its cost."""
         if runs:
-            return on_demand.known_residual(runs, profile, machine)
+            return residuals.known_residual(runs, profile, machine)
         try:
             predictor = self._neighbours(left * profile.item_seconds)
         except Exception as error:  # learning must never harm a run
@@ -248,14 +254,12 @@ class Learner:
         if found is None:
             return
         name, held = found
-        known_as = on_demand.name_of(func) if names and self._keeps_names() else ""
+        known_as = recorder.name_of(func) if names and self._keeps_names() else ""
         id = os.urandom(16).hex()
-        observation = on_demand.observe(
-            name, id[: len(id) - len(held)] + held, run, study, known_as
-        )
-        if self._cache is not None and on_demand.has_long_items(study.work):
+        observation = recorder.observe(name, id[: len(id) - len(held)] + held, run, study, known_as)
+        if self._cache is not None and recorder.has_long_items(study.work):
             self._cache.mark_long(func)
-        score = None if self._cache is None else on_demand.score_of(study.forecast)
+        score = None if self._cache is None else forecasts.score_of(study.forecast)
         if self._cache is not None and score is not None and run.outcome == "done":
             self._cache.note_error(score, first=not study.forecast.runs)
         if self._cache is not None and self._cache.record(observation):
@@ -281,7 +285,7 @@ class Learner:
         """Have the database take in what runs have left beside it; once in some hundred runs."""
         try:
             histories.open_history(self.location).close()
-        except of_history.HistoryUnavailable:
+        except errors.HistoryUnavailable:
             pass  # another process is at it; a later run tries again
 
     def noted(self, func: Callable[..., Any], note: str) -> tuple[str, str | None] | None:
@@ -326,4 +330,4 @@ class Learner:
         """One warning, and no history for the rest of the process."""
         if not self.failed:
             self.failed = True
-            of_history.warn_of(error)
+            errors.warn_of(error)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 
+from amorsize.core.lazy import LazyModule
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
-fcntl: Any
-try:
     import fcntl
-except ImportError:  # Windows
-    fcntl = None
+    from typing import Any
+else:
+    fcntl = LazyModule("fcntl")
 
 CAREFUL = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 """Flags of every ``os.open``: no child inherits the file, and a symbolic link is refused."""
@@ -20,7 +19,7 @@ EVERYBODY, OTHERS = 0o002, 0o022
 """Permission to write for all users; for the group or all users."""
 NO_FILE = (0, 0)
 """Identity of a file that does not exist."""
-SHARED_LOCKS = fcntl is not None
+SHARED_LOCKS = os.name == "posix"
 """Whether this platform has locks that several readers hold together."""
 LOCKED_BYTE = 1 << 40
 """Windows locks this byte: far beyond what SQLite uses."""
@@ -76,12 +75,10 @@ def lock(descriptor: int, *, shared: bool = False) -> None:
     OSError
         The file system has no locks.
     """
-    if fcntl is not None:
+    if os.name == "posix":
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         return
-    from importlib import import_module  # Windows, untested
-
-    msvcrt: Any = import_module("msvcrt")
+    msvcrt: Any = LazyModule("msvcrt")
     os.lseek(descriptor, LOCKED_BYTE, os.SEEK_SET)
     try:
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 import amorsize.history
-from amorsize.history.location import Location, is_on_server, scheme_of, shown, sqlite_path
+from amorsize.core.places import is_on_server, scheme_of, sqlite_path
+from amorsize.history.location import Location, shown
 
 
 @pytest.mark.parametrize(
