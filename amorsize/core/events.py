@@ -78,6 +78,8 @@ class Study:
     """What the items of the whole run took, summed where they ran."""
     forecast: Forecast = Forecast()
     """What the run had said of itself."""
+    changed: bool = False
+    """Whether workers changed what outlives an item: the function is to be watched again."""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ class Observation:
     workload: str = ""
     """Keyed hash of what counts as the same job in cross-validation; the function, unless given."""
     outcome: str = "done"
-    """done, failed or abandoned."""
+    """done, failed, abandoned; or changed, where workers changed what outlives an item."""
     model_seconds: float = 0.0
     """Seconds that the cost model expected, 0 if it was not asked."""
     corrections: int = 0
@@ -113,7 +113,10 @@ RECORDS: dict[str, type[Any]] = {
 }
 MISSING: Any = object()
 """The default of a field that has none."""
-OUTCOMES = ("done", "failed", "abandoned")
+CHANGED = "changed"
+"""Outcome of a run whose workers changed what outlives an item: nothing is foretold from it, and the next
+run watches its items again."""
+OUTCOMES = ("done", "failed", "abandoned", CHANGED)
 _HEX = frozenset("0123456789abcdef")
 _WORD = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.+-")
 NAME_SIGNS = _WORD | frozenset(":<>?")

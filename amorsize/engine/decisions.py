@@ -388,8 +388,10 @@ def start_chosen(spec: RunSpec, state: RunState, facts: Facts, item_seconds: flo
     choice = state.decision.choice
     config = choice.config
     if config.backend == "threads":
-        ordered = spec.options.forced is not None
-        waits = ordered or facts.measured.window[1] < WAITING_CPU_SHARE
+        seen = facts.measured
+        known = facts.measured_runs if not seen.items else ()
+        computed = known[0].profile.cpu_share if known else seen.window[1]
+        waits = spec.options.forced is not None or computed < WAITING_CPU_SHARE
         first = WAIT_SEEN_THREADS if waits and spec.total is None else None
         return start(state, StartBackend(config, item_seconds, waits, first))
     computes = (

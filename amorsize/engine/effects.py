@@ -222,7 +222,9 @@ class Effects:
         delivery = self.delivery
         report, item_seconds = backend.report(), self._meter.item_seconds
         look, self._look = self._look, None
-        self.changed.update(dict.fromkeys(report.changed if look is None else look(True)))
+        if look is not None:
+            report = replace(report, changed=look(True))
+        self.changed.update(dict.fromkeys(report.changed))
         return Drained(clock(), report, delivery.done, item_seconds, delivery.failed)
 
     # -- while a backend is at work -------------------------------------------------------------

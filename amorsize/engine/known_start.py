@@ -34,17 +34,11 @@ if TYPE_CHECKING:
 def begin_known(spec: RunSpec, state: RunState, event: Begun, facts: Facts) -> Step | None:
     """Workers for all items, or None where the run is to begin in the caller."""
     total = spec.total
-    if total is None or total < 2 or spec.streaming or spec.journaled or not spec.indexed:
-        return None  # whether an item outlives the reading of the next one is seen in the caller
-    facts.recall(0.0)
+    if total is None or not was_watched_before(spec, facts):
+        return None
     known = facts.measured_runs
-    if not known or not _left_the_caller(facts.runs[0]) or learning.inherits_warmth(known):
+    if learning.inherits_warmth(known):
         return None
-    if not facts.holds_the_same:  # an item of another object was watched
-        return None
-    safety = facts.safety
-    if safety.caller_only or safety.unless_watched or safety.unproven:
-        return None  # no item is watched before they start
     choice = plan(spec, state, facts, total)
     config, alone = choice.config, choice.serial_seconds
     if config.backend not in ("threads", "fork"):
@@ -75,6 +69,22 @@ def begin_known(spec: RunSpec, state: RunState, event: Begun, facts: Facts) -> S
     )
 
 
+def was_watched_before(spec: RunSpec, facts: Facts) -> bool:
+    """Whether workers may run all items with none of them watched first: one was in an earlier run, which
+    left the caller, and what is known in this process speaks for it."""
+    if (spec.total or 0) < 2 or spec.streaming or spec.journaled or not spec.indexed:
+        return False  # whether an item outlives the reading of the next one is seen in the caller
+    facts.recall(0.0)
+    if not facts.measured_runs or not _left_the_caller(facts.runs[0]):
+        return False
+    if not facts.holds_the_same:  # an item of another object was watched
+        return False
+    safety = facts.safety
+    return not (safety.caller_only or safety.unless_watched or safety.unproven)
+
+
 def _left_the_caller(run: Observation) -> bool:
-    """Whether workers ran a function's items, and all went well."""
-    return run.outcome == "done" and run.config.backend in ("threads", "fork", "spawn")
+    """Whether several workers ran a function's items, and all went well. A single thread does what the
+    caller would do, where there is a limit on time: it says nothing."""
+    several = run.config.backend in ("threads", "fork", "spawn") and run.config.workers > 1
+    return run.outcome == "done" and several

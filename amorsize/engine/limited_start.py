@@ -33,6 +33,7 @@ from amorsize.engine.decisions import (
     start_chosen,
 )
 from amorsize.engine.gates import WATCHED_ITEMS
+from amorsize.engine.known_start import was_watched_before
 from amorsize.engine.reviews import add_ended, left_to_do
 from amorsize.engine.state import Phase, Workers, evolve
 
@@ -50,6 +51,8 @@ def begin_watched(spec: RunSpec, state: RunState, event: Begun, facts: Facts) ->
     if options.forced is not None or options.effects != "watch" or decision is None:
         return None
     if spec.nested or state.watched or facts.safety.watched or facts.safety.caller_only:
+        return None
+    if was_watched_before(spec, facts):
         return None
     config, watched = decision.config, evolve(state, watched=True, position=event.done)
     given = replace(handing_out(spec, config, event.done, event.item_seconds), in_order=True)

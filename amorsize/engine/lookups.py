@@ -175,10 +175,11 @@ class Lookups:
     @property
     def learner(self) -> Learner | None:
         """What remembers; None if there is no history. Imports it when first asked."""
-        if self._spec.nested or self._spec.options.history is None:
+        history = self._spec.options.history
+        if self._spec.nested or learning.resolve(history) is None:
             return None
         try:
-            return learning.learner_for(self._spec.options.history)
+            return learning.learner_for(history)
         except OSError:  # no descriptor is free to read modules of ours that are asked for now
             return None
 

@@ -16,6 +16,7 @@ from amorsize.engine.decisions import (
     for_todays_sizes,
     items_are_sent,
 )
+from amorsize.engine.known_start import was_watched_before
 from amorsize.engine.reviews import did_wait
 from amorsize.engine.slices import SLICE_SECONDS
 from amorsize.errors import OptionError
@@ -150,7 +151,9 @@ def _is_watched_first(spec: RunSpec, facts: Facts, config: Config) -> bool:
     options = spec.options
     if not options.supervised or options.forced is not None or options.effects != "watch":
         return False
-    return config.n_jobs > 1 and not (spec.nested or facts.safety.caller_only)
+    if config.n_jobs < 2 or spec.nested or facts.safety.caller_only:
+        return False
+    return not was_watched_before(spec, facts)
 
 
 def has_waited(seen: tuple[int, float, float] | None) -> bool:

@@ -168,6 +168,7 @@ def _study(
         model,
         work,
         _forecast(state, lookups, taken.ended - consumed),
+        state.ended.changed,
     )
 
 

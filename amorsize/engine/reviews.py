@@ -180,7 +180,8 @@ def add_ended(state: RunState, event: Drained) -> RunState:
     report = event.report
     deaths = state.ended.deaths + report.deaths
     held = max(state.ended.worker_bytes, report.worker_bytes)
-    ended = EndedWorkers(deaths, report.cpu_seconds, report.longest_seconds, held)
+    changed = state.ended.changed or bool(report.changed)
+    ended = EndedWorkers(changed, deaths, report.cpu_seconds, report.longest_seconds, held)
     return evolve(state, ended=ended)
 
 

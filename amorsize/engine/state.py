@@ -194,8 +194,9 @@ class Workers:
 
 @dataclass(frozen=True)
 class EndedWorkers:
-    """Sums over the backends that have ended."""
+    """Sums over the backends that have ended; ``changed``: workers changed what outlives an item."""
 
+    changed: bool = False
     deaths: int = 0
     cpu_seconds: float = 0.0
     """Of the last one: what its processes computed."""

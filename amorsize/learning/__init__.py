@@ -10,6 +10,7 @@ from amorsize.core.lazy import lazy_names
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from amorsize.core.places import is_known_long as is_known_long
+    from amorsize.core.places import resolve as resolve
     from amorsize.learning.forecasts import by_size as by_size
     from amorsize.learning.forecasts import forecast_of as forecast_of
     from amorsize.learning.item_costs import Sample as Sample
@@ -43,6 +44,7 @@ _NAMES = {
     "by_size": "amorsize.learning.forecasts",
     "forecast_of": "amorsize.learning.forecasts",
     "is_known_long": "amorsize.core.places",
+    "resolve": "amorsize.core.places",
     "inherits_warmth": "amorsize.learning.item_costs",
     "keep_level": "amorsize.learning.levels",
     "long_items": "amorsize.learning.item_sizes",
@@ -82,6 +84,7 @@ __all__ = [
     "parameters_of",
     "points_of",
     "recall_level",
+    "resolve",
     "sizes_of",
     "tune",
     "unknown_doubt",

@@ -6,7 +6,7 @@ import time
 from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType
 
-from amorsize.core.observation import NAME_SIGNS, Observation
+from amorsize.core.observation import CHANGED, NAME_SIGNS, Observation
 from amorsize.version import __version__
 
 TYPE_CHECKING = False
@@ -29,7 +29,7 @@ def observe(fingerprint: str, id: str, run: Run, study: Study, name: str = "") -
         wall_seconds=study.wall_seconds,
         cpu_seconds=max(0.0, study.cpu_seconds),
         time=time.time(),
-        outcome=run.outcome,
+        outcome=CHANGED if study.changed and run.outcome == "done" else run.outcome,
         model_seconds=study.model_seconds,
         corrections=run.corrections,
         library_version=__version__,

@@ -20,6 +20,7 @@ from unittest import mock
 import pytest
 
 import amorsize
+from amorsize.history.factory import open_history
 from amorsize.inspection import late
 from amorsize.inspection.effects import inspect_function
 
@@ -279,6 +280,20 @@ def test_what_no_rule_knows(make: Callable[[Any], Made], quiet: Any) -> None:
     assert (amorsize.execute(func, ITEMS, timeout=30, history=None), left()) == expected
 
 
+@pytest.mark.parametrize("make", EFFECTS[::9], ids=lambda make: make.__name__)
+def test_it_is_watched_in_each_run(
+    make: Callable[[Any], Made], quiet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only runs that left the caller let the next one begin with all its workers."""
+    monkeypatch.setattr(sys.modules[__name__], "NAP_SECONDS", 0.01)
+    history = tmp_path / "runs.sqlite"
+    for before in (HARMLESS[0], make, make, make):
+        func, left = before(quiet)
+        expected = [func(item) for item in ITEMS], left()
+        func, left = before(quiet)
+        assert (amorsize.execute(func, ITEMS, timeout=30, history=history), left()) == expected
+
+
 def test_no_rule_knows_most_of_them(quiet: Any) -> None:
     unknown = [make for make in EFFECTS if inspect_function(make(quiet)[0]).caller_only is None]
     assert len(unknown) >= 40
@@ -317,6 +332,22 @@ def test_a_single_process_goes_on_where_its_items_change_something(
         found = amorsize.execute(func, range(100), history=None, **options)
     assert found == [sum(range(item + 1)) for item in range(100)]
     assert gauge.value == 0 and len(heard) == 1
+
+
+def test_no_later_run_trusts_one_whose_items_changed_something(
+    quiet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in three programs one after the other: what a run found out binds this process only."""
+    for _ in range(3):
+        monkeypatch.setattr(late, "_remembered", {})
+        gauge = quiet.Gauge()
+        func = computing(lambda item, gauge=gauge: gauge.compute(item))  # type: ignore[misc]
+        tuner = amorsize.Tuner(history=tmp_path / "runs.sqlite")
+        with pytest.warns(amorsize.DifferenceWarning, match="in a worker"):
+            found = tuner.execute(func, range(300), memory_limit="2GiB")
+        assert found == [sum(range(item + 1)) for item in range(300)]
+    with open_history(tmp_path / "runs.sqlite") as history:
+        assert {one.outcome for one in history.read()} == {"changed"}
 
 
 @pytest.mark.parametrize("options", [{"memory_limit": "2GiB"}, {"timeout": 30}])

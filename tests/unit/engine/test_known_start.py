@@ -77,6 +77,8 @@ def test_known_waits_start_all_their_threads() -> None:
         ({"fork_refusal": "a thread of another library runs", "fresh_refusal": "no"}, {}),
         ({"runs": (replace(forked(), config=Config("serial")),)}, {}),  # it was kept in the caller
         ({"runs": (replace(forked(), outcome="failed"), forked())}, {}),
+        ({"runs": (replace(forked(), outcome="changed"), forked())}, {}),
+        ({"runs": (replace(forked(), config=Config("threads", 1)), forked())}, {}),
         ({"runs": (earlier_run(), forked())}, {}),
         ({"holds_the_same": False}, {}),  # an item of another object was watched
         (

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.engine_values import facts, reported, spec
+from support.engine_values import earlier_run, facts, measured, reported, spec
 
 from amorsize.backends.base import BackendReport
+from amorsize.core.frozen import replace
 from amorsize.core.model import Config, Safety
 from amorsize.engine import commands as do
 from amorsize.engine.events import BackendStarted, Begun, Drained
@@ -17,6 +18,14 @@ from amorsize.engine.state import NeedFact, Phase, RunState
 BEGUN = Begun(100.0, 1.0)
 WAITED, COMPUTED, OVERDUE = (2, 0.02, 0.0001), (2, 0.02, 0.0199), (0, 0.0, 0.0)
 ONE = Config("threads", 1)
+UNSEEN = measured((0.0, 1.0, 1.0), items=0, item_seconds=0.0, window_is_empty=True)
+
+
+def on_threads() -> Any:
+    """An earlier run on threads: its items waited for 20 ms."""
+    run = earlier_run(cpu_share=0.02)
+    profile = replace(run.profile, item_seconds=0.02)
+    return replace(run, config=Config("threads", 50), profile=profile)
 
 
 def after(state: RunState, event: Any, known: Any = None, **options: Any) -> Any:
@@ -118,3 +127,29 @@ def test_nothing_is_left_to_do() -> None:
     event = reported(0.1, 2, report=seen(WAITED))
     state, commands = after(state, event, known, total=2)
     assert commands == (do.Scale(1),)
+
+
+def test_known_waits_begin_all_at_once_under_a_limit_on_time() -> None:
+    known = facts(runs=(on_threads(),), measured=UNSEEN)
+    state, commands = begun(known, total=50)
+    begins = started(commands)
+    assert begins.config == Config("threads", 50) and begins.waits and not begins.watched
+    assert begins.first_workers is None and not state.watched
+
+
+@pytest.mark.parametrize(
+    ("changed", "options"),
+    [
+        ({"holds_the_same": False}, {}),  # an item of another object was watched
+        ({"safety": Safety(unproven="calls `get` of a client")}, {}),
+        (
+            {"runs": (replace(on_threads(), config=Config("serial")),)},
+            {},
+        ),  # it stayed in the caller
+        ({"runs": (replace(on_threads(), outcome="failed"),)}, {}),
+        ({}, {"streaming": True}),
+    ],
+)
+def test_what_is_not_known_well_enough_is_watched_again(changed: Any, options: Any) -> None:
+    known = facts(**{"runs": (on_threads(),), "measured": UNSEEN, **changed})
+    assert started(begun(known, total=50, **options)[1]).watched
