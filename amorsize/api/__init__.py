@@ -1,6 +1,6 @@
 """The calls that users make, over the default :class:`amorsize.api.tuner.Tuner`, with the types of each.
 
-What type checkers see are the overloads, which cost nothing at run time. A :class:`Tuner` has the same.
+Type checkers see the overloads of the methods of :class:`Tuner`, which cost nothing at run time.
 """
 
 from __future__ import annotations
@@ -9,52 +9,25 @@ from amorsize.api.tuner import Tuner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
-    from typing import Any, Never, Unpack, overload
+    from collections.abc import AsyncIterable, Callable, Iterable
+    from typing import Any
 
     from amorsize.api.plan import Plan
-    from amorsize.api.typed import AsyncResults, Collects, KeepsType, R, Results, RunOptions, T
-    from amorsize.errors import ItemError
+    from amorsize.api.typed import AsyncResults, F, Results
 
 _DEFAULT = Tuner()
 
 
-if TYPE_CHECKING:
+def _typed_as(method: F) -> Callable[[Callable[..., object]], F]:
+    """The decorator that gives a function the type of ``method``, for type checkers only."""
 
-    @overload
-    def execute(
-        func: Callable[[T], Coroutine[object, Never, R]],
-        data: Iterable[T],
-        *,
-        on_error: KeepsType = ...,
-        **options: Unpack[RunOptions],
-    ) -> list[R]: ...
-    @overload
-    def execute(
-        func: Callable[[T], Coroutine[object, Never, R]],
-        data: Iterable[T],
-        *,
-        on_error: Collects,
-        **options: Unpack[RunOptions],
-    ) -> list[R | ItemError]: ...
-    @overload
-    def execute(
-        func: Callable[[T], R],
-        data: Iterable[T],
-        *,
-        on_error: KeepsType = ...,
-        **options: Unpack[RunOptions],
-    ) -> list[R]: ...
-    @overload
-    def execute(
-        func: Callable[[T], R],
-        data: Iterable[T],
-        *,
-        on_error: Collects,
-        **options: Unpack[RunOptions],
-    ) -> list[R | ItemError]: ...
+    def same(func: Any) -> Any:
+        return func
+
+    return same
 
 
+@_typed_as(_DEFAULT.execute)
 def execute(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> list[Any]:
     """Return ``[func(item) for item in data]``, computed in the fastest way that amorsize finds.
 
@@ -158,50 +131,7 @@ def execute(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> 
     return _DEFAULT.execute(func, data, **options)
 
 
-if TYPE_CHECKING:
-
-    @overload
-    def stream(
-        func: Callable[[T], Coroutine[object, Never, R]],
-        data: Iterable[T],
-        *,
-        ordered: bool = ...,
-        buffersize: int | None = ...,
-        on_error: KeepsType = ...,
-        **options: Unpack[RunOptions],
-    ) -> Results[R]: ...
-    @overload
-    def stream(
-        func: Callable[[T], Coroutine[object, Never, R]],
-        data: Iterable[T],
-        *,
-        ordered: bool = ...,
-        buffersize: int | None = ...,
-        on_error: Collects,
-        **options: Unpack[RunOptions],
-    ) -> Results[R | ItemError]: ...
-    @overload
-    def stream(
-        func: Callable[[T], R],
-        data: Iterable[T],
-        *,
-        ordered: bool = ...,
-        buffersize: int | None = ...,
-        on_error: KeepsType = ...,
-        **options: Unpack[RunOptions],
-    ) -> Results[R]: ...
-    @overload
-    def stream(
-        func: Callable[[T], R],
-        data: Iterable[T],
-        *,
-        ordered: bool = ...,
-        buffersize: int | None = ...,
-        on_error: Collects,
-        **options: Unpack[RunOptions],
-    ) -> Results[R | ItemError]: ...
-
-
+@_typed_as(_DEFAULT.stream)
 def stream(
     func: Callable[[Any], Any],
     data: Iterable[Any],
@@ -236,26 +166,7 @@ def stream(
     return _DEFAULT.stream(func, data, ordered=ordered, buffersize=buffersize, **options)
 
 
-if TYPE_CHECKING:
-
-    @overload
-    def optimize(
-        func: Callable[[T], R],
-        data: Iterable[T],
-        *,
-        on_error: KeepsType = ...,
-        **options: Unpack[RunOptions],
-    ) -> Plan[R]: ...
-    @overload
-    def optimize(
-        func: Callable[[T], R],
-        data: Iterable[T],
-        *,
-        on_error: Collects,
-        **options: Unpack[RunOptions],
-    ) -> Plan[R | ItemError]: ...
-
-
+@_typed_as(_DEFAULT.optimize)
 def optimize(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) -> Plan[Any]:
     """Decide how to run ``func`` over ``data``, and return the decision with its reasons.
 
@@ -266,42 +177,7 @@ def optimize(func: Callable[[Any], Any], data: Iterable[Any], **options: Any) ->
     return _DEFAULT.optimize(func, data, **options)
 
 
-if TYPE_CHECKING:
-
-    @overload
-    async def aexecute(
-        func: Callable[[T], Coroutine[object, Never, R]],
-        data: Iterable[T] | AsyncIterable[T],
-        *,
-        on_error: KeepsType = ...,
-        **options: Unpack[RunOptions],
-    ) -> list[R]: ...
-    @overload
-    async def aexecute(
-        func: Callable[[T], Coroutine[object, Never, R]],
-        data: Iterable[T] | AsyncIterable[T],
-        *,
-        on_error: Collects,
-        **options: Unpack[RunOptions],
-    ) -> list[R | ItemError]: ...
-    @overload
-    async def aexecute(
-        func: Callable[[T], R],
-        data: Iterable[T] | AsyncIterable[T],
-        *,
-        on_error: KeepsType = ...,
-        **options: Unpack[RunOptions],
-    ) -> list[R]: ...
-    @overload
-    async def aexecute(
-        func: Callable[[T], R],
-        data: Iterable[T] | AsyncIterable[T],
-        *,
-        on_error: Collects,
-        **options: Unpack[RunOptions],
-    ) -> list[R | ItemError]: ...
-
-
+@_typed_as(_DEFAULT.aexecute)
 async def aexecute(
     func: Callable[[Any], Any], data: Iterable[Any] | AsyncIterable[Any], **options: Any
 ) -> list[Any]:
@@ -315,50 +191,7 @@ async def aexecute(
     return results
 
 
-if TYPE_CHECKING:
-
-    @overload
-    def astream(
-        func: Callable[[T], Coroutine[object, Never, R]],
-        data: Iterable[T] | AsyncIterable[T],
-        *,
-        ordered: bool = ...,
-        buffersize: int | None = ...,
-        on_error: KeepsType = ...,
-        **options: Unpack[RunOptions],
-    ) -> AsyncResults[R]: ...
-    @overload
-    def astream(
-        func: Callable[[T], Coroutine[object, Never, R]],
-        data: Iterable[T] | AsyncIterable[T],
-        *,
-        ordered: bool = ...,
-        buffersize: int | None = ...,
-        on_error: Collects,
-        **options: Unpack[RunOptions],
-    ) -> AsyncResults[R | ItemError]: ...
-    @overload
-    def astream(
-        func: Callable[[T], R],
-        data: Iterable[T] | AsyncIterable[T],
-        *,
-        ordered: bool = ...,
-        buffersize: int | None = ...,
-        on_error: KeepsType = ...,
-        **options: Unpack[RunOptions],
-    ) -> AsyncResults[R]: ...
-    @overload
-    def astream(
-        func: Callable[[T], R],
-        data: Iterable[T] | AsyncIterable[T],
-        *,
-        ordered: bool = ...,
-        buffersize: int | None = ...,
-        on_error: Collects,
-        **options: Unpack[RunOptions],
-    ) -> AsyncResults[R | ItemError]: ...
-
-
+@_typed_as(_DEFAULT.astream)
 def astream(
     func: Callable[[Any], Any],
     data: Iterable[Any] | AsyncIterable[Any],

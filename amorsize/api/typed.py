@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from amorsize.history.base import History
     from amorsize.planning.rate import Rate
 
+F = TypeVar("F")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")

@@ -68,7 +68,22 @@ def definition(module: str, name: str) -> list[ast.stmt] | None:
     assert source is not None
     tree = ast.parse(Path(source).read_text(encoding="utf-8"))
     found = [node for node in _statements(tree.body) if getattr(node, "name", None) == name]
-    return found or None
+    return [one for node in found for one in _typed(node)] or None
+
+
+def _typed(node: ast.stmt) -> list[ast.stmt]:
+    """The overloads of the method of Tuner whose type a decorator gives a function; else the node."""
+    name = getattr(node, "name", "")
+    decorators = [ast.unparse(one) for one in getattr(node, "decorator_list", ())]
+    if f"_typed_as(_DEFAULT.{name})" not in decorators:
+        return [node]
+    (tuner,) = definition("amorsize", "Tuner") or ()
+    assert isinstance(tuner, ast.ClassDef)
+    found = [one for one in _statements(tuner.body) if getattr(one, "name", "") == name]
+    for one in found:
+        assert isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)
+        del one.args.args[0]
+    return found
 
 
 def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
