@@ -9,24 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.files_heard import EARLIER, LATER, heard
 
 import amorsize
 from amorsize.inspection.file_use import FileUse, now
 from amorsize.inspection.watch import Watch
-
-LATER, EARLIER = 100.0, -100.0
-"""Seconds from now at which a run begins: files of the test are older than the run, or newer."""
-
-
-def heard(func: Callable[[], Any], begun: float, item: Any = None) -> list[str]:
-    """The reasons of one item of a run that began so many seconds from now."""
-    use = FileUse(now() + begun, item)
-    use.begin()
-    try:
-        func()
-    finally:
-        use.end()
-    return list(use.reasons)
 
 
 @pytest.fixture

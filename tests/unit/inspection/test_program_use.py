@@ -12,26 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.files_heard import EARLIER, LATER, heard
 
 from amorsize.inspection.file_use import FileUse, RunFiles, now
 from amorsize.inspection.program_use import ProgramUse, words_of
 from amorsize.inspection.watch import Watch
 
-EARLIER, LATER = -100.0, 100.0
-"""Seconds from now at which a run begins: files of the test are newer than the run, or older."""
-
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the commands are those of a shell")
-
-
-def heard(func: Callable[[], Any], begun: float, item: Any = None) -> list[str]:
-    """The reasons of one item of a run that began so many seconds from now."""
-    use = FileUse(now() + begun, item, ProgramUse())
-    use.begin()
-    try:
-        func()
-    finally:
-        use.end()
-    return list(use.reasons)
 
 
 @pytest.fixture
@@ -64,15 +51,15 @@ PROGRAMS: dict[str, tuple[Callable[[Path], Any], str | None]] = {
 def test_what_a_program_does_with_files_of_earlier_items(folder: Path, name: str) -> None:
     """A file that changed since the run began is named; one that is older, or the item's own, is not."""
     run, expected = PROGRAMS[name]
-    found = heard(lambda: run(folder), EARLIER)
+    found = heard(lambda: run(folder), EARLIER, programs=ProgramUse())
     assert found == ([] if expected is None else [f"the file `{expected}`, which other items use,"])
 
 
 def test_files_that_are_older_than_the_run_or_given_do_not_count(folder: Path) -> None:
     """The first item of a run changes a file that was there; an item may name its own file."""
     touch = PROGRAMS["an argument"][0]
-    assert heard(lambda: touch(folder), LATER) == []
-    assert heard(lambda: touch(folder), EARLIER, str(folder / "log")) == []
+    assert heard(lambda: touch(folder), LATER, programs=ProgramUse()) == []
+    assert heard(lambda: touch(folder), EARLIER, str(folder / "log"), ProgramUse()) == []
 
 
 def test_words_of_commands() -> None:
