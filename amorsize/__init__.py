@@ -80,15 +80,13 @@ __all__ = [
 
 
 LAZY = {
-    "__version__": "amorsize.version",
-    "Executor": "amorsize.api.executor",
-    "Rate": "amorsize.planning.rate",
-    "AsyncResults": "amorsize.api.typed",
-    "Results": "amorsize.api.typed",
-    "RunOptions": "amorsize.api.typed",
-    "item_rng": "amorsize.items.seeding",
-    "register_joblib_backend": "amorsize.integrations",
+    "amorsize.api.executor": ["Executor"],
+    "amorsize.api.typed": ["AsyncResults", "Results", "RunOptions"],
+    "amorsize.integrations": ["register_joblib_backend"],
+    "amorsize.items.seeding": ["item_rng"],
+    "amorsize.planning.rate": ["Rate"],
+    "amorsize.version": ["__version__"],
 }
-"""Public names whose import most programs do not need, and the module of each."""
+"""Public names whose import most programs do not need, by the module of each."""
 
 __getattr__ = lazy_names(__name__, LAZY)

@@ -46,5 +46,5 @@ __all__ = [
     "prune_training_data",
 ]
 
-__getattr__ = lazy_names(__name__, {"prune_training_data": "amorsize.pruning.history"})
+__getattr__ = lazy_names(__name__, {"amorsize.pruning.history": ["prune_training_data"]})
 """Selectors do not need the import of histories."""

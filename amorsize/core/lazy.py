@@ -1,6 +1,6 @@
 """Names of a package that are imported from their modules when they are first asked for, and their price.
 
-A package lists them in its ``__getattr__ = lazy_names(__name__, {name: module})``, and once more under
+A package lists them in its ``__getattr__ = lazy_names(__name__, {module: names})``, and once more under
 ``TYPE_CHECKING``, where the type checker looks.
 
 What a run has not read yet it must read before it can start workers. How long a module takes is measured
@@ -42,8 +42,9 @@ class _Read:
 _read = _Read()
 
 
-def lazy_names(package: str, places: Mapping[str, str]) -> Callable[[str], Any]:
-    """The ``__getattr__`` of a package: ``places`` has the module of each name."""
+def lazy_names(package: str, names: Mapping[str, list[str]]) -> Callable[[str], Any]:
+    """The ``__getattr__`` of a package: ``names`` has those that each module defines."""
+    places = {name: module for module, defined in names.items() for name in defined}
     if package == "amorsize":  # the last thing that its import does
         _read.note(_read.began, _read.before)
 

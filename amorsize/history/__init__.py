@@ -33,25 +33,23 @@ if TYPE_CHECKING:
     from amorsize.history.summary import Stats as Stats
 
 _MODULES = {
-    "History": "amorsize.history.base",
-    "Table": "amorsize.history.base",
-    "HistoryChanged": "amorsize.history.errors",
-    "HistoryCorrupt": "amorsize.history.errors",
-    "HistoryError": "amorsize.history.errors",
-    "HistoryNewer": "amorsize.history.errors",
-    "HistoryRefused": "amorsize.history.errors",
-    "HistoryUnavailable": "amorsize.history.errors",
-    "open_history": "amorsize.history.factory",
-    "Location": "amorsize.history.location",
-    "default_path": "amorsize.core.places",
-    "shown": "amorsize.history.location",
-    "SafeHistory": "amorsize.history.resilient",
-    "open_safely": "amorsize.history.resilient",
-    "Imported": "amorsize.history.summary",
-    "Stats": "amorsize.history.summary",
+    "amorsize.core.places": ["default_path"],
+    "amorsize.history.base": ["History", "Table"],
+    "amorsize.history.errors": [
+        "HistoryChanged",
+        "HistoryCorrupt",
+        "HistoryError",
+        "HistoryNewer",
+        "HistoryRefused",
+        "HistoryUnavailable",
+    ],
+    "amorsize.history.factory": ["open_history"],
+    "amorsize.history.location": ["Location", "shown"],
+    "amorsize.history.resilient": ["SafeHistory", "open_safely"],
+    "amorsize.history.summary": ["Imported", "Stats"],
 }
-"""Each public name and the module that defines it."""
+"""The public names that each module defines."""
 
-__all__ = list(_MODULES)
+__all__ = [name for names in _MODULES.values() for name in names]
 
 __getattr__ = lazy_names(__name__, _MODULES)

@@ -24,15 +24,11 @@ if TYPE_CHECKING:
 __getattr__ = lazy_names(
     __name__,
     {
-        "KeptItems": "amorsize.items.reuse",
-        "RetryingCollector": "amorsize.items.retry",
-        "TryLog": "amorsize.items.tries",
-        "changes": "amorsize.items.pickling",
-        "compared": "amorsize.items.pickling",
-        "dumps": "amorsize.items.pickling",
-        "loads": "amorsize.items.pickling",
-        "numbered": "amorsize.items.seeding",
-        "parts": "amorsize.items.pickling",
-        "refusal_of": "amorsize.items.refusals",
+        "amorsize.items.pickling": ["changes", "compared", "dumps", "loads", "parts"],
+        "amorsize.items.refusals": ["refusal_of"],
+        "amorsize.items.retry": ["RetryingCollector"],
+        "amorsize.items.reuse": ["KeptItems"],
+        "amorsize.items.seeding": ["numbered"],
+        "amorsize.items.tries": ["TryLog"],
     },
 )

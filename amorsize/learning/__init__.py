@@ -36,63 +36,27 @@ if TYPE_CHECKING:
     from amorsize.learning.work_done import loop_item as loop_item
     from amorsize.learning.work_done import work_of as work_of
 
-_NAMES = {
-    "name_of": "amorsize.learning.recorder",
-    "Sizes": "amorsize.learning.size_law",
-    "Sample": "amorsize.learning.item_costs",
-    "for_sizes": "amorsize.learning.size_law",
-    "by_size": "amorsize.learning.forecasts",
-    "forecast_of": "amorsize.learning.forecasts",
-    "is_known_long": "amorsize.core.places",
-    "resolve": "amorsize.core.places",
-    "inherits_warmth": "amorsize.learning.item_costs",
-    "keep_level": "amorsize.learning.levels",
-    "long_items": "amorsize.learning.item_sizes",
-    "law_in": "amorsize.learning.size_law",
-    "law_of": "amorsize.learning.size_law",
-    "known_costs": "amorsize.learning.item_costs",
-    "learner_for": "amorsize.learning.learner",
-    "log_ratio": "amorsize.learning.item_sizes",
-    "loop_item": "amorsize.learning.work_done",
-    "measured": "amorsize.learning.item_costs",
-    "points_of": "amorsize.learning.item_sizes",
-    "parameters_of": "amorsize.learning.parameters",
-    "sizes_of": "amorsize.learning.item_sizes",
-    "recall_level": "amorsize.learning.levels",
-    "tune": "amorsize.learning.parameters",
-    "unknown_doubt": "amorsize.learning.item_costs",
-    "worker_bytes": "amorsize.learning.item_costs",
-    "work_of": "amorsize.learning.work_done",
-}
-__all__ = [
-    "Sample",
-    "Sizes",
-    "by_size",
-    "for_sizes",
-    "forecast_of",
-    "inherits_warmth",
-    "is_known_long",
-    "keep_level",
-    "known_costs",
-    "law_in",
-    "law_of",
-    "learner_for",
-    "log_ratio",
-    "long_items",
-    "loop_item",
-    "measured",
-    "parameters_of",
-    "points_of",
-    "recall_level",
-    "resolve",
-    "sizes_of",
-    "tune",
-    "unknown_doubt",
-    "work_of",
-    "worker_bytes",
-]
-
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "amorsize.core.places": ["is_known_long", "resolve"],
+        "amorsize.learning.forecasts": ["by_size", "forecast_of"],
+        "amorsize.learning.item_costs": [
+            "Sample",
+            "inherits_warmth",
+            "known_costs",
+            "measured",
+            "unknown_doubt",
+            "worker_bytes",
+        ],
+        "amorsize.learning.item_sizes": ["log_ratio", "long_items", "points_of", "sizes_of"],
+        "amorsize.learning.learner": ["learner_for"],
+        "amorsize.learning.levels": ["keep_level", "recall_level"],
+        "amorsize.learning.parameters": ["parameters_of", "tune"],
+        "amorsize.learning.recorder": ["name_of"],
+        "amorsize.learning.size_law": ["Sizes", "for_sizes", "law_in", "law_of"],
+        "amorsize.learning.work_done": ["loop_item", "work_of"],
+    },
+)
 RECORDING = ("work_of", "known_costs", "forecast_of")
 """What recording a run needs: who has a moment to spare can have it read."""
-
-__getattr__ = lazy_names(__name__, _NAMES)

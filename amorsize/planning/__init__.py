@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 __getattr__ = lazy_names(
     __name__,
     {
-        "Admission": "amorsize.planning.admission",
-        "Start": "amorsize.planning.rate",
-        "rate_of": "amorsize.planning.rate",
+        "amorsize.planning.admission": ["Admission"],
+        "amorsize.planning.rate": ["Start", "rate_of"],
     },
 )

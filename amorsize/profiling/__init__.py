@@ -11,4 +11,4 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from amorsize.profiling.spread import mean_and_spread as mean_and_spread
 
-__getattr__ = lazy_names(__name__, {"mean_and_spread": "amorsize.profiling.spread"})
+__getattr__ = lazy_names(__name__, {"amorsize.profiling.spread": ["mean_and_spread"]})

@@ -24,9 +24,9 @@ __all__ = ["Scenario", "ValidationReport", "run_validation"]
 __getattr__ = lazy_names(
     __name__,
     {
-        "Scenario": "amorsize.validation.scenarios",
-        "ValidationReport": "amorsize.validation.report",
-        "run_validation": "amorsize.validation.runner",
+        "amorsize.validation.report": ["ValidationReport"],
+        "amorsize.validation.runner": ["run_validation"],
+        "amorsize.validation.scenarios": ["Scenario"],
     },
 )
 """Their modules need NumPy."""

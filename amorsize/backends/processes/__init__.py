@@ -13,4 +13,4 @@ if TYPE_CHECKING:
 
 __all__ = ["process_pool"]
 
-__getattr__ = lazy_names(__name__, {"process_pool": "amorsize.backends.processes.pool"})
+__getattr__ = lazy_names(__name__, {"amorsize.backends.processes.pool": ["process_pool"]})
