@@ -4,16 +4,16 @@
 :class:`PrunedKNNRegressor` do the same with the methods of scikit-learn. They need NumPy, and not
 scikit-learn. The code is in :mod:`amorsize.pruning`.
 
-==============================
-==================================================================================== Constant
-Meaning ==============================
-====================================================================================
-MIN_SAMPLES_FOR_PRUNING        with fewer rows, only exact repetitions go MIN_TOTAL_SAMPLES_TO_KEEP
-at least so many rows stay, always MIN_SAMPLES_PER_CLUSTER        with ``merge=False``, at least so many
-rows of each region stay (if it has them) DEFAULT_SIMILARITY_THRESHOLD   the similarity, from 0 to 1, from
-which rows share a region, before it adapts STRATEGIES                     the tolerance of each strategy:
-the share by which the error may grow ==============================
-====================================================================================
+MIN_SAMPLES_FOR_PRUNING
+    With fewer rows, only exact repetitions are removed.
+MIN_TOTAL_SAMPLES_TO_KEEP
+    The smallest number of rows that stay.
+MIN_SAMPLES_PER_CLUSTER
+    With ``merge=False``, the smallest number of rows of a region that stay, if the region has so many.
+DEFAULT_SIMILARITY_THRESHOLD
+    The similarity, from 0 to 1, from which rows share a region, before it adapts.
+STRATEGIES
+    The tolerance of each strategy: the share by which the error may grow.
 """
 
 from __future__ import annotations
