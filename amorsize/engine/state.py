@@ -9,7 +9,7 @@
 
 One line of the driver replaces the state; the rest of the engine reads a value that never changes.
 
-A policy reads a fact as a property. A fact that was not looked up yet raises :class:`NeedFact`, which
+A policy reads a fact as an attribute. A fact that was not looked up yet raises :class:`NeedFact`, which
 :func:`amorsize.engine.policy.transition` returns; the driver has :mod:`amorsize.engine.lookups` find it,
 each at most once an event, and asks again. So a policy pays only for what it reads, stays pure, and is
 asked with equal facts in a test.
@@ -18,7 +18,7 @@ asked with equal facts in a test.
 from __future__ import annotations
 
 from amorsize import learning
-from amorsize.core.frozen import dataclass, replace
+from amorsize.core.frozen import Generic, dataclass, replace
 from amorsize.core.model import Config, Crowd
 from amorsize.core.options import Options
 from amorsize.engine.slices import FIRST_DECISION_SECONDS
@@ -26,7 +26,7 @@ from amorsize.engine.slices import FIRST_DECISION_SECONDS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
+    from typing import Any, TypeVar
 
     from amorsize.core.model import Machine, Profile, RemoteOption, Safety
     from amorsize.core.observation import Observation
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from amorsize.profiling.meter import Measured, Transfer
 
     Shares = tuple[float, float, float]
+    V = TypeVar("V")
+else:
+    V = None  # what Generic is given at run time
 
 
 class Phase:
@@ -282,11 +285,21 @@ class NeedFact(Exception):
         self.name, self.argument = name, argument
 
 
-@dataclass(frozen=True)
+class Fact(Generic[V]):
+    """A fact under its name: NeedFact is raised where it is not known."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, facts: Facts, owner: type) -> V:
+        return facts._get(self._name)  # type: ignore[no-any-return]
+
+
 class Facts:
     """The facts known by now, by name."""
 
-    known: Mapping[str, Any] = {}
+    def __init__(self, known: Mapping[str, Any] | None = None) -> None:
+        self.known: Mapping[str, Any] = {} if known is None else known
 
     def has(self, name: str) -> bool:
         """Whether a fact was looked up."""
@@ -300,60 +313,32 @@ class Facts:
 
     # -- the same all through a run ----------------------------------------------------------------
 
-    @property
-    def cores(self) -> int:
-        """Cores that this process could use at the most, without asking for any quota."""
-        return self._get("cores")  # type: ignore[no-any-return]
-
-    @property
-    def machine(self) -> Machine:
-        """What this process may use of the machine."""
-        return self._get("machine")  # type: ignore[no-any-return]
-
-    @property
-    def safety(self) -> Safety:
-        """Why the function must not leave the caller."""
-        return self._get("safety")  # type: ignore[no-any-return]
-
-    @property
-    def fresh_refusal(self) -> str | None:
-        """Why a fresh interpreter would compute something else than this one."""
-        return self._get("fresh_refusal")  # type: ignore[no-any-return]
-
-    @property
-    def can_judge(self) -> bool:
-        """Whether the modules that judge a function were read."""
-        return self._get("can_judge")  # type: ignore[no-any-return]
-
-    @property
-    def preparation(self) -> Preparation:
-        """What is to be done before a worker may start."""
-        return self._get("preparation")  # type: ignore[no-any-return]
-
-    @property
-    def costs(self) -> Costs:
-        """What starting a worker costs."""
-        return self._get("costs")  # type: ignore[no-any-return]
-
-    @property
-    def transfer(self) -> Transfer:
-        """What carrying a result costs."""
-        return self._get("transfer")  # type: ignore[no-any-return]
-
-    @property
-    def sending(self) -> Transfer:
-        """What carrying an item costs; looked up only where items would be sent."""
-        return self._get("sending")  # type: ignore[no-any-return]
+    cores: Fact[int] = Fact()
+    """Cores that this process could use at the most, without asking for any quota."""
+    machine: Fact[Machine] = Fact()
+    """What this process may use of the machine."""
+    safety: Fact[Safety] = Fact()
+    """Why the function must not leave the caller."""
+    fresh_refusal: Fact[str | None] = Fact()
+    """Why a fresh interpreter would compute something else than this one."""
+    can_judge: Fact[bool] = Fact()
+    """Whether the modules that judge a function were read."""
+    preparation: Fact[Preparation] = Fact()
+    """What is to be done before a worker may start."""
+    costs: Fact[Costs] = Fact()
+    """What starting a worker costs."""
+    transfer: Fact[Transfer] = Fact()
+    """What carrying a result costs."""
+    sending: Fact[Transfer] = Fact()
+    """What carrying an item costs; looked up only where items would be sent."""
 
     @property
     def remote(self) -> RemoteOption | None:
         """The user's executor or cluster, once it was reached."""
         return self.known.get("remote")
 
-    @property
-    def slots(self) -> int:
-        """Calls that the user's executor or cluster takes at the same time."""
-        return self._get("slots")  # type: ignore[no-any-return]
+    slots: Fact[int] = Fact()
+    """Calls that the user's executor or cluster takes at the same time."""
 
     def recall(self, seconds_ahead: float) -> tuple[Observation, ...]:
         """The function's own earlier runs, newest first; asked for once."""
@@ -370,15 +355,10 @@ class Facts:
         runs = self.runs
         return learning.measured(runs) if runs else ()
 
-    @property
-    def holds_the_same(self) -> bool:
-        """Whether the function's objects hold what they held when the last run of it ended."""
-        return self._get("holds_the_same")  # type: ignore[no-any-return]
-
-    @property
-    def sizes(self) -> tuple[tuple[int, float], ...]:
-        """Positions and sizes of items; none where they cannot be seen."""
-        return self._get("sizes")  # type: ignore[no-any-return]
+    holds_the_same: Fact[bool] = Fact()
+    """Whether the function's objects hold what they held when the last run of it ended."""
+    sizes: Fact[tuple[tuple[int, float], ...]] = Fact()
+    """Positions and sizes of items; none where they cannot be seen."""
 
     def long_items(self, position: int, workers: int) -> tuple[int, ...]:
         """Items from this position on that are to be begun first, by what is known of their sizes."""
@@ -396,34 +376,21 @@ class Facts:
 
     # -- as it is now: looked up anew for each event -------------------------------------------------
 
-    @property
-    def measured(self) -> Measured:
-        """What the meter says."""
-        return self._get("measured")  # type: ignore[no-any-return]
+    measured: Fact[Measured] = Fact()
+    """What the meter says."""
 
     def open_window(self) -> None:
         """Measure shares of CPU time anew: ``measured`` is that of an empty window from here on."""
         self._get("window_opened")
 
-    @property
-    def overall(self) -> tuple[float, float, float]:
-        """Shares of CPU time since the run began: the first item counts."""
-        return self._get("overall")  # type: ignore[no-any-return]
-
-    @property
-    def crowd(self) -> Crowd:
-        """Who else wants the cores."""
-        return self._get("crowd")  # type: ignore[no-any-return]
-
-    @property
-    def order_is_free(self) -> bool:
-        """Whether items may run out of their order: one was watched, and changed and wrote nothing."""
-        return self._get("order_is_free")  # type: ignore[no-any-return]
-
-    @property
-    def left(self) -> int | None:
-        """Items that no worker has taken; None where nothing tells."""
-        return self._get("left")  # type: ignore[no-any-return]
+    overall: Fact[tuple[float, float, float]] = Fact()
+    """Shares of CPU time since the run began: the first item counts."""
+    crowd: Fact[Crowd] = Fact()
+    """Who else wants the cores."""
+    order_is_free: Fact[bool] = Fact()
+    """Whether items may run out of their order: one was watched, and changed and wrote nothing."""
+    left: Fact[int | None] = Fact()
+    """Items that no worker has taken; None where nothing tells."""
 
     def foreign_threads(self, most: int) -> int:
         """Threads of other libraries that keep a core busy, counted up to ``most``."""
@@ -437,14 +404,9 @@ class Facts:
         """What experience says of each configuration."""
         return self._get("residual", (profile, left))  # type: ignore[no-any-return]
 
-    @property
-    def fork_refusal(self) -> str | None:
-        """Why the process must not be forked now. The look ends the sampler's thread: a fork needs
-        this process to have one thread."""
-        return self._get("fork_refusal")  # type: ignore[no-any-return]
-
-    @property
-    def computed_meanwhile(self) -> float:
-        """Share of the time that looking up the costs took, beside the caller, in which the caller
-        computed."""
-        return self._get("computed_meanwhile")  # type: ignore[no-any-return]
+    fork_refusal: Fact[str | None] = Fact()
+    """Why the process must not be forked now. The look ends the sampler's thread: a fork needs
+    this process to have one thread."""
+    computed_meanwhile: Fact[float] = Fact()
+    """Share of the time that looking up the costs took, beside the caller, in which the caller
+    computed."""
