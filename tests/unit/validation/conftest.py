@@ -6,6 +6,7 @@ import gc
 from collections.abc import Iterator
 
 import pytest
+from support.blas import one_blas_thread as one_blas_thread
 
 from amorsize.validation import run_validation
 from amorsize.validation.report import ValidationReport
@@ -22,6 +23,6 @@ def quick_collections() -> Iterator[None]:
     gc.unfreeze()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def report() -> ValidationReport:
     return run_validation(classic()[:2], seeds=8)

@@ -1,0 +1,3 @@
+"""These tests compute with NumPy."""
+
+from support.blas import one_blas_thread as one_blas_thread
