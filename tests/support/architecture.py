@@ -204,6 +204,11 @@ def _tree(text: str) -> ast.Module:
 
 
 @functools.cache
+def _imports(module: str, text: str, modules: frozenset[str]) -> list[Import]:
+    return list(imports(module, _tree(text), dict.fromkeys(modules)))
+
+
+@functools.cache
 def _own_offences(module: str, text: str, limits: tuple[tuple[str, int], ...]) -> list[Offence]:
     tree = _tree(text)
     return [*foreign_writes(module, tree), *sizes(module, text, tree, dict(limits))]
@@ -215,9 +220,10 @@ def offences(texts: Mapping[str, str], table: Mapping[str, Any]) -> list[Offence
     limits = tuple(table["limits"].items())
     found: list[Offence] = []
     graph: dict[str, set[str]] = {name: set() for name in texts}
+    modules = frozenset(texts)
     for module, text in texts.items():
         own = package_of(module)
-        for one in imports(module, _tree(text), texts):
+        for one in _imports(module, text, modules):
             graph[module].add(one.target)
             other = package_of(one.target)
             if own not in ("", "__main__") and not ({other, "*"} & may.get(own, set())):
