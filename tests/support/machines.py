@@ -8,6 +8,9 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
+from amorsize.core.frozen import replace
 from amorsize.machine import detect
 
 MEMINFO = "MemTotal:       16777216 kB\nMemFree: 1 kB\nMemAvailable:    8388608 kB\nCached: 7 kB\n"
@@ -83,3 +86,11 @@ def in_child(action, seconds=60.0):
 
 def run_forking(code: str, **environment: str) -> str:
     return run(PRELUDE + textwrap.dedent(code), **environment)
+
+
+@pytest.fixture
+def small_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a fork costs grows with the process: plans are made as in a small one, however many tests and
+    libraries this one holds by now."""
+    machine = replace(detect.detect_machine(), resident_bytes=50_000_000)
+    monkeypatch.setattr("amorsize.engine.lookups.detect_machine", lambda: machine)

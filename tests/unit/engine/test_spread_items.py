@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from support.engine_values import facts, slice_ended, spec
+from support.machines import small_process as small_process
 
 import amorsize
 from amorsize.engine import commands as do
@@ -86,7 +87,7 @@ def ran_apart(func: Any, data: Any, **options: Any) -> tuple[Any, Any]:
 
 
 @pytest.fixture
-def order_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+def order_is_free(monkeypatch: pytest.MonkeyPatch, small_process: None) -> None:
     """On a busy machine a look at what an item changes may be cut short; and tests before this one may
     have loaded a library that keeps threads, beside which nothing is forked."""
     monkeypatch.setattr("amorsize.engine.slice_watch.ItemWatch.order_is_free", True)

@@ -12,6 +12,7 @@ from tempfile import mkdtemp
 
 import pytest
 from support.learning import burn, run_python, wait
+from support.machines import small_process as small_process
 from support.work import calm
 
 import amorsize
@@ -141,6 +142,7 @@ def test_it_is_kept_what_the_objects_of_a_function_held(tmp_path: Path) -> None:
     assert learner.holds_the_same(wait, run)  # it has no object
 
 
+@pytest.mark.usefixtures("small_process")
 def test_one_giant_item_does_not_speak_against_the_workers_that_met_it() -> None:
     giant = 3_000_000
     began = time.thread_time()
