@@ -349,7 +349,7 @@ answered: list[int] = []
 async def ask(item: int) -> int:
     if not answered:
         in_first_wait.append(item)
-    await asyncio.sleep(0.4)
+    await asyncio.sleep(0.2)
     answered.append(item)
     return item
 
