@@ -46,7 +46,9 @@ def tables(draw):
     return X, y
 
 
-@pytest.mark.parametrize("fraction", [0.35, 0.1, 0.05, 0.01])
+@pytest.mark.parametrize(
+    "fraction", [0.1, 0.01, *(pytest.param(one, marks=pytest.mark.long) for one in (0.35, 0.05))]
+)
 def test_a_fixed_fraction_beats_chance(fraction: float) -> None:
     gains = []
     for seed in range(3):
