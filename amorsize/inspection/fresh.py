@@ -16,6 +16,7 @@ from functools import lru_cache, partial
 from importlib.machinery import PathFinder
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 
+from amorsize.inspection.imported import as_imported
 from amorsize.inspection.origins import is_a, own_file, own_module
 from amorsize.inspection.reach import names_of
 
@@ -132,6 +133,8 @@ class _Search:
 
     def _value(self, module: str, name: str, value: Any, names: tuple[str, ...]) -> str | None:
         """A global of a module that some code names."""
+        if module != "__main__" and as_imported(module, (name,), value) is False:
+            return f"{module}.{name} was replaced in this process"
         if is_a(value, ModuleType):
             return self._module(value, names)
         if is_a(value, FunctionType):

@@ -1,11 +1,11 @@
 """What a fresh interpreter lacks of the modules that a function names: it is sent to it.
 
 A worker that is started afresh imports the user's modules as they are on disk. Of those that the
-function reaches, plain values of globals and classes, functions that were replaced (by doubles, too),
-functions of C and context variables that are set are collected here, to be put in place there; so are
-modules that cannot be imported there, of which functions and classes have to be sent by value. An object
-that is no plain value stays as the import makes it: another module may hold the very same, and would be
-parted from it.
+function reaches, plain values of globals and classes, functions of C, context variables that are set, and
+what was put in the place of a function, class or module (test doubles, too) are collected here, to be put
+in place there; so are modules that cannot be imported there, of which functions and classes have to be
+sent by value. Any other object that is no plain value stays as the import makes it: another module may
+hold the very same, and would be parted from it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 
 from amorsize.inspection.fresh import _not_importable
+from amorsize.inspection.imported import as_imported
 from amorsize.inspection.origins import is_a, own_file, own_module
 from amorsize.inspection.reach import names_of
 
@@ -27,6 +28,8 @@ MOST_FUNCTIONS = 300
 """Functions that are looked at."""
 MOST_PARTS = 10_000
 """Parts of a value, within which it counts as plain: a millisecond to look at, and as much to send."""
+MADE_BY_CLASSES = ("__dict__", "__weakref__", "__doc__", "__module__")
+"""Attributes that every class has."""
 PLAIN = (int, float, complex, str, bytes, bool, type(None), range)
 
 
@@ -45,6 +48,12 @@ class CallerState:
         self, module: str, path: tuple[str, ...], value: Any, *, replaces: bool = False
     ) -> None:
         """Have a value sent; ``replaces``: the next run may not find it in the same worker."""
+        if (
+            is_a(value, FunctionType)
+            and value.__module__ == module
+            and value.__qualname__ == ".".join(path)
+        ):
+            value = _nameless(value)
         self.values.append((module, path, value))
         self.replaced = self.replaced or replaces
 
@@ -67,6 +76,11 @@ class _Search:
 
     def run(self, func: Any) -> None:
         self._todo.append(func)
+        if is_a(func, FunctionType):
+            module, name = str(func.__module__), func.__qualname__
+            home = sys.modules.get(module)
+            if type(home) is ModuleType and vars(home).get(name) is func:
+                self._value(module, name, func, ())
         while self._todo and len(self._seen) < MOST_FUNCTIONS:
             one = self._todo.pop()
             if is_a(one, partial):
@@ -120,28 +134,22 @@ class _Search:
         """A global of a module that some code names. Those of ``__main__`` go with the functions."""
         if is_a(value, ModuleType):
             self._module(value, names)
-            return
         if (module, name) in self._named:
             return
         self._named.add((module, name))
         elsewhere = module in ("__main__", "None") or module in self.found.by_value
-        sent = own_module(module) and not elsewhere
-        if is_a(value, FunctionType):
+        sent = own_module(module) and not elsewhere and name[:2] != "__"
+        if is_a(value, FunctionType | type):
             self._todo.append(value)
-            there, local = value.__module__, "<" in value.__qualname__
-            # What an import has put there has its own name, nearly always.
-            other = value.__name__ != name or (there != module and (local or there == "__main__"))
-            if sent and (_is_double(value) or (other and own_file(value.__code__.co_filename))):
-                self.found.put(module, (name,), value, replaces=True)
-        elif is_a(value, type):
-            self._todo.append(value)
-        elif sent and type(value).__name__ == "ContextVar":
+        if not sent:
+            return
+        if type(value).__name__ == "ContextVar":
             if value in copy_context() and is_plain(value.get()):
                 self.found.put(module, (name,), value.get(), replaces=True)
-        elif sent and _is_double(value):
-            self.found.put(module, (name,), value, replaces=True)
-        elif sent and name[:2] != "__" and (is_plain(value) or _is_known_builtin(value)):
+        elif is_plain(value) or _is_known_builtin(value):
             self.found.put(module, (name,), value)
+        elif _is_replaced(module, (name,), value):
+            self.found.put(module, (name,), value, replaces=True)
 
     def _module(self, module: ModuleType, names: tuple[str, ...]) -> None:
         name = module.__name__
@@ -162,14 +170,42 @@ class _Search:
         sent = sent and "<" not in kind.__qualname__
         for name, value in list(vars(kind).items()):
             path = *kind.__qualname__.split("."), name
-            if sent and _is_double(value):
-                self.found.put(module, path, value, replaces=True)
-            elif is_a(value, FunctionType):
+            if is_a(value, FunctionType):
                 self._todo.append(value)
-                if sent and value.__module__ != module and own_file(value.__code__.co_filename):
-                    self.found.put(module, path, value, replaces=True)
-            elif sent and name[:2] != "__" and is_plain(value):
+            if not sent or name in MADE_BY_CLASSES:
+                continue
+            if name[:2] != "__" and is_plain(value):
                 self.found.put(module, path, value)
+            elif _is_replaced(module, path, value):
+                self.found.put(module, path, value, replaces=True)
+
+
+def _is_replaced(module: str, path: tuple[str, ...], value: Any) -> bool:
+    """Was it put there since the import? What the source does not tell, names do: what an import has put
+    there has its own, nearly always."""
+    if _is_double(value):
+        return True
+    known = as_imported(module, path, value)
+    if known is not None or not is_a(value, FunctionType):
+        return known is False
+    there, local = value.__module__, "<" in value.__qualname__
+    other = there != module if len(path) > 1 else local or there == "__main__"
+    if len(path) == 1:
+        other = value.__name__ != path[0] or (there != module and other)
+    return other and own_file(value.__code__.co_filename)
+
+
+def _nameless(func: FunctionType) -> FunctionType:
+    """A copy of a function that has the name of what it stands for: the name would be sent, and found to
+    be the other one there. A copy goes by value."""
+    copy = FunctionType(
+        func.__code__, func.__globals__, func.__name__, func.__defaults__, func.__closure__
+    )
+    copy.__kwdefaults__, copy.__qualname__ = func.__kwdefaults__, func.__qualname__
+    copy.__module__, copy.__doc__ = func.__module__, func.__doc__
+    copy.__annotations__ = func.__annotations__
+    vars(copy).update(vars(func))
+    return copy
 
 
 def _is_double(value: Any) -> bool:

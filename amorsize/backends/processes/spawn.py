@@ -94,12 +94,12 @@ class SpawnLauncher(Launcher):
             if spec.caller_state is not None:
                 state = spec.caller_state()
                 self._by_value = state.by_value
-                spawn_state.check_doubles(state.values, self.pickled)
+                spawn_state.check_replaced(state.values, self.pickled)
                 self._state = self.pickled((state.values, state.replaced or state.by_value != []))
             func = spec.func
-            if type(func) is FunctionType:
+            if type(func) is FunctionType and "mock" in vars(func):  # create_autospec made it
                 given_name = [(str(func.__module__), (func.__name__,), func)]
-                spawn_state.check_doubles(given_name, self.pickled)
+                spawn_state.check_replaced(given_name, self.pickled)
             self._function = self.pickled((spec.func, spec.initializer, spec.initargs))
         settings: dict[str, Any] = {
             "path": list(sys.path),

@@ -16,6 +16,24 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+PLAIN = (
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    bool,
+    type(None),
+    range,
+    list,
+    tuple,
+    dict,
+    set,
+    frozenset,
+)
+"""Types of what stands for nothing."""
+
+
 def settings() -> dict[str, Any]:
     """Of this process: what the interpreter and loaded libraries keep for all code."""
     found: dict[str, Any] = {
@@ -93,21 +111,31 @@ def put(values: Iterable[tuple[str, tuple[str, ...], Any]]) -> None:
             setattr(holder, path[-1], value)
 
 
-def check_doubles(
+def check_replaced(
     values: Sequence[tuple[str, tuple[str, ...], Any]], pickled: Callable[[Any], bytes]
 ) -> None:
-    """Raise ``PicklingError`` for a test double that a fresh interpreter cannot have: its own errors say
-    nothing of what is to be done."""
+    """Raise ``PicklingError`` for what was put in the place of a function or class, a test double too, if
+    it cannot be sent to a fresh interpreter: pickle's own errors do not say what is to be done."""
     for module, path, value in values:
-        double = vars(value).get("mock") if type(value) is FunctionType else value
-        if not any(base.__module__ == "unittest.mock" for base in type(double).__mro__):
+        if type(value) in PLAIN:
             continue
+        double = vars(value).get("mock") if type(value) is FunctionType else value
+        is_double = any(base.__module__ == "unittest.mock" for base in type(double).__mro__)
         try:
-            if loads(pickled(value)) is value:
+            body = pickled(value)
+            same = (is_double or isinstance(value, type)) and loads(body) is value
+            named = (module, ".".join(path)) == (
+                getattr(value, "__module__", None),
+                getattr(value, "__qualname__", None),
+            )
+            if same and (is_double or named):
                 raise _pickle.PicklingError("only its name would be")
         except Exception as error:
             name = ".".join((module, *path))
+            kind = (
+                f"{type(double).__name__} of unittest.mock" if is_double else type(value).__name__
+            )
             raise _pickle.PicklingError(
-                f"{name} was replaced by a {type(double).__name__} of unittest.mock, which cannot be "
-                f"sent to a fresh interpreter ({error}); put a function in its place, or use n_jobs=1"
+                f"{name} was replaced by a {kind}, which cannot be sent to a fresh interpreter "
+                f"({error}); put a function in its place, or use n_jobs=1"
             ) from error

@@ -85,8 +85,9 @@ def test_test_doubles_and_functions_of_c(shop: Any, monkeypatch: pytest.MonkeyPa
     assert values(shop.price)["helper"] is specified
     monkeypatch.setattr(shop, "helper", len)
     assert values(shop.price)["helper"] is len
-    monkeypatch.setattr(shop, "helper", [].append)  # of an object, which is no plain value
-    assert "helper" not in values(shop.price)
+    there: list[Any] = []
+    monkeypatch.setattr(shop, "helper", there.append)  # its object goes with it
+    assert values(shop.price)["helper"] == there.append
     monkeypatch.setattr(shop.Price, "of", double)
     assert values(shop.through)["Price.of"] is double
 
