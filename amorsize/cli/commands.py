@@ -48,7 +48,10 @@ def load_command(name: str) -> tuple[argparse.ArgumentParser, Run]:
 def run_command(name: str, words: list[str]) -> int:
     """Run a command with the words after its name; the exit code."""
     parser, run = load_command(name)
-    parse = parse_with_items if name in TAKE_ITEMS else argparse.ArgumentParser.parse_args
+    # Options may stand before, between and after the other words.
+    parse = (
+        parse_with_items if name in TAKE_ITEMS else argparse.ArgumentParser.parse_intermixed_args
+    )
     return run(parse(parser, words))
 
 

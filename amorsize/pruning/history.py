@@ -276,9 +276,9 @@ def _prune_history(
     store_before = history.stats().size_bytes
     before, decided_before = measure_history(rows, rows, parameters)
     after, decided_after = measure_history(kept, rows, parameters)
+    if not dry_run and archive is not None:
+        append(archive, history, [one for one in rows if one.id in gone])
     if not dry_run and (remove or fresh):
-        if archive is not None:
-            append(archive, history, [one for one in rows if one.id in gone])
         try:
             history.replace(remove, fresh, strict=True)
         except HistoryChanged:

@@ -61,6 +61,18 @@ def test_a_file_that_is_no_history_is_an_error_and_stays(tmp_path: Path, action:
     assert table.read_text() == "name,score\n" * 100
 
 
+def test_options_may_stand_anywhere(place: Path) -> None:
+    named = ["show", "a1a1", "--history", str(place), "--limit", "2"]
+    expected = call(*named, history="off")
+    assert expected.returncode == 0 and len(expected.stdout.splitlines()) == 3
+    for words in (
+        ["show", "--history", str(place), "a1a1", "--limit", "2"],
+        ["--history", str(place), "--limit", "2", "show", "a1a1"],
+        ["--limit", "2", "show", "--history", str(place), "--", "a1a1"],
+    ):
+        assert call(*words, history="off").stdout == expected.stdout, words
+
+
 def test_check_finds_what_is_wrong(place: Path) -> None:
     import sqlite3
 

@@ -107,6 +107,20 @@ def test_an_archive_and_what_stayed_are_the_history_again(history, tmp_path: Pat
     assert found == before
 
 
+@pytest.mark.parametrize("rows", [0, 10])
+def test_an_archive_of_nothing_is_there_and_empty(history, tmp_path: Path, rows: int) -> None:
+    history.add(runs(rows))
+    archive = tmp_path / "gone.jsonl"
+    result = prune_training_data(history, archive=archive)
+    assert result.removed == 0 and len(archive.read_text().splitlines()) == 1
+    with open_history(tmp_path / "other.sqlite") as other, archive.open() as lines:
+        found = other.import_lines(lines)
+        assert (found.added, found.rejected, other.key) == (0, 0, history.key)
+    prune_training_data(history, archive=archive)  # nothing is added
+    prune_training_data(history, archive=tmp_path / "dry.jsonl", dry_run=True)
+    assert len(archive.read_text().splitlines()) == 1 and not (tmp_path / "dry.jsonl").exists()
+
+
 def test_an_archive_of_something_else_is_left_as_it_is(history, tmp_path: Path) -> None:
     history.add(runs(400))
     other = tmp_path / "other.jsonl"
