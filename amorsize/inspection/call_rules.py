@@ -53,7 +53,8 @@ SECOND = frozenset({"_struct.pack_into", "struct.pack_into", "shutil.copyfileobj
 
 DESCRIPTORS = frozenset(
     {"os.write", "os.read", "os.lseek", "os.readv", "os.writev", "os.ftruncate", "os.close",
-     "os.sendfile", "os.splice", "os.copy_file_range"}
+     "os.sendfile", "os.splice", "os.copy_file_range", "os.eventfd_write", "os.eventfd_read",
+     "os.timerfd_settime"}
 )  # fmt: skip
 """Functions that move the place in an open file, or close it, whose number is the first argument."""
 
@@ -114,7 +115,7 @@ APPENDING = frozenset({"a", "ab", "at", "a+", "ab+", "a+b", "r+", "r+b", "rb+", 
 
 OUTPUT_AT = {
     "pack_into": 0, "readinto": 0, "readinto1": 0, "recv_into": 0, "recvfrom_into": 0, "dot": 1,
-    "clip": 2, "take": 2, "choose": 1, "shuffle": 0,
+    "clip": 2, "take": 2, "choose": 1, "shuffle": 0, "at": 0,
 }  # fmt: skip
 """Methods that fill an argument of theirs: which one."""
 

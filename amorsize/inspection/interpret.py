@@ -138,6 +138,12 @@ class Frame:
         self._returned = FRESH
         self._keywords: tuple[str, ...] = ()
 
+    def drops(self, at: int) -> bool:
+        """Is what the call at this place gives thrown away?"""
+        steps = self.decoded.steps
+        following = next((place for place, step in enumerate(steps) if step[0] == at), -1) + 1
+        return 0 < following < len(steps) and steps[following][1] == "POP_TOP"
+
     def keep_keywords(self, names: tuple[str, ...]) -> None:
         """The next call names its last arguments so."""
         self._keywords = names

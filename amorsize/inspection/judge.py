@@ -307,8 +307,6 @@ class Judge(Methods):
             return entered
         return manager if manager.origin == SHARED or manager.inner is not None else FRESH
 
-    # ------------------------------------------------------------------ calls
-
     def call(
         self,
         frame: Frame,
@@ -317,9 +315,11 @@ class Judge(Methods):
         named: dict[str, Value],
         spread: Value | None,
     ) -> Value:
-        given, base = self.called(frame, callee, args, named, spread), callee.base
+        place, base = self._at, callee.base
+        given = self.called(frame, callee, args, named, spread)
         if given is FRESH and is_a(callee.obj, BuiltinFunctionType):
             given = self.computed(*args)
+        given = self.after_call(callee, args, given, frame, place)
         if given is not FRESH or base is None or base.origin != SHARED:
             return given
         parts = gives_parts(base.obj, callee.attr, callee.obj)

@@ -103,6 +103,10 @@ def callbacks() -> list[tuple[str, Any]]:
         ("the trace function", sys.gettrace()),
     ]
     found += [("a signal handler", handler_of(number)) for number in SIGNALS]
+    found += [("a callback of the garbage collector", one) for one in sys.modules["gc"].callbacks]
+    threading = sys.modules.get("threading")
+    if threading is not None:
+        found.append(("the hook of threads", vars(threading).get("excepthook")))
     warnings = sys.modules.get("warnings")
     if warnings is not None:
         # The second is what catch_warnings(record=True) puts the append of its list in place of.

@@ -20,11 +20,17 @@ from amorsize.inspection.abstract_value import (
     is_part,
 )
 from amorsize.inspection.decode import FLAG_SHIFT
-from amorsize.inspection.known_names import CHANGES
+from amorsize.inspection.known_names import CHANGES, OF_THE_THREAD
 from amorsize.inspection.listeners import log_is_heard
 from amorsize.inspection.objects import class_attribute, dir_of
 from amorsize.inspection.origins import is_a, own_module
-from amorsize.inspection.verbs import gives_anew, is_document, is_unread, may_change
+from amorsize.inspection.verbs import (
+    gives_anew,
+    is_document,
+    is_made_to_change,
+    is_unread,
+    may_change,
+)
 from amorsize.inspection.walker import Walker, own
 
 TYPE_CHECKING = False
@@ -48,6 +54,8 @@ SIGNALS_OF = {
 """Methods by which threads tell one another something, by class."""
 MAKING = frozenset({"__new__", "__init__", "__del__", "__init_subclass__", "__class_getitem__"})
 """Methods that are walked where objects are made."""
+CARRYING = ("__reduce__", "__reduce_ex__", "__getstate__", "__getnewargs__", "__getnewargs_ex__")
+"""Methods by which an object is pickled and copied."""
 NOT_CALLING = frozenset(
     {"builtins", "abc", "typing", "enum", "collections", "collections.abc", "types"}
 )
@@ -122,6 +130,26 @@ class Methods(Walker):
             and type(base.obj).__module__.startswith("pathlib")
         ):
             self.keep(f"{name} changes a file that its items share")
+
+    def after_call(
+        self, callee: Value, args: list[Value], given: Value, frame: Frame, place: int
+    ) -> Value:
+        """What a call gives, of a thread the one that the process knows.
+
+        A call whose result nobody uses is made for what it changes: of a library's function that only
+        some items call no look tells what that is."""
+        func = callee.obj
+        if func is MISSING or callee.func is not None:
+            return given
+        name = rules.name_of_callable(func)
+        if given is FRESH and not OF_THE_THREAD.isdisjoint((name, callee.path)):
+            return given if "get_" in name else Value(SHARED, "", f"what {name} gives")
+        if name == "gc.collect":
+            for one in func.__self__.callbacks:
+                self.callable(one, [], {}, frame.depth + 1)
+        if self.unsure and name and frame.drops(place) and is_made_to_change(func, args):
+            self.keep(f"some items call {name}, and do not use what it gives")
+        return given
 
     def pool_use(self, frame: Frame, base: Value, name: str) -> str | None:
         """Does a method "take" something from a pool, or "give" it back? None of any other method."""
@@ -221,6 +249,7 @@ class Methods(Walker):
                 self.call_unseen(frame, value.func)
                 continue
             obj, base = value.obj, value.base
+            self.carried(value, frame.depth)
             if is_a(obj, MethodType):
                 self.callable(obj, [], {}, frame.depth + 1)
             elif is_a(obj, FunctionType):
@@ -237,6 +266,16 @@ class Methods(Walker):
                 self.call_all_methods(value, frame.depth)
             elif value.origin == SHARED and obj is not MISSING and not is_a(obj, type):
                 self.functions_behind(obj, frame.depth)
+
+    def carried(self, value: Value, depth: int) -> None:
+        """An object of the user's is handed to a library, which may pickle or copy it."""
+        kind = value.made_by or (type(value.obj) if value.obj is not MISSING else None)
+        if kind is None or is_a(value.obj, type) or not own_module(str(kind.__module__)):
+            return
+        for name in CARRYING:
+            func = class_attribute(kind, name)
+            if is_a(func, FunctionType) and own(func):
+                self.enter_function(func, [value], {}, depth + 1)
 
     def call_unseen(self, frame: Frame, closure: Closure) -> None:
         if not closure.walked:

@@ -130,6 +130,10 @@ def _interpreter(parts: dict[str, State]) -> None:
         parts["the garbage collector"] = gc.isenabled(), None, ()
     scope = vars(sys.modules["builtins"])
     parts["the builtins"] = None, tuple(scope), tuple(scope.values())
+    threads = sys.modules.get("threading")
+    if threads is not None:
+        thread = threads._active.get(_thread.get_ident())
+        parts["the name of the thread"] = getattr(thread, "_name", ""), None, ()
     if "atexit" in sys.modules:
         parts[AT_EXIT] = sys.modules["atexit"]._ncallbacks() - _finalizing(), None, ()
 

@@ -17,7 +17,7 @@ from types import (
     ModuleType,
 )
 
-from amorsize.inspection.abstract_value import MISSING
+from amorsize.inspection.abstract_value import MISSING, NEW, SHARED
 from amorsize.inspection.kinds import plan_of
 from amorsize.inspection.known_names import PLAIN
 from amorsize.inspection.origins import is_a, own_module
@@ -25,6 +25,8 @@ from amorsize.inspection.origins import is_a, own_module
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from amorsize.inspection.abstract_value import Value
 
 READING = frozenset(
     {"items", "keys", "values", "count", "copy", "format", "vformat", "encode", "decode", "raw", "dump",
@@ -87,6 +89,12 @@ COMPUTING = frozenset(
     {"numpy", "pandas", "operator", "_operator", "builtins", "math", "functools", "itertools"}
 )
 """Libraries whose functions of such names compute, or are in tables of their own."""
+
+FOR_ITSELF = frozenset(
+    {"print", "pprint", "dump", "save", "write", "show", "plot", "display", "log", "warn", "assert",
+     "check", "validate", "verify", "sleep", "wait", "synchronize", "collect", "empty"}
+)  # fmt: skip
+"""First words of functions that are called for what they show, store, try or wait for."""
 
 SCIENTIFIC = COMPUTING | frozenset(
     {"scipy", "sklearn", "polars", "pyarrow", "xarray", "skimage", "statsmodels", "networkx", "sympy",
@@ -203,6 +211,26 @@ def changes_by_name(func: Any, name: str) -> bool:
     if type(module) is not str or own_module(module) or module.partition(".")[0] in COMPUTING:
         return False
     return not _is_method(func) and _first_word(name) in CHANGING
+
+
+def is_made_to_change(func: Any, args: list[Value]) -> bool:
+    """Does a call of a library's function, whose result nobody uses, change what outlives the call?
+
+    It is given such an object first; or, outside of the standard library, nothing but constants: then
+    it sets something of its library. What its name says to show, to store or to wait for is not that."""
+    module = getattr(func, "__module__", None)
+    if type(module) is not str or own_module(module) or is_a(func, MethodType):
+        return False
+    root = module.partition(".")[0]
+    if root in COMPUTING or _is_method(func) or _first_word(func.__name__) in FOR_ITSELF:
+        return False
+    first = args[0] if args else None
+    if first is not None and first.origin == SHARED and first.obj is not MISSING:
+        obj = first.obj
+        plain = is_a(obj, (*PLAIN, type, ModuleType, FunctionType, BuiltinFunctionType))
+        return not plain and not _is_atom(type(obj))
+    constant = all(one.origin == NEW and is_a(one.obj, PLAIN) for one in args)
+    return constant and root not in sys.stdlib_module_names and root not in SCIENTIFIC
 
 
 def gives_parts(owner: Any, name: str, defined: Any) -> bool:

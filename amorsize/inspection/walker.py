@@ -138,6 +138,8 @@ class Walker(Tables):
                 for part in item:
                     self.held(part, "a part of an item", given=id(part) not in self.shared)
         sample = self.given(items[0], "item") if len(items) else Value(GIVEN, "item", "item")
+        if sample.obj is not MISSING:
+            self.implicit(sample, 0)
         given = self.callable(func, [sample])
         if given.origin == SHARED and type(given.obj) in GIVEN_BACK:
             self.forbid_processes(f"it gives {given.phrase}, an object of the caller's")
@@ -359,12 +361,14 @@ class Walker(Tables):
         for name, first in (
             ("__new__", Value(SHARED, "class", kind.__name__, kind)),
             ("__init__", made),
+            ("__del__", made),
         ):
             func = class_attribute(kind, name)
             if is_a(func, staticmethod):
                 func = func.__func__
             if is_a(func, FunctionType) and own(func):
-                self.enter_function(func, [first, *args], named, depth + 1)
+                given, more = ([], {}) if name == "__del__" else (args, named)
+                self.enter_function(func, [first, *given], more, depth + 1)
         missing = class_attribute(kind, "_missing_")  # of an enumeration
         if is_a(missing, classmethod) and own(missing.__func__):
             this = Value(SHARED, "class", kind.__name__, kind)
