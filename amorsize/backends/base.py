@@ -75,10 +75,10 @@ class BackendSpec:
     """Processes: results that pickling changes, or that cannot be sent, are computed again in the caller,
     and what cannot be sent there stays in it; results of these classes are known to come back as they
     went. None: what cannot be sent is an error."""
-    late_look: Callable[[bool], tuple[str, ...]] | None = None
+    late_look: Callable[..., tuple[str, ...]] | None = None
     """Forked workers: names what changed of all that the function reaches since this spec was made, with
     True also of the process (see :mod:`amorsize.inspection.late`). None to look at nothing."""
-    late_maker: Callable[[Any], Callable[[bool], tuple[str, ...]]] | None = None
+    late_maker: Callable[[Any], Callable[..., tuple[str, ...]]] | None = None
     """Processes in which the first item of all may run: makes such a look at a function, in the worker,
     when its first item is done. Can be pickled; None to look at nothing."""
 

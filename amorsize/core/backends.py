@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from amorsize.core.frozen import dataclass
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 @dataclass(frozen=True)
 class Traits:
@@ -70,3 +74,12 @@ answer deaths, errors and Ctrl-C."""
 
 PUBLIC_NAMES: tuple[str, ...] = ("serial", "threads", "processes", "fork", "spawn")
 """Names that ``backend=`` takes beside "auto"; "processes" is fork where it is safe, else spawn."""
+
+
+COPIES = "its results are copies"
+"""How the name begins of what came from a worker as another object, among names of what changed there."""
+
+
+def real_changes(names: Iterable[str]) -> list[str]:
+    """Names of what workers changed, without those that tell of copies."""
+    return [name for name in names if not name.startswith(COPIES)]

@@ -131,7 +131,7 @@ class Effects:
         self._leaving: Backend | None = None
         """Workers that finish what they are in, beside those that have taken over."""
         self._taken_back = False
-        self._look: Callable[[bool], tuple[str, ...]] | None = None
+        self._look: Callable[..., tuple[str, ...]] | None = None
         """Tells what has changed since threads were started."""
         self.changed: dict[str, None] = {}
         """Names of what workers changed that outlives an item."""

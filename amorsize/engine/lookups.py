@@ -236,7 +236,7 @@ class Lookups:
         if safety is None:
             return
         if safety.elsewhere or safety.draws or safety.no_threads or safety.caller_only:
-            engine.warn_of_differences(self._spec, safety, workers, self.told)
+            engine.warn_of_differences(self._spec, safety, workers, self.told, self.loop.source)
 
     def travels(self) -> frozenset[type] | None:
         """Classes of results that are known to come back from processes as they went.
@@ -249,7 +249,7 @@ class Lookups:
             return None
         return self._travelled
 
-    def late_look(self, command: StartBackend) -> Callable[[bool], tuple[str, ...]] | None:
+    def late_look(self, command: StartBackend) -> Callable[..., tuple[str, ...]] | None:
         """A first look before workers start: what tells what they changed; None where it is the user's
         affair, or the run short."""
         budget = self.late_seconds(command)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from amorsize.inspection.objects import pickles_itself as pickles_itself
     from amorsize.inspection.objects import shared_parts as shared_parts
     from amorsize.inspection.sent_state import caller_state as caller_state
+    from amorsize.inspection.sources import reached_data as reached_data
     from amorsize.inspection.sources import source_refusal as source_refusal
     from amorsize.inspection.thread_data import ThreadData as ThreadData
     from amorsize.inspection.thread_data import needs_its_thread as needs_its_thread
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __getattr__ = lazy_names(
     __name__,
     {
+<<<<<<< HEAD
         "amorsize.inspection.decode": ["unknown_python"],
         "amorsize.inspection.effects": ["inspect_function"],
         "amorsize.inspection.fresh": ["fresh_refusal"],
@@ -37,5 +39,22 @@ __getattr__ = lazy_names(
         "amorsize.inspection.sources": ["source_refusal"],
         "amorsize.inspection.thread_data": ["ThreadData", "needs_its_thread"],
         "amorsize.inspection.watch": ["Watch"],
+=======
+        "ThreadData": "amorsize.inspection.thread_data",
+        "Watch": "amorsize.inspection.watch",
+        "caller_state": "amorsize.inspection.sent_state",
+        "fresh_refusal": "amorsize.inspection.fresh",
+        "inspect_function": "amorsize.inspection.effects",
+        "late_files": "amorsize.inspection.late",
+        "late_look": "amorsize.inspection.late",
+        "late_maker": "amorsize.inspection.late",
+        "needs_its_thread": "amorsize.inspection.thread_data",
+        "pickles_itself": "amorsize.inspection.objects",
+        "remember": "amorsize.inspection.late",
+        "shared_parts": "amorsize.inspection.objects",
+        "reached_data": "amorsize.inspection.sources",
+        "source_refusal": "amorsize.inspection.sources",
+        "unknown_python": "amorsize.inspection.decode",
+>>>>>>> 96e554b (What workers return as copies is told under a limit, and data that the function adds to; parts of dicts that items share)
     },
 )

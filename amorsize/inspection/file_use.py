@@ -28,7 +28,7 @@ from _weakref import ref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from amorsize.inspection.program_use import ProgramUse
@@ -329,7 +329,7 @@ class RunFiles:
             use = self._uses[thread] = FileUse(self._since, None)
         return use
 
-    def changed(self, process: bool = True) -> tuple[str, ...]:
+    def changed(self, process: bool = True, *given: Sequence[Any]) -> tuple[str, ...]:
         """As of a late look: names of what items of several threads or processes use."""
         return tuple(self.reasons)
 

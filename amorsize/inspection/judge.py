@@ -25,7 +25,7 @@ from amorsize.inspection.abstract_value import (
 from amorsize.inspection.bindings import is_iterator
 from amorsize.inspection.known_names import CHANGEABLE, PLAIN, PROCESS_WIDE
 from amorsize.inspection.methods import ANY_NAME, LOCKS, Methods
-from amorsize.inspection.objects import class_attribute, instance_attributes
+from amorsize.inspection.objects import class_attribute, instance_attributes, sample_of
 from amorsize.inspection.origins import is_a, own_module
 from amorsize.inspection.verbs import gives_parts
 from amorsize.inspection.walker import own
@@ -231,7 +231,7 @@ class Judge(Methods):
         counted = type(parts) in (list, tuple) and type(key.obj) is int and base.origin
         if counted and -len(parts) <= key.obj < len(parts):
             return self.part(base, parts[key.obj])
-        named = type(parts) is dict and base.origin == SHARED and type(key.obj) in (str, int)
+        named = type(parts) is dict and base.origin and type(key.obj) in (str, int)
         if named and key.obj in parts:
             return self.part(base, parts[key.obj])
         return self.element(base)
@@ -239,7 +239,7 @@ class Judge(Methods):
     def part(self, base: Value, value: Any) -> Value:
         """An element of a container that lives outside the call."""
         if is_a(value, PLAIN) and not is_a(value, tuple):
-            return Value(obj=value)
+            return Value(obj=value) if base.origin == SHARED else FRESH  # others have another
         path = f"{base.path}[...]"
         if base.origin == GIVEN:
             self.held(value, f"an element of {base.phrase}", given=id(value) not in self.shared)
@@ -252,11 +252,7 @@ class Judge(Methods):
             return base.inner
         if base.origin == NEW:
             return FRESH
-        sample = MISSING
-        if type(base.obj) in (list, tuple) and base.obj:
-            sample = base.obj[0]
-        elif is_a(base.obj, dict) and base.obj:
-            sample = next(iter(dict.values(base.obj)))
+        sample = sample_of(base.obj)
         if is_a(sample, PLAIN) and not is_a(sample, tuple):
             return FRESH
         if is_a(base.obj, str | bytes | range):

@@ -13,14 +13,16 @@ from happening any more: it is said that it happened.
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import partial
 from time import thread_time
 from types import CodeType, FunctionType, MethodType
 
+from amorsize.core.backends import COPIES
 from amorsize.inspection.file_use import FILE_NAMES, RunFiles, is_installed
 from amorsize.inspection.look import Look
-from amorsize.inspection.objects import class_attribute
+from amorsize.inspection.objects import class_attribute, parts_of
 from amorsize.inspection.process_state import ProcessState
 from amorsize.inspection.state import Limit
 from amorsize.inspection.watch import ITEM, MOST_NODES, look_again
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
 MOST_REMEMBERED = 1000
 """Functions of which it is remembered what their items changed."""
+
+MOST_RESULTS = 8
+"""Results of a worker's first stretch of which it is told whose objects they are."""
 
 OF_WORKERS = frozenset(
     {
@@ -59,7 +64,7 @@ class LateLook:
     program goes on in this process (a loop over a stream). Nothing is raised: what cannot be read is not
     compared."""
 
-    __slots__ = ("_beside", "_files", "_flags", "_limit", "_look", "_process")
+    __slots__ = ("_beside", "_files", "_flags", "_here", "_limit", "_look", "_pid", "_process")
 
     def __init__(
         self,
@@ -71,7 +76,7 @@ class LateLook:
         here: bool = False,
         beside: bool = False,
     ) -> None:
-        self._beside = beside
+        self._beside, self._here, self._pid = beside, here, os.getpid()
         self._limit = Limit(budget_seconds, MOST_NODES, clock)
         self._look = Look(self._limit)
         try:
@@ -84,8 +89,12 @@ class LateLook:
         hears = is_installed() or not FILE_NAMES.isdisjoint(self._look.trail.names)
         self._files = RunFiles(here=here) if hears else None
 
-    def changed(self, process: bool = True) -> tuple[str, ...]:
+    def changed(
+        self, process: bool = True, results: Sequence[Any] = (), items: Sequence[Any] = ()
+    ) -> tuple[str, ...]:
         """Names of what differs now, such as "`found`"; with ``process`` also "the locale" and its like.
+        In another process results that are objects of the caller's are other objects: of ``results``, and
+        ``items`` that gave them, that is told as :data:`amorsize.core.backends.COPIES`.
 
         Of a usual function 10 microseconds, and 30 for the process; in a worker that was just forked,
         whose pages are the caller's still, some five times as much."""
@@ -104,30 +113,42 @@ class LateLook:
             names.update(look_again(self._look, {}, beside=self._beside))
         except Exception as error:
             self._look.fail("the second look", error)
-        names.pop(ITEM, None)
+        if os.getpid() == self._pid:  # the caller has its items as they are now
+            names.pop(ITEM, None)
+        if results and (given := self._returned(results[:MOST_RESULTS], items[:MOST_RESULTS])):
+            names[f"{COPIES} (of {given})"] = None
         if self._files is not None:
             names.update(self._files.reasons)
         return tuple(names)
 
+    def _returned(self, results: Sequence[Any], items: Sequence[Any]) -> str | None:
+        """What of the caller's a result is or holds; None in the caller itself."""
+        if not self._here and os.getpid() == self._pid:
+            return None
+        parts = set().union(*map(parts_of, items)) if self._here else set()
+        if parts and not parts.isdisjoint(set().union(*map(parts_of, results))):
+            return ITEM
+        return self._look.returned(results)
+
 
 def late_look(
     func: Any, budget_seconds: float, items: Sequence[Any] = (), *, beside: bool = False
-) -> Callable[[bool], tuple[str, ...]]:
+) -> Callable[..., tuple[str, ...]]:
     """Look at a function, and at items that it gets; what is returned tells what changed since."""
     return LateLook(func, items, budget_seconds, beside=beside).changed
 
 
-def late_files() -> Callable[[bool], tuple[str, ...]]:
+def late_files() -> Callable[..., tuple[str, ...]]:
     """The same of files alone, which is to be had for little."""
     return RunFiles().changed
 
 
-def late_maker(budget_seconds: float) -> Callable[[Any], Callable[[bool], tuple[str, ...]]]:
+def late_maker(budget_seconds: float) -> Callable[[Any], Callable[..., tuple[str, ...]]]:
     """What looks at a function in another interpreter: it can be pickled."""
     return partial(_late_look_here, budget_seconds=budget_seconds)
 
 
-def _late_look_here(func: Any, budget_seconds: float) -> Callable[[bool], tuple[str, ...]]:
+def _late_look_here(func: Any, budget_seconds: float) -> Callable[..., tuple[str, ...]]:
     return LateLook(func, (), budget_seconds, here=True).changed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import islice
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
 from amorsize.inspection import instructions as _instructions  # noqa: F401 # fills ACTIONS
@@ -97,6 +98,18 @@ def shared_parts(items: Sequence[Any]) -> frozenset[int]:
     views = [view for parts in each for view in parts.values() if _is_view(view)]
     found.update(_overlapping(views))
     return frozenset(found)
+
+
+def sample_of(container: Any) -> Any:
+    """An element of a list, tuple or dict: the first with a state, if one of the first has one."""
+    if type(container) in (list, tuple):
+        first = container[:FIRST_ELEMENTS]
+    elif is_a(container, dict):
+        first = tuple(islice(dict.values(container), FIRST_ELEMENTS))
+    else:
+        return MISSING
+    plain = (one for one in first if not is_a(one, PLAIN) or (is_a(one, tuple) and one))
+    return next(plain, first[0] if first else MISSING)
 
 
 def parts_of(item: Any) -> dict[int, Any]:

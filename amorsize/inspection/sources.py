@@ -52,6 +52,20 @@ def source_refusal(func: Any, iterator: Any) -> str | None:
         return None
 
 
+def reached_data(func: Any, data: Any, iterator: Any = None) -> str | None:
+    """What a function calls its own data, where it reaches them: it may add to them, or ask how far they
+    were read. ``iterator``: of data that are not at hand themselves. Never raises."""
+    try:
+        theirs = {id(data)} if data is not None else set(map(id, get_referents(iterator)))
+        look = _search(func)
+        found = (
+            look.name(at) for at, one in _reached(look) if id(one) in theirs and _may_change(one)
+        )
+        return next(found, None)
+    except Exception:  # an object that lies about itself
+        return None
+
+
 def _may_run_code(iterator: Any) -> bool:
     """Is the source more than a walk over a builtin container?"""
     kind = type(iterator)

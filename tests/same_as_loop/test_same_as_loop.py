@@ -77,14 +77,8 @@ SILENT_UNDER_A_LIMIT = {
     "heldout_process.heldout_first_comes_first_served",  # in the table of promises.md
     "order.first_error_of_several",  # the same
     "reader_exceptions.source_stands_right_after_the_failing_item",  # the same
-    "pickling.results_that_are_items",  # identities, of a function that surely computes
-    "pickling.results_that_share_an_object",
-    "reader_pickling.results_are_objects_of_the_caller",
-    "reader_iterators.list_grows_while_it_is_walked",
-    "reader_iterators.getitem_notes_and_function_looks",
     "fresh_files.fresh_folder_made_or_already_there",  # in the table of promises.md: who comes first
     "fresh_scripts_files.script_first_free_number",  # the same
-    "fresh_scripts_process.script_library_limits_threads",  # the same: memory of a C library
     "fresh_scripts_process.script_pages_asked_of_a_server_of_ours",  # the same: servers
     "fresh_library.fresh_file_in_memory_by_address",  # the same: state within a library
     "fresh_process.fresh_numbers_of_the_library_of_c",

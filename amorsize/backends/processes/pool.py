@@ -31,7 +31,7 @@ from amorsize.backends.processes.recovery import ProcessDeadlines, Recovery
 from amorsize.backends.processes.results import LOOK_SECONDS, ResultReader
 from amorsize.backends.processes.workers import LaunchSpec, WorkerTable
 from amorsize.backends.threads.pool import ThreadPool
-from amorsize.core.backends import CALLER_ITEM_SECONDS
+from amorsize.core.backends import CALLER_ITEM_SECONDS, real_changes
 from amorsize.core.frozen import replace
 from amorsize.core.signals import held, released
 from amorsize.errors import AmorsizeWarning, OptionError
@@ -248,7 +248,7 @@ class ProcessPool(Backend):
             self._fitting()
             if not memory.awaits_first:
                 recovery.look_again()
-        if self._alone and self._reader.heard and not self._reader.changed:
+        if self._alone and self._reader.heard and not real_changes(self._reader.changed):
             self._alone = False
             self.scale_to(self._fitting())
         if recovery.unsettled:

@@ -137,9 +137,9 @@ class WorkerJob:
     ticket_pipe: int = -1
     pickled: Callable[..., bytes] = dumps
     """How results are pickled."""
-    late_look: Callable[[bool], tuple[str, ...]] | None = None
+    late_look: Callable[..., tuple[str, ...]] | None = None
     """As in the backend's spec."""
-    late_maker: Callable[[Any], Callable[[bool], tuple[str, ...]]] | None = None
+    late_maker: Callable[[Any], Callable[..., tuple[str, ...]]] | None = None
     """As in the backend's spec."""
     travels: frozenset[type] | None = None
     """As in the backend's spec."""
@@ -202,12 +202,12 @@ class Worker:
         assert self.job.late_maker is not None
         self._late_look, self._looked = self.job.late_maker(self.job.func), False
 
-    def _look(self, *, process: bool) -> None:
+    def _look(self, *given: Sequence[Any], process: bool) -> None:
         """Tell the caller what changed and outlives the items."""
         self._looked = True
         if self._late_look is None:
             return
-        changed = [name for name in self._late_look(process) if name not in self._changed]
+        changed = [name for name in self._late_look(process, *given) if name not in self._changed]
         if changed or not process:  # the caller may wait for the first word
             self._changed.update(changed)
             self._send(protocol.encode(protocol.CHANGED, tuple(changed)))
@@ -264,7 +264,7 @@ class Worker:
             if self._first:
                 self._begin_to_look()
             elif not self._looked:
-                self._look(process=False)
+                self._look(done.values, part, process=False)
             if self._guard is not None and self._guard.is_full(clock()):
                 self._ended = self._left = True
                 self.reusable = False
