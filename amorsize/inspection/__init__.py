@@ -29,32 +29,14 @@ if TYPE_CHECKING:
 __getattr__ = lazy_names(
     __name__,
     {
-<<<<<<< HEAD
         "amorsize.inspection.decode": ["unknown_python"],
         "amorsize.inspection.effects": ["inspect_function"],
         "amorsize.inspection.fresh": ["fresh_refusal"],
         "amorsize.inspection.late": ["late_files", "late_look", "late_maker", "remember"],
         "amorsize.inspection.objects": ["pickles_itself", "shared_parts"],
         "amorsize.inspection.sent_state": ["caller_state"],
-        "amorsize.inspection.sources": ["source_refusal"],
+        "amorsize.inspection.sources": ["reached_data", "source_refusal"],
         "amorsize.inspection.thread_data": ["ThreadData", "needs_its_thread"],
         "amorsize.inspection.watch": ["Watch"],
-=======
-        "ThreadData": "amorsize.inspection.thread_data",
-        "Watch": "amorsize.inspection.watch",
-        "caller_state": "amorsize.inspection.sent_state",
-        "fresh_refusal": "amorsize.inspection.fresh",
-        "inspect_function": "amorsize.inspection.effects",
-        "late_files": "amorsize.inspection.late",
-        "late_look": "amorsize.inspection.late",
-        "late_maker": "amorsize.inspection.late",
-        "needs_its_thread": "amorsize.inspection.thread_data",
-        "pickles_itself": "amorsize.inspection.objects",
-        "remember": "amorsize.inspection.late",
-        "shared_parts": "amorsize.inspection.objects",
-        "reached_data": "amorsize.inspection.sources",
-        "source_refusal": "amorsize.inspection.sources",
-        "unknown_python": "amorsize.inspection.decode",
->>>>>>> 96e554b (What workers return as copies is told under a limit, and data that the function adds to; parts of dicts that items share)
     },
 )
