@@ -323,9 +323,7 @@ def _plain(value: object) -> dict[str, Any]:
     """Attributes of an instance as they are stored: its ``__dict__`` and its slots."""
     state: dict[str, Any] = {}
     for base in type(value).__mro__:
-        slots = base.__dict__.get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            member: Any = base.__dict__.get(name)
+        for name, member in base.__dict__.items() if "__slots__" in base.__dict__ else ():
             if type(member) is _SLOT:
                 try:
                     state[name] = member.__get__(value)

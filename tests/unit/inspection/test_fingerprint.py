@@ -175,10 +175,11 @@ class Model:
 
 
 class Slotted:
-    __slots__ = ("value",)
+    __slots__ = ("__hidden", "value")
 
-    def __init__(self, value: object) -> None:
+    def __init__(self, value: object, hidden: int = 0) -> None:
         self.value = value
+        self.__hidden = hidden
 
     def __call__(self, x: float) -> float:
         return x
@@ -189,6 +190,9 @@ def test_methods_and_callables_of_two_instances() -> None:
     assert mark(Model(1).predict) != mark(Model(1).score)
     assert mark(Model(1)) == mark(Model(1)) != mark(Model(2))
     assert mark(Slotted(1)) == mark(Slotted(1)) != mark(Slotted(2))
+    assert (
+        mark(Slotted(1, 3)) == mark(Slotted(1, 3)) != mark(Slotted(1, 4))
+    )  # its slot has another name
     large = ["x" * 100] * 1000
     assert mark(Model(1, large).predict) == mark(Model(1, ["y" * 100] * 1000).predict)
     assert mark(Model(1, large).predict) != mark(Model(2, large).predict)  # small ones still count
