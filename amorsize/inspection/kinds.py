@@ -27,7 +27,7 @@ from types import (
 
 from amorsize.inspection.memory import unknown
 from amorsize.inspection.origins import own_module
-from amorsize.inspection.readers import ATOM_NAMES, READER_NAMES
+from amorsize.inspection.readers import ATOM_NAMES, READER_NAMES, reference
 from amorsize.inspection.state import EMPTY, Limit, State
 
 TYPE_CHECKING = False
@@ -214,7 +214,9 @@ def _make_plan(kind: type) -> Plan:
             shape.add_python(base, name, body)
     plan.atom = plan.atom or (shape.atom and not shape.parts)
     if class_name(kind) == "functools.cached_property" and shape.getter is not None:
-        plan.readers = (_function_reader(shape.getter),)  # not its lock, which guards nothing now
+        getter = shape.getter
+        func = reference(lambda o: dict.get(getter(o), "func"))
+        plan.readers = (func,)  # not its lock, which guards nothing now
         return plan
     if shape.logs and not plan.own and shape.getter is not None:
         plan.readers = (_log_reader(shape.getter),)
@@ -321,15 +323,6 @@ def _attribute_reader(
         return None, tuple(names), tuple(values)
 
     return read_slots
-
-
-def _function_reader(getter: Callable[[Any], Any]) -> Reader:
-    """Read of a descriptor the function that it calls."""
-
-    def read_bound(o: Any, limit: Limit) -> State:
-        return None, None, (dict.get(getter(o), "func"),)
-
-    return read_bound
 
 
 def _log_reader(getter: Callable[[Any], Any]) -> Reader:

@@ -267,8 +267,8 @@ STYLES = {
     "read_members": ATTRIBUTE,
     **dict.fromkeys(
         ("read_referents", "read_unknown", "read_local", "read_unpacked", "read_cell",
-         "read_bound", "read_position", "read_index",
-         "read_struct", "read_running", "read_variable", "read_weak", "read_generator", "read_buffered",
+         "read_position", "read_index",
+         "read_struct", "read_running", "read_reference", "read_buffered",
          "read_text", "read_memory", "read_count", "read_log", "read_exception", "read_cached"),
         INSIDE,
     ),

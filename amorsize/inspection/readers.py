@@ -143,6 +143,24 @@ def _cell(kind: Any) -> Reader:
     return read_cell
 
 
+def reference(get: Callable[[Any], Any]) -> Reader:
+    """Read one object that is held."""
+
+    def read_reference(o: Any, limit: Limit) -> State:
+        return None, None, (get(o),)
+
+    return read_reference
+
+
+def _value(get: Callable[[Any], Any]) -> Reader:
+    """Read what is held as one plain value."""
+
+    def read_value(o: Any, limit: Limit) -> State:
+        return get(o), None, ()
+
+    return read_value
+
+
 def _members(*names: str) -> Callable[[Any], Reader]:
     """Read attributes of a C type that are plain references."""
 
@@ -174,58 +192,6 @@ def _plain(*names: str) -> Callable[[Any], Reader]:
     return make
 
 
-def _context_variable(kind: Any) -> Reader:
-    get = kind.get
-
-    def read_variable(o: Any, limit: Limit) -> State:
-        return None, None, (get(o, ABSENT),)
-
-    return read_variable
-
-
-def _weak(kind: Any) -> Reader:
-    call = kind.__call__
-
-    def read_weak(o: Any, limit: Limit) -> State:
-        return None, None, (call(o),)
-
-    return read_weak
-
-
-def _random(kind: Any) -> Reader:
-    state = kind.getstate
-
-    def read_random(o: Any, limit: Limit) -> State:
-        return state(o), None, ()
-
-    return read_random
-
-
-def _numpy_generator(kind: Any) -> Reader:
-    bits = kind.__dict__["bit_generator"].__get__
-
-    def read_generator(o: Any, limit: Limit) -> State:
-        return None, None, (bits(o),)
-
-    return read_generator
-
-
-def _numpy_bits(kind: Any) -> Reader:
-    state = kind.__dict__["state"].__get__
-
-    def read_bits(o: Any, limit: Limit) -> State:
-        return flattened(state(o)), None, ()
-
-    return read_bits
-
-
-def _numpy_old(kind: Any) -> Reader:
-    def read_old(o: Any, limit: Limit) -> State:
-        return flattened(kind.get_state(o, legacy=False)), None, ()
-
-    return read_old
-
-
 def flattened(state: Any) -> tuple[Any, ...]:
     """State of a NumPy generator, of dicts and arrays, as values that ``==`` compares."""
     parts: list[Any] = []
@@ -253,15 +219,6 @@ def _thread_local(kind: Any) -> Reader:
     return read_local
 
 
-def _decimal_context(kind: Any) -> Reader:
-    show = kind.__repr__
-
-    def read_context(o: Any, limit: Limit) -> State:
-        return show(o), None, ()
-
-    return read_context
-
-
 def _cached(kind: Any) -> Reader:
     """``lru_cache``: that it keeps more is benign; what it keeps may be changed by those who get it."""
 
@@ -286,13 +243,6 @@ def _exception(kind: Any) -> Reader:
     return read_exception
 
 
-def _bound(kind: Any) -> Reader:
-    def read_bound(o: Any, limit: Limit) -> State:
-        return None, None, (o.__self__,)
-
-    return read_bound
-
-
 READER_NAMES: dict[str, Callable[[Any], Reader] | None] = {
     "builtins.list": _sequence,
     "builtins.tuple": _sequence,
@@ -305,8 +255,8 @@ READER_NAMES: dict[str, Callable[[Any], Reader] | None] = {
     "builtins.cell": _cell,
     "builtins.slice": _members("start", "stop", "step"),
     "builtins.method": _members("__self__", "__func__"),
-    "builtins.builtin_function_or_method": _bound,
-    "builtins.method-wrapper": _bound,
+    "builtins.builtin_function_or_method": lambda kind: reference(lambda o: o.__self__),
+    "builtins.method-wrapper": lambda kind: reference(lambda o: o.__self__),
     "builtins.property": _members("fget", "fset", "fdel"),
     "builtins.staticmethod": _members("__func__"),
     "builtins.classmethod": _members("__func__"),
@@ -320,23 +270,31 @@ READER_NAMES: dict[str, Callable[[Any], Reader] | None] = {
     "_io._IOBase": None,
     "builtins.function": None,
     **dict.fromkeys(
-        ("weakref.ReferenceType", "weakref.KeyedRef", "builtins.weakref", "weakref"), _weak
+        ("weakref.ReferenceType", "weakref.KeyedRef", "builtins.weakref", "weakref"),
+        lambda kind: reference(kind.__call__),
     ),
-    **dict.fromkeys(("_contextvars.ContextVar", "builtins.ContextVar"), _context_variable),
+    **dict.fromkeys(
+        ("_contextvars.ContextVar", "builtins.ContextVar"),
+        lambda kind: reference(lambda o: kind.get(o, ABSENT)),
+    ),
     **dict.fromkeys(("_contextvars.Token", "builtins.Token"), referents),
-    "_random.Random": _random,
-    "decimal.Context": _decimal_context,
+    "_random.Random": lambda kind: _value(kind.getstate),
+    "decimal.Context": lambda kind: _value(kind.__repr__),
     "numpy.ufunc": referents,
     "numpy.void": _plain("tobytes"),
     "numpy.random.bit_generator.SeedSequence": _plain("n_children_spawned"),
-    "numpy.random._generator.Generator": _numpy_generator,
-    "numpy.random.mtrand.RandomState": _numpy_old,
+    "numpy.random._generator.Generator": lambda kind: reference(
+        kind.__dict__["bit_generator"].__get__
+    ),
+    "numpy.random.mtrand.RandomState": lambda kind: _value(
+        lambda o: flattened(kind.get_state(o, legacy=False))
+    ),
     **dict.fromkeys(
         (f"numpy.random.{name}" for name in (
             "_mt19937.MT19937", "_pcg64.PCG64", "_pcg64.PCG64DXSM", "_philox.Philox",
             "_sfc64.SFC64",
         )),
-        _numpy_bits,
+        lambda kind: _value(lambda o: flattened(kind.__dict__["state"].__get__(o))),
     ),
     "_thread.lock": _plain("locked"),
     "_thread.RLock": _plain("_is_owned"),
