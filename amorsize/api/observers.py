@@ -67,7 +67,7 @@ class _Recorder:
         """An event of the run."""
         if not isinstance(event, RunEnded) or event.work_seconds <= RECORD_LEAST_SECONDS:
             return
-        if not _budget.allows(event.work_seconds):
+        if not _budget.allows(event.work_seconds, self._history):
             return
         run = event.run
         if run.outcome == "abandoned" or TRAITS[run.config.backend].remote:
@@ -90,19 +90,26 @@ class _Recorder:
 
 
 class _Budget:
-    """What the work of this process may spend on reading the modules of its first record."""
+    """What the work of a user may spend on reading the modules of a process's first record."""
 
     def __init__(self) -> None:
         self._unrecorded = 0.0
-        """Seconds of work that left no record because of what that reading costs."""
+        """Seconds of work of this process that left no record because of what that reading costs."""
 
-    def allows(self, work_seconds: float) -> bool:
+    def allows(self, work_seconds: float, history: Any) -> bool:
         """Whether the record of a run may read them now, if they are not there: after much work, be it
-        of many short runs."""
-        if reading_seconds(RECORDING) <= RECORD_SHARE * (work_seconds + self._unrecorded):
+        of many short runs, and where the history is a file, of many processes."""
+        price = reading_seconds(RECORDING)
+        if price <= RECORD_SHARE * (work_seconds + self._unrecorded):
             return True
-        self._unrecorded += work_seconds
-        return False
+        total = learning.add_unrecorded(history, work_seconds)
+        if total is None:
+            self._unrecorded += work_seconds
+            return False
+        if price > RECORD_SHARE * total:
+            return False
+        learning.clear_unrecorded(history)
+        return True
 
 
 _budget = _Budget()

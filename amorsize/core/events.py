@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from amorsize.core.model import Machine, Profile, Run
 
+    WorkShares = Callable[[int], float]
+
     class Progress(Protocol):
         """Shows how many items are done."""
 
@@ -28,8 +30,9 @@ if TYPE_CHECKING:
         def update(self, done: int) -> None:
             """So many items are done."""
 
-        def expect(self, seconds: float) -> None:
-            """The items that are left are said to take so many seconds from now on."""
+        def expect(self, seconds: float, shares: WorkShares | None = None) -> None:
+            """The items that are left are said to take so many seconds from now on. ``shares``: what
+            share of their work the next items make up, by their number; None where all are alike."""
 
         def beside(self, told: Callable[[], str]) -> None:
             """What is to be shown beside the number of items."""
@@ -103,7 +106,7 @@ class _NoProgress:
     def update(self, done: int) -> None:
         """Nothing to show."""
 
-    def expect(self, seconds: float) -> None:
+    def expect(self, seconds: float, shares: WorkShares | None = None) -> None:
         """Nothing to show."""
 
     def beside(self, told: Callable[[], str]) -> None:
@@ -160,9 +163,9 @@ class _Ahead:
         """So many items are done, beside those before."""
         self._inner.update(done + self._before())
 
-    def expect(self, seconds: float) -> None:
+    def expect(self, seconds: float, shares: WorkShares | None = None) -> None:
         """What is left is said to take so long."""
-        self._inner.expect(seconds)
+        self._inner.expect(seconds, shares)
 
     def beside(self, told: Callable[[], str]) -> None:
         """What is to be shown beside the number of items."""

@@ -29,6 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from amorsize.core.events import WorkShares
     from amorsize.core.observation import Observation
     from amorsize.engine.state import Shares
     from amorsize.learning import Sample
@@ -369,6 +370,18 @@ def long_items(spec: RunSpec, config: Config, facts: Facts, position: int) -> tu
     if config.workers < 2 or traits.remote or spec.streaming or config.chunksize is not None:
         return ()
     return facts.long_items(position, config.workers)
+
+
+def work_shares(spec: RunSpec, state: RunState, facts: Facts) -> WorkShares | None:
+    """What share of the work that was handed over the next items make up, where it follows sizes."""
+    known, over, decision = facts.measured_runs, state.handed_over, state.decision
+    if not known or spec.total is None or over is None or decision is None:
+        return None
+    law = learning.law_in(known[0])
+    if law is None:
+        return None
+    first = long_items(spec, decision.config, facts, over.position)
+    return learning.work_shares(facts.sizes, law, over.position, spec.total, first)
 
 
 def is_plain(spec: RunSpec) -> bool:

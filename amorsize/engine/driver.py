@@ -25,6 +25,7 @@ from amorsize.core.frozen import replace
 from amorsize.core.lazy import forgo
 from amorsize.core.signals import held, released
 from amorsize.engine.commands import Stop
+from amorsize.engine.decisions import work_shares
 from amorsize.engine.effects import Effects
 from amorsize.engine.events import Begun, CallerFreed, Closed, LongItem, Reported, SliceEnded
 from amorsize.engine.local_loop import LocalLoop
@@ -288,7 +289,8 @@ class Engine:
         if self._progress.active and self.state.said is not None:
             forecast = self._lookups.forecast(self.choice, self.state.said)
             left = forecast.seconds - (clock() - self.state.said.at)
-            self._progress.expect(max(left, 0.0))
+            shares = self._lookups.answer(lambda facts: work_shares(self.spec, self.state, facts))
+            self._progress.expect(max(left, 0.0), shares)
 
     def _step(self, seconds: float) -> None:
         """Look after the backend for at most so many seconds, and tell the policy what it reached."""

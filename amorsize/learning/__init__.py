@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from amorsize.learning.item_sizes import long_items as long_items
     from amorsize.learning.item_sizes import points_of as points_of
     from amorsize.learning.item_sizes import sizes_of as sizes_of
+    from amorsize.learning.item_sizes import work_shares as work_shares
     from amorsize.learning.learner import learner_for as learner_for
     from amorsize.learning.levels import keep_level as keep_level
     from amorsize.learning.levels import recall_level as recall_level
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from amorsize.learning.size_law import for_sizes as for_sizes
     from amorsize.learning.size_law import law_in as law_in
     from amorsize.learning.size_law import law_of as law_of
+    from amorsize.learning.unrecorded import add_unrecorded as add_unrecorded
+    from amorsize.learning.unrecorded import clear_unrecorded as clear_unrecorded
     from amorsize.learning.work_done import loop_item as loop_item
     from amorsize.learning.work_done import work_of as work_of
 
@@ -49,12 +52,13 @@ __getattr__ = lazy_names(
             "unknown_doubt",
             "worker_bytes",
         ],
-        "amorsize.learning.item_sizes": ["log_ratio", "long_items", "points_of", "sizes_of"],
+        "amorsize.learning.item_sizes": ["log_ratio", "long_items", "points_of", "sizes_of", "work_shares"],
         "amorsize.learning.learner": ["learner_for"],
         "amorsize.learning.levels": ["keep_level", "recall_level"],
         "amorsize.learning.parameters": ["parameters_of", "tune"],
         "amorsize.learning.recorder": ["name_of"],
         "amorsize.learning.size_law": ["Sizes", "for_sizes", "law_in", "law_of"],
+        "amorsize.learning.unrecorded": ["add_unrecorded", "clear_unrecorded"],
         "amorsize.learning.work_done": ["loop_item", "work_of"],
     },
 )

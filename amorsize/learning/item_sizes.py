@@ -120,6 +120,35 @@ def long_items(
     return [place for _, place in sorted(found)]
 
 
+def work_shares(
+    sizes: Sequence[tuple[int, float]], law: Law, done: int, total: int, first: Sequence[int] = ()
+) -> Callable[[int], float] | None:
+    """What share of the work from position ``done`` on the next items make up, by their number: those of
+    ``first`` before the others, which go by their position. ``sizes``: positions and sizes of items; one
+    stands for all up to the next. None where there are none from ``done`` on."""
+    ahead = [(place, size) for place, size in sizes if place >= done]
+    if not ahead:
+        return None
+    ends = [place for place, _ in ahead[1:]] + [total]
+    at_once = {place: -order for order, place in enumerate(first, -len(first))}
+    spans = [
+        (at_once.get(place, 0), end - place, (end - place) * law.seconds(size))
+        for (place, size), end in zip(ahead, ends, strict=True)
+    ]
+    spans.sort(key=lambda span: -span[0])  # keeps the order of those that are alike
+    work = sum([seconds for _, _, seconds in spans])
+
+    def share(items: int) -> float:
+        left, passed = items, 0.0
+        for _, count, seconds in spans:
+            if left < count:
+                return min(1.0, (passed + seconds * left / count) / work)
+            left, passed = left - count, passed + seconds
+        return 1.0
+
+    return share if work > 0 else None
+
+
 def _mean(
     data: Sequence[Any],
     places: Sequence[int],

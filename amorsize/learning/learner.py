@@ -257,7 +257,7 @@ class Learner:
         known_as = recorder.name_of(func) if names and self._keeps_names() else ""
         id = os.urandom(16).hex()
         observation = recorder.observe(name, id[: len(id) - len(held)] + held, run, study, known_as)
-        if self._cache is not None and recorder.has_long_items(study.work):
+        if self._cache is not None and recorder.asks_first(study.work, run.config.backend):
             self._cache.mark_long(func)
         score = None if self._cache is None else forecasts.score_of(study.forecast)
         if self._cache is not None and score is not None and run.outcome == "done":

@@ -43,11 +43,16 @@ def observe(fingerprint: str, id: str, run: Run, study: Study, name: str = "") -
 LONG_SECONDS = 0.005
 """Items from here on are long: workers that start before the first of them gain more than it costs to ask
 the history in a new process (2 ms, benchmarks/learning/evaluate.py cost)."""
+LONG_ALONE_SECONDS = 0.07
+"""A run that stays in the caller gains nothing by asking; of less work than this, 2 ms are more than 3 %,
+which is what considering may cost (G2 in DESIGN)."""
 
 
-def has_long_items(work: Work) -> bool:
+def asks_first(work: Work, backend: str) -> bool:
     """Whether the next run is to look the history up before its first item: this run's items, or the
-    caller's first one, took long."""
+    caller's first one, took long, and there were workers, or enough work to ask all the same."""
+    if backend == "serial" and work.items * work.item_seconds < LONG_ALONE_SECONDS:
+        return False
     return max(work.item_seconds, work.caller_warmup_seconds) >= LONG_SECONDS
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from amorsize.core.events import WorkShares
+
 PACE_SHARE = 0.1
 """When so much of what was left is done, the pace since then says as much as the forecast did: forecasts
 of known functions are wrong by some 10 % (benchmarks/learning/forecasts.py), and so is the pace of a
@@ -45,8 +47,9 @@ class Progress:
     def update(self, done: int) -> None:
         """So many items are finished."""
 
-    def expect(self, seconds: float) -> None:
-        """The items that are left are said to take so many seconds from now on."""
+    def expect(self, seconds: float, shares: WorkShares | None = None) -> None:
+        """The items that are left are said to take so many seconds from now on. ``shares``: what share of
+        their work the next items make up, by the number of these; None where all are alike."""
 
     def beside(self, told: Callable[[], str]) -> None:
         """What is to be shown beside the number of items; "" for nothing."""
@@ -63,15 +66,16 @@ class Forecast:
         self._total, self._clock = total, clock
         self._said = (0.0, 0.0, 0)
         """Seconds that what is left was said to take, when, and the items done by then."""
+        self._shares: WorkShares | None = None
         self.seen = (0.0, 0)
         """When items were last seen to be finished, and how many."""
         self.told: Callable[[], str] = str
         """What is shown beside them; "" for nothing."""
 
-    def expect(self, seconds: float) -> None:
-        """What is left takes so many seconds from now on."""
+    def expect(self, seconds: float, shares: WorkShares | None = None) -> None:
+        """What is left takes so many seconds from now on, by these shares."""
         now, done = self._clock(), self.seen[1]
-        self._said = seconds, now, done
+        self._said, self._shares = (seconds, now, done), shares
         self.seen = now, done
 
     def beside(self, told: Callable[[], str]) -> None:
@@ -84,12 +88,15 @@ class Forecast:
 
     def seconds_to_go(self) -> float | None:
         """The mean of the forecast and of what the pace says, e / x for a share x done in e seconds, with
-        weights of 1 and x / PACE_SHARE. None where nothing was said, or the number is not known."""
+        weights of 1 and x / PACE_SHARE. The share is that of the work where it is known to follow the
+        items' sizes, else that of the items. None where nothing was said, or the number is not known."""
         said, at, before = self._said
         when, done = self.seen
         if said <= 0 or self._total is None or self._total <= before:
             return None
         share, spent = (done - before) / (self._total - before), when - at
+        if share < 1.0 and self._shares is not None:
+            share = self._shares(done - before)
         whole = (max(said, spent) + spent / PACE_SHARE) / (1.0 + share / PACE_SHARE)
         return max(0.0, whole - (self._clock() - at)) if share < 1.0 else 0.0
 
@@ -148,8 +155,8 @@ class Bar(Progress):
         )
         self._open = True
 
-    def expect(self, seconds: float) -> None:
-        self._forecast.expect(seconds)
+    def expect(self, seconds: float, shares: WorkShares | None = None) -> None:
+        self._forecast.expect(seconds, shares)
         if self._open:
             self._bar.refresh()
 

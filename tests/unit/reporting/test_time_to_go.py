@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from amorsize.learning.item_sizes import work_shares
+from amorsize.learning.size_law import Law
 from amorsize.reporting.progress import PACE_SHARE, Bar, Forecast
 
 
@@ -77,3 +79,32 @@ def test_the_bar_shows_it(capsys: pytest.CaptureFixture[str]) -> None:
     bar.update(1)
     bar.close()
     assert "<1:01:" in capsys.readouterr().err  # by its pace it would be no second
+
+
+def test_where_cost_follows_size_the_work_that_is_done_tells_not_the_items() -> None:
+    """900 small items take a tenth of the seconds, 100 large ones behind them the rest: by items the
+    bar would say 1.1 s to go where 9 are."""
+    clock = Clock()
+    made = Forecast(1000, clock)
+    law = Law(power=1.0, unit=1.0)
+    sizes = [(place, 1.0) for place in range(0, 900, 9)]
+    sizes += [(place, 81.0) for place in range(900, 1000)]
+    shares = work_shares(sizes, law, 0, 1000)
+    assert shares is not None
+    made.expect(10.0, shares)
+    for items, share in [(450, 0.05), (900, 0.1), (950, 0.55), (1000, 1.0)]:
+        assert shares(items) == pytest.approx(share)
+        clock.now = 100.0 + 10.0 * share
+        made.update(items)
+        assert made.seconds_to_go() == pytest.approx(10.0 * (1.0 - share))
+
+
+def test_items_that_are_begun_first_count_first() -> None:
+    """Against a count item by item, in the order in which they are handed out."""
+    seconds = [1.0, 7.0, 2.0, 9.0, 1.0]
+    shares = work_shares(list(enumerate(seconds)), Law(1.0, 1.0), 1, 5, first=(3, 1))
+    assert shares is not None
+    order = [9.0, 7.0, 2.0, 1.0]
+    assert [shares(n) for n in range(5)] == pytest.approx([sum(order[:n]) / 19 for n in range(5)])
+    assert work_shares([], Law(1.0, 1.0), 0, 5) is None
+    assert work_shares([(0, 3.0)], Law(1.0, 1.0), 1, 5) is None
