@@ -205,8 +205,7 @@ def _work(
         )
     law = None
     if work.items and spec.options.seed is None:
-        points = learning.points_of(lookups.loop.source.data, taken.usage.spans)
-        law = learning.law_of(points) if points else None
+        law = learning.law_in_run(lookups.loop.source.data, taken.usage.spans)
     if law is not None:
         work = replace(work, size_power=law.power, size_seconds=law.unit)
     held = state.ended.worker_bytes

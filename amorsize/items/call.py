@@ -306,20 +306,20 @@ cpu_clock = time.thread_time
 class ChunkOutcome:
     """What became of the items of a chunk, from position ``start`` on."""
 
-    __slots__ = ("began", "cpu", "failed", "seconds", "start", "values")
+    __slots__ = ("began", "cpu", "failed", "own_cpu", "seconds", "start", "values")
 
     def __init__(
         self,
         start: int,
         values: list[Any],
         began: float,
-        spent: tuple[float, float],
+        spent: tuple[float, float, float],
         failed: ItemFailed | None = None,
     ) -> None:
         self.start, self.values = start, values
         self.began = began
-        self.seconds, self.cpu = spent
-        """Wall seconds, and CPU seconds of the thread that ran them."""
+        self.seconds, self.cpu, self.own_cpu = spent
+        """Wall seconds; those in which the thread computed or wanted a core; those on one."""
         self.failed = failed
         """The item after ``values`` raised, and the run is to end; else None."""
 
@@ -336,7 +336,7 @@ class ChunkOutcome:
             collector.fail(failed.index, failed.exception)
             return False
         span = self.start, len(self.values)
-        collector.usage.chunk(worker, span, self.began, self.seconds, self.cpu)
+        collector.usage.chunk(worker, span, self.began, self.seconds, (self.cpu, self.own_cpu))
         collector.place(self.start, self.values)
         return True
 
@@ -375,15 +375,16 @@ and under the lock of imports its threads would wait for each other."""
 
 def _since(
     began: float, cpu: float, switches: int | None, programs: float, ended: int
-) -> tuple[float, float]:
-    """Wall seconds, and those in which the thread computed or wanted a core. One that was never switched
-    away of its own will did not wait: what it lost was taken by other programs. Those that its items
-    have started compute for it: the seconds of ``programs`` belong in equal parts to the chunks of all
-    threads that have ``ended`` meanwhile."""
+) -> tuple[float, float, float]:
+    """Wall seconds; those in which the thread computed or wanted a core; those on one. One that was never
+    switched away of its own will did not wait: what it lost was taken by other programs. Those that its
+    items have started compute for it: the seconds of ``programs`` belong in equal parts to the chunks of
+    all threads that have ``ended`` meanwhile."""
     wall, computed = clock() - began, cpu_clock() - cpu
     programs = children_seconds() - programs
     if programs > 0:
         computed += min(programs / max(1, ended), max(0.0, wall - computed))
+    own = computed
     if wall - computed > LOST_SHARE * wall:
         if switches is None:
             if not _looked_for:
@@ -391,7 +392,7 @@ def _since(
                 _begin_to_ask()
         elif _switches() == switches:
             computed = wall
-    return wall, computed
+    return wall, computed, own
 
 
 def _switches() -> int | None:

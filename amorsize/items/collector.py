@@ -103,9 +103,10 @@ class UsageLog:
         """The caller before the hand-over."""
         self._parts: dict[tuple[int, int], tuple[int, float]] = {}
         """Items and seconds by thread of this process (or 0) and part of the data."""
-        self.spans: list[tuple[int, int, float]] = []
-        """First position, items and seconds of the earliest chunks and slices, without the first of each
-        worker, which may have paid for a warm-up. Where the number of items is known."""
+        self.spans: list[tuple[int, int, float, float]] = []
+        """First position, items, seconds and CPU seconds of the earliest chunks and slices, without the
+        first of each worker, which may have paid for a warm-up. Where the number of items is known. The
+        CPU seconds are 0 of the caller's slices, and of a chunk that waited for more than a core."""
         self._heard: Callable[[int, int, float, float], object] | None = None
 
     def tell(self, heard: Callable[[int, int, float, float], object]) -> None:
@@ -114,11 +115,12 @@ class UsageLog:
 
     def chunk(
         self, worker: tuple[int, int], span: tuple[int, int], began: float, seconds: float,
-        cpu: float = 0.0, moved: float = 0.0,
+        cpu: tuple[float, float] = (0.0, 0.0), moved: float = 0.0,
     ) -> None:  # fmt: skip
-        """A worker has run the items of ``span``: first position, and how many. That took ``seconds``, of
-        which ``cpu`` on a core; before that it spent ``moved`` seconds on sending results. ``began`` is a
-        time of ``time.perf_counter``, which is the same clock in all processes of a Linux system."""
+        """A worker has run the items of ``span``: first position and number. That took ``seconds``; for
+        the first of ``cpu`` it computed or wanted a core, for the second it was on one. Before that it
+        spent ``moved`` seconds on sending results. ``began`` is a time of ``time.perf_counter``, which is
+        the same clock in all processes of a Linux system."""
         if self._heard is not None:
             self._heard(*span, seconds, began)
         self.began = min(self.began, began)
@@ -126,8 +128,8 @@ class UsageLog:
         if use is None:
             use = self._uses[worker] = _Use(began)
         else:
-            self._span(span, seconds)
-        use.add(span[1], began, seconds, cpu, moved)
+            self._span(span, seconds, cpu[1] if 2.0 * cpu[0] > seconds else 0.0)
+        use.add(span[1], began, seconds, cpu[0], moved)
         self._book(worker[1], span, seconds)
         if self.lines is not None:
             self._keep("chunk", worker, *span, began, seconds)
@@ -139,16 +141,16 @@ class UsageLog:
         began took ``seconds`` together, and ``most`` on the clock."""
         self.began = min(self.began, began)
         if self._alone.items and most is None:
-            self._span((first, items), seconds)
+            self._span((first, items), seconds, 0.0)
         self._alone.add(items, began, seconds, 0.0, 0.0)
         self._book(0, (first, items), seconds)
         if self.lines is not None:
             shown = seconds if most is None else min(seconds, most)
             self._keep("slice", (os.getpid(), 0), first, items, began, shown)
 
-    def _span(self, span: tuple[int, int], seconds: float) -> None:
+    def _span(self, span: tuple[int, int], seconds: float, cpu: float) -> None:
         if self._total and span[1] and len(self.spans) < MOST_SPANS:
-            self.spans.append((*span, seconds))
+            self.spans.append((*span, seconds, cpu))
 
     def _book(self, writer: int, span: tuple[int, int], seconds: float) -> None:
         """Add items to their part of the data, that of the middle one. A key for each writer, since

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from amorsize.learning.item_costs import measured as measured
     from amorsize.learning.item_costs import unknown_doubt as unknown_doubt
     from amorsize.learning.item_costs import worker_bytes as worker_bytes
+    from amorsize.learning.item_sizes import law_in_run as law_in_run
     from amorsize.learning.item_sizes import log_ratio as log_ratio
     from amorsize.learning.item_sizes import long_items as long_items
-    from amorsize.learning.item_sizes import points_of as points_of
     from amorsize.learning.item_sizes import sizes_of as sizes_of
     from amorsize.learning.item_sizes import work_shares as work_shares
     from amorsize.learning.learner import learner_for as learner_for
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from amorsize.learning.size_law import Sizes as Sizes
     from amorsize.learning.size_law import for_sizes as for_sizes
     from amorsize.learning.size_law import law_in as law_in
-    from amorsize.learning.size_law import law_of as law_of
     from amorsize.learning.unrecorded import add_unrecorded as add_unrecorded
     from amorsize.learning.unrecorded import clear_unrecorded as clear_unrecorded
     from amorsize.learning.work_done import loop_item as loop_item
@@ -52,12 +51,18 @@ __getattr__ = lazy_names(
             "unknown_doubt",
             "worker_bytes",
         ],
-        "amorsize.learning.item_sizes": ["log_ratio", "long_items", "points_of", "sizes_of", "work_shares"],
+        "amorsize.learning.item_sizes": [
+            "law_in_run",
+            "log_ratio",
+            "long_items",
+            "sizes_of",
+            "work_shares",
+        ],
         "amorsize.learning.learner": ["learner_for"],
         "amorsize.learning.levels": ["keep_level", "recall_level"],
         "amorsize.learning.parameters": ["parameters_of", "tune"],
         "amorsize.learning.recorder": ["name_of"],
-        "amorsize.learning.size_law": ["Sizes", "for_sizes", "law_in", "law_of"],
+        "amorsize.learning.size_law": ["Sizes", "for_sizes", "law_in"],
         "amorsize.learning.unrecorded": ["add_unrecorded", "clear_unrecorded"],
         "amorsize.learning.work_done": ["loop_item", "work_of"],
     },

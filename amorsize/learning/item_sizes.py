@@ -13,12 +13,17 @@ import os
 import time
 from math import isfinite, log
 
+from amorsize.core.lazy import LazyModule
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
+    from amorsize.learning import size_law
     from amorsize.learning.size_law import Law
+else:
+    size_law = LazyModule("amorsize.learning.size_law")
 
 LOOKS = 32
 """Items ahead whose sizes are looked at: their mean is then known to a fifth of their spread."""
@@ -82,6 +87,24 @@ def points_of(
             break
         found.append((mean, items, seconds))
     return found
+
+
+def law_in_run(
+    data: Any, spans: Sequence[tuple[int, int, float, float]], now: Callable[[], float] = clock
+) -> Law | None:
+    """How what items took followed their sizes, by spans of a run (first position, items, seconds, CPU
+    seconds of those that computed); None where it did not, or sizes cannot be seen.
+
+    Where items compute, a chunk that lost its core for a while took longer for no reason of its own: the
+    power is then that of the CPU seconds, and the unit that of the seconds that passed."""
+    timed, slower = [one for one in spans if min(one[2:]) > 0], 1.0
+    if 2 * len(timed) > len(spans):
+        slower = sum([one[2] for one in timed]) / sum([one[3] for one in timed])
+        points = points_of(data, [(first, items, cpu) for first, items, _, cpu in timed], now)
+    else:
+        points = points_of(data, [one[:3] for one in spans], now)
+    law = size_law.law_of(points) if points else None
+    return law and size_law.Law(law.power, slower * law.unit)
 
 
 def sizes_of(data: Any, now: Callable[[], float] = clock) -> tuple[tuple[int, float], ...]:

@@ -141,13 +141,13 @@ class ResultReader:
         return True
 
     def _results(self, worker: WorkerHandle, value: Any) -> None:
-        start, values, began, (seconds, cpu), moved, thread = value
+        start, values, began, (seconds, *cpu), moved, thread = value
         collector = self.spec.collector
         self.recovery.result_came()
         worker.now_answering()
         worker.answered_run(start, len(values))
         span = start, len(values)
-        collector.usage.chunk((worker.pid, thread), span, began, seconds, cpu, moved)
+        collector.usage.chunk((worker.pid, thread), span, began, seconds, tuple(cpu), moved)
         collector.place(start, values)
         self.learn(len(values), seconds)
 

@@ -257,7 +257,7 @@ class Worker:
                 return
             pace.add(len(done.values), done.seconds)
             self._send_results(
-                start + lo, done.values, done.began, (done.seconds, done.cpu), thread
+                start + lo, done.values, done.began, (done.seconds, done.cpu, done.own_cpu), thread
             )
             marks[first] = -1
             lo += len(done.values)
@@ -317,7 +317,12 @@ class Worker:
     # -- sending --------------------------------------------------------------------------------
 
     def _send_results(
-        self, start: int, values: list[Any], began: float, spent: tuple[float, float], thread: int
+        self,
+        start: int,
+        values: list[Any],
+        began: float,
+        spent: tuple[float, float, float],
+        thread: int,
     ) -> None:
         sending, moved = clock(), self._moved.pop(thread, 0.0)
         try:
@@ -327,7 +332,8 @@ class Worker:
             parts = protocol.encode(protocol.RESULT, frame, self.job.pickled)
         except Exception as error:
             if len(values) > 1:  # send what can be sent
-                each = spent[0] / len(values), spent[1] / len(values)
+                wall, wanted, computed = (seconds / len(values) for seconds in spent)
+                each = wall, wanted, computed
                 for offset, value in enumerate(values):
                     self._send_results(start + offset, [value], began, each, thread)
                     began += each[0]
@@ -356,7 +362,7 @@ class Worker:
             _leave(failed.exception)
         if done.values:
             self._send_results(
-                done.start, done.values, done.began, (done.seconds, done.cpu), thread
+                done.start, done.values, done.began, (done.seconds, done.cpu, done.own_cpu), thread
             )
         error = failed.index, *portable(failed.exception)
         self._send(protocol.encode(protocol.FAILURE, error))

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from support.engine_values import earlier_run
 
 from amorsize.core.frozen import replace
+from amorsize.items.collector import UsageLog
 from amorsize.learning.item_sizes import (
     LIKE_SECONDS,
     LONG_SHARE,
     LOOKS,
     MOST_POINTS,
+    law_in_run,
     long_items,
     points_of,
     size_of,
@@ -159,3 +161,60 @@ def test_long_items_are_those_that_would_be_a_tail(
 def test_where_looking_takes_long_the_order_stays() -> None:
     ticks = iter(range(10_000))
     assert long_items(["a", "bbb"] * 20, 0, Law(1.0, 1e-3), 2, now=lambda: float(next(ticks))) == []
+
+
+def spans_of(
+    lengths: list[int], power: float, share: float, lost: float, seed: int
+) -> list[tuple[int, int, float, float]]:
+    """Spans of single items that compute for ``share`` of their seconds; of seven in ten the core was
+    taken for up to ``lost`` times as long as they took themselves."""
+    drawn = random.Random(seed)
+    spans = []
+    for place, length in enumerate(lengths):
+        own = 1e-6 * length**power
+        away = own + 1e-3  # a turn of another program does not ask how long the item is
+        others = (drawn.random() < 0.7 and lost * away * drawn.random()) or 0.0
+        spans.append((place, 1, own + others, share * own))
+    return spans
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_crowded_machine_hides_no_law_of_items_that_compute(seed: int) -> None:
+    drawn = random.Random(seed)
+    lengths = [drawn.randrange(100, 3000) for _ in range(120)]
+    data = [[0] * length for length in lengths]
+    spans = spans_of(lengths, 1.0, 1.0, 8.0, seed)
+    law = law_in_run(data, spans, still)
+    assert law is not None and law.power == pytest.approx(1.0, abs=0.02)
+    said = sum(law.seconds(length) for length in lengths)
+    assert said == pytest.approx(sum(seconds for _, _, seconds, _ in spans), rel=0.3)
+
+
+def test_what_waits_is_judged_by_all_of_its_seconds() -> None:
+    """Items wait as long whatever their size, and compute a little by it; a run's log tells them apart
+    from those that wanted a core."""
+    drawn = random.Random(1)
+    lengths = [drawn.randrange(100, 3000) for _ in range(60)]
+    data = [[0] * length for length in lengths]
+    usage = UsageLog(total=60)
+    for place, length in enumerate(lengths):
+        seconds, own = 0.01 * drawn.uniform(0.9, 1.1), 1e-7 * length
+        usage.chunk((1, 0), (place, 1), 0.0, seconds, (own, own))
+    assert len(usage.spans) == 59 and law_in_run(data, usage.spans, still) is None
+    wanted = UsageLog(total=60)
+    for place, length in enumerate(lengths):
+        seconds, own = 0.01 * drawn.uniform(0.9, 1.1), 1e-7 * length
+        wanted.chunk((1, 0), (place, 1), 0.0, seconds, (seconds, own))
+    law = law_in_run(data, wanted.spans, still)
+    assert law is not None and law.power == pytest.approx(1.0)
+    assert law_in_run(data, [], still) is None
+
+
+def test_the_callers_slices_count_where_they_are_the_most() -> None:
+    """Their CPU seconds are not known."""
+    lengths = list(range(100, 200))
+    data = [[0] * length for length in lengths]
+    spans = [(place, 1, 1e-6 * length, 0.0) for place, length in enumerate(lengths)]
+    law = law_in_run(data, spans, still)
+    assert law is not None and law.power == pytest.approx(1.0)
+    assert law.unit == pytest.approx(1e-6)

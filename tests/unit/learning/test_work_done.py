@@ -22,7 +22,9 @@ def logged(caller: list[float], workers: list[list[float]], cpu: float = 1.0) ->
         position += 1
     for number, worker in enumerate(workers):
         for seconds in worker:
-            usage.chunk((number + 1, 0), (position, 1), 0.0, seconds, cpu * seconds)
+            usage.chunk(
+                (number + 1, 0), (position, 1), 0.0, seconds, (cpu * seconds, cpu * seconds)
+            )
             position += 1
     return usage
 
@@ -80,7 +82,7 @@ def test_threads_that_wait_for_the_gil_do_not_make_items_longer() -> None:
     for number in range(3):
         usage.slice(number, 1, 0.0, 0.008)
     for number in range(80):
-        usage.chunk((7, number % 8), (number, 1), 0.0, 0.024, 0.003)
+        usage.chunk((7, number % 8), (number, 1), 0.0, 0.024, (0.003, 0.003))
     work = work_of(usage.alone, usage.sums(), 0.375, NO_PARTS)
     item = loop_item(work, usage.alone, usage.sums(), 0.375, seconds=0.25)
     assert item.seconds == pytest.approx(0.008, rel=0.1)
@@ -88,7 +90,7 @@ def test_threads_that_wait_for_the_gil_do_not_make_items_longer() -> None:
     apart = [(number, 0) for number in range(8)]
     usage = UsageLog()
     for number in range(80):
-        usage.chunk(apart[number % 8], (number, 1), 0.0, 0.008, 0.003)
+        usage.chunk(apart[number % 8], (number, 1), 0.0, 0.008, (0.003, 0.003))
     work = work_of(usage.alone, usage.sums(), 1.0, NO_PARTS)
     assert loop_item(work, usage.alone, usage.sums(), 1.0, 0.25).seconds == pytest.approx(0.008)
 

@@ -142,7 +142,7 @@ def test_a_long_trace_is_cut_and_says_so(tmp_path: Path, monkeypatch: pytest.Mon
 def test_nothing_is_kept_without_a_trace() -> None:
     usage = UsageLog()
     usage.chunk((1, 2), (0, 10), 100.0, 1.0)
-    usage.chunk((1, 2), (10, 5), 101.5, 0.5, 0.0, 0.25)
+    usage.chunk((1, 2), (10, 5), 101.5, 0.5, (0.0, 0.0), 0.25)
     assert usage.lines is None
     (use,) = usage.uses(99.0, 103.0)
     assert (use.items, use.chunks, use.busy_seconds, use.moving_seconds) == (15, 2, 1.5, 0.25)
