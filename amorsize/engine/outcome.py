@@ -193,9 +193,14 @@ def _work(
         workers = tuple(_computing(one) for one in workers)
     computed = 1.0 if share is None else share
     work = learning.work_of(alone, workers, computed, taken.usage.parts())
-    over = state.handed_over
+    over, before = state.handed_over, lookups.lasting.known.get("runs")
     item = learning.loop_item(
-        work, alone, workers, share, 0.0 if over is None else taken.ended - over.at
+        work,
+        alone,
+        workers,
+        share,
+        0.0 if over is None else taken.ended - over.at,
+        before[0].profile.cpu_share if before else None,
     )
     said = state.said
     if said is not None:

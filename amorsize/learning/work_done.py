@@ -115,14 +115,19 @@ def work_of(
 
 
 def loop_item(
-    work: Work, alone: Sums, workers: tuple[Sums, ...], caller_share: float | None, seconds: float
+    work: Work,
+    alone: Sums,
+    workers: tuple[Sums, ...],
+    caller_share: float | None,
+    seconds: float,
+    share_before: float | None = None,
 ) -> LoopItem:
     """An item as a plain loop runs it. ``seconds``: how long the workers were at it; ``caller_share`` is
-    None where nothing tells what the caller computed.
+    None where nothing tells what the caller computed; ``share_before`` was computed by the last run.
 
     Threads of one process that compute wait for one another, so there an item takes what it computed,
     and waits as long as it did where nothing was in its way: in the caller's own loop, else in the
-    worker that waited least."""
+    worker that waited least, and no more than in the run before."""
     cpu, mean = work.cpu_seconds, work.item_seconds
     busy: dict[int, tuple[int, float]] = {}
     for one in workers:
@@ -139,6 +144,8 @@ def loop_item(
                 max(0.0, one.seconds - one.cpu_seconds) / one.items if one.items else mean
                 for one in workers
             )
+            if share_before:
+                wait = min(wait, cpu / share_before - cpu)
         mean = min(mean, cpu + wait)
     return LoopItem(mean, min(1.0, cpu / mean) if mean > 0 else 1.0)
 

@@ -154,7 +154,10 @@ class Meter:
         self.gil_prompt = 0
         self.gil_held = 0
         self._programs_began = 0.0
-        """What ended programs had computed when the run began."""
+        """What ended programs had computed when the run began; of the caller's items only: what ends
+        meanwhile, as worker processes do, is added to it."""
+        self._programs_paused = 0.0
+        """The same when the caller left its items."""
         self._programs = 0
         """Looks that found it waiting for programs that compute, less those for ones that wait."""
         self.pauses = 0
@@ -244,6 +247,7 @@ class Meter:
     def pause(self) -> None:
         """What follows is not the function's time; shares are those of this moment."""
         self._paused, self._turns_paused = self._clocks(), self.turns
+        self._programs_paused = 0.0 if self.only_computes else children_seconds()
         self.pauses += 1
 
     def resume(self) -> None:
@@ -254,6 +258,8 @@ class Meter:
         self._start = tuple(map(add, self._start, spent))
         self._origin = tuple(map(add, self._origin, spent))
         self._turns0 += self.turns - self._turns_paused
+        if not self.only_computes:
+            self._programs_began += children_seconds() - self._programs_paused
         self._paused = None
         idle = spent[0] - spent[1]
         if idle > LONG_PAUSE_SECONDS and spent[1] > 0:
@@ -341,11 +347,18 @@ class Meter:
     def gil_free_share(self) -> float | None:
         """Share of the looks that found the GIL free, one look against it added: a single prompt
         one proves nothing. None before the first look. Programs that compute for the caller need none."""
-        programs = 0.0 if self.only_computes else children_seconds() - self._programs_began
-        if programs > 0 and programs > (self._clocks()[1] - self._origin[1]) / 2:
+        programs = self._programs_seconds()
+        if programs > 0 and programs > ((self._paused or self._clocks())[1] - self._origin[1]) / 2:
             return 1.0
         samples = self.gil_prompt + self.gil_held
         return self.gil_prompt / (samples + 1) if samples else None
+
+    def _programs_seconds(self) -> float:
+        """What programs computed that have ended while the caller was in items."""
+        if self.only_computes or not self.items:
+            return 0.0
+        now = children_seconds() if self._paused is None else self._programs_paused
+        return now - self._programs_began
 
     def saw_gil(self, *, held: bool) -> None:
         """The sampler's thread found the GIL held, or free while the caller computed. Only that thread

@@ -21,7 +21,8 @@ from amorsize.engine.driver import Engine, engine_for
 from amorsize.engine.events import Begun
 from amorsize.engine.policy import transition
 from amorsize.engine.state import INITIAL, Facts, NeedFact, Phase, RunState
-from amorsize.planning.cost_model import Preparation
+from amorsize.history.factory import open_history
+from amorsize.planning.cost_model import GIL_FREE_SHARE, Preparation
 
 BEGUN = Begun(100.0, 1.0)
 UNSEEN = measured((0.0, 1.0, 1.0), items=0, item_seconds=0.0, window_is_empty=True)
@@ -159,6 +160,10 @@ def test_the_second_run_begins_with_workers(tmp_path: Path, func: Any, items: li
             alone.append(engine.run.alone_items)
         assert origins[0] != "known" and alone[0] > 0
         assert origins[1:] == ["known", "known"] and alone[1:] == [0, 0]
+        with open_history(folder / "history.sqlite") as history:
+            shares = [run.profile.gil_free_share or 0.0 for run in history.read()]
+        # Workers that ended were taken for programs of the items, which need no GIL.
+        assert func is nap or max(shares) < GIL_FREE_SHARE
 
     calm(check, tries=5)
 

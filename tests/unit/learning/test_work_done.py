@@ -95,6 +95,18 @@ def test_threads_that_wait_for_the_gil_do_not_make_items_longer() -> None:
     assert loop_item(work, usage.alone, usage.sums(), 1.0, 0.25).seconds == pytest.approx(0.008)
 
 
+def test_the_run_before_tells_what_threads_cannot_of_waits() -> None:
+    """Pure Python of 8 ms that began on four threads: each item waited for the GIL."""
+    usage = UsageLog()
+    for number in range(80):
+        usage.chunk((7, number % 4), (number, 1), 0.0, 0.032, 0.008)
+    work = work_of(usage.alone, usage.sums(), 1.0, NO_PARTS)
+    unknown = loop_item(work, usage.alone, usage.sums(), None, 0.64)
+    assert unknown.seconds == pytest.approx(0.032) and unknown.cpu_share == pytest.approx(0.25)
+    known = loop_item(work, usage.alone, usage.sums(), None, 0.64, share_before=0.98)
+    assert known.seconds == pytest.approx(0.008, rel=0.05) and known.cpu_share > 0.95
+
+
 def test_a_run_of_which_nothing_was_timed_tells_nothing() -> None:
     usage = UsageLog()
     assert work_of(usage.alone, usage.sums(), 1.0, NO_PARTS) == Work()

@@ -25,6 +25,29 @@ def test_turns_of_the_gil_in_a_pause_are_no_computing(monkeypatch: pytest.Monkey
     assert meter.shares()[1] < 0.5
 
 
+@pytest.mark.parametrize(
+    ("ended", "share"), [("in items", 1.0), ("paused", None), ("before any item", None)]
+)
+def test_only_programs_of_the_callers_items_tell_of_the_gil(
+    ended: str, share: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Worker processes end while the caller is in none: pure Python that had run on processes was sent to
+    threads by the next run, and the runs after it took four times as long."""
+    computed = [1.0]
+    monkeypatch.setattr(f"{METER}.children_seconds", lambda: computed[0])
+    meter = Meter()
+    meter.begin(only_computes=False)
+    if ended != "before any item":
+        meter.add(1, 0.005)
+    if ended == "paused":
+        meter.pause()
+    computed[0] += 60.0
+    assert meter.gil_free_share() == share
+    if ended == "paused":
+        meter.resume()
+        assert meter.gil_free_share() is None
+
+
 def test_a_gil_let_go_of_while_deciding_tells_nothing() -> None:
     """The caller reads files then. Two such looks sent computing work to threads in one run of four."""
 
