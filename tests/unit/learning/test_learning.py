@@ -36,7 +36,7 @@ def test_a_run_is_recorded_as_it_was(tmp_path: Path) -> None:
     assert one.outcome == "done"
     assert one.config.backend == "threads"
     assert 0 < one.items <= 50
-    assert 0.004 <= one.profile.item_seconds < took  # a busy machine sleeps longer
+    assert 0.0039 < one.profile.item_seconds < took  # a busy machine sleeps longer
     assert one.profile.cpu_share < 0.5
     assert 0 < one.wall_seconds < took
     assert one.model_seconds > 0
