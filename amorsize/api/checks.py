@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from amorsize.backends.executors.connect import Target
 
+    Check = Callable[[Any], dict[str, Any]]
+
 ON_ERROR = ("raise", "collect", "skip")
 EFFECTS = ("watch", "ignore")
 CHECKPOINT_FORMATS = ("pickle", "json")
@@ -100,9 +102,7 @@ def _refuse(name: str, value: Any, rule: str, way_out: str, *, kind: bool = Fals
     raise (OptionTypeError if kind else OptionError)(name, value, rule, way_out)
 
 
-def _one_of(
-    name: str, value: Any, allowed: tuple[str, ...], way_out: str = "choose one of them"
-) -> Any:
+def _one_of(name: str, value: Any, allowed: tuple[str, ...], way_out: str) -> Any:
     if value not in allowed:
         _refuse(name, value, "must be one of " + ", ".join(map(repr, allowed)), way_out)
     return value
@@ -164,15 +164,31 @@ def check_call(func: object, data: object) -> None:
         _refuse("data", data, "must be iterable", way_out, kind=True)
 
 
-def _check_on_error(on_error: Any) -> dict[str, Any]:
-    return {"on_error": _one_of("on_error", on_error, ON_ERROR)}
+def _one_word(name: str, allowed: tuple[str, ...], way_out: str = "choose one of them") -> Check:
+    """The check of an option that is one of some words."""
+    return lambda value: {name: _one_of(name, value, allowed, way_out)}
 
 
-def _check_initializer(initializer: Any) -> dict[str, Any]:
-    if initializer is not None and not callable(initializer):
-        way_out = "pass a function or None"
-        _refuse("initializer", initializer, "must be callable", way_out, kind=True)
-    return {"initializer": initializer}
+def _yes_or_no(name: str) -> Check:
+    """The check of an option that is True or False."""
+
+    def check(value: Any) -> dict[str, Any]:
+        if not isinstance(value, bool):
+            _refuse(name, value, "must be True or False", "pass one of them", kind=True)
+        return {name: value}
+
+    return check
+
+
+def _function(name: str, rule: str, way_out: str) -> Check:
+    """The check of an option that is a function or None."""
+
+    def check(value: Any) -> dict[str, Any]:
+        if value is not None and not callable(value):
+            _refuse(name, value, rule, way_out, kind=True)
+        return {name: value}
+
+    return check
 
 
 def _check_initargs(initargs: Any) -> dict[str, Any]:
@@ -216,26 +232,6 @@ def _check_checkpoint(checkpoint: Any) -> dict[str, Any]:
     if not isinstance(path, str) or not path or "\0" in path:
         _refuse("checkpoint", checkpoint, "is no path of a file", "name a file")
     return {"checkpoint": path}
-
-
-def _check_checkpoint_format(checkpoint_format: Any) -> dict[str, Any]:
-    return {
-        "checkpoint_format": _one_of("checkpoint_format", checkpoint_format, CHECKPOINT_FORMATS)
-    }
-
-
-def _check_key(key: Any) -> dict[str, Any]:
-    if key is not None and not callable(key):
-        way_out = "write key=lambda row: row['id']"
-        _refuse("key", key, "must be a function of an item, or None", way_out, kind=True)
-    return {"key": key}
-
-
-def _check_retry_failed(retry_failed: Any) -> dict[str, Any]:
-    if not isinstance(retry_failed, bool):
-        rule, way_out = "must be True or False", "pass one of them"
-        _refuse("retry_failed", retry_failed, rule, way_out, kind=True)
-    return {"retry_failed": retry_failed}
 
 
 def _check_timeout(timeout: Any) -> dict[str, Any]:
@@ -286,18 +282,6 @@ def _bytes_of(text: str) -> float:
         pass
     way_out = "write bytes, or '500MB', '2GB', '1.5GiB'"
     _refuse("memory_limit", text, "is no amount of memory", way_out)
-
-
-def _check_rerun(rerun_after_death: Any) -> dict[str, Any]:
-    if not isinstance(rerun_after_death, bool):
-        rule, way_out = "must be True or False", "pass one of them"
-        _refuse("rerun_after_death", rerun_after_death, rule, way_out, kind=True)
-    return {"rerun_after_death": rerun_after_death}
-
-
-def _check_effects(effects: Any) -> dict[str, Any]:
-    way_out = '"ignore" says that what the function changes does not matter'
-    return {"effects": _one_of("effects", effects, EFFECTS, way_out)}
 
 
 def _check_retries(retries: Any) -> dict[str, Any]:
@@ -412,26 +396,30 @@ def _target(value: Any) -> Target:
     return target
 
 
-_CHECKS: dict[str, Callable[[Any], dict[str, Any]]] = {
+_CHECKS: dict[str, Check] = {
     "n_jobs": _check_jobs,
     "backend": _check_backend,
     "chunksize": _check_chunksize,
-    "on_error": _check_on_error,
+    "on_error": _one_word("on_error", ON_ERROR),
     "progress": _check_progress,
-    "initializer": _check_initializer,
+    "initializer": _function("initializer", "must be callable", "pass a function or None"),
     "initargs": _check_initargs,
     "history": _check_history,
     "checkpoint": _check_checkpoint,
-    "checkpoint_format": _check_checkpoint_format,
-    "key": _check_key,
-    "retry_failed": _check_retry_failed,
+    "checkpoint_format": _one_word("checkpoint_format", CHECKPOINT_FORMATS),
+    "key": _function(
+        "key", "must be a function of an item, or None", "write key=lambda row: row['id']"
+    ),
+    "retry_failed": _yes_or_no("retry_failed"),
     "timeout": _check_timeout,
     "memory_limit": _check_memory_limit,
-    "rerun_after_death": _check_rerun,
+    "rerun_after_death": _yes_or_no("rerun_after_death"),
     "retries": _check_retries,
     "rate": _check_rate,
     "max_errors": _check_max_errors,
-    "effects": _check_effects,
+    "effects": _one_word(
+        "effects", EFFECTS, '"ignore" says that what the function changes does not matter'
+    ),
     "retry_on": _check_retry_on,
     "seed": _check_seed,
 }
