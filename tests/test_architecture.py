@@ -176,3 +176,10 @@ def test_value_classes_show_their_fields() -> None:
     assert "explore: 'float' = 0.02" in pydoc.plain(pydoc.render_doc(amorsize.Settings))
     code = "import amorsize, sys; sys.exit('inspect' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=150).returncode == 0
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """pytest collects no second module of a name, unless its folder is a package."""
+    files = (ROOT / "tests").rglob("test_*.py")
+    names = Counter(path.name for path in files if not (path.parent / "__init__.py").exists())
+    assert [name for name, count in names.items() if count > 1] == []
