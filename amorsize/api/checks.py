@@ -6,7 +6,7 @@ from os import fspath
 
 from amorsize import planning
 from amorsize.core.backends import LOCAL, PUBLIC_NAMES, TRAITS
-from amorsize.core.options import Options
+from amorsize.core.options import NEEDS, Options
 from amorsize.errors import OptionError, OptionTypeError, no_option
 from amorsize.items.kinds import is_coroutine_function
 from amorsize.machine.detect import usable_cores
@@ -63,15 +63,14 @@ def make_options(**given: Any) -> Options:
     if checked.get("max_errors") is not None and checked.get("on_error", "raise") == "raise":
         way_out = "add on_error='collect' or 'skip', or leave it out"
         _refuse("max_errors", given["max_errors"], "the first error ends this run", way_out)
-    for name in ("key", "retry_failed"):
-        if checked.get(name) and checked.get("checkpoint") is None:
-            way_out = "add checkpoint=PATH, or leave it out"
-            _refuse(
-                name, given[name], "is about what a checkpoint holds, and there is none", way_out
-            )
+    for name, (needed, rule, way_out) in NEEDS.items():
+        is_set = checked.get(name, getattr(DEFAULTS, name)) != getattr(DEFAULTS, name)
+        if is_set and not checked.get(needed):
+            _refuse(name, given[name], rule, f"{way_out}, or leave it out")
     if checked.get("initializer") and checked.get("forced") in (None, "serial"):
         rule = "runs in workers only, and your own thread may run items, too"
-        _refuse("initializer", given["initializer"], rule, "name a backend, such as 'processes'")
+        way_out = "name one backend whose items all run in workers, such as 'processes'"
+        _refuse("initializer", given["initializer"], rule, way_out)
     return Options(**checked)
 
 
@@ -109,7 +108,11 @@ def _one_of(name: str, value: Any, allowed: tuple[str, ...], way_out: str) -> An
 
 
 def _is_whole(value: Any) -> bool:
-    return hasattr(value, "__index__") and not isinstance(value, bool)
+    try:
+        value.__index__()
+    except (AttributeError, TypeError):  # an array has it, and says so when it is called
+        return False
+    return not isinstance(value, bool)
 
 
 def _whole(name: str, value: Any, rule: str, way_out: str) -> int:
@@ -124,8 +127,10 @@ def _at_least(name: str, given: Any, number: float, least: float, told: tuple[st
         _refuse(name, given, *told)
 
 
-def check_buffersize(buffersize: Any) -> None:
+def check_buffersize(buffersize: Any, ordered: Any = True) -> None:
     """Of ``stream``, and of an executor's ``map``: errors are worded as the standard library's."""
+    if not isinstance(ordered, bool):
+        _refuse("ordered", ordered, "must be True or False", "leave it out", kind=True)
     if buffersize is None:
         return
     if isinstance(buffersize, bool) or not isinstance(buffersize, int):
@@ -207,9 +212,12 @@ def _check_progress(progress: Any) -> dict[str, Any]:
 def located(history: Any) -> Any:
     """A history as it was given; a URL as a text that hides its password when it is shown."""
     if isinstance(history, str) and "://" in history:
-        from amorsize.history.location import Location
+        from amorsize.history.location import Location, is_kind
 
-        return Location(history)
+        history = Location(history)
+        if not is_kind(history):
+            rule = "must be a path, sqlite:///path or postgresql://user@host/database"
+            _refuse("history", history, rule, "correct it, or write None for none")
     return history
 
 

@@ -209,7 +209,7 @@ class Tuner:
         **options: Any,
     ) -> Results[Any]:
         """As :func:`amorsize.stream`."""
-        check_buffersize(buffersize)
+        check_buffersize(buffersize, ordered)
         checked = self._checked(func, data, options)
         engine = self._engine(func, data, checked, streaming=True)
         return engine.stream(ordered=ordered, buffersize=buffersize)
@@ -370,7 +370,7 @@ class Tuner:
         **options: Any,
     ) -> AsyncResults[Any]:
         """As :func:`amorsize.astream`."""
-        check_buffersize(buffersize)
+        check_buffersize(buffersize, ordered)
         door = _asynchronous()
         if is_coroutine_function(func):
             checked = self._checked(func, data, options)

@@ -117,3 +117,15 @@ class Options:
             chunksize=self.chunksize,
             serial_only="it is called from inside another run" if nested else None,
         )
+
+
+_HELD = "is about what a checkpoint holds, and there is none"
+
+NEEDS = {
+    "key": ("checkpoint", _HELD, "add checkpoint=PATH"),
+    "retry_failed": ("checkpoint", _HELD, "add checkpoint=PATH"),
+    "checkpoint_format": ("checkpoint", _HELD, "add checkpoint=PATH"),
+    "initargs": ("initializer", "is for an initializer, and there is none", "add initializer="),
+    "retry_on": ("retries", "says which errors are tried again, and none is", "add retries=3"),
+}
+"""Options that say nothing without another one: that one, the rule and the way out."""

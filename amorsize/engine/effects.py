@@ -21,6 +21,7 @@ from amorsize.core.frozen import replace
 from amorsize.engine import commands as do
 from amorsize.engine.delivery import Delivery
 from amorsize.engine.events import BackendStarted, Drained, LongItem, SliceInterrupted
+from amorsize.items.call import Initializer
 from amorsize.machine.threads import vanish
 
 TYPE_CHECKING = False
@@ -66,7 +67,7 @@ def make_backend(
         config,
         command.item_seconds,
         most_workers=_most_workers(options, lookups.lasting.known.get("safety")),
-        initializer=options.initializer,
+        initializer=None if options.initializer is None else Initializer(options.initializer),
         initargs=options.initargs,
         timeout_seconds=options.timeout,
         rerun_after_death=options.rerun_after_death,

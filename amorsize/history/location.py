@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from amorsize.core.places import SERVER_SCHEMES, scheme_of
+
 
 class Location(str):
     """A URL that shows no password when it is printed as part of something else."""
@@ -21,3 +23,8 @@ def shown(location: str) -> str:
     if "?" in before:  # either the parameters begin there or the password holds a "?"
         return f"{scheme}://..."
     return f"{scheme}://{place.partition('?')[0]}"
+
+
+def is_kind(location: str) -> bool:
+    """Whether there is a kind of history for the scheme of a URL."""
+    return scheme_of(location) in (*SERVER_SCHEMES, "sqlite")

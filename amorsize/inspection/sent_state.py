@@ -3,16 +3,18 @@
 A worker that is started afresh imports the user's modules as they are on disk. Of those that the
 function reaches, plain values of globals and classes, functions of C, context variables that are set, and
 what was put in the place of a function, class or module (test doubles, too) are collected here, to be put
-in place there; so are modules that cannot be imported there, of which functions and classes have to be
-sent by value. Any other object that is no plain value stays as the import makes it: another module may
-hold the very same, and would be parted from it.
+in place there; so is what the user's code has put into other modules, and so are modules that cannot be
+imported there, of which functions and classes have to be sent by value. Any other object that is no plain
+value stays as the import makes it: another module may hold the very same, and would be parted from it.
 """
 
 from __future__ import annotations
 
+import builtins
 import sys
 from _contextvars import copy_context
 from functools import partial
+from itertools import islice
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 
 from amorsize.inspection.fresh import _not_importable
@@ -26,8 +28,13 @@ if TYPE_CHECKING:
 
 MOST_FUNCTIONS = 300
 """Functions that are looked at."""
+MOST_OBJECTS = 2_000
+"""Objects that functions and other objects hold, looked at for their classes."""
+MOST_HELD = 100
+"""Elements of a container looked at."""
 MOST_PARTS = 10_000
 """Parts of a value, within which it counts as plain: a millisecond to look at, and as much to send."""
+BUILTINS = vars(builtins)
 MADE_BY_CLASSES = ("__dict__", "__weakref__", "__doc__", "__module__")
 """Attributes that every class has."""
 PLAIN = (int, float, complex, str, bytes, bool, type(None), range)
@@ -35,13 +42,15 @@ PLAIN = (int, float, complex, str, bytes, bool, type(None), range)
 
 class CallerState:
     """``values``: (module, path of names, value) each; ``by_value``: names of modules of which functions
-    and classes are sent by value; ``replaced``: whether a worker must serve no other run."""
+    and classes are sent by value; ``replaced``: whether a worker must serve no other run; ``doubles``:
+    classes of the test doubles that the function holds."""
 
-    __slots__ = ("by_value", "replaced", "values")
+    __slots__ = ("by_value", "doubles", "replaced", "values")
 
     def __init__(self) -> None:
         self.values: list[tuple[str, tuple[str, ...], Any]] = []
         self.by_value: list[str] = []
+        self.doubles: list[str] = []
         self.replaced = False
 
     def put(
@@ -73,6 +82,8 @@ class _Search:
         self._todo: list[Any] = []
         self._seen: set[int] = set()
         self._named: set[tuple[str, str]] = set()
+        self._met: dict[int, Any] = {}
+        """Objects looked at, held so that no other gets their ids."""
 
     def run(self, func: Any) -> None:
         self._todo.append(func)
@@ -84,7 +95,7 @@ class _Search:
         while self._todo and len(self._seen) < MOST_FUNCTIONS:
             one = self._todo.pop()
             if is_a(one, partial):
-                self._todo += [one.func, *one.args]
+                self._todo += [one.func, *one.args, *one.keywords.values()]
             elif is_a(one, MethodType):
                 self._todo += [one.__func__, one.__self__]
             elif is_a(one, ModuleType):
@@ -95,11 +106,30 @@ class _Search:
                 if id(one) not in self._seen:
                     self._seen.add(id(one))
                     self._function(one)
-            elif own_module(str(type(one).__module__)):
-                self._class(type(one))
+            else:
+                self._object(one)
+
+    def _object(self, one: Any) -> None:
+        """What an object is of, and holds."""
+        kind = type(one)
+        if kind in PLAIN or id(one) in self._met or len(self._met) >= MOST_OBJECTS:
+            return
+        self._met[id(one)] = one
+        if _is_double(one):
+            self.found.doubles.append(kind.__name__)
+            return
+        if kind in (list, tuple, set, frozenset):
+            self._todo += islice(one, MOST_HELD)
+        elif kind is dict:
+            self._todo += islice(one.values(), MOST_HELD)
+        else:
+            self._todo.append(kind)
+            if own_module(str(kind.__module__)):
+                self._todo += attributes_of(one).values()
 
     def _function(self, func: FunctionType) -> None:
         if not own_file(func.__code__.co_filename):
+            self._library(sys.modules.get(str(func.__globals__.get("__name__"))), ())
             return
         module = str(func.__globals__.get("__name__"))
         named = names_of(func.__code__)
@@ -115,12 +145,16 @@ class _Search:
                 self._module(value, named.names)
             else:
                 self._todo.append(value)
-        wrapped = vars(func).get("__wrapped__")
-        if wrapped is not None:
-            self._todo.append(wrapped)
+        attributes = vars(func)
+        if "__wrapped__" in attributes:
+            self._todo.append(attributes["__wrapped__"])
+        if "mock" in attributes and _is_double(func):
+            self.found.doubles.append("function with a Mock")
         for name in named.names:
             if name in func.__globals__:
                 self._value(module, name, func.__globals__[name], named.names)
+            elif name in BUILTINS:
+                self._put_in(builtins, name, BUILTINS[name])
             elif named.imports and type(sys.modules.get(name)) is ModuleType:
                 self._module(sys.modules[name], named.names)
 
@@ -139,7 +173,10 @@ class _Search:
         self._named.add((module, name))
         elsewhere = module in ("__main__", "None") or module in self.found.by_value
         sent = own_module(module) and not elsewhere and name[:2] != "__"
-        if is_a(value, FunctionType | type):
+        if sent and _is_double(value):
+            self.found.put(module, (name,), value, replaces=True)
+            return
+        if not is_a(value, ModuleType):
             self._todo.append(value)
         if not sent:
             return
@@ -153,15 +190,46 @@ class _Search:
 
     def _module(self, module: ModuleType, names: tuple[str, ...]) -> None:
         name = module.__name__
-        if own_module(name) and sys.modules.get(name) is module:
+        if not own_module(name):
+            self._library(module, names)
+        elif sys.modules.get(name) is module:
             self._importable(name)
             for part in names:
                 if part in vars(module):
                     self._value(name, part, vars(module)[part], names)
 
+    def _library(self, module: Any, names: tuple[str, ...]) -> None:
+        """What the user's code has put into a module that is not its own: at these names, and in its
+        classes."""
+        if type(module) is not ModuleType or sys.modules.get(module.__name__) is not module:
+            return
+        scope = vars(module)
+        if own_module(module.__name__):
+            return
+        for name in names:
+            if name in scope and (module.__name__, name) not in self._named:
+                self._named.add((module.__name__, name))
+                self._put_in(module, name, scope[name])
+        if id(module) in self._met:
+            return
+        self._met[id(module)] = module
+        for kind in [one for one in tuple(scope.values()) if type(one) is type]:
+            home = sys.modules.get(kind.__module__)
+            if kind.__module__.startswith(module.__name__) and home is not None:
+                for name, value in tuple(vars(kind).items()):
+                    self._put_in(home, f"{kind.__qualname__}.{name}", value)
+
+    def _put_in(self, module: ModuleType, name: str, value: Any) -> None:
+        """Send a value of a library's module if it is the user's code, or a test double."""
+        if _is_double(value) or _is_users(value):
+            self.found.put(module.__name__, tuple(name.split(".")), value, replaces=True)
+
     def _class(self, kind: type) -> None:
         module = kind.__module__
-        if id(kind) in self._seen or not own_module(module):
+        if not own_module(module):
+            self._library(sys.modules.get(module), ())
+            return
+        if id(kind) in self._seen:
             return
         self._seen.add(id(kind))
         self._importable(module)
@@ -206,6 +274,29 @@ def _nameless(func: FunctionType) -> FunctionType:
     copy.__annotations__ = func.__annotations__
     vars(copy).update(vars(func))
     return copy
+
+
+def _is_users(value: Any) -> bool:
+    """Is it a function or class of the user's, or an object of such a class?"""
+    if type(value) in (staticmethod, classmethod):
+        value = value.__func__
+    if is_a(value, FunctionType):
+        path = value.__code__.co_filename
+        return path[:1] != "<" and own_file(path)
+    name = str(value.__module__ if is_a(value, type) else type(value).__module__)
+    has_file = (
+        type(vars(sys.modules[name]).get("__file__")) is str if name in sys.modules else False
+    )
+    return name == "__main__" or (has_file and own_module(name))
+
+
+def attributes_of(value: Any) -> dict[str, Any]:
+    """The instance dict of an object."""
+    try:
+        held = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return {}
+    return held if type(held) is dict else {}
 
 
 def _is_double(value: Any) -> bool:

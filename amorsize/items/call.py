@@ -34,8 +34,8 @@ OVERDUE, ITEM_UNSENDABLE, RESULT_UNSENDABLE = "overdue", "item unsendable", "res
 ITEM_UNREADABLE, RESULT_UNREADABLE = "item unreadable", "result unreadable"
 TEXTS = {
     OVERDUE: "item {index} took longer than timeout={detail} seconds",
-    ITEM_UNSENDABLE: "item {index} cannot be sent to a worker ({detail}); pass a list instead of an "
-    "iterator (a forked worker needs no copy of it), or use backend='threads' or 'serial'",
+    ITEM_UNSENDABLE: "item {index} cannot be sent to a worker ({detail}); use backend='threads' or "
+    "'serial', or where workers are forked pass a list instead of an iterator (they need no copy of it)",
     RESULT_UNSENDABLE: "the result of item {index} cannot be sent to the caller ({detail}); return "
     "something that can be pickled, or use backend='threads' or 'serial'",
     ITEM_UNREADABLE: "item {index} cannot be unpickled on the other side ({detail}); make its class "
@@ -252,6 +252,27 @@ def format_traceback(error: BaseException) -> str:
         return "".join(traceback.format_exception(type(error), error, trace))
     except Exception:  # an exception that cannot be printed
         return f"{type(error).__name__} (its traceback cannot be printed)\n"
+
+
+class Initializer:
+    """Calls the initializer of a worker; the exception that it raises says where it comes from."""
+
+    __slots__ = ("func",)
+
+    def __init__(self, func: Callable[..., object]) -> None:
+        self.func = func
+
+    def __call__(self, *given: Any) -> None:
+        """Call it with ``initargs``."""
+        try:
+            self.func(*given)
+        except Exception as error:
+            try:
+                name = getattr(self.func, "__qualname__", type(self.func).__qualname__)
+                error.add_note(f"initializer={name} raised it in a worker, before its first item")
+            except Exception:  # frozen or odd exceptions keep their own shape
+                pass
+            raise
 
 
 def is_ours(frame: Any) -> bool:

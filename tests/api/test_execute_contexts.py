@@ -127,5 +127,9 @@ def failing() -> None:
 
 @pytest.mark.parametrize("backend", ["fork", "spawn", "threads"])
 def test_an_initializer_that_fails_ends_the_run(backend: str) -> None:
-    with pytest.raises(LookupError, match="no model"):
-        amorsize.execute(square, range(50), backend=backend, initializer=failing)
+    for on_error in ("raise", "collect"):
+        with pytest.raises(LookupError, match="no model") as raised:
+            amorsize.execute(
+                square, range(50), backend=backend, initializer=failing, on_error=on_error
+            )
+        assert any("initializer=failing" in note for note in raised.value.__notes__)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pytest
 from support.calls import BACKENDS, Refusal, refuse_three
 from support.work import square
@@ -92,9 +93,14 @@ def test_stop_iteration_is_not_swallowed(data: Iterable[int]) -> None:
         ({"backend": ()}, ["backend=()"]),
         ({"on_error": "ignore"}, ["on_error='ignore'", "collect"]),
         ({"initializer": 3}, ["initializer=3"]),
-        ({"initializer": print}, ["workers only", "name a backend"]),
-        ({"initializer": print, "backend": "serial"}, ["workers only", "name a backend"]),
+        ({"initializer": print}, ["workers only", "name one backend"]),
+        ({"initializer": print, "backend": "serial"}, ["workers only", "name one backend"]),
         ({"initargs": 3}, ["initargs=3"]),
+        ({"initargs": (1,)}, ["initargs=(1,)", "no", "initializer"]),
+        ({"retry_on": OSError}, ["retry_on=", "retries=3"]),
+        ({"checkpoint_format": "json"}, ["checkpoint_format='json'", "checkpoint=PATH"]),
+        ({"seed": np.array([1, 2])}, ["seed=array([1, 2])", "whole number"]),
+        ({"history": "mysql://u:secret@h/d"}, ["mysql://h/d", "postgresql://"]),
         ({"progress": "bar"}, ["progress='bar'"]),
         ({"n_jobs": 2, "max_workers": 3}, ["max_workers=3", "n_jobs=2"]),
     ],
@@ -115,6 +121,8 @@ def test_not_callable_and_not_iterable() -> None:
         amorsize.execute(square, 3)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="buffersize=0"):
         amorsize.stream(square, [1], buffersize=0)
+    with pytest.raises(TypeError, match="ordered='x'"):
+        amorsize.stream(square, [1], ordered="x")  # type: ignore[call-overload]
 
 
 def stops_at_five(number: int) -> int:

@@ -12,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-from types import FunctionType
 
 from amorsize.backends.processes import exit_status, output_relay, protocol, spawn_state, windows
 from amorsize.backends.processes.protocol import SharedPage
@@ -91,16 +90,14 @@ class SpawnLauncher(Launcher):
         """What a worker is told at the start of a run."""
         spec = given.spec
         if self._function is None:
+            doubles: Sequence[str] = ()
             if spec.caller_state is not None:
                 state = spec.caller_state()
-                self._by_value = state.by_value
+                self._by_value, doubles = state.by_value, state.doubles
                 spawn_state.check_replaced(state.values, self.pickled)
                 self._state = self.pickled((state.values, state.replaced or state.by_value != []))
-            func = spec.func
-            if type(func) is FunctionType and "mock" in vars(func):  # create_autospec made it
-                given_name = [(str(func.__module__), (func.__name__,), func)]
-                spawn_state.check_replaced(given_name, self.pickled)
-            self._function = self.pickled((spec.func, spec.initializer, spec.initargs))
+            given_parts = (spec.func, spec.initializer, spec.initargs)
+            self._function = spawn_state.pickled_function(given_parts, self.pickled, doubles)
         settings: dict[str, Any] = {
             "path": list(sys.path),
             "directory": os.getcwd(),

@@ -139,3 +139,24 @@ def check_replaced(
                 f"{name} was replaced by a {kind}, which cannot be sent to a fresh interpreter "
                 f"({error}); put a function in its place, or use n_jobs=1"
             ) from error
+
+
+def pickled_function(
+    parts: tuple[Any, ...], pickled: Callable[[Any], bytes], doubles: Sequence[str]
+) -> bytes:
+    """The function and its initializer as they are sent; ``doubles`` are what test doubles it holds."""
+    func = parts[0]
+    if type(func) is FunctionType and "mock" in vars(func):  # create_autospec made it
+        check_replaced([(str(func.__module__), (func.__name__,), func)], pickled)
+    try:
+        body = pickled(parts)
+        if doubles:
+            loads(body)
+        return body
+    except Exception as error:
+        if not doubles:
+            raise
+        raise _pickle.PicklingError(
+            f"the function holds a {doubles[0]} of unittest.mock, which cannot be sent to a fresh "
+            f"interpreter ({error}); put an object of your own in its place, or use n_jobs=1"
+        ) from error

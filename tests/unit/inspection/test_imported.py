@@ -9,6 +9,7 @@ import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -158,7 +159,8 @@ def put_in(shop: Any) -> list[str]:
 
 
 def test_what_an_import_has_put_there_is_not_replaced(shop: Any) -> None:
-    assert caller_state(shop.by_all).replaced is False
+    found = caller_state(shop.by_all)
+    assert not found.replaced, found.values
     for name in vars(shop):
         if name.isidentifier() and name[:2] != "__":
             assert as_imported("shop_to_test", (name,), getattr(shop, name)) is not False, name
@@ -241,3 +243,48 @@ def test_what_cannot_be_sent_is_named(shop: Any, monkeypatch: pytest.MonkeyPatch
         Exception, match=r"shop_to_test\.helper was replaced by a partial.*n_jobs=1"
     ):
         amorsize.execute(shop.by_helper, range(3), backend="spawn", n_jobs=2, history=None)
+
+
+class Service:
+    """Holds what it works with."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+
+    def ask(self, item: int) -> Any:
+        return self.client.ask(item)
+
+
+def test_a_patched_class_of_what_an_object_holds(
+    shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shop.Client, "ask", wrapping(shop.Client.ask))
+    for func in (
+        Service(shop.Client()).ask,
+        functools.partial(Service.ask, Service([shop.client])),
+    ):
+        found = caller_state(func)
+        assert found.replaced and ("Client", "ask") in [path for _, path, _ in found.values]
+    func = Service(shop.Client()).ask
+    found = amorsize.execute(func, range(3), backend="spawn", n_jobs=2, history=None)
+    assert found == [(item, "double") for item in range(3)]
+
+
+def now(item: int) -> Any:
+    import time
+
+    return time.time(), item
+
+
+def test_a_patched_function_of_the_standard_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert caller_state(now).values == []
+    monkeypatch.setattr("time.time", lambda: 42.0)
+    found = amorsize.execute(now, range(3), backend="spawn", n_jobs=2, history=None)
+    assert found == [(42.0, item) for item in range(3)]
+
+
+@pytest.mark.parametrize("made", [mock.AsyncMock, lambda: mock.Mock(spec=Service)])
+def test_a_double_that_the_function_holds_and_that_cannot_be_sent(made: Any) -> None:
+    for func in (Service(made()).ask, functools.partial(Service.ask, Service(made()))):
+        with pytest.raises(Exception, match=r"the function holds a .*Mock of unittest\.mock"):
+            amorsize.execute(func, range(3), backend="spawn", n_jobs=2, history=None)
