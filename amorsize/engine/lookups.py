@@ -254,13 +254,16 @@ class Lookups:
         affair, or the run short."""
         budget = self.late_seconds(command)
         if not budget:
-            return inspection.late_files() if self.loop.item_watch.uses_files else None
+            seen = self.loop.item_watch
+            return inspection.late_files(seen.asks) if seen.uses_files or seen.asks else None
         beside = self._spec.streaming and command.config.backend == "threads"
         return inspection.late_look(self._spec.func, budget, self.next_items(), beside=beside)
 
     def late_maker(self, command: StartBackend) -> Callable[[Any], Any] | None:
         """What makes such a look in a fresh interpreter."""
-        budget = self.late_seconds(command)
+        budget, seen = self.late_seconds(command), self.loop.item_watch
+        if not budget and (seen.uses_files or seen.asks):
+            return inspection.files_maker(seen.asks)
         return inspection.late_maker(budget) if budget else None
 
     def late_seconds(self, command: StartBackend) -> float:

@@ -54,6 +54,8 @@ class ItemWatch:
         self.verdict: Verdict | None = None
         self.uses_files = False
         """Whether the watched item made or changed a file."""
+        self.asks = False
+        """Whether its code asks which files are there, and may make some."""
         self._writes = False
         self._number = 0
         self._item: Any = None
@@ -104,7 +106,7 @@ class ItemWatch:
                 ),
                 item,
             )
-            self._writes = self._watch.may_write
+            self._writes, self.asks = self._watch.may_write, self._watch.asks
 
     @property
     def order_is_free(self) -> bool:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from amorsize.inspection.decode import unknown_python as unknown_python
     from amorsize.inspection.effects import inspect_function as inspect_function
     from amorsize.inspection.fresh import fresh_refusal as fresh_refusal
+    from amorsize.inspection.late import files_maker as files_maker
     from amorsize.inspection.late import late_files as late_files
     from amorsize.inspection.late import late_look as late_look
     from amorsize.inspection.late import late_maker as late_maker
@@ -32,7 +33,13 @@ __getattr__ = lazy_names(
         "amorsize.inspection.decode": ["unknown_python"],
         "amorsize.inspection.effects": ["inspect_function"],
         "amorsize.inspection.fresh": ["fresh_refusal"],
-        "amorsize.inspection.late": ["late_files", "late_look", "late_maker", "remember"],
+        "amorsize.inspection.late": [
+            "files_maker",
+            "late_files",
+            "late_look",
+            "late_maker",
+            "remember",
+        ],
         "amorsize.inspection.objects": ["pickles_itself", "shared_parts"],
         "amorsize.inspection.sent_state": ["caller_state"],
         "amorsize.inspection.sources": ["reached_data", "source_refusal"],

@@ -26,6 +26,8 @@ import time
 from _thread import get_ident
 from _weakref import ref
 
+from amorsize.inspection import file_questions
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,6 +63,9 @@ MOST_EVENTS = 2000
 OF_THE_KERNEL = ("/proc/", "/sys/", "/dev/")
 """Where files are made at the moment that they are asked for: their times say nothing of other items.
 amorsize itself reads some of them while an item runs."""
+
+STAT, LSTAT = os.stat, os.lstat
+"""As they are while nobody listens to what is asked."""
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
@@ -103,15 +108,17 @@ class FileUse:
 
     ``programs``: what looks after the programs that it starts, if they are to be looked after.
     ``since``: when the run began, by :func:`now`. ``item``: paths that it is or holds were given to it,
-    so that it may read them even if they are new."""
+    so that it may read them even if they are new. ``asks``: its code asks which files are there."""
 
     __slots__ = (
-        "__weakref__", "_began", "_busy", "_changed", "_events", "_given", "_listed", "_made", "_most",
-        "_programs", "_since", "_thread", "_tick", "reasons",
+        "__weakref__", "_asks", "_began", "_busy", "_changed", "_events", "_given", "_listed", "_made",
+        "_most", "_programs", "_since", "_thread", "_tick", "reasons",
     )  # fmt: skip
 
-    def __init__(self, since: float, item: Any, programs: ProgramUse | None = None) -> None:
-        self._since = since
+    def __init__(
+        self, since: float, item: Any, programs: ProgramUse | None = None, *, asks: bool = False
+    ) -> None:
+        self._since, self._asks = since, asks
         self._most = MOST_PATHS if programs is None else MOST_EVENTS
         self._tick: float = getattr(since, "tick", since)
         self._programs = programs
@@ -131,10 +138,14 @@ class FileUse:
         self._thread = get_ident() if thread is None else thread
         self._began = time.time()
         _hearing[self._thread] = ref(self)
+        if self._asks:
+            file_questions.begin(_hear_question)
 
     def end(self) -> None:
         """Hear no more."""
         _hearing.pop(self._thread, None)
+        if self._asks and (_everywhere is None or _everywhere() is None):
+            file_questions.end()
         if self._programs is not None:
             for path in self._programs.rewritten(self._since):
                 if path not in self._made and path not in self._given:
@@ -172,13 +183,23 @@ class FileUse:
         elif event == "os.truncate":
             self._write(paths[0])
 
+    def ask(self, path: Any) -> None:
+        """It is asked whether a file is there, or what it is."""
+        self._events += 1
+        known = None if self._busy or self._events > self._most else _path(path)
+        if known is None or known in self._made or known in self._given:
+            return
+        status = _status(known, STAT)
+        if status is not None and stat.S_ISREG(status.st_mode) and self._is_others(status):
+            self._tell("the file", known)
+
     def _open(self, path: str | None, flags: Any) -> None:
         if path is None or type(flags) is not int:
             return
         if flags & WRITING:
             self._write(path)
         elif path not in self._made and path not in self._given:
-            status = _status(path, os.stat)
+            status = _status(path, STAT)
             if status is not None and stat.S_ISREG(status.st_mode) and self._is_others(status):
                 self._tell("the file", path)
 
@@ -186,7 +207,7 @@ class FileUse:
         if path is None or path in self._made:
             return
         self._listed.add(path)
-        status = _status(path, os.stat)
+        status = _status(path, STAT)
         if path in self._changed or (status is not None and self._is_new(status)):
             self._tell("the folder", path)
 
@@ -197,7 +218,7 @@ class FileUse:
         self._busy = True
         try:
             for path in self._programs.begin(event, arguments):
-                status = _status(path, os.lstat)
+                status = _status(path, LSTAT)
                 if status is None:
                     self._made.add(path)
                 elif path in self._made or path in self._given or self._programs.made(path):
@@ -208,7 +229,7 @@ class FileUse:
             self._busy = False
 
     def _make_folder(self, path: str) -> None:
-        status = _status(path, os.lstat)
+        status = _status(path, LSTAT)
         if status is None:
             self._make(path)
         elif path not in self._made and self._is_new(status) and not _may_exist(sys._getframe(3)):
@@ -226,21 +247,21 @@ class FileUse:
         """Something is taken out of a folder."""
         if path is None or path in self._made:
             return
-        status = None if path in self._given else _status(path, os.lstat)
+        status = None if path in self._given else _status(path, LSTAT)
         if status is not None and self._is_others(status, at_least=True):
             self._tell("the file", path)
         self._make(path)
 
     def _count_link(self, path: str | None) -> None:
         """A file gets one more name, which it counts: do other items link it, too?"""
-        status = None if path is None or path in self._made else _status(path, os.stat)
+        status = None if path is None or path in self._made else _status(path, STAT)
         if status is not None and self._is_new(status):
             self._tell("the file", str(path))
 
     def _write(self, path: str | None, what: str = "the file") -> None:
         if path is None or path in self._made:
             return
-        status = _status(path, os.lstat)
+        status = _status(path, LSTAT)
         if status is None:
             self._make(path)
             return
@@ -276,17 +297,38 @@ class FileUse:
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
     """The hook: hands on the events of a thread that runs a watched item, or of a worker."""
     if (_hearing or _everywhere) and event in EVENTS:
-        thread = get_ident()
-        known = _hearing.get(thread)
-        use = known() if known is not None else None
-        if use is None and _everywhere is not None:
-            run = _everywhere()
-            use = None if run is None else run.use_of(thread)
+        use = _use_of(get_ident())
         if use is not None:
             try:
                 use.hear(event, arguments)
             except Exception:  # the item runs on, whatever the watch makes of it
                 return
+
+
+def _use_of(thread: int) -> FileUse | None:
+    """What hears a thread, if anything does."""
+    known = _hearing.get(thread)
+    use = known() if known is not None else None
+    if use is None and _everywhere is not None:
+        run = _everywhere()
+        use = None if run is None else run.use_of(thread)
+    return use
+
+
+def _hear_question(path: Any) -> None:
+    """It is asked for a path, in whatever thread."""
+    use = _use_of(get_ident())
+    if use is not None:
+        try:
+            use.ask(path)
+        except Exception:  # the question is the user's
+            return
+
+
+def _forget(run: ref[RunFiles]) -> None:
+    """A run has ended: nobody listens any more, if it was the last."""
+    if _everywhere is run:
+        file_questions.end()
 
 
 def install() -> None:
@@ -306,19 +348,23 @@ class RunFiles:
     """What the items of a run do with files in the threads and processes that they are sent to.
 
     Heard are the processes that are forked from this one, and its threads but the one that makes this;
-    with ``here`` that one, too. Each thread has its own items; what it finds written by those of another
-    since the beginning is told in ``reasons``."""
+    with ``here`` that one, too; with ``asks`` also what they ask for. Each thread has its own items; what
+    it finds written by those of another since the beginning is told in ``reasons``."""
 
     __slots__ = ("__weakref__", "_caller", "_pid", "_since", "_uses")
 
-    def __init__(self, *, here: bool = False) -> None:
+    def __init__(
+        self, since: Moment | None = None, *, here: bool = False, asks: bool = False
+    ) -> None:
         global _everywhere
         install()
-        self._since = now()
+        if asks:
+            file_questions.begin(_hear_question)
+        self._since = now() if since is None else since
         self._pid = os.getpid()
         self._caller = 0 if here else get_ident()
         self._uses: dict[int, FileUse] = {}
-        _everywhere = ref(self)
+        _everywhere = ref(self, _forget)
 
     def use_of(self, thread: int) -> FileUse | None:
         """What hears a thread; None of the caller's."""

@@ -20,7 +20,8 @@ from time import thread_time
 from types import CodeType, FunctionType, MethodType
 
 from amorsize.core.backends import COPIES
-from amorsize.inspection.file_use import FILE_NAMES, RunFiles, is_installed
+from amorsize.inspection.file_questions import ASKING
+from amorsize.inspection.file_use import FILE_NAMES, OUTPUT_NAMES, RunFiles, is_installed, now
 from amorsize.inspection.look import Look
 from amorsize.inspection.objects import class_attribute, parts_of
 from amorsize.inspection.process_state import ProcessState
@@ -31,6 +32,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
+
+    from amorsize.inspection.file_use import Moment
 
 MOST_REMEMBERED = 1000
 """Functions of which it is remembered what their items changed."""
@@ -75,6 +78,7 @@ class LateLook:
         *,
         here: bool = False,
         beside: bool = False,
+        since: Moment | None = None,
     ) -> None:
         self._beside, self._here, self._pid = beside, here, os.getpid()
         self._limit = Limit(budget_seconds, MOST_NODES, clock)
@@ -87,7 +91,9 @@ class LateLook:
         self._process = ProcessState(self._look.trail.names, settings=True)
         self._flags = _decimal_flags()
         hears = is_installed() or not FILE_NAMES.isdisjoint(self._look.trail.names)
-        self._files = RunFiles(here=here) if hears else None
+        named = self._look.trail.names
+        asks = not (ASKING.isdisjoint(named) or OUTPUT_NAMES.isdisjoint(named))
+        self._files = RunFiles(since, here=here, asks=asks) if hears else None
 
     def changed(
         self, process: bool = True, results: Sequence[Any] = (), items: Sequence[Any] = ()
@@ -138,18 +144,29 @@ def late_look(
     return LateLook(func, items, budget_seconds, beside=beside).changed
 
 
-def late_files() -> Callable[..., tuple[str, ...]]:
-    """The same of files alone, which is to be had for little."""
-    return RunFiles().changed
+def late_files(asks: bool) -> Callable[..., tuple[str, ...]]:
+    """The same of files alone, which is to be had for little; ``asks``: also of those asked for."""
+    return RunFiles(asks=asks).changed
+
+
+def files_maker(asks: bool) -> Callable[[Any], Any]:
+    """What does that in another process: it can be pickled."""
+    return partial(_late_files_here, asks=asks, since=now())
+
+
+def _late_files_here(func: Any, asks: bool, since: Moment) -> Callable[..., tuple[str, ...]]:
+    return RunFiles(since, here=True, asks=asks).changed
 
 
 def late_maker(budget_seconds: float) -> Callable[[Any], Callable[..., tuple[str, ...]]]:
     """What looks at a function in another interpreter: it can be pickled."""
-    return partial(_late_look_here, budget_seconds=budget_seconds)
+    return partial(_late_look_here, budget_seconds=budget_seconds, since=now())
 
 
-def _late_look_here(func: Any, budget_seconds: float) -> Callable[..., tuple[str, ...]]:
-    return LateLook(func, (), budget_seconds, here=True).changed
+def _late_look_here(
+    func: Any, budget_seconds: float, since: Moment
+) -> Callable[..., tuple[str, ...]]:
+    return LateLook(func, (), budget_seconds, here=True, since=since).changed
 
 
 def remember(func: Any, names: Sequence[str]) -> None:

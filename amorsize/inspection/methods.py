@@ -113,6 +113,9 @@ class Methods(Walker):
         elif base.origin == SHARED and name in SIGNALS_OF.get(type(base.obj).__name__, ()):
             if type(base.obj).__module__ in ("threading", "_thread"):
                 self.keep(f"{name} changes {base.phrase}")
+        elif base.origin == SHARED and type(base.obj).__name__ == "ContextVar" and name == "set":
+            if "reset" not in frame.code.co_names:
+                self.keep(f"{name} changes {base.phrase}")
         elif base.origin == SHARED and type(base.obj).__module__ in QUEUES:
             if name in QUEUE_METHODS:
                 self.keep(f"{name} changes {base.phrase}")

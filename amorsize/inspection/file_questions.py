@@ -1,0 +1,69 @@
+"""Hears which files are asked for: no audit event of the interpreter tells of ``os.stat``.
+
+::
+
+    begin --> os.stat, os.lstat, os.access hand the path on, then ask --> end: they are as before
+
+``os.path.exists`` and the methods of paths ask by these names of ``os``. Heard only while items of a run
+are in workers, and only of code that both asks for files and writes: whether a file is there that another
+item makes. What has fetched ``os.stat`` by ``from os import stat`` before is not heard.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+ASKING = frozenset(
+    {"exists", "lexists", "is_file", "isfile", "stat", "lstat", "access", "getsize", "getmtime"}
+)  # fmt: skip
+"""Names by which code asks whether a file is there, or what it is."""
+
+NAMES = ("stat", "lstat", "access")
+TABLES = (
+    os.supports_dir_fd,
+    os.supports_effective_ids,
+    os.supports_fd,
+    os.supports_follow_symlinks,
+)
+"""Sets in which ``shutil`` looks up what a function of ``os`` can do."""
+
+_before: dict[str, Callable[..., Any]] = {}
+
+
+def begin(hear: Callable[[Any], None]) -> None:
+    """Hand each path that is asked for to ``hear``, which raises nothing."""
+    if _before:
+        return
+    for name in NAMES:
+        ask = vars(os)[name]
+        heard = _heard(ask, hear)
+        for table in TABLES:
+            if ask in table:
+                table.add(heard)
+        _before[name] = ask
+        setattr(os, name, heard)
+
+
+def end() -> None:
+    """The functions are what they were."""
+    for name, ask in _before.items():
+        heard = vars(os)[name]
+        for table in TABLES:
+            table.discard(heard)
+        setattr(os, name, ask)
+    _before.clear()
+
+
+def _heard(ask: Callable[..., Any], hear: Callable[[Any], None]) -> Callable[..., Any]:
+    def asked(path: Any, *args: Any, **named: Any) -> Any:
+        hear(path)
+        return ask(path, *args, **named)
+
+    asked.__name__ = asked.__qualname__ = ask.__name__
+    asked.__module__, asked.__doc__ = ask.__module__, ask.__doc__
+    return asked
