@@ -63,9 +63,9 @@ _remembered: dict[CodeType, str] = {}
 class LateLook:
     """The state of what a function and items reach, before workers run them.
 
-    ``budget_seconds`` bounds each look. ``here``: items run in this very thread. ``beside``: the user's
-    program goes on in this process (a loop over a stream). Nothing is raised: what cannot be read is not
-    compared."""
+    ``budget_seconds`` bounds each look. ``here``: items run in this very thread, of a worker; the
+    moment at which the run began says so, too. ``beside``: the user's program goes on in this process (a
+    loop over a stream). Nothing is raised: what cannot be read is not compared."""
 
     __slots__ = ("_beside", "_files", "_flags", "_here", "_limit", "_look", "_pid", "_process")
 
@@ -76,9 +76,8 @@ class LateLook:
         budget_seconds: float,
         clock: Callable[[], float] = thread_time,
         *,
-        here: bool = False,
+        here: bool | Moment = False,
         beside: bool = False,
-        since: Moment | None = None,
     ) -> None:
         self._beside, self._here, self._pid = beside, here, os.getpid()
         self._limit = Limit(budget_seconds, MOST_NODES, clock)
@@ -92,8 +91,9 @@ class LateLook:
         self._flags = _decimal_flags()
         hears = is_installed() or not FILE_NAMES.isdisjoint(self._look.trail.names)
         named = self._look.trail.names
+        since = None if type(here) is bool else here
         asks = not (ASKING.isdisjoint(named) or OUTPUT_NAMES.isdisjoint(named))
-        self._files = RunFiles(since, here=here, asks=asks) if hears else None
+        self._files = RunFiles(since, here=bool(here), asks=asks) if hears else None
 
     def changed(
         self, process: bool = True, results: Sequence[Any] = (), items: Sequence[Any] = ()
@@ -166,7 +166,7 @@ def late_maker(budget_seconds: float) -> Callable[[Any], Callable[..., tuple[str
 def _late_look_here(
     func: Any, budget_seconds: float, since: Moment
 ) -> Callable[..., tuple[str, ...]]:
-    return LateLook(func, (), budget_seconds, here=True, since=since).changed
+    return LateLook(func, (), budget_seconds, here=since).changed
 
 
 def remember(func: Any, names: Sequence[str]) -> None:
