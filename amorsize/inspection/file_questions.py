@@ -12,6 +12,7 @@ item makes. What has fetched ``os.stat`` by ``from os import stat`` before is no
 from __future__ import annotations
 
 import os
+from functools import wraps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def begin(hear: Callable[[Any], None]) -> None:
             if ask in table:
                 table.add(heard)
         _before[name] = ask
-        setattr(os, name, heard)
+        _put(name, heard)
 
 
 def end() -> None:
@@ -55,15 +56,18 @@ def end() -> None:
         heard = vars(os)[name]
         for table in TABLES:
             table.discard(heard)
-        setattr(os, name, ask)
+        _put(name, ask)
     _before.clear()
 
 
+def _put(name: str, func: Callable[..., Any]) -> None:
+    setattr(os, name, func)
+
+
 def _heard(ask: Callable[..., Any], hear: Callable[[Any], None]) -> Callable[..., Any]:
+    @wraps(ask)
     def asked(path: Any, *args: Any, **named: Any) -> Any:
         hear(path)
         return ask(path, *args, **named)
 
-    asked.__name__ = asked.__qualname__ = ask.__name__
-    asked.__module__, asked.__doc__ = ask.__module__, ask.__doc__
     return asked

@@ -25,8 +25,7 @@ import sys
 import time
 from _thread import get_ident
 from _weakref import ref
-
-from amorsize.inspection import file_questions
+from functools import partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,17 +107,18 @@ class FileUse:
 
     ``programs``: what looks after the programs that it starts, if they are to be looked after.
     ``since``: when the run began, by :func:`now`. ``item``: paths that it is or holds were given to it,
-    so that it may read them even if they are new. ``asks``: its code asks which files are there."""
+    so that it may read them even if they are new. ``questions``: the module
+    ``file_questions``, where the code asks which files are there."""
 
     __slots__ = (
-        "__weakref__", "_asks", "_began", "_busy", "_changed", "_events", "_given", "_listed", "_made",
-        "_most", "_programs", "_since", "_thread", "_tick", "reasons",
+        "__weakref__", "_began", "_busy", "_changed", "_events", "_given", "_listed", "_made",
+        "_most", "_programs", "_questions", "_since", "_thread", "_tick", "reasons",
     )  # fmt: skip
 
     def __init__(
-        self, since: float, item: Any, programs: ProgramUse | None = None, *, asks: bool = False
+        self, since: float, item: Any, programs: ProgramUse | None = None, *, questions: Any = None
     ) -> None:
-        self._since, self._asks = since, asks
+        self._since, self._questions = since, questions
         self._most = MOST_PATHS if programs is None else MOST_EVENTS
         self._tick: float = getattr(since, "tick", since)
         self._programs = programs
@@ -138,14 +138,14 @@ class FileUse:
         self._thread = get_ident() if thread is None else thread
         self._began = time.time()
         _hearing[self._thread] = ref(self)
-        if self._asks:
-            file_questions.begin(_hear_question)
+        if self._questions is not None:
+            self._questions.begin(_hear_question)
 
     def end(self) -> None:
         """Hear no more."""
         _hearing.pop(self._thread, None)
-        if self._asks and (_everywhere is None or _everywhere() is None):
-            file_questions.end()
+        if self._questions is not None and (_everywhere is None or _everywhere() is None):
+            self._questions.end()
         if self._programs is not None:
             for path in self._programs.rewritten(self._since):
                 if path not in self._made and path not in self._given:
@@ -325,10 +325,10 @@ def _hear_question(path: Any) -> None:
             return
 
 
-def _forget(run: ref[RunFiles]) -> None:
+def _forget(questions: Any, run: ref[RunFiles]) -> None:
     """A run has ended: nobody listens any more, if it was the last."""
-    if _everywhere is run:
-        file_questions.end()
+    if _everywhere is run and questions is not None:
+        questions.end()
 
 
 def install() -> None:
@@ -348,23 +348,23 @@ class RunFiles:
     """What the items of a run do with files in the threads and processes that they are sent to.
 
     Heard are the processes that are forked from this one, and its threads but the one that makes this;
-    with ``here`` that one, too; with ``asks`` also what they ask for. Each thread has its own items; what
-    it finds written by those of another since the beginning is told in ``reasons``."""
+    with ``here`` that one, too; with ``questions`` also what they ask for. Each thread has its own items;
+    what it finds written by those of another since the beginning is told in ``reasons``."""
 
     __slots__ = ("__weakref__", "_caller", "_pid", "_since", "_uses")
 
     def __init__(
-        self, since: Moment | None = None, *, here: bool = False, asks: bool = False
+        self, since: Moment | None = None, *, here: bool = False, questions: Any = None
     ) -> None:
         global _everywhere
         install()
-        if asks:
-            file_questions.begin(_hear_question)
+        if questions is not None:
+            questions.begin(_hear_question)
         self._since = now() if since is None else since
         self._pid = os.getpid()
         self._caller = 0 if here else get_ident()
         self._uses: dict[int, FileUse] = {}
-        _everywhere = ref(self, _forget)
+        _everywhere = ref(self, partial(_forget, questions))
 
     def use_of(self, thread: int) -> FileUse | None:
         """What hears a thread; None of the caller's."""

@@ -17,10 +17,10 @@ import os
 import sys
 from functools import partial
 from time import thread_time
-from types import CodeType, FunctionType, MethodType
+from types import CodeType, FunctionType, MethodType, ModuleType
 
 from amorsize.core.backends import COPIES
-from amorsize.inspection.file_questions import ASKING
+from amorsize.inspection import file_questions
 from amorsize.inspection.file_use import FILE_NAMES, OUTPUT_NAMES, RunFiles, is_installed, now
 from amorsize.inspection.look import Look
 from amorsize.inspection.objects import class_attribute, parts_of
@@ -92,8 +92,10 @@ class LateLook:
         hears = is_installed() or not FILE_NAMES.isdisjoint(self._look.trail.names)
         named = self._look.trail.names
         since = None if type(here) is bool else here
-        asks = not (ASKING.isdisjoint(named) or OUTPUT_NAMES.isdisjoint(named))
-        self._files = RunFiles(since, here=bool(here), asks=asks) if hears else None
+        asks = not (file_questions.ASKING.isdisjoint(named) or OUTPUT_NAMES.isdisjoint(named))
+        self._files = None
+        if hears:
+            self._files = RunFiles(since, here=bool(here), questions=_questions(asks))
 
     def changed(
         self, process: bool = True, results: Sequence[Any] = (), items: Sequence[Any] = ()
@@ -137,6 +139,10 @@ class LateLook:
         return self._look.returned(results)
 
 
+def _questions(asks: bool) -> ModuleType | None:
+    return file_questions if asks else None
+
+
 def late_look(
     func: Any, budget_seconds: float, items: Sequence[Any] = (), *, beside: bool = False
 ) -> Callable[..., tuple[str, ...]]:
@@ -146,7 +152,7 @@ def late_look(
 
 def late_files(asks: bool) -> Callable[..., tuple[str, ...]]:
     """The same of files alone, which is to be had for little; ``asks``: also of those asked for."""
-    return RunFiles(asks=asks).changed
+    return RunFiles(questions=_questions(asks)).changed
 
 
 def files_maker(asks: bool) -> Callable[[Any], Any]:
@@ -155,7 +161,7 @@ def files_maker(asks: bool) -> Callable[[Any], Any]:
 
 
 def _late_files_here(func: Any, asks: bool, since: Moment) -> Callable[..., tuple[str, ...]]:
-    return RunFiles(since, here=True, asks=asks).changed
+    return RunFiles(since, here=True, questions=_questions(asks)).changed
 
 
 def late_maker(budget_seconds: float) -> Callable[[Any], Callable[..., tuple[str, ...]]]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 from time import thread_time
 from types import ModuleType
 
-from amorsize.inspection.file_questions import ASKING
+from amorsize.inspection import file_questions
 from amorsize.inspection.file_use import FILE_NAMES, OUTPUT_NAMES, FileUse, is_installed
 from amorsize.inspection.kinds import plan_of, type_module, type_mro
 from amorsize.inspection.look import Look
@@ -185,7 +185,9 @@ class Watch:
         :func:`amorsize.inspection.file_use.now`. ``thread``: the identifier of the thread that the item
         runs in, where that is another one. ``surely``: even if the code names nothing that uses files."""
         if surely or is_installed() or not FILE_NAMES.isdisjoint(self._look.trail.names):
-            self._files = FileUse(since, self._item, ProgramUse(), asks=self.asks)
+            self._files = FileUse(
+                since, self._item, ProgramUse(), questions=file_questions if self.asks else None
+            )
             self._files.begin(thread)
         else:
             self._written = writes()
@@ -209,7 +211,7 @@ class Watch:
     @property
     def asks(self) -> bool:
         """Whether the code that was reached asks which files are there, and may make some."""
-        return self.may_write and not ASKING.isdisjoint(self._look.trail.names)
+        return self.may_write and not file_questions.ASKING.isdisjoint(self._look.trail.names)
 
     def verdict(self, results: Sequence[Any] = ()) -> Verdict:
         """Look again, and tell what differs from the first look. ``results``: what the item gave."""

@@ -311,7 +311,7 @@ def _take_stream(name: str, expected: int | None, forward: bool) -> None:
     known = _ours.get(name)
     if known is not None and not known.closed:  # of a run before; that one may have replaced it
         known.buffer.put, known.buffer.descriptor = _putting(name, expected or 0, forward)
-        setattr(sys, name, known)
+        _put(name, known)
         return
     if stream is None and not forward:
         return
@@ -330,7 +330,11 @@ def _take_stream(name: str, expected: int | None, forward: bool) -> None:
         lines, encoding=encoding, errors=errors, newline="\n", write_through=True
     )
     _ours[name] = text
-    setattr(sys, name, text)
+    _put(name, text)
+
+
+def _put(name: str, stream: Any) -> None:
+    setattr(sys, name, stream)
 
 
 def _putting(name: str, descriptor: int, forward: bool) -> tuple[Callable[[bytes], None], int]:

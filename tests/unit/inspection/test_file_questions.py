@@ -51,7 +51,7 @@ def test_an_item_asks_for_a_file_of_an_earlier_one(tmp_path: Path) -> None:
     time.sleep(0.02)
     (tmp_path / "earlier").write_text("x")
     time.sleep(0.02)
-    use = FileUse(since, None, asks=True)
+    use = FileUse(since, None, questions=file_questions)
     use.begin()
     for name in ("old", "own", "earlier"):
         if not (tmp_path / name).exists():
@@ -64,7 +64,7 @@ def test_an_item_asks_for_a_file_of_an_earlier_one(tmp_path: Path) -> None:
 
 def test_threads_of_a_run_ask_for_each_others_files(tmp_path: Path) -> None:
     """The run's end, which is that of the object, restores the functions."""
-    run = RunFiles(asks=True)
+    run = RunFiles(questions=file_questions)
     time.sleep(0.02)
     asked = threading.Event()
 
