@@ -21,6 +21,7 @@ from amorsize.core.observation import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from amorsize.core.model import Config, Machine, Profile
@@ -74,6 +75,28 @@ def encode(profile: Profile, machine: Machine, config: Config, items: int) -> li
         value = items if not record else getattr(records[record], name)
         row.append(_scaled(feature, feature.absent if value is None else float(value)))
     return row
+
+
+def encoder(profile: Profile, machine: Machine, items: int) -> Callable[[Config], list[float]]:
+    """:func:`encode` for any configuration: what all of them have in common is encoded once."""
+    common: list[float] = []
+
+    def encoded(config: Config) -> list[float]:
+        if not common:
+            common.extend(encode(profile, machine, config, items))
+        row = common.copy()
+        for place, name in _OF_CONFIG:
+            row[place] = _scaled(FEATURES[place], float(getattr(config, name)))
+        return row
+
+    return encoded
+
+
+_OF_CONFIG = [
+    (place, feature.name.partition(".")[2])
+    for place, feature in enumerate(FEATURES)
+    if feature.name.startswith("config.")
+]
 
 
 def _scaled(feature: Feature, value: float) -> float:

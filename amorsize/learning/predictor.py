@@ -5,7 +5,7 @@ Kinds are never averaged: each backend has neighbours of its own.
 
 from __future__ import annotations
 
-from amorsize.learning.features import LEAST_ROWS, Arrays, encode
+from amorsize.learning.features import LEAST_ROWS, Arrays, encoder
 from amorsize.learning.parameters import parameters_of
 from amorsize.learning.regressor import KNNRegressor
 
@@ -58,13 +58,13 @@ class Predictor:
 
         A residual v of spread s is drawn towards 0, the model's word, to v**3 / (v**2 + s**2): the
         share of it that is expected to be there."""
+        encoded = encoder(profile, machine, items)
 
         def answer(config: Config) -> tuple[float, float, float] | None:
             model = self._models.get(config.backend)
             if model is None:
                 return None
-            row = [encode(profile, machine, config, items)]
-            value, spread = model.predict(row, return_spread=True)
+            value, spread = model.predict([encoded(config)], return_spread=True)
             v, s = float(value[0]), float(spread[0])
             return (v**3 / (v * v + s * s) if v else 0.0), s, float(model.n_neighbors)
 

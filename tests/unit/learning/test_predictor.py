@@ -12,7 +12,7 @@ import amorsize
 from amorsize.core.frozen import replace
 from amorsize.core.model import Config
 from amorsize.history.memory import MemoryHistory
-from amorsize.learning.features import FEATURES, Arrays, encode
+from amorsize.learning.features import FEATURES, Arrays, encode, encoder
 from amorsize.learning.parameters import parameters_of, tune
 from amorsize.learning.predictor import Predictor
 from amorsize.learning.residuals import known_residual
@@ -54,6 +54,13 @@ def test_decode_is_the_way_back() -> None:
     assert numbers["config.n_jobs"] == pytest.approx(8)
     assert numbers["items"] == pytest.approx(1000)
     assert set(numbers) == {feature.name for feature in FEATURES}
+
+
+def test_rows_of_many_configurations_are_those_of_each() -> None:
+    encoded = encoder(PROFILE, MACHINE, 1000)
+    configs = [Config("threads", n, m) for n in (1, 8, 700) for m in (1, 3)]
+    rows = [encoded(config) for config in configs]
+    assert rows == [encode(PROFILE, MACHINE, config, 1000) for config in configs]
 
 
 def test_own_runs_correct_the_model() -> None:

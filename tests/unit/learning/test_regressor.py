@@ -157,6 +157,18 @@ def test_memory_is_bounded_and_blocks_change_nothing(monkeypatch: pytest.MonkeyP
     np.testing.assert_allclose(model.predict(queries), whole, rtol=1e-12)
 
 
+@pytest.mark.parametrize("columns", [1, 13, 500, 1300, 5000])
+@pytest.mark.parametrize("kinds", [2, 1000])
+def test_the_smallest_of_one_row(columns: int, kinds: int) -> None:
+    """Against a sort; with many equal values, and in either order."""
+    values = np.random.default_rng(columns).integers(-kinds, kinds, columns) / kinds
+    for row in (values, np.sort(values), np.sort(values)[::-1].copy()):
+        before = row.copy()
+        for k in {1, min(13, columns), columns}:
+            assert ml_neighbors.smallest_one(row, k) == np.sort(values)[k - 1]
+        assert (row == before).all()
+
+
 @pytest.mark.parametrize("columns", [13, 60, 250, 1_000, 5_000])
 @pytest.mark.parametrize("kinds", [3, 40, 10**9])
 def test_the_smallest_of_each_row(columns: int, kinds: int) -> None:
