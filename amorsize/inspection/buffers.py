@@ -72,6 +72,27 @@ def _exported(kind: Any) -> Reader:
     return read_exported
 
 
+def _owned(kind: Any) -> Reader:
+    """Objects of cffi: the memory that is theirs. A pointer's may be gone."""
+    buffer = sys.modules[kind.__module__].buffer
+
+    def read_owned(o: Any, limit: Limit) -> State:
+        if "Own" not in type(o).__name__ and "FromBuf" not in type(o).__name__:
+            limit.hide()
+            return None, None, ()
+        try:
+            view = buffer(o)
+        except TypeError:  # of a size that is not known
+            limit.hide()
+            return None, None, ()
+        size = len(view)
+        if not limit.checksums or _spend(limit, size) < size:
+            return size, None, ()
+        return bytes(view), None, ()
+
+    return read_owned
+
+
 def _array(kind: Any) -> Reader:
     """``numpy.ndarray`` and its subclasses, which are first seen as the base class."""
 
@@ -209,6 +230,7 @@ BUFFER_READERS: dict[str, Callable[[Any], Reader]] = {
     "_ctypes.Structure": _exported,
     "_ctypes.Union": _exported,
     "_ctypes.Array": _exported,
+    "_cffi_backend._CDataBase": _owned,
     "numpy.ndarray": _array,
     "_io.BytesIO": _bytes_io,
     "_io.StringIO": _string_io,

@@ -210,3 +210,26 @@ def test_where_memory_is_not_shown_nothing_is_compared(monkeypatch: pytest.Monke
     verdict = watched(feeds_a_compressor())
     assert verdict.changed == ()
     assert verdict.unwatched == ("`packer`",)
+
+
+def test_memory_of_cffi_is_that_of_its_owner() -> None:
+    """What an object of cffi points to is compared where it owns it; a mere pointer shows nothing."""
+    cffi = pytest.importorskip("cffi")
+    ffi = cffi.FFI()
+    total = ffi.new("long *", 0)
+    pointer = ffi.cast("long *", total)
+
+    def counts(item: int) -> int:
+        total[0] += item
+        return item
+
+    def reads(item: int) -> int:
+        return item + int(total[0])
+
+    def by_a_pointer(item: int) -> int:
+        pointer[0] += item
+        return item
+
+    assert watched(counts).changed == ("`total`",)
+    assert watched(reads).changed == ()
+    assert watched(by_a_pointer).changed == () and watched(by_a_pointer).unwatched == ("`pointer`",)
