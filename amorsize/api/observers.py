@@ -40,10 +40,11 @@ def observers_for(func: Callable[[Any], Any], options: Options) -> Observers:
         if options.pruning is not None:
             listeners.append(_UpkeepBesideRun(options.history, options.pruning))
         listeners.append(_Recorder(func, options.history, names=options.names))
-    listeners.append(Log(lambda: learning.name_of(func)))
+    name: Callable[[], str] = lambda: learning.name_of(func)  # noqa: E731 # asked for by two
+    listeners.append(Log(name))
     trace, progress = options.trace, options.progress
     if trace is not None:
-        listeners.append(trace)
+        listeners.append(trace.of(name))
     lines = None if trace is None else trace.lines
     if progress is False or progress is None:
         return Observers(tuple(listeners), lines)

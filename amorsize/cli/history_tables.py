@@ -25,6 +25,15 @@ LIMIT = 20
 """Rows shown unless asked for more."""
 
 
+NO_RUNS = "short runs of new processes leave none"
+"""Why there may be none: reading the modules of a record must not cost a run more than 3 %."""
+RATIO = (
+    "speedup: seconds of all items, as a rule without waits for a core, by seconds of the run.\n"
+    "Beside other work it may be below 1x although a loop would have been slower still."
+)
+"""What the column is a ratio of."""
+
+
 def show(history: History, options: argparse.Namespace) -> int:
     """The newest runs, of one function if one is named."""
     if len(options.files) > 1:
@@ -55,7 +64,7 @@ def show(history: History, options: argparse.Namespace) -> int:
         }
         for run in runs
     ]
-    print(_table(rows) if rows else "no such runs")
+    print(f"{_table(rows)}\n{RATIO}" if rows else "no such runs")
     return OK
 
 
@@ -82,7 +91,8 @@ def functions(history: History, options: argparse.Namespace) -> int:
     ]
     left = len(ordered) - len(shown)
     more = f"\nand {left} more: --limit {len(ordered)}" if left else ""
-    answer(options, found, (_table(rows) if rows else "no runs yet") + more)
+    text = f"{_table(rows)}{more}\n{RATIO}" if rows else f"no runs yet; {NO_RUNS}"
+    answer(options, found, text)
     return OK
 
 

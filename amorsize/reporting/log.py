@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from amorsize.core.model import Run
+    from amorsize.core.model import Config, Run
     from amorsize.planning.values import Choice
 
 LOGGER = "amorsize"
@@ -57,6 +57,17 @@ class Log:
             _tell_choice(event.choice, self._name)
         elif isinstance(event, RunEnded):
             _tell_run(event.run, self._name)
+
+
+def tell_config(config: Config, why: str, name: Callable[[], str]) -> None:
+    """Log a decision of which there is no more than this."""
+    logging = sys.modules.get("logging")
+    if logging is None:
+        return
+    logger = logging.getLogger(LOGGER)
+    if logger.isEnabledFor(logging.DEBUG):
+        fields = {"function": name(), "chosen": describe(config), "reasons": [why]}
+        logger.debug("chose for %s: %s", fields["function"], why, extra={"amorsize": fields})
 
 
 def _tell_choice(choice: Choice, name: Callable[[], str]) -> None:

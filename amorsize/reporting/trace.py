@@ -16,6 +16,7 @@ from amorsize.reporting.log import choice_fields, run_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from amorsize.core.model import Run
@@ -33,19 +34,23 @@ class Trace:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path: str = os.fspath(path)
         self.lines: list[tuple[Any, ...]] = []
-        self.runs: list[tuple[Run, float, float]] = []
-        """When each began and ended: the pause between a plan and its run is in it."""
+        self.runs: list[tuple[Run, float, float, str]] = []
+        """When each began and ended (the pause between a plan and its run is in it), and its function."""
         self._dropped = 0
         self._write()
 
-    def __call__(self, event: object) -> None:
+    def of(self, name: Callable[[], str]) -> Callable[[object], None]:
+        """What listens to the runs of a function of this name."""
+        return lambda event: self(event, name)
+
+    def __call__(self, event: object, name: Callable[[], str] = str) -> None:
         """An event of a run: a flag for a decision and a hand-over; the end of a run writes the file."""
         if isinstance(event, Decided):
             self.lines.append(("decision", event.at, choice_fields(event.choice)))
         elif isinstance(event, HandedOver):
             self.lines.append(("hand-over", event.at, {"position": event.position}))
         elif isinstance(event, RunEnded):
-            self.runs.append((event.run, event.began, perf_counter()))
+            self.runs.append((event.run, event.began, perf_counter(), name()))
             self._dropped += event.dropped_lines
             self._write()
 
@@ -86,7 +91,7 @@ class Trace:
             "displayTimeUnit": "ms",
             "otherData": {
                 "format": "amorsize trace 1",
-                "runs": [run_fields(run) for run, _, _ in self.runs],
+                "runs": [_fields(run, name) for run, _, _, name in self.runs],
                 "dropped_events": self._dropped,
             },
         }
@@ -108,8 +113,12 @@ def _event(line: tuple[Any, ...], own: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _run_event(run: Run, began: float, ended: float, own: int) -> dict[str, Any]:
+def _fields(run: Run, name: str) -> dict[str, Any]:
+    return {"function": name, **run_fields(run)}
+
+
+def _run_event(run: Run, began: float, ended: float, name: str, own: int) -> dict[str, Any]:
     return {
         "ph": "X", "name": f"run: {describe(run.config)}", "cat": "run", "pid": own, "tid": 0,
-        "ts": began * MICROSECONDS, "dur": (ended - began) * MICROSECONDS, "args": run_fields(run),
+        "ts": began * MICROSECONDS, "dur": (ended - began) * MICROSECONDS, "args": _fields(run, name),
     }  # fmt: skip

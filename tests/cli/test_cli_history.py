@@ -64,7 +64,7 @@ def test_a_file_that_is_no_history_is_an_error_and_stays(tmp_path: Path, action:
 def test_options_may_stand_anywhere(place: Path) -> None:
     named = ["show", "a1a1", "--history", str(place), "--limit", "2"]
     expected = call(*named, history="off")
-    assert expected.returncode == 0 and len(expected.stdout.splitlines()) == 3
+    assert expected.returncode == 0 and len(expected.stdout.splitlines()) == 5
     for words in (
         ["show", "--history", str(place), "a1a1", "--limit", "2"],
         ["--history", str(place), "--limit", "2", "show", "a1a1"],
@@ -187,15 +187,16 @@ def test_no_lines_are_no_limit(action: str, limit: str, place: Path) -> None:
 def test_show_and_functions(place: Path) -> None:
     done = call("show", history=place)
     assert done.returncode == 0
-    assert len(done.stdout.splitlines()) == 6
-    assert len(call("show", "--limit", "2", history=place).stdout.splitlines()) == 3
+    assert len(done.stdout.splitlines()) == 6 + 2  # what the speedup is of
+    assert "speedup: seconds of all items" in done.stdout
+    assert len(call("show", "--limit", "2", history=place).stdout.splitlines()) == 3 + 2
     name = observation(0).fingerprint
-    assert len(call("show", name[:6], history=place).stdout.splitlines()) == 6
+    assert len(call("show", name[:6], history=place).stdout.splitlines()) == 6 + 2
     assert call("show", "ffff", history=place).stdout.strip() == "no such runs"
     line = call("show", "--json", "--limit", "1", history=place).stdout
     assert json.loads(line)["id"] == f"{4:032x}"
     done = call("functions", history=place)
-    assert name[:12] in done.stdout
+    assert name[:12] in done.stdout and "speedup: seconds of all items" in done.stdout
     assert (
         json.loads(call("functions", "--json", history=place).stdout)[0]["runs"] == 2.5
     )  # weights of 0.5
@@ -209,7 +210,7 @@ def test_show_finds_a_function_by_its_name(tmp_path: Path) -> None:
         one = replace(observation(0), fingerprint=fingerprint(math.sqrt, history.key), id="0" * 32)
         history.add([one, replace(observation(1), id="1" * 32)])
     done = call("show", "math:sqrt", history=place)
-    assert len(done.stdout.splitlines()) == 2
+    assert len(done.stdout.splitlines()) == 2 + 2
     assert one.fingerprint[:12] in done.stdout
 
 

@@ -45,7 +45,7 @@ from amorsize.integrations.joblib.call import (
 )
 from amorsize.integrations.joblib.decide import Situation, mode_for, ordered
 from amorsize.integrations.joblib.inner_threads import thread_pools
-from amorsize.integrations.joblib.memory import Memory, Seen
+from amorsize.integrations.joblib.memory import Memory, Seen, tell_end, tell_mode
 from amorsize.machine.detect import usable_cores
 from amorsize.machine.threads import queued_seconds
 from amorsize.planning.cost_model import WAITING_CPU_SHARE
@@ -154,6 +154,7 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
             return
         self._call = None
         call.end(wait=True)
+        tell_end(call, self._n_jobs, failed=bool(self.parallel._exception))
         if call.func is not None and call.tasks.items and not self.parallel._exception:
             self._remember(call)
 
@@ -167,6 +168,7 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
         call = self._call
         if call is not None:
             call.end(wait=False)
+            tell_end(call, self._n_jobs, failed=True)
             answering, isolated = call.kind
             self._call = Call(answering=answering, isolated=isolated)
         if self._workers is not None:
@@ -369,6 +371,7 @@ class AmorsizeBackend(LokyBackend):  # type: ignore[misc]
     def _hand_over(self, call: Call, mode: str) -> None:
         """From now on others work, too."""
         others = self._n_jobs - call.caller_works
+        tell_mode(call.func, mode, self._n_jobs, call.item_seconds)
         call.switch(mode, threads=others if mode == "threads" else 0)
         if mode == "processes":
             self._start_workers(others)

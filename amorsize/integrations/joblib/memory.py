@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from amorsize.core.events import Study
+import time
+
+from amorsize.core.events import RunEnded, Study
 from amorsize.core.frozen import dataclass
 from amorsize.core.model import Config, Profile, Run
 from amorsize.learning.learner import learner_for
+from amorsize.learning.recorder import name_of
 from amorsize.machine.detect import detect_machine
 from amorsize.planning import cost_model
+from amorsize.planning.explain import describe, format_seconds
+from amorsize.reporting.log import Log, tell_config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
 
 RECORD_LEAST_SECONDS = 0.05
 """Shorter calls teach nothing that would pay (see `recording`)."""
@@ -71,7 +77,7 @@ class Memory:
         learner = learner_for("default")
         if learner is None:
             return
-        config = Config(BACKENDS[seen.mode], 1 if seen.mode == "alone" else jobs)
+        config = _config(seen.mode, jobs)
         machine = detect_machine()
         profile = Profile(seen.items, seen.item_seconds, cpu_share=seen.cpu_share)
         run = Run(config, seen.items, seconds, cpu_seconds)
@@ -79,6 +85,29 @@ class Memory:
         model = cost_model.seconds(config, profile, machine, seen.items, costs).seconds
         study = Study(profile, machine, seen.items, seconds, cpu_seconds, model)
         learner.record(func, run, study)
+
+
+def tell_mode(func: Any, mode: str, jobs: int, item_seconds: float) -> None:
+    """Log where the tasks of a call run from now on."""
+    config = _config(mode, jobs)
+    seen = f": an item takes {format_seconds(item_seconds)}" if item_seconds else ""
+    tell_config(config, describe(config) + seen, lambda: name_of(func))
+
+
+def tell_end(call: Any, jobs: int, *, failed: bool) -> None:
+    """Log that a call has ended, as the end of a run."""
+    if call.func is None:
+        return
+    began, cpu = call.began
+    seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu
+    outcome = "failed" if failed else "done"
+    run = Run(_config(call.mode, jobs), call.done, seconds, cpu_seconds, outcome=outcome)
+    Log(lambda: name_of(call.func))(RunEnded(run, began))
+
+
+def _config(mode: str, jobs: int) -> Config:
+    backend = BACKENDS.get(mode, "serial")
+    return Config(backend, 1 if backend == "serial" else jobs)
 
 
 def _key(func: Any) -> Any:

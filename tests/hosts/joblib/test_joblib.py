@@ -139,6 +139,28 @@ def test_generators(return_as: str) -> None:
         endless.close()
 
 
+def busy_or_broken(item: int) -> int:
+    end = time.perf_counter() + 0.005
+    while time.perf_counter() < end:
+        pass
+    return 1 // item
+
+
+def test_decisions_and_ends_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    import logging
+
+    caplog.set_level(logging.DEBUG, logger="amorsize")
+    Parallel(prefer="threads")(delayed(busy_or_broken)(1) for _ in range(40))
+    with pytest.raises(ZeroDivisionError):
+        Parallel()(delayed(busy_or_broken)(0) for _ in range(4))
+    name = f"{__name__}:busy_or_broken"
+    told = [one.amorsize for one in caplog.records if one.name == "amorsize"]  # type: ignore[attr-defined]
+    assert {one["function"] for one in told} == {name}
+    ends = [one for one in told if "outcome" in one]
+    assert [one["outcome"] for one in ends] == ["done", "failed"] and ends[0]["items"] == 40
+    assert any("thread" in one["chosen"] for one in told if "chosen" in one)
+
+
 def test_trivial_work_stays_in_the_caller(seen: Seen) -> None:
     found = Parallel()(delayed(here)(n) for n in range(3))
     assert found == [(os.getpid(), threading.get_ident())] * 3

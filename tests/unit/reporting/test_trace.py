@@ -96,7 +96,11 @@ def test_decisions_stand_in_a_trace_with_their_reasons(tmp_path: Path) -> None:
     assert decisions
     assert all(flag["args"]["reasons"] for flag in decisions)
     assert [flag["name"] for flag in flags].count("hand-over") >= 1
-    assert [run["items"] for run in trace["otherData"]["runs"]] == [300, 1]
+    runs = trace["otherData"]["runs"]
+    assert [run["items"] for run in runs] == [300, 1]
+    assert [run["function"] for run in runs] == [f"{__name__}:waits", "builtins:len"]
+    boxes = [e for e in trace["traceEvents"] if e.get("cat") == "run"]
+    assert [box["args"]["function"] for box in boxes] == [run["function"] for run in runs]
 
 
 def test_a_stream_that_fails_is_drawn_as_far_as_it_came(tmp_path: Path) -> None:
