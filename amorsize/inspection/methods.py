@@ -114,7 +114,8 @@ class Methods(Walker):
             if type(base.obj).__module__ in ("threading", "_thread"):
                 self.keep(f"{name} changes {base.phrase}")
         elif base.origin == SHARED and type(base.obj).__name__ == "ContextVar" and name == "set":
-            if "reset" not in frame.code.co_names:
+            # Within another function it may be set in a copy of the context.
+            if "reset" not in frame.code.co_names and not frame.depth:
                 self.keep(f"{name} changes {base.phrase}")
         elif base.origin == SHARED and type(base.obj).__module__ in QUEUES:
             if name in QUEUE_METHODS:

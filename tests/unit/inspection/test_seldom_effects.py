@@ -3,6 +3,7 @@ object, hooks of pickling, callbacks, the name of the thread, parts of dicts tha
 
 from __future__ import annotations
 
+import contextvars
 import copy
 import gc
 import os
@@ -115,6 +116,33 @@ def test_it_stays_in_the_caller(func: Any) -> None:
 def test_what_is_used_or_only_waits_may_leave(func: Any) -> None:
     """A result that is used is what a call is for; to wait, or to check, changes nothing."""
     assert inspect_function(func, (1,)).caller_only is None
+
+
+MODE: contextvars.ContextVar[int] = contextvars.ContextVar("MODE", default=0)
+
+
+def sets_the_context(item: int) -> int:
+    MODE.set(MODE.get() + item % 2)
+    return MODE.get()
+
+
+def sets_and_resets(item: int) -> int:
+    token = MODE.set(item)
+    try:
+        return MODE.get()
+    finally:
+        MODE.reset(token)
+
+
+def in_a_copy(item: int) -> int:
+    return contextvars.copy_context().run(sets_the_context, item)
+
+
+def test_a_context_variable_that_goes_from_item_to_item() -> None:
+    """One that is put back, or set in a copy of the context, does not."""
+    assert inspect_function(sets_the_context, (1,)).caller_only is not None
+    assert inspect_function(sets_and_resets, (1,)).caller_only is None
+    assert inspect_function(in_a_copy, (1,)).caller_only is None
 
 
 def test_items_that_note_how_they_are_pickled() -> None:
