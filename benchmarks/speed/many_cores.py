@@ -234,7 +234,7 @@ class World:
         seconds = count * self.item_seconds
         worker.pace.add(count, seconds)
         values = list(range(start, start + count))
-        frame = start, values, began, (seconds, seconds), 0.0, 0
+        frame = start, values, began, (seconds, seconds, seconds), 0.0, 0
         protocol.send(worker.far, protocol.encode(RESULT, frame))
         self.frames += 1
         self._begin(worker, now + cpu_clock() - cpu)

@@ -99,7 +99,7 @@ def test_the_run_before_tells_what_threads_cannot_of_waits() -> None:
     """Pure Python of 8 ms that began on four threads: each item waited for the GIL."""
     usage = UsageLog()
     for number in range(80):
-        usage.chunk((7, number % 4), (number, 1), 0.0, 0.032, 0.008)
+        usage.chunk((7, number % 4), (number, 1), 0.0, 0.032, (0.008, 0.008))
     work = work_of(usage.alone, usage.sums(), 1.0, NO_PARTS)
     unknown = loop_item(work, usage.alone, usage.sums(), None, 0.64)
     assert unknown.seconds == pytest.approx(0.032) and unknown.cpu_share == pytest.approx(0.25)
