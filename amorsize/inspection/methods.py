@@ -145,7 +145,10 @@ class Methods(Walker):
         func = callee.obj
         if func is MISSING or callee.func is not None:
             return given
-        name = rules.name_of_callable(func)
+        name, base = rules.name_of_callable(func), callee.base
+        lock = base is not None and base.origin == SHARED and type(base.obj).__name__ in LOCKS
+        if lock and base is not None and callee.attr == "acquire" and not frame.drops(place):
+            self.keep(f"acquire tells who was first to have {base.phrase}")
         if given is FRESH and not OF_THE_THREAD.isdisjoint((name, callee.path)):
             return given if "get_" in name else Value(SHARED, "", f"what {name} gives")
         if name == "gc.collect":

@@ -82,6 +82,7 @@ SILENT_UNDER_A_LIMIT = {
     "fresh_scripts_process.script_pages_asked_of_a_server_of_ours",  # the same: servers
     "fresh_library.fresh_file_in_memory_by_address",  # the same: state within a library
     "fresh_process.fresh_numbers_of_the_library_of_c",
+    "later_process.later_error_number_of_c",  # each thread has its own; nobody is told
 }
 """What differs with ``timeout=`` and is not told of, now and then or always."""
 

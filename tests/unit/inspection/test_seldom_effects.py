@@ -118,6 +118,27 @@ def test_what_is_used_or_only_waits_may_leave(func: Any) -> None:
     assert inspect_function(func, (1,)).caller_only is None
 
 
+GUARD = threading.Lock()
+
+
+def asks_for_the_lock(item: int) -> str:
+    return "leader" if item > 100 and GUARD.acquire(blocking=False) else "follower"
+
+
+def takes_the_lock(item: int) -> int:
+    GUARD.acquire()
+    try:
+        return item
+    finally:
+        GUARD.release()
+
+
+def test_a_lock_that_only_one_gets() -> None:
+    """Who is told that he has it came first; one that each waits for tells nothing."""
+    assert inspect_function(asks_for_the_lock, (1,)).caller_only is not None
+    assert inspect_function(takes_the_lock, (1,)).caller_only is None
+
+
 MODE: contextvars.ContextVar[int] = contextvars.ContextVar("MODE", default=0)
 
 
