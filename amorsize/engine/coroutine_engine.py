@@ -18,7 +18,8 @@ from amorsize.engine.coroutine_run import CoroutineRun, raise_failure, results_o
 from amorsize.engine.coroutine_source import call_in
 from amorsize.engine.outcome import stream_from, tell_stopped
 from amorsize.errors import OptionTypeError
-from amorsize.items.collector import SKIPPED, ListCollector, WindowCollector
+from amorsize.items.collector import SKIPPED, ListCollector
+from amorsize.items.window import WindowCollector
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -27,10 +27,11 @@ from amorsize.engine.coroutine_source import items_of
 from amorsize.engine.limiter import CallLimiter, refusal_in
 from amorsize.engine.outcome import fill_not_run, tell_stopped
 from amorsize.items.call import format_traceback, overdue_error, with_origin
-from amorsize.items.collector import PENDING, SKIPPED, ListCollector, UsageLog, WindowCollector
+from amorsize.items.collector import PENDING, SKIPPED, ListCollector, UsageLog
 from amorsize.items.kinds import length_of
 from amorsize.items.retry import drawn_pause_seconds, give_up_note
 from amorsize.items.seeding import enter
+from amorsize.items.window import WindowCollector
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class CoroutineRun:
         """There is something new for the consumer."""
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._all_read = False
+        self._source_error: Exception | None = None
         self._journal: LoopJournal | None = None
         if spec.options.checkpoint is not None:
             self._journal = engine.LoopJournal(spec.func, spec.options)
@@ -210,6 +212,10 @@ class CoroutineRun:
                     item = await anext(items)
                 except StopAsyncIteration:
                     self._all_read = True
+                    self._look()
+                    continue
+                except Exception as error:  # all items before it are done first, as in a loop
+                    self._all_read, self._source_error = True, error
                     self._look()
                     continue
                 index, self._read = self._read, self._read + 1
@@ -359,7 +365,10 @@ class CoroutineRun:
             self._show()
         left = self._ready or self._pausing or self.limiter.in_flight
         if self._all_read and not left and not self._over.done():
-            self._over.set_result(None)
+            if self._source_error is None or self.is_stopped:
+                self._over.set_result(None)
+            else:
+                self._fail(None, self._source_error)
 
     def _show(self, *, last: bool = False) -> None:
         """Show how far the run is; what the user's progress function raises ends it."""

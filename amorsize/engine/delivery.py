@@ -19,7 +19,7 @@ from _thread import allocate_lock, get_native_id, start_new_thread
 from amorsize import items
 from amorsize.core.signals import held
 from amorsize.items.call import with_origin
-from amorsize.items.collector import CountingCollector, ListCollector, UsageLog, WindowCollector
+from amorsize.items.collector import CountingCollector, ListCollector, UsageLog
 from amorsize.machine.threads import leave_no_trace, our_threads
 
 TYPE_CHECKING = False
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from amorsize.engine.state import RunSpec
     from amorsize.items.collector import CountingCollector, ResultCollector
     from amorsize.items.source import ItemSource
+    from amorsize.items.window import WindowCollector
 
 
 THREAD_BOUND_SOURCES = frozenset({"sqlite3"})
@@ -68,8 +69,12 @@ class Delivery:
         source.hand_over(position)
         made: ResultCollector
         if spec.streaming:
-            made = self._stream = WindowCollector(
-                position, options.on_error, self.usage, ordered=spec.ordered
+            made = self._stream = items.WindowCollector(
+                position,
+                options.on_error,
+                self.usage,
+                ordered=spec.ordered,
+                end_before=source.end_before,
             )
             self._window, self._given = command.window, position
             source.open_to(position + command.window)
@@ -150,7 +155,10 @@ class Delivery:
         made, spread = self._list or self._stream, self._spread
         assert made is not None
         if spread is None or spread.failure is None:
-            return made.holds(total)
+            complete = made.holds(total)
+            if complete:
+                source.raise_failure()
+            return complete
         if made.holds(spread.failure[0]):
             spread.raise_failure()
         return False

@@ -24,7 +24,6 @@ from amorsize.engine.slices import (
     PIECE_SHARE,
     TRIVIAL_ITEM_SECONDS,
     TRIVIAL_ITEMS,
-    TRIVIAL_UNSEEN_ITEMS,
     all_of,
     doubled,
     is_inlined,
@@ -33,7 +32,8 @@ from amorsize.engine.slices import (
 from amorsize.inspection.purity import only_computes
 from amorsize.items.call import stand_in, with_origin
 from amorsize.items.collector import SKIPPED
-from amorsize.items.source import ISLICE_TELLS, NOTHING, ItemSource, gave
+from amorsize.items.kinds import ISLICE_TELLS, gave
+from amorsize.items.source import NOTHING, ItemSource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class LocalLoop:
                     now - began > FIRST_DECISION_SECONDS or (trivial and done > TRIVIAL_ITEMS)
                 ):
                     return False
-            elif trivial and done > TRIVIAL_UNSEEN_ITEMS:
+            elif trivial and done > limits.TRIVIAL_UNSEEN_ITEMS:
                 self._index_is_least = is_inlined(func)
                 self._rest = None
                 self.results = all_of(func, iterator, results)
@@ -298,7 +298,7 @@ class LocalLoop:
             return meter.items > TRIVIAL_ITEMS
         source = self.source
         if not source.interruptible:
-            return meter.items > TRIVIAL_UNSEEN_ITEMS
+            return meter.items > limits.TRIVIAL_UNSEEN_ITEMS
         assert source.total is not None
         left = (source.total - self.done) * meter.item_seconds
         if meter.items <= TRIVIAL_ITEMS or left < limits.OBSERVED_SECONDS:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from amorsize.items.reuse import KeptItems as KeptItems
     from amorsize.items.seeding import numbered as numbered
     from amorsize.items.tries import TryLog as TryLog
+    from amorsize.items.window import WindowCollector as WindowCollector
 
 __getattr__ = lazy_names(
     __name__,
@@ -30,5 +31,6 @@ __getattr__ = lazy_names(
         "amorsize.items.reuse": ["KeptItems"],
         "amorsize.items.seeding": ["numbered"],
         "amorsize.items.tries": ["TryLog"],
+        "amorsize.items.window": ["WindowCollector"],
     },
 )

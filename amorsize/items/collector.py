@@ -19,7 +19,6 @@ from _thread import allocate_lock
 from amorsize.core.model import Sums, WorkerUse
 from amorsize.core.signals import released
 from amorsize.errors import ItemError
-from amorsize.items.kinds import deque
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -243,6 +242,12 @@ class Failure:
     def __init__(self, index: int | None, exception: BaseException, traceback: str = "") -> None:
         self.index, self.exception, self.traceback = index, exception, traceback
 
+    def comes_before(self, known: Failure | None) -> bool:
+        """Whether it is told of instead of the one known so far, if any."""
+        if known is None:
+            return True
+        return self.index is not None and known.index is not None and self.index < known.index
+
 
 class ResultCollector:
     """Common part: counts what is done, keeps the first failure, wakes the caller."""
@@ -266,13 +271,14 @@ class ResultCollector:
             self.place(index, (value,))
             return False
         with self.lock:
-            known = self.failure
-            if known is None or (
-                index is not None and known.index is not None and index < known.index
-            ):
-                self.failure = Failure(index, exception, traceback)
+            self._note(Failure(index, exception, traceback))
         self.notify()
         return True
+
+    def _note(self, failure: Failure) -> None:
+        """Something ends the run. Under the lock."""
+        if failure.comes_before(self.failure):
+            self.failure = failure
 
     def stand_in(self, index: int | None, exception: BaseException, traceback: str) -> Any:
         """What stands in the place of an item that raised; None where the run is to end."""
@@ -325,56 +331,6 @@ class ListCollector(ResultCollector):
             self.done += len(values)
         if self._awaited is not None and self.done >= self._awaited:
             self.notify()
-
-
-class WindowCollector(ResultCollector):
-    """Results of a stream: given out as soon as they and (if ordered) their predecessors are there."""
-
-    def __init__(
-        self, position: int, on_error: str, usage: UsageLog | None = None, *, ordered: bool
-    ) -> None:
-        super().__init__(on_error, usage)
-        self.ordered = ordered
-        self.start = position
-        self.next = position
-        """Position of the next result to come out in order."""
-        self.done = position
-        self._early: dict[int, Sequence[Any]] = {}
-        self._ready: deque[Sequence[Any]] = deque()
-
-    def place(self, start: int, values: Sequence[Any]) -> None:
-        with self.lock:
-            self.done += len(values)
-            if not self.ordered:
-                self._ready.append(values)
-                ready = True
-            else:
-                self._early[start] = values
-                ready = start == self.next
-                while (run := self._early.pop(self.next, None)) is not None:
-                    self._ready.append(run)
-                    self.next += len(run)
-        if ready:
-            self.notify()
-
-    def holds(self, total: int) -> bool:
-        """Whether the results of so many items are there, and all were given out: since the caller has
-        looked for some, a thread may have placed the last. A stream never ends short without a word."""
-        if self.done < total:
-            return False
-        with self.lock:
-            if self._ready:
-                return False
-            missing = self.ordered and self.next < total
-        if missing:
-            raise RuntimeError(
-                f"the result of item {self.next} was lost, an error of amorsize: please report it"
-            )
-        return True
-
-    def pop(self) -> Sequence[Any] | None:
-        """The next run of results, None when there is none now."""
-        return self._ready.popleft() if self._ready else None
 
 
 class Middleware(ResultCollector):

@@ -4,6 +4,8 @@ functions of several arguments, and coroutine functions.
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections import deque as deque
@@ -13,6 +15,23 @@ if TYPE_CHECKING:
     R = TypeVar("R")
 else:
     from _collections import deque  # collections itself imports four more files
+
+
+ISLICE_TELLS = sys.version_info < (3, 12)
+"""Whether an islice can be asked how many items it has given (later Pythons: count, 10 ns an item)."""
+
+
+def gave(rest: Any) -> int:
+    """How many items an islice has given; 0 as well when its source has ended or raised."""
+    return int(rest.__reduce__()[2])
+
+
+def can_be_interrupted(iterator: object) -> bool:
+    """Whether another thread can move an iterator to its end, in one step under the GIL (before Python
+    3.13 there is always one)."""
+    enabled = getattr(sys, "_is_gil_enabled", None)
+    moves = hasattr(iterator, "__setstate__") and hasattr(iterator, "__length_hint__")
+    return moves and (enabled is None or enabled())
 
 
 INDEXED_TYPES: tuple[type, ...] = (list, tuple, range, str, bytes, bytearray)

@@ -7,12 +7,12 @@ what could not be done.
 
 from __future__ import annotations
 
-import sys
 import time
 from _thread import allocate_lock
 from itertools import chain, islice, pairwise
 
 from amorsize.core.signals import released
+from amorsize.items import kinds
 from amorsize.items.kinds import Shifted, deque, is_indexed, is_snapshot, length_of
 
 TYPE_CHECKING = False
@@ -28,20 +28,8 @@ ATOMIC_ITEMS = 1_000_000
 """Up to so many items an interruption takes them all at once (8 ms), and so knows how many there were."""
 
 
-ISLICE_TELLS = sys.version_info < (3, 12)
-"""Whether an islice can be asked how many items it has given (later Pythons: count, 10 ns an item)."""
 NOTHING = object()
 """Stands for the first item of data that have none."""
-
-
-def _yes() -> bool:
-    """Before Python 3.13 there is always a GIL."""
-    return True
-
-
-def gave(rest: Any) -> int:
-    """How many items an islice has given; 0 as well when its source has ended or raised."""
-    return int(rest.__reduce__()[2])
 
 
 class ItemSource:
@@ -59,17 +47,13 @@ class ItemSource:
         self.iterator: Iterator[Any] = iter(data)
         self.read_in = getattr(data, "read_in", None) or type(self.iterator).__module__
         """Module of the source's iterator: some are bound to a thread."""
-        self.interruptible = (
-            self.data is not None
-            and hasattr(self.iterator, "__setstate__")
-            and hasattr(self.iterator, "__length_hint__")
-            and getattr(sys, "_is_gil_enabled", _yes)()
-        )
+        self.interruptible = self.data is not None and kinds.can_be_interrupted(self.iterator)
         self._first: tuple[Any, ...] = ()
         """The first item, where it was taken from the iterator to be looked at."""
         self.position = 0
         """First position that has not left the source (fed: not read from the source)."""
         self.exhausted = False
+        self._failure: Exception | None = None
         self._handed_over = False
         self._limit: int | None = None
         """Positions at and beyond this one may not be taken yet (a stream's window)."""
@@ -162,7 +146,7 @@ class ItemSource:
             return True
         if hasattr(self.iterator, "gi_frame"):
             return self.iterator.gi_frame is None
-        return ISLICE_TELLS and rest is not None and not gave(rest)
+        return kinds.ISLICE_TELLS and rest is not None and not kinds.gave(rest)
 
     def note_end(self) -> None:
         """Whoever reads the source has come to its end, or gives it up: nothing more is read."""
@@ -292,7 +276,7 @@ class ItemSource:
     def pull(self, count: int) -> int:
         """Read up to ``count`` items from the source into the buffer; only one thread may call it.
 
-        Returns how many were read. Errors of the source pass through."""
+        Returns how many were read. An error of the source is its end (``raise_failure``)."""
         if self.exhausted:
             return 0
         if self._limit is not None:
@@ -313,6 +297,8 @@ class ItemSource:
                             self._buffer_start = self.position
                         buffer.append(item)
                         self.position += 1
+        except Exception as error:
+            self._failure, self.exhausted = error, True
         except BaseException:
             self.exhausted = True
             raise
@@ -410,6 +396,18 @@ class ItemSource:
                 self._runs.appendleft((start, start + items))
             else:
                 self._returned.appendleft((start, items))
+
+    def raise_failure(self) -> None:
+        """All items before are done: raise what reading the source has raised, if anything."""
+        if self._failure is not None and not self.is_stopped:
+            raise self._failure
+
+    def end_before(self, position: int) -> None:
+        """Nothing from ``position`` on is handed out or read any more."""
+        with self._lock:
+            self.exhausted = True
+            self._buffer.clear()  # read in order, so all of it lies behind what has been taken
+            self._runs = deque((lo, min(hi, position)) for lo, hi in self._runs if lo < position)
 
     # -- items that come back later -------------------------------------------------------------
 

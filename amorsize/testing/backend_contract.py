@@ -23,8 +23,9 @@ from amorsize.backends.base import Backend, BackendReport, BackendSpec
 from amorsize.core.frozen import replace
 from amorsize.core.model import Config
 from amorsize.errors import ItemError, WorkerDied
-from amorsize.items.collector import SKIPPED, ListCollector, WindowCollector
+from amorsize.items.collector import SKIPPED, ListCollector
 from amorsize.items.source import ItemSource
+from amorsize.items.window import WindowCollector
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
