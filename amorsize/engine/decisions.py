@@ -206,9 +206,9 @@ def _choose(
 
 
 def costs_now(state: RunState, facts: Facts) -> cost_model.Costs:
-    """What starting workers costs beside others that want the cores now. Items that wait need none."""
-    waits = (state.shares or facts.measured.window)[1] < WAITING_CPU_SHARE
-    return facts.costs if waits else replace(facts.costs, crowd=cost_model.felt(facts.crowd))
+    """What starting workers costs beside others that want the cores now. Items that wait need none, but
+    whoever starts workers for them does."""
+    return replace(facts.costs, crowd=cost_model.felt(facts.crowd))
 
 
 def sends_items(spec: RunSpec, facts: Facts, refusal: str | None) -> bool:

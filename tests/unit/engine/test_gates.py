@@ -128,6 +128,17 @@ def test_waiting_work_needs_nothing_of_processes() -> None:
     assert not after(SEEN, event, unread, total=8)[0].decisions
 
 
+def test_a_crowd_makes_what_must_be_read_dearer_for_waiting_work_too() -> None:
+    """30 waits of 1 ms in a first call beside a load of 14 took 0.09 to 0.2 s, a loop 0.04."""
+    known = {"measured": measured(WAITS), "preparation": Preparation(judging=0.012)}
+    event = slice_ended(done=1, items=1, seconds=0.001, item_seconds=0.001)
+    assert after(SEEN, event, facts(**known), total=31)[0].decisions
+    felt = facts(crowd=Crowd(9, 4, 0.4), **known)
+    assert not after(SEEN, event, felt, total=31)[0].decisions
+    choice = after(SEEN, event, felt, total=310)[0].decision
+    assert choice.config.backend == "threads" and choice.config.n_jobs > 4  # a wait needs no core
+
+
 def test_the_second_item_is_watched_where_the_first_says_that_workers_pay() -> None:
     first = slice_ended(done=1, items=1, seconds=0.04, item_seconds=0.04, elapsed=0.04, first=True)
     assert after(RunState(), first, total=16)[1] == (do.WatchItem(),)
