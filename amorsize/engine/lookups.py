@@ -60,7 +60,7 @@ JUDGING = {
     "amorsize.items.pickling": 3,
     "amorsize.inspection.decode": 3,
     JUDGE: 25,
-    "amorsize.inspection.watch": 5,
+    "amorsize.inspection.watch": 8,
 }
 """Modules that tell whether workers may start, and how many are read with each that is not there yet; a
 test counts them."""
