@@ -47,9 +47,8 @@ def begin_known(spec: RunSpec, state: RunState, event: Begun, facts: Facts) -> S
     before += facts.preparation.seconds(config.backend)
     if alone - choice.prediction.seconds < START_FACTOR * before:
         return None
-    reason = (
-        f"{choice.reasons[-1]}; known from {len(known)} earlier runs, so from the first item on"
-    )
+    runs = f"{len(known)} earlier run{'s' * (len(known) != 1)}"
+    reason = f"{choice.reasons[-1]}; known from {runs}, so from the first item on"
     choice = replace(choice, reasons=(*choice.reasons[:-1], reason))
     state = say(spec, state, facts, choice, event.now)
     state, told = decide(state, facts, choice, "known", event.now, 0)

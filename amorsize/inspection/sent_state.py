@@ -82,6 +82,8 @@ class _Search:
         self._todo: list[Any] = []
         self._seen: set[int] = set()
         self._named: set[tuple[str, str]] = set()
+        self._of_libraries: set[type] = set()
+        """Classes of which objects in libraries are nothing of the user's."""
         self._met: dict[int, Any] = {}
         """Objects looked at, held so that no other gets their ids."""
 
@@ -221,8 +223,13 @@ class _Search:
 
     def _put_in(self, module: ModuleType, name: str, value: Any) -> None:
         """Send a value of a library's module if it is the user's code, or a test double."""
-        if _is_double(value) or _is_users(value):
+        kind = type(value)
+        if kind is not FunctionType and kind in self._of_libraries:
+            return
+        if _is_users(value) or ((kind is not FunctionType or vars(value)) and _is_double(value)):
             self.found.put(module.__name__, tuple(name.split(".")), value, replaces=True)
+        elif kind not in (staticmethod, classmethod) and not is_a(value, type):
+            self._of_libraries.add(kind)
 
     def _class(self, kind: type) -> None:
         module = kind.__module__

@@ -59,7 +59,9 @@ def test_known_heavy_items_start_workers_before_the_first() -> None:
     assert isinstance(given, do.HandOver) and given.position == 0
     assert isinstance(started, do.StartBackend) and started.config == Config("fork", 4)
     assert started.item_seconds == pytest.approx(0.07)
-    assert state.said is not None and "known from 1 earlier runs" in state.said.choice.reasons[-1]
+    assert (
+        state.said is not None and "known from 1 earlier run, so" in state.said.choice.reasons[-1]
+    )
 
 
 def test_known_waits_start_all_their_threads() -> None:

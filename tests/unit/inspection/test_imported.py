@@ -288,3 +288,25 @@ def test_a_double_that_the_function_holds_and_that_cannot_be_sent(made: Any) -> 
     for func in (Service(made()).ask, functools.partial(Service.ask, Service(made()))):
         with pytest.raises(Exception, match=r"the function holds a .*Mock of unittest\.mock"):
             amorsize.execute(func, range(3), backend="spawn", n_jobs=2, history=None)
+
+
+def test_what_was_put_into_a_library_is_found_among_its_own(
+    shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import abc
+    import json
+
+    class Fake(abc.ABC):  # noqa: B024 # as a class of a library that has a metaclass
+        pass
+
+    def encode(item: Any) -> Any:
+        return json.dumps(item), json.JSONEncoder
+
+    assert not caller_state(encode).replaced
+    monkeypatch.setattr(json, "JSONEncoder", Fake)
+    monkeypatch.setattr(json.JSONDecoder, "decode", wrapping(json.JSONDecoder.decode))
+    monkeypatch.setattr("builtins.bin", wrapping(bin))
+    found = {(module, path) for module, path, _ in caller_state(encode).values}
+    assert found == {("json", ("JSONEncoder",)), ("json.decoder", ("JSONDecoder", "decode"))}
+    named = {(module, path) for module, path, _ in caller_state(lambda item: bin(item)).values}
+    assert named == {("builtins", ("bin",))}
