@@ -137,6 +137,7 @@ def test_programs_that_compute_leave_the_gil_alone() -> None:
     meter = Meter()
     meter.begin(only_computes=False)
     busy(0.1)
+    meter.add(1, 0.1)
     assert meter.gil_free_share() == 1.0
     idle = Meter()
     idle.begin(only_computes=False)
