@@ -142,6 +142,7 @@ def test_programs_that_compute_leave_the_gil_alone() -> None:
     idle = Meter()
     idle.begin(only_computes=False)
     sum(range(3_000_000))
+    idle.add(1, 0.1)
     assert idle.gil_free_share() is None
 
 
