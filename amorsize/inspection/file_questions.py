@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from functools import wraps
+from types import BuiltinFunctionType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,30 +34,34 @@ TABLES = (
 )
 """Sets in which ``shutil`` looks up what a function of ``os`` can do."""
 
-_before: dict[str, Callable[..., Any]] = {}
+_before: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {}
+"""Name to the function of the system, and to what stands in its place."""
 
 
 def begin(hear: Callable[[Any], None]) -> None:
-    """Hand each path that is asked for to ``hear``, which raises nothing."""
+    """Hand each path that is asked for to ``hear``, which raises nothing. What somebody else has put in
+    the place of a function stays there."""
     if _before:
         return
     for name in NAMES:
         ask = vars(os)[name]
+        if type(ask) is not BuiltinFunctionType:
+            continue
         heard = _heard(ask, hear)
         for table in TABLES:
             if ask in table:
                 table.add(heard)
-        _before[name] = ask
+        _before[name] = ask, heard
         _put(name, heard)
 
 
 def end() -> None:
-    """The functions are what they were."""
-    for name, ask in _before.items():
-        heard = vars(os)[name]
+    """The functions are what they were; what somebody has put in their place meanwhile stays there."""
+    for name, (ask, heard) in _before.items():
         for table in TABLES:
             table.discard(heard)
-        _put(name, ask)
+        if vars(os)[name] is heard:
+            _put(name, ask)
     _before.clear()
 
 

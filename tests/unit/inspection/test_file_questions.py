@@ -85,3 +85,17 @@ def test_threads_of_a_run_ask_for_each_others_files(tmp_path: Path) -> None:
     assert run.changed() == ("the file `b`, which other items use,",)
     del run
     assert os.stat is BEFORE[0]
+
+
+def test_what_somebody_else_puts_there_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fake(path: Any, **_: Any) -> str:
+        return f"of {path}"
+
+    monkeypatch.setattr(os, "stat", fake)
+    file_questions.begin(print)
+    assert os.stat is fake and os.lstat is not BEFORE[1]  # before
+    os.lstat = fake
+    file_questions.end()
+    assert os.lstat is fake and os.access is BEFORE[2]  # and meanwhile
+    os.lstat = BEFORE[1]
+    monkeypatch.undo()
