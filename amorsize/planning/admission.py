@@ -21,7 +21,7 @@ from math import inf
 
 from amorsize.core.refusal import Level
 from amorsize.planning.concurrency import FIRST, GROWING, HOLDING, Limit
-from amorsize.planning.server_pace import ServerPace
+from amorsize.planning.server_pace import FALLEN_PROBE_TIME, FAR, ServerPace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,6 +111,8 @@ class Admission:
         self._accepted: deque[int] = deque((-1,), REMEMBERED)
         """Most calls in flight beside one that was accepted, between two refusals."""
         self._clean, self._step = 0, 1.0
+        self._best = 0
+        """Highest limit, once one was refused, at which as many calls were accepted."""
         self._by_pace = False
         self._probe_calls = 2
         """Served calls that a probe beyond a refused limit must follow; doubled with each in vain."""
@@ -199,7 +201,10 @@ class Admission:
         self._clean += 1
         if self._clean >= self.limit:
             self._clean = 0
+            self._best = max(self._best, self.limit)
             if self._allowed + self._step <= self._ceiling or self._may_probe(now):
+                if self._allowed > self._ceiling:  # what was taken is given back
+                    self._step = max(self._step, self._best - self._allowed)
                 self._allowed += self._step
                 self._step *= 2.0
 
@@ -342,4 +347,5 @@ class Admission:
         calls = self.served_calls - self._cut_at_calls
         seconds = now - self._hold
         enough = calls >= min(self._probe_calls, 1.0 / PROBE_CALLS)
-        return enough and seconds * PROBE_TIME >= self._last_hold
+        share = FALLEN_PROBE_TIME if FAR * self._ceiling < self._best else PROBE_TIME
+        return enough and seconds * share >= self._last_hold

@@ -1,11 +1,12 @@
 """Where the throughput is lost that random servers allow, in virtual time.
 
-``python -m benchmarks.api.losses [--first N] [--count N] [--kind KIND] [--one]``. Seconds that a run
-takes longer than the ideal, as shares of the ideal, summed over the servers below 85 % of it, by phase
-and by what held starts back. A run is cut in pieces; what a piece served less than the server allows all
-the time is lost in it, and shared by the times for which starts waited for each cause. Where a piece
-served more (a burst, or what was saved), that is a gain. The bound is a client that is told everything,
-but has to grow like ours: 20 calls at first, twice as many after each latency.
+``python -m benchmarks.api.losses [--first N] [--count N] [--kind KIND] [--refusals N] [--one]``.
+Seconds that a run takes longer than the ideal, as shares of the ideal, summed over the servers below 85 %
+of it, by phase and by what held starts back. A run is cut in pieces; what a piece served less than the
+server allows all the time is lost in it, and shared by the times for which starts waited for each cause.
+Where a piece served more (a burst, or what was saved), that is a gain. The bound is a client that is told
+everything, but has to grow like ours: 20 calls at first, twice as many after each latency. With
+``--refusals`` it is told only when it was refused so many times.
 """
 
 from __future__ import annotations
@@ -157,43 +158,58 @@ class Watched:
 
 
 class Grows:
-    """Told everything, but begins with 20 calls at once and has twice as many after each latency."""
+    """Begins with 20 calls at once and has twice as many after each latency; it is told everything, but
+    learns that there is a limit by being refused so many times at first. It asks again as soon as it may,
+    and then for all that it can."""
 
-    def __init__(self, given: Given, first: int = 20) -> None:
+    def __init__(self, given: Given, refusals: int = 0, first: int = 20) -> None:
         self.given, self.server, self.limit = given, Server(given), first
         self.in_flight, self._grown = 0, 0.0
         self._todo = deque(range(given.items))
+        self._refusals = refusals
+        self._heard, self._holds = -math.inf, False
+        """When a refusal was heard last, and whether it still waits."""
 
     def wait(self, now: float) -> float | None:
-        """Never refused, and no later than it has to be."""
+        """No later than it has to be; never refused once it knows."""
         at, given = now - START_SECONDS, self.given
         while at >= self._grown + given.median:
             self._grown += given.median
             self.limit = min(2 * self.limit, 1 << 20)
-        most = min(given.most, given.knee or given.most, self.server.cap(at), self.limit)
+        knows = not self._refusals
+        cap = self.server.cap(at) if knows or given.queues else math.inf
+        most = min(given.most, given.knee or given.most, cap, self.limit)
         if self.in_flight >= most:
             later = self._grown + given.median - at
             return max(1e-6, later) if most == self.limit else None
         blocked = self.server.blocked(at, self._todo[0])
-        return 0.0 if blocked is None else max(blocked[0], 1e-6)
+        self._holds &= blocked is not None
+        if blocked is None or not (knows or self._holds):
+            return 0.0
+        return max(blocked[0], 1e-6)
 
-    def begin(self, now: float) -> int:
+    def begin(self, now: float) -> tuple[int, float, bool]:
         """A call begins."""
-        item = self._todo.popleft()
-        self.server.admit(now - START_SECONDS, item)
-        self.server.busy += 1
+        item, at = self._todo.popleft(), now - START_SECONDS
+        accepted = self.server.admit(at, item) is None
+        self.server.busy += accepted
         self.in_flight += 1
-        return item
+        return item, at, accepted
 
-    def served(self, call: int, now: float) -> None:
+    def served(self, call: tuple[int, float, bool], now: float) -> None:
         """It was served."""
         self.in_flight -= 1
-        self.server.busy -= 1
+        self.server.busy -= call[2]
 
-    def refused(self, call: int, now: float, refusal: Refusal) -> None:
-        """The clocks differ by their last digit."""
+    def refused(self, call: tuple[int, float, bool], now: float, refusal: Refusal) -> None:
+        """It is done again; where it knows, the clocks differed by their last digit."""
+        item, began, _ = call
         self.served(call, now)
-        self._todo.appendleft(call)
+        self._todo.appendleft(item)
+        self._holds = True
+        if began > self._heard and refusal.status == 429:
+            self._heard = now - START_SECONDS
+            self._refusals = max(0, self._refusals - 1)
 
 
 def kind(given: Given) -> str:
@@ -208,9 +224,9 @@ def kind(given: Given) -> str:
     return "queue" if given.queues else "cap"
 
 
-def bound(given: Given) -> float:
-    """Share of the ideal that the client reaches that has to grow."""
-    return ideal_seconds(given) / simulate(given, Grows(given)).seconds
+def bound(given: Given, refusals: int = 0) -> float:
+    """Share of the ideal that the client reaches that has to grow, and to be refused so many times."""
+    return ideal_seconds(given) / simulate(given, Grows(given, refusals)).seconds
 
 
 def main() -> None:
@@ -219,6 +235,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--kind")
+    parser.add_argument("--refusals", type=int, default=0, help="that the bound needs to learn")
     parser.add_argument("--one", action="store_true", help="each server")
     asked = parser.parse_args()
     sums: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
@@ -235,7 +252,7 @@ def main() -> None:
         if ideal >= BELOW * outcome.seconds:
             continue
         below[name] += 1
-        reached = bound(given)
+        reached = bound(given, asked.refusals)
         unreachable[name] += reached < BELOW
         lost = watched.losses(outcome.seconds)
         if asked.one:

@@ -1,9 +1,9 @@
 """Random servers in virtual time: how much of what they allow is used, and how many calls are wasted.
 
-``python -m benchmarks.api.servers [--other | --far] [--first N] [--count N] [--worst N]``. Servers are
-numbers: 0 to 299 and 2000 to 2599 were looked at while the controller was written; the others are kept
-aside, and so are all of ``--other`` (:mod:`benchmarks.api.other_servers`) and ``--far``
-(:mod:`benchmarks.api.far_servers`).
+``python -m benchmarks.api.servers [--other | --far | --plain] [--first N] [--count N] [--worst N]``.
+Servers are numbers: 0 to 299 and 2000 to 2599 were looked at while the controller was written; the others
+are kept aside, and so are all of ``--other`` (:mod:`benchmarks.api.other_servers`), ``--far``
+(:mod:`benchmarks.api.far_servers`) and ``--plain`` (:mod:`benchmarks.api.plain_servers`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,19 @@ from functools import partial
 from amorsize.planning.admission import Admission
 from benchmarks.api.far_servers import far_server
 from benchmarks.api.other_servers import other_server
+from benchmarks.api.plain_servers import plain_server
 from benchmarks.api.virtual import Given, ideal_seconds, random_server, simulate
 
 FEW_CALLS = 20
 """Wasted calls that no share is taken of: the first to meet a limit."""
 
 
-DRAWN = {"random": random_server, "other": other_server, "far": far_server}
+DRAWN = {
+    "random": random_server,
+    "other": other_server,
+    "far": far_server,
+    "plain": plain_server,
+}
 
 
 def measured(number: int, *, drawn: str = "random") -> tuple[int, Given, float, float]:
@@ -35,7 +41,7 @@ def measured(number: int, *, drawn: str = "random") -> tuple[int, Given, float, 
 def main() -> None:
     """Print the shares, and the worst servers."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("other", "far"):
+    for name in ("other", "far", "plain"):
         parser.add_argument(
             f"--{name}", dest="drawn", action="store_const", const=name, default="random"
         )

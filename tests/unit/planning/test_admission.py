@@ -174,3 +174,12 @@ def test_behind_a_refusal_one_call_goes_alone() -> None:
     wait = controller.wait(1.021)
     assert wait is not None
     assert wait > 0.02
+
+
+@pytest.mark.parametrize("cap", [14, 28])
+def test_what_was_taken_and_is_given_back_is_used_again(cap: int) -> None:
+    """A cap is halved and later restored; from then on the run takes some ten latencies."""
+    given_ = Given(median=1.1, cap=cap, changes=((7.0, 0.5), (15.0, 1.0)), items=20 * cap)
+    found = simulate(given_, Admission())
+    assert ideal_seconds(given_) >= 0.8 * found.seconds
+    assert found.wasted <= 0.05 * given_.items + 20
