@@ -17,7 +17,15 @@ from amorsize import learning
 from amorsize.core.backends import TRAITS
 from amorsize.core.frozen import replace
 from amorsize.engine.commands import StartBackend, StopSampler
-from amorsize.engine.decisions import decide, handing_out, long_items, plan, say, start
+from amorsize.engine.decisions import (
+    costs_now,
+    decide,
+    handing_out,
+    long_items,
+    plan,
+    say,
+    start,
+)
 from amorsize.engine.state import evolve
 from amorsize.planning.cost_model import WAITING_CPU_SHARE
 from amorsize.planning.policy import START_FACTOR
@@ -43,8 +51,8 @@ def begin_known(spec: RunSpec, state: RunState, event: Begun, facts: Facts) -> S
     config, alone = choice.config, choice.serial_seconds
     if config.backend not in ("threads", "fork"):
         return None
-    before = facts.costs.start(config.backend, config.n_jobs)
-    before += facts.preparation.seconds(config.backend)
+    costs = costs_now(state, facts)
+    before = costs.start(config.backend, config.n_jobs) + costs.before(config.backend)
     if alone - choice.prediction.seconds < START_FACTOR * before:
         return None
     runs = f"{len(known)} earlier run{'s' * (len(known) != 1)}"

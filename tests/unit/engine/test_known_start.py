@@ -15,16 +15,17 @@ from amorsize import learning
 from amorsize.api.checks import make_options
 from amorsize.api.observers import observers_for
 from amorsize.core.frozen import replace
-from amorsize.core.model import Config, Safety
+from amorsize.core.model import Config, Crowd, Safety
 from amorsize.engine import commands as do
 from amorsize.engine.driver import Engine, engine_for
 from amorsize.engine.events import Begun
 from amorsize.engine.policy import transition
 from amorsize.engine.state import INITIAL, Facts, NeedFact, Phase, RunState
 from amorsize.history.factory import open_history
-from amorsize.planning.cost_model import GIL_FREE_SHARE, Preparation
+from amorsize.planning.cost_model import GIL_FREE_SHARE, Costs, Preparation
 
 BEGUN = Begun(100.0, 1.0)
+UNREAD = Costs(preparation=Preparation(judging=0.06))
 UNSEEN = measured((0.0, 1.0, 1.0), items=0, item_seconds=0.0, window_is_empty=True)
 
 
@@ -64,6 +65,10 @@ def test_known_heavy_items_start_workers_before_the_first() -> None:
     )
 
 
+def test_what_is_still_to_be_read_may_pay() -> None:
+    assert begin(facts(runs=(forked(),), measured=UNSEEN, costs=UNREAD))[0].decisions
+
+
 def test_known_waits_start_all_their_threads() -> None:
     _, commands = begin(facts(runs=(waited(),), measured=UNSEEN), total=50)
     started = commands[-1]
@@ -84,10 +89,8 @@ def test_known_waits_start_all_their_threads() -> None:
         ({"runs": (replace(forked(), config=Config("threads", 1)), forked())}, {}),
         ({"runs": (earlier_run(), forked())}, {}),
         ({"holds_the_same": False}, {}),  # an item of another object was watched
-        (
-            {"preparation": Preparation(judging=1.0)},
-            {},
-        ),  # what is to be read costs more than it gives
+        ({"costs": Costs(preparation=Preparation(judging=1.0))}, {}),  # more than it gives
+        ({"costs": UNREAD, "crowd": Crowd(12, 4, 0.2)}, {}),  # and many times that beside others
         ({}, {"total": 1}),
         ({}, {"total": None}),
         ({}, {"streaming": True}),
