@@ -189,6 +189,24 @@ class _Search:
             self.found.put(module, (name,), value)
         elif _is_replaced(module, (name,), value):
             self.found.put(module, (name,), value, replaces=True)
+        elif own_module(str(type(value).__module__)):
+            self._made_there(module, name, value)
+
+    def _made_there(self, module: str, name: str, one: Any) -> None:
+        """An object that a module of the user's makes: what stands in the place of its methods, and its
+        attributes, if all are plain. (Beside a connection, say, they tell of the caller's.)"""
+        held = attributes_of(one)
+        instead = {
+            part: value
+            for part, value in held.items()
+            if _is_double(value) or (is_a(value, FunctionType) and _has(type(one), part))
+        }
+        for part, value in instead.items():
+            self.found.put(module, (name, part), value, replaces=True)
+        others = {part: value for part, value in held.items() if part not in instead}
+        if all(map(is_plain, others.values())):
+            for part, value in others.items():
+                self.found.put(module, (name, part), value)
 
     def _module(self, module: ModuleType, names: tuple[str, ...]) -> None:
         name = module.__name__
@@ -304,6 +322,11 @@ def attributes_of(value: Any) -> dict[str, Any]:
     except AttributeError:
         return {}
     return held if type(held) is dict else {}
+
+
+def _has(kind: type, name: str) -> bool:
+    """Whether a class has an attribute of that name."""
+    return any(name in vars(base) for base in kind.__mro__)
 
 
 def _is_double(value: Any) -> bool:

@@ -27,6 +27,23 @@ class Priced:
 def rate(item): return item * RATE
 def price(item): return rate(item), os.environ.get("RATE_OF_TODAY"), sys.getrecursionlimit()
 def priced(item): return Priced(item)
+class Client:
+    def __init__(self, base): self.base, self.tags = base, {"new": 1}
+    def get(self, item): return self.base + item, sorted(self.tags)
+class Linked(Client):
+    def __init__(self, base):
+        super().__init__(base)
+        self.link, self.is_open = None, False
+    def get(self, item):
+        if self.is_open:
+            self.link.acquire(); self.link.release()
+        return self.base + item
+    def open(self):
+        import threading
+        self.link, self.is_open = threading.Lock(), True
+CLIENT, LINKED = Client(0), Linked(3)
+def got(item): return CLIENT.get(item)
+def linked(item): return LINKED.get(item)
 """
 
 
@@ -51,6 +68,33 @@ def test_values_and_settings_of_the_moment(prices: Any, monkeypatch: pytest.Monk
     with mock.patch("prices_of_today.rate", lambda item: -item):
         assert spawned(prices.price) == [prices.price(item) for item in range(24)]
     assert spawned(prices.price) == [prices.price(item) for item in range(24)]
+
+
+def test_objects_that_modules_make_are_as_they_are_now(prices: Any) -> None:
+    """A method of one that is patched ran as it was imported, and nothing said so."""
+
+    def check() -> None:
+        assert spawned(prices.got) == [prices.got(item) for item in range(24)]
+
+    client = prices.CLIENT
+    with mock.patch.object(client, "get", lambda item: -item):
+        check()
+    with mock.patch.object(client, "base", 100):
+        check()
+    with mock.patch.object(prices, "CLIENT", prices.Client(200)):
+        check()
+    client.base = 7
+    client.tags["old"] = 2
+    check()
+    with mock.patch.object(client, "get", autospec=True), pytest.raises(Exception, match="CLIENT"):
+        spawned(prices.got)
+
+
+def test_what_holds_more_than_plain_values_is_the_worker_s_own(prices: Any) -> None:
+    """It says that it is open, of a link that no worker can have."""
+    assert spawned(prices.linked) == [prices.linked(item) for item in range(24)]
+    prices.LINKED.open()
+    assert spawned(prices.linked) == [prices.linked(item) for item in range(24)]
 
 
 def test_modules_that_a_fresh_interpreter_cannot_import(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import _pickle
 import importlib
 import os
 import sys
-from types import FunctionType
+from types import FunctionType, ModuleType
 
 from amorsize.items.pickling import loads
 
@@ -98,7 +98,8 @@ def put(values: Iterable[tuple[str, tuple[str, ...], Any]]) -> None:
         holder: Any = importlib.import_module(module)
         for name in path[:-1]:
             holder = getattr(holder, name)
-        here: Any = getattr(holder, path[-1], None)
+        held = None if isinstance(holder, (ModuleType, type)) else vars(holder)
+        here: Any = getattr(holder, path[-1], None) if held is None else held.get(path[-1])
         kind = type(value)
         if type(here).__name__ == "ContextVar":
             here.set(value)
@@ -107,7 +108,11 @@ def put(values: Iterable[tuple[str, tuple[str, ...], Any]]) -> None:
         elif type(here) is kind and kind in (dict, set):
             here.clear()
             here.update(value)
-        elif not (type(here) is kind and here == value):
+        elif type(here) is kind and here == value:
+            continue
+        elif held is not None:  # without what its class does when it is set
+            held[path[-1]] = value
+        else:
             setattr(holder, path[-1], value)
 
 
@@ -135,9 +140,10 @@ def check_replaced(
             kind = (
                 f"{type(double).__name__} of unittest.mock" if is_double else type(value).__name__
             )
+            kind = f"{'an' if kind[0] in 'AEIOUaeiou' else 'a'} {kind}"
             raise _pickle.PicklingError(
-                f"{name} was replaced by a {kind}, which cannot be sent to a fresh interpreter "
-                f"({error}); put a function in its place, or use n_jobs=1"
+                f"{name} was replaced by {kind}, which cannot be sent to a fresh interpreter "
+                f"({error}); put a function or object of your own in its place, or use n_jobs=1"
             ) from error
 
 
