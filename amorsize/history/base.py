@@ -213,7 +213,7 @@ class History(ABC):
         return Imported(added + new, known + len(batch) - new, rejected, tuple(reasons), adopted)
 
     def _import(self, batch: list[Observation], weights: dict[str, float]) -> int:
-        """Add rows; how many were new. ``weights`` of all rows by id are looked up once some are known."""
+        """Add rows; how many were new. ``weights``: of all rows by id, looked up once some are known."""
         new = self.add(batch)
         if new < len(batch) and not weights:
             weights.update((one.id, one.weight) for one in self.read())
