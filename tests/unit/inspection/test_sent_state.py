@@ -114,7 +114,8 @@ def test_a_double_that_cannot_be_sent_is_told_of(
 ) -> None:
     monkeypatch.setattr(shop, "helper", made(shop.helper))
     with pytest.raises(
-        Exception, match=r"shop_of_state\.helper was replaced by an? .*function or object of your own"
+        Exception,
+        match=r"shop_of_state\.helper was replaced by an? .*function or object of your own",
     ):
         amorsize.execute(shop.only_helper, range(4), backend="spawn", n_jobs=2, history=None)
 
