@@ -8,7 +8,7 @@ from collections import deque
 from amorsize.checkpoint.book import Held
 from amorsize.errors import ItemError, WorkerDied
 from amorsize.items.call import renumbered
-from amorsize.items.collector import Middleware
+from amorsize.items.collector import Failure, Middleware
 from amorsize.items.kinds import length_of
 
 TYPE_CHECKING = False
@@ -147,7 +147,8 @@ class _JournalingCollector(Middleware):
         else:
             index_in_data = self._writer.index_of(index)
             exception = at_index(exception, index, index_in_data)
-        return self._inner.fail(index_in_data, exception, traceback)
+        self._inner.end_at(index, Failure(index_in_data, exception, traceback))
+        return True
 
 
 def at_index(error: BaseException, position: int, index: int) -> BaseException:

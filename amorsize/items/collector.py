@@ -271,12 +271,18 @@ class ResultCollector:
             self.place(index, (value,))
             return False
         with self.lock:
-            self._note(Failure(index, exception, traceback))
+            self._note(Failure(index, exception, traceback), index)
         self.notify()
         return True
 
-    def _note(self, failure: Failure) -> None:
-        """Something ends the run. Under the lock."""
+    def end_at(self, position: int | None, failure: Failure) -> None:
+        """An item raised, and the run is to end; the failure names it by another number."""
+        with self.lock:
+            self._note(failure, position)
+        self.notify()
+
+    def _note(self, failure: Failure, position: int | None) -> None:
+        """Something ends the run, at this position of it. Under the lock."""
         if failure.comes_before(self.failure):
             self.failure = failure
 

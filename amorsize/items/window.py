@@ -30,7 +30,8 @@ class WindowCollector(ResultCollector):
     ) -> None:
         super().__init__(on_error, usage)
         self.ordered, self._end_before = ordered, end_before
-        self._due: Failure | None = None
+        self._due: tuple[int, Failure] | None = None
+        """Position of the first item that raised, and what it did."""
         self.start = position
         self.next = position
         """First position whose result is not there yet."""
@@ -55,21 +56,30 @@ class WindowCollector(ResultCollector):
 
     def fail(self, index: int | None, exception: BaseException, traceback: str = "") -> bool:
         ended = super().fail(index, exception, traceback)
-        if ended and index is not None and self._end_before is not None:
-            self._end_before(index)
+        self._end()
         return ended
 
-    def _note(self, failure: Failure) -> None:
-        if failure.index is None or self._end_before is None:
-            super()._note(failure)
-        elif failure.comes_before(self._due):
-            self._due = failure
+    def end_at(self, position: int | None, failure: Failure) -> None:
+        super().end_at(position, failure)
+        self._end()
+
+    def _end(self) -> None:
+        due = self._due
+        if due is not None and self._end_before is not None:
+            self._end_before(due[0])
+
+    def _note(self, failure: Failure, position: int | None) -> None:
+        waits = self._end_before is not None and isinstance(failure.exception, Exception)
+        if position is None or not waits:
+            super()._note(failure, position)
+        elif self._due is None or position < self._due[0]:
+            self._due = position, failure
             self._fail_if_due()
 
     def _fail_if_due(self) -> None:
-        due = self._due
-        if due is not None and due.index is not None and self.next >= due.index:
-            super()._note(due)
+        if self._due is not None and self.next >= self._due[0]:
+            position, failure = self._due
+            super()._note(failure, position)
 
     def holds(self, total: int) -> bool:
         """Whether the results of so many items are there, and all were given out: since the caller has
