@@ -208,6 +208,8 @@ class Engine:
             self._begin()
             if self.state.phase == Phase.LOCAL:
                 yield from self._work_locally()
+            else:
+                self._meter.pause()  # what worker processes compute is not the caller's
             if self.state.phase in ENDED:
                 return  # an item of a run raised, and the consumer asks for more
             if self._journal is not None and not self.spec.streaming:

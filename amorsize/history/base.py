@@ -185,10 +185,8 @@ class History(ABC):
 
         A line that is not a valid observation is left out and named in the result; a header of
         another format or a newer schema stops the import before anything is added. Of a run that is
-        known already, the row that stands for fewer runs stays: pruning had merged others into the one
-        of more, and these come back, too, in whichever order the files are read."""
+        known already, the row that is there stays."""
         added = known = rejected = 0
-        weights: dict[str, float] = {}
         adopted = False
         reasons: list[tuple[int, str]] = []
         batch: list[Observation] = []
@@ -207,23 +205,10 @@ class History(ABC):
                 if len(reasons) < MAX_REJECTED:
                     reasons.append((number, str(error)))
             if len(batch) >= BATCH:
-                new = self._import(batch, weights)
+                new = self.add(batch)
                 added, known, batch = added + new, known + len(batch) - new, []
-        new = self._import(batch, weights)
-        return Imported(added + new, known + len(batch) - new, rejected, tuple(reasons), adopted)
-
-    def _import(self, batch: list[Observation], weights: dict[str, float]) -> int:
-        """Add rows; how many were new. ``weights``: of all rows by id, looked up once some are known."""
         new = self.add(batch)
-        if new < len(batch) and not weights:
-            weights.update((one.id, one.weight) for one in self.read())
-        lighter = [one for one in batch if one.weight < weights.get(one.id, 0.0)]
-        if lighter:
-            self.replace([one.id for one in lighter], lighter)
-        if weights:
-            for one in batch:
-                weights[one.id] = min(one.weight, weights.get(one.id, one.weight))
-        return new
+        return Imported(added + new, known + len(batch) - new, rejected, tuple(reasons), adopted)
 
     def _header(self, line: str) -> bool:
         header = parse_line(line)

@@ -230,29 +230,6 @@ class HistoryContract:
             assert result.added == 1 and not result.key_adopted and there.key == key
             assert [one.items for one in there.read()] == [1002, 1001]
 
-    @pytest.mark.parametrize("first", ["archive", "pruned"])
-    def test_what_pruning_merged_comes_back_in_either_order(
-        self, tmp_path: Path, first: str
-    ) -> None:
-        (tmp_path / "a").mkdir()
-        (tmp_path / "b").mkdir()
-        whole, left = io.StringIO(), io.StringIO()
-        with self.make(tmp_path / "a") as here:
-            here.add([observation(n) for n in range(7)])
-            here.export_lines(whole)
-            before = list(here.read())
-            merged = replace(before[0], weight=sum(one.weight for one in before[:3]))
-            here.replace([one.id for one in before[:3]], [merged])
-            here.export_lines(left)
-        archive = whole.getvalue().splitlines()[:4]
-        files = [archive, left.getvalue().splitlines()]
-        with self.make(tmp_path / "b") as there:
-            for lines in files if first == "archive" else reversed(files):
-                there.import_lines(lines)
-            found = {one.id: one for one in there.read()}
-            assert found == {one.id: one for one in before}
-            assert there.check() == []
-
     def test_names_bad_lines_and_takes_good_ones(self, tmp_path: Path) -> None:
         text = io.StringIO()
         (tmp_path / "a").mkdir()

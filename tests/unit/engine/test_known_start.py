@@ -126,9 +126,9 @@ def test_a_warm_up_that_workers_inherit_is_left_to_the_caller() -> None:
 
 
 def burn(seconds: float) -> int:
-    """Compute for so long; the process that did."""
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
+    """Compute for so many seconds of a core: more workers than there are cores share them."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
         pass
     return 1
 
