@@ -370,10 +370,7 @@ def sentence_of(decision: Decision) -> str:
             f"{gain:.1f} times as fast as the loop ({decision.chosen}). "
         )
     if decision.regret <= MOST_REGRET:
-        return (
-            advice
-            + f"The best of all that was tried, {kind}, takes {_format(decision.median(best))}."
-        )
+        return advice + f"The best configuration, {kind}, takes {_format(decision.median(best))}."
     took = _format(decision.median(best))
     if verdict_of(decision) == UNDECIDED:
         return advice + (
