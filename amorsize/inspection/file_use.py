@@ -273,9 +273,10 @@ class FileUse:
             self._tell(what, path)
 
     def _is_new(self, status: os.stat_result, *, at_least: bool = False) -> bool:
-        """Did it change since the run began? In the tick of the beginning: only if ``at_least``."""
+        """Did it change since the run began? In the tick of the beginning: only if ``at_least``. (A file
+        with an exact stamp of that tick keeps it when it gets a new name within the tick.)"""
         changed = max(status.st_mtime, status.st_ctime)
-        return changed > self._since or (at_least and changed == self._tick)
+        return changed > self._since or (at_least and changed >= self._tick)
 
     def _is_others(self, status: os.stat_result, *, at_least: bool = False) -> bool:
         """Did it change since the run began, and before this item did? What C code writes is not heard: a
