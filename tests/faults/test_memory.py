@@ -216,12 +216,13 @@ def test_an_item_that_does_not_fit_is_told_of_before_anything_dies(backend: str)
 
 
 def test_nothing_runs_in_the_caller(tmp_path: Path) -> None:
-    recorder = Recorder(tmp_path / "calls", 0.005)
-    plan = amorsize.optimize(recorder, range(50), memory_limit="1GB")
+    recorder = Recorder(tmp_path / "calls", 0.005)  # all items write one file
+    limited: Any = {"memory_limit": "1GB", "effects": "ignore"}
+    plan = amorsize.optimize(recorder, range(50), **limited)
     assert plan.backend == "processes" and plan.items_done <= 2  # tried, in workers as well
     assert os.getpid() not in recorder.pids()
     plan.execute()
-    amorsize.execute(recorder, range(50), memory_limit="1GB", n_jobs=1)
+    amorsize.execute(recorder, range(50), **limited, n_jobs=1)
     assert os.getpid() not in recorder.pids() and recorder.calls() == Counter([*range(50)] * 2)
 
 
