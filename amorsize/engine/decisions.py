@@ -185,7 +185,7 @@ def _choose(
             left,
             spec.options.limits(spec.nested),
             facts.safety,
-            costs_now(state, facts),
+            costs_now(facts),
             fork_refused=refusal,
             spawn_refused=facts.fresh_refusal if fresh else None,
             indexed=spec.indexed,
@@ -205,7 +205,7 @@ def _choose(
     return choice
 
 
-def costs_now(state: RunState, facts: Facts) -> cost_model.Costs:
+def costs_now(facts: Facts) -> cost_model.Costs:
     """What starting workers costs beside others that want the cores now. Items that wait need none, but
     whoever starts workers for them does."""
     return replace(facts.costs, crowd=cost_model.felt(facts.crowd))

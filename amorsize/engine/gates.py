@@ -342,7 +342,7 @@ def _pays_for_workers(
     start = 0.0 if threads else FORK_SECONDS if state.only_computes else LEAST_START_SECONDS
     gain = serial_seconds * (1 - 1 / facts.cores if computes else 1.0)
     if gain >= max(factor * start, start + before):
-        cores, costs = facts.machine.cores, costs_now(state, facts)
+        cores, costs = facts.machine.cores, costs_now(facts)
         alone = core_share(1, costs.crowd)
         if computes:
             gain = serial_seconds * (1 - alone / core_share(cores, costs.crowd) / cores)

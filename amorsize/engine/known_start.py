@@ -51,7 +51,7 @@ def begin_known(spec: RunSpec, state: RunState, event: Begun, facts: Facts) -> S
     config, alone = choice.config, choice.serial_seconds
     if config.backend not in ("threads", "fork"):
         return None
-    costs = costs_now(state, facts)
+    costs = costs_now(facts)
     before = costs.start(config.backend, config.n_jobs) + costs.before(config.backend)
     if alone - choice.prediction.seconds < START_FACTOR * before:
         return None
